@@ -1,0 +1,1 @@
+"""What ties the library to FiftyOne; the only part that knows it."""
