@@ -1,0 +1,34 @@
+# Everything stays inside the checkout: packages in .venv, the demo's FiftyOne
+# home in .demo. `make help` lists the targets.
+PYTHON ?= python3
+PORT ?= 5151
+SIZE ?= 1120
+APP ?= 1
+ARGS ?=
+N ?= 200
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## virtual environment, packages, MongoDB; nothing to do, no time lost
+	@PYTHON="$(PYTHON)" tools/setup.sh
+
+demo: setup ## make scenes, index them, print the table, open the App (N= SIZE= PORT= APP=0)
+	.venv/bin/python -m detail_embed.demo.run --home .demo --n $(N) --size $(SIZE) \
+		--port $(PORT) $(if $(filter 0,$(APP)),--no-app)
+
+test: setup ## run the whole test suite (ARGS="-k cover" for a part)
+	.venv/bin/python -m pytest $(ARGS)
+
+test-fast: setup ## run the tests that need no browser
+	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+lint: setup ## check style and docstrings
+	.venv/bin/ruff check .
+
+clean: ## remove the demo's home, screenshots and caches; .venv stays
+	rm -rf .demo .test-home artifacts build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
