@@ -1,0 +1,20 @@
+"""CLVER-DS: CLEVR-like scenes with controllable object scale."""
+
+from .concepts import BANKS, Concept, concepts
+from .dataset import ANNOTATIONS, IMAGES, generate
+from .scenes import SCALES, Scene, SceneConfig, make_scene
+from .sprites import Jitter
+
+__all__ = [
+    "ANNOTATIONS",
+    "BANKS",
+    "Concept",
+    "IMAGES",
+    "Jitter",
+    "SCALES",
+    "Scene",
+    "SceneConfig",
+    "concepts",
+    "generate",
+    "make_scene",
+]

@@ -1,0 +1,149 @@
+"""A CLVER-DS data set on disk: JPEG files and one COCO-format JSON."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+from PIL import Image
+from tqdm import tqdm
+
+from .concepts import concepts
+from .scenes import Scene, SceneConfig, make_scene
+
+ANNOTATIONS = "annotations.json"
+IMAGES = "images"
+_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: SceneConfig
+    seed: int
+    index: int
+    path: Path
+
+
+def generate(
+    out_dir: str | Path,
+    n: int,
+    bank: str = "both",
+    size: int | tuple[int, int] = 1120,
+    seed: int = 0,
+    num_workers: int = 1,
+    progress: bool = False,
+    **settings,
+) -> Path:
+    """Makes scenes and writes them to a folder.
+
+    Scene ``i`` depends on the seed, ``i`` and the settings only: neither on
+    ``n`` nor on the number of workers. Source: the CLVER-DS of DetailCLIP
+    (arXiv 2208.14649), a CLEVR-like set with controllable object scale, of
+    which only that description is public.
+
+    Args:
+        out_dir: a new or empty folder, or one that an equal call filled
+        n: number of scenes
+        bank ("both"): ``"things"``, ``"solids"`` or ``"both"``
+        size (1120): side, or ``(width, height)``, in pixels, at most 4096
+        seed (0): of everything
+        num_workers (1): number of processes
+        progress (False): whether to show a progress bar
+        **settings: further fields of :class:`SceneConfig`
+
+    Returns:
+        the path of the COCO JSON, whose annotations carry ``attributes``:
+        bank, concept, shape, colour, material, scale, visible
+
+    Raises:
+        ValueError: if a setting is out of range or the folder holds
+            something else
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1 scene, not {n}")
+    width, height = (size, size) if isinstance(size, int) else size
+    config = SceneConfig(bank=bank, width=width, height=height, **settings)
+    out_dir = Path(out_dir)
+    target = out_dir / ANNOTATIONS
+    info = {"description": "CLVER-DS", "seed": seed, "n": n,
+            "config": _plain(config)}
+    if target.exists():
+        if json.loads(target.read_text())["info"] == info:
+            return target
+        raise ValueError(
+            f"{out_dir} holds a data set made with other settings: "
+            "choose another folder or delete it"
+        )
+    images = out_dir / IMAGES
+    images.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        _Job(config, seed, i, images / f"scene_{i:06d}.jpg") for i in range(n)
+    ]
+    scenes = list(tqdm(_run(jobs, num_workers), total=n, unit="scene",
+                       desc="making scenes", disable=not progress))
+    coco = {"info": info, "licenses": [], **_tables(scenes, config)}
+    partial = target.with_suffix(".part")
+    partial.write_text(json.dumps(coco, indent=1))
+    partial.replace(target)
+    return target
+
+
+def _plain(config: SceneConfig) -> dict:
+    """The configuration as it reads back from JSON."""
+    return json.loads(json.dumps(asdict(config), default=list))
+
+
+def _run(jobs: list[_Job], num_workers: int):
+    if num_workers <= 1:
+        yield from map(_write_scene, jobs)
+        return
+    context = get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+        yield from pool.map(_write_scene, jobs, chunksize=4)
+
+
+def _write_scene(job: _Job) -> Scene:
+    cv2.setNumThreads(1)
+    scene = make_scene(job.config, [job.seed, job.index])
+    Image.fromarray(scene.pixels).save(job.path, quality=_QUALITY)
+    scene.pixels = None
+    return scene
+
+
+def _tables(scenes: list[Scene], config: SceneConfig) -> dict:
+    """The COCO tables: images, annotations, categories."""
+    categories = {
+        concept.name: {
+            "id": i, "name": concept.name, "supercategory": concept.bank,
+            "held_out": concept.held_out, "unseen": concept.unseen,
+        }
+        for i, concept in enumerate(concepts(config.bank), start=1)
+    }
+    images, annotations = [], []
+    for i, scene in enumerate(scenes):
+        images.append({
+            "id": i, "file_name": f"scene_{i:06d}.jpg",
+            "width": config.width, "height": config.height,
+            "background": scene.background,
+        })
+        for item in scene.objects:
+            concept = item.concept
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": i,
+                "category_id": categories[concept.name]["id"],
+                "bbox": list(item.box), "area": item.box[2] * item.box[3],
+                "iscrowd": 0,
+                "attributes": {
+                    "bank": concept.bank, "concept": concept.name,
+                    "shape": concept.shape, "colour": concept.colour,
+                    "material": concept.material,
+                    "scale": round(item.scale, 5),
+                    "visible": round(item.visible, 4),
+                },
+            })
+    return {"images": images, "annotations": annotations,
+            "categories": list(categories.values())}
