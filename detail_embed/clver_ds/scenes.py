@@ -131,8 +131,7 @@ def make_scene(config: SceneConfig, seed: Sequence[int]) -> Scene:
             continue
         left, top = spot
         height, width = solid.shape
-        drop = max(1, round(0.04 * max(height, width)))
-        sprites.paste(canvas, sprites.shadow(sprite), left + drop, top + drop)
+        sprites.cast_shadow(canvas, sprite, left, top)
         sprites.paste(canvas, sprite, left, top)
         owner[top:top + height, left:left + width][solid] = len(placed)
         areas.append(int(solid.sum()))

@@ -101,9 +101,15 @@ def paste(canvas: np.ndarray, image: np.ndarray, left: int, top: int) -> None:
     canvas[y0:y1, x0:x1] = np.clip(below + piece[..., :3] + 0.5, 0, 255)
 
 
-def shadow(image: np.ndarray, strength: float = 0.35) -> np.ndarray:
-    """A soft shadow of a premultiplied picture, of the same size."""
-    blur = max(1.0, 0.04 * max(image.shape[:2]))
-    dark = np.zeros_like(image)
-    dark[..., 3] = cv2.GaussianBlur(image[..., 3], (0, 0), blur) * strength
-    return dark
+def cast_shadow(
+    canvas: np.ndarray, image: np.ndarray, left: int, top: int,
+    strength: float = 0.35,
+) -> None:
+    """Darkens a canvas softly, below and to the right of a picture."""
+    reach = max(image.shape[:2])
+    blur, drop = max(0.5, 0.04 * reach), max(1, round(0.04 * reach))
+    margin = int(np.ceil(3 * blur))
+    alpha = np.pad(image[..., 3], margin)
+    dark = np.zeros((*alpha.shape, 4), np.float32)
+    dark[..., 3] = cv2.GaussianBlur(alpha, (0, 0), blur) * strength
+    paste(canvas, dark, left + drop - margin, top + drop - margin)

@@ -6,6 +6,7 @@ where the pictures and the names come from.
 
 from __future__ import annotations
 
+import io
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +18,14 @@ BANK = Path(__file__).with_name("things.zip")
 
 
 @lru_cache(maxsize=None)
+def _bank() -> dict[str, bytes]:
+    with zipfile.ZipFile(BANK) as archive:
+        return {Path(f).stem: archive.read(f) for f in archive.namelist()}
+
+
 def names() -> tuple[str, ...]:
     """Lists the kinds of things in alphabetical order."""
-    with zipfile.ZipFile(BANK) as archive:
-        return tuple(sorted(Path(f).stem for f in archive.namelist()))
+    return tuple(sorted(_bank()))
 
 
 @lru_cache(maxsize=256)
@@ -36,12 +41,9 @@ def cutout(name: str) -> np.ndarray:
     Raises:
         ValueError: if no thing has that name
     """
-    with zipfile.ZipFile(BANK) as archive:
-        try:
-            member = archive.open(f"{name}.webp")
-        except KeyError:
-            raise ValueError(f"no thing is named {name!r}") from None
-        with member, Image.open(member) as image:
-            pixels = np.array(image.convert("RGBA"))
+    if name not in _bank():
+        raise ValueError(f"no thing is named {name!r}")
+    with Image.open(io.BytesIO(_bank()[name])) as image:
+        pixels = np.array(image.convert("RGBA"))
     pixels.setflags(write=False)
     return pixels
