@@ -1,0 +1,335 @@
+"""Complete Cover: which windows of an image are looked at, and what that finds.
+
+A cover of parameter ``c`` looks at an image through square windows of side
+``m/c`` of its short side, ``m = c..1``. Levels with equal window counts are
+reduced to the one of smallest windows, as the authors of "Injecting Image
+Details into CLIP's Feature Space" (arXiv 2208.14649) do, so a square image has
+1, 5, 14, 30, 39, 66, 79, 103, 136, 166 windows for ``c = 1..10``.
+"""
+
+import dataclasses
+import functools
+import logging
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+MAX_C = 15
+MAX_WINDOWS = 4096
+SPACINGS = ("even", "authors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Guarantee:
+    """What one level of a cover is certain to find.
+
+    Every object whose side is in ``(larger_than, object_side]``, wherever it
+    is, lies wholly inside a window of side ``window`` and fills more than
+    ``fill`` of the window's side. All but ``fill`` are fractions of the image's
+    short side; an object's side is the longer side of its bounding box.
+
+    Attributes:
+        level: the level's ``m``
+        larger_than: a smaller level takes care of objects up to this side
+        object_side: largest side of which the statement holds
+        window: side of the window, ``level / c``
+        fill: ``larger_than / window``
+    """
+
+    level: int
+    larger_than: float
+    object_side: float
+    window: float
+    fill: float
+
+
+@dataclasses.dataclass(frozen=True)
+class CompleteCover:
+    """Windows of all scales over an image of any size.
+
+    ``spacing="even"``: windows are square in pixels, ``ceil(m * short / c)`` on
+    a side, and evenly spaced. The long side gets as many windows as it takes to
+    space them no wider than along the short side. Where the image is not
+    square, squares of the full short side slide along it too, at the next
+    level's spacing (half a window for ``c=1``).
+
+    ``spacing="authors"``: the authors' boxes, for comparison. Windows have the
+    image's aspect ratio, ``m/c`` of each side; their overlap is piled up at the
+    right and bottom edge. The authors stretch the image to multiples of ``c``;
+    their windows are mapped back to the smallest box of whole pixels that holds
+    them. Sides below ``c`` pixels can make some of these equal.
+
+    An image so long that its windows would number more than ``MAX_WINDOWS``
+    (never below an aspect ratio of 1:8) goes without its smallest levels.
+
+    Args:
+        c (10): number of levels before reduction, 1 to 15, or "auto": the
+            smallest window gets about ``input_size`` pixels
+        spacing ("even"): "even" or "authors"
+        input_size (224): side, in pixels, of what the backbone sees; of use to
+            ``c="auto"`` only
+
+    Raises:
+        ValueError: if a value is none of the above
+    """
+
+    c: int | str = 10
+    spacing: str = "even"
+    input_size: int = 224
+
+    def __post_init__(self) -> None:
+        if self.c != "auto" and not (_is_int(self.c) and 1 <= self.c <= MAX_C):
+            raise ValueError(
+                f'c={self.c!r}: give a whole number from 1 to {MAX_C}, or "auto"'
+            )
+        if self.spacing not in SPACINGS:
+            raise ValueError(
+                f"spacing={self.spacing!r}: give one of {', '.join(SPACINGS)}"
+            )
+        if not (_is_int(self.input_size) and self.input_size >= 1):
+            raise ValueError(
+                f"input_size={self.input_size!r}: give a positive number of pixels"
+            )
+
+    @property
+    def slug(self) -> str:
+        """Short name for identifiers, such as ``"cc10-even"``."""
+        c = f"auto{self.input_size}" if self.c == "auto" else self.c
+        return f"cc{c}-{self.spacing}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings as a dict fit for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> "CompleteCover":
+        """Rebuilds a cover from ``to_dict()``.
+
+        Raises:
+            ValueError: if a setting is unknown or bad
+        """
+        unknown = sorted(set(d) - {f.name for f in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown cover settings: {', '.join(unknown)}")
+        return cls(**d)
+
+    def for_image(self, width: int, height: int) -> "CompleteCover":
+        """Returns this cover with ``c`` fixed for an image of this size.
+
+        Raises:
+            ValueError: if ``width`` or ``height`` is below 1
+        """
+        for name, side in (("width", width), ("height", height)):
+            if side < 1:
+                raise ValueError(f"{name}={side!r}: an image has at least 1 pixel")
+        if self.c != "auto":
+            return self
+        c = round(min(width, height) / self.input_size)
+        return dataclasses.replace(self, c=min(max(c, 1), MAX_C))
+
+    def boxes(self, width: int, height: int) -> np.ndarray:
+        """Lists the windows of an image.
+
+        Args:
+            width: the image's width in pixels
+            height: the image's height in pixels
+
+        Returns:
+            ``(p, 4)`` int64 array of ``x0, y0, x1, y1`` in pixels, ends
+            exclusive. Row 0 is the whole image; the others go from large to
+            small windows and, within a level, row by row
+
+        Raises:
+            ValueError: if ``width`` or ``height`` is below 1
+        """
+        return np.concatenate([boxes for _, boxes in _layout(self, width, height)])
+
+    def levels(self, width: int, height: int) -> np.ndarray:
+        """Returns the ``m`` of each row of ``boxes()``: ``(p,)`` int64.
+
+        Row 0 (the whole image) has ``m = c``, as have the full-height (or
+        full-width) squares of an image that is not square.
+
+        Raises:
+            ValueError: if ``width`` or ``height`` is below 1
+        """
+        layout = _layout(self, width, height)
+        m = np.array([m for m, _ in layout], dtype=np.int64)
+        return np.repeat(m, [len(boxes) for _, boxes in layout])
+
+    def guarantee(self) -> tuple[Guarantee, ...]:
+        """States which objects are sure to lie wholly inside which window.
+
+        Objects larger than the last row's ``object_side`` lie wholly inside the
+        whole image and maybe in no other window.
+
+        For ``spacing="even"`` the containment holds exactly for all objects of
+        whole pixels in images of any size (of which no level had to be left
+        out, see the class). A window is rounded up to whole pixels, so its side
+        is less than one pixel more than ``window`` says and the filled part
+        accordingly less: of note in images of few pixels only.
+
+        For ``spacing="authors"`` read all sides as fractions of the respective
+        image side; valid for images of at least ``10 * c`` pixels a side.
+
+        Returns:
+            rows from small to large objects
+
+        Raises:
+            ValueError: if ``c="auto"``: ask ``for_image(w, h).guarantee()``
+        """
+        if self.c == "auto":
+            raise ValueError(
+                'c="auto" depends on the image: ask for_image(w, h).guarantee()'
+            )
+        rows, larger_than = [], Fraction(0)
+        for m in reversed(_kept_levels(self.c)):
+            window = Fraction(m, self.c)
+            overlap = self._overlap(m)
+            if overlap > larger_than:
+                sides = larger_than, overlap, window, larger_than / window
+                rows.append(Guarantee(m, *map(float, sides)))
+                larger_than = overlap
+        return tuple(rows)
+
+    def window_for(self, object_side: float) -> float | None:
+        """Returns the side of the smallest window sure to hold an object.
+
+        Args:
+            object_side: longer side of the object's bounding box, as a fraction
+                of the image's short side
+
+        Returns:
+            the window's side as a fraction of the image's short side, or None
+            where only the whole image is certain
+
+        Raises:
+            ValueError: if ``c="auto"``
+        """
+        for row in self.guarantee():
+            if object_side <= row.object_side:
+                return row.window
+        return None
+
+    def _overlap(self, m: int) -> Fraction:
+        """Overlap of neighbours at level ``m``, as a fraction of the short side."""
+        c, n = self.c, _windows_per_side(self.c, m)
+        if self.spacing == "even":
+            return Fraction(m, c) - _gap(c, m, c) / c
+        if m == c:
+            return Fraction(1)
+        return max(Fraction(2 * m - c, c), Fraction(0)) if n == 2 else Fraction(0)
+
+
+@functools.lru_cache(maxsize=64)
+def _layout(
+    cover: CompleteCover, width: int, height: int
+) -> tuple[tuple[int, np.ndarray], ...]:
+    """Pairs of level and ``(n, 4)`` boxes; the first is the whole image."""
+    cover = cover.for_image(width, height)
+    levels = _even if cover.spacing == "even" else _authors
+    result = [(cover.c, np.array([[0, 0, width, height]], dtype=np.int64))]
+    total = 1
+    for m, x, y in levels(cover.c, width, height):
+        total += len(x) * len(y)
+        if total > MAX_WINDOWS:
+            logger.warning(
+                "Images of %d x %d pixels go without windows of level %d and below: "
+                "they would be more than %d",
+                width,
+                height,
+                m,
+                MAX_WINDOWS,
+            )
+            break
+        result.append((m, _grid(x, y)))
+    return tuple(result)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _windows_per_side(c: int, m: int) -> int:
+    """The authors' number of windows of side ``m/c`` along one side."""
+    if m == c:
+        return 1
+    return c if m == 1 else c // m + 1
+
+
+def _kept_levels(c: int) -> list[int]:
+    """Levels from large to small; of equal window counts, only the smallest."""
+    return list({_windows_per_side(c, m): m for m in range(c, 0, -1)}.values())
+
+
+def _gap(c: int, m: int, short: int) -> Fraction:
+    """Exact distance in pixels of neighbours at level ``m``, even spacing."""
+    if c == 1:
+        return Fraction(short, 2)
+    if m == c:
+        m = _kept_levels(c)[1]
+    return Fraction(short - _side(c, m, short), _windows_per_side(c, m) - 1)
+
+
+def _side(c: int, m: int, short: int) -> int:
+    return -(-m * short // c)
+
+
+def _even(
+    c: int, width: int, height: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yields level and ``(n, 2)`` start-end intervals along x and along y.
+
+    Neighbours are never less than a pixel apart, hence all distinct. Of levels
+    whose windows have the same number of pixels the finest remains; windows as
+    large as the image are left out.
+    """
+    short = min(width, height)
+    for side, m in {_side(c, m, short): m for m in _kept_levels(c)}.items():
+        if side < max(width, height):
+            gap = max(_gap(c, m, short), Fraction(1))
+            yield m, _spread(width, side, gap), _spread(height, side, gap)
+
+
+def _spread(total: int, side: int, gap: Fraction) -> np.ndarray:
+    """Intervals of length ``side``, evenly from 0 to ``total``: ``(n, 2)``.
+
+    As many as keep neighbours at most ``gap`` apart, before rounding to pixels.
+    """
+    last = total - side
+    steps = math.ceil(last / gap)
+    i = np.arange(steps + 1, dtype=np.int64)
+    starts = (2 * i * last + steps) // max(2 * steps, 1)
+    return np.stack([starts, starts + side], axis=1)
+
+
+def _authors(
+    c: int, width: int, height: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Like ``_even()``, for the authors' windows."""
+    levels = {}
+    for m in range(c - 1, 0, -1):
+        x, y = (_authors_intervals(c, m, total) for total in (width, height))
+        levels[len(x) * len(y)] = (m, x, y)
+    yield from sorted(levels.values(), key=lambda level: -level[0])
+
+
+def _authors_intervals(c: int, m: int, total: int) -> np.ndarray:
+    """The authors' windows of level ``m`` along one side of ``total`` pixels."""
+    unit = -(-total // c)
+    stretched, side, stride = c * unit, m * unit, m * unit - (m - 1)
+    last = stretched - side
+    starts = np.minimum(np.arange(-(-last // stride) + 1) * stride, last)
+    ends = -(-(starts + side) * total // stretched)
+    return np.stack([starts * total // stretched, ends], axis=1)
+
+
+def _grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """All pairs of intervals, row by row: ``(len(y) * len(x), 4)`` boxes."""
+    rows, columns = np.repeat(y, len(x), axis=0), np.tile(x, (len(y), 1))
+    return np.stack([columns[:, 0], rows[:, 0], columns[:, 1], rows[:, 1]], axis=1)
