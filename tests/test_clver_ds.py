@@ -16,6 +16,7 @@ from detail_embed.clver_ds import (
     concepts,
     generate,
     make_scene,
+    read_queries,
     solids,
     sprites,
     things,
@@ -233,3 +234,25 @@ def test_an_equal_call_reuses_and_another_is_refused(tmp_path):
         generate(tmp_path, 3, size=128)
     with pytest.raises(ValueError, match="0"):
         generate(tmp_path / "new", 0)
+
+
+def test_queries_read_back(tmp_path):
+    generate(tmp_path, 5, size=256, seed=2, objects=(3, 4))
+    queries = read_queries(tmp_path)
+    coco = json.loads((tmp_path / ANNOTATIONS).read_text())
+    assert len(queries.paths) == 5 and all(p.is_file() for p in queries.paths)
+    shape = (len(queries.words), 5)
+    assert queries.target_scale.shape == shape
+    assert queries.target_scale.any(1).all()
+    known = {c.name: c for c in concepts("both")}
+    for word, bank, group in zip(queries.words, queries.banks, queries.groups):
+        concept = known[word]
+        assert bank == concept.bank
+        assert (group == "proxy") == concept.is_proxy
+        assert (group == "unseen") == concept.unseen
+    for note in coco["annotations"]:
+        row = queries.words.index(note["attributes"]["concept"])
+        scale = note["attributes"]["scale"]
+        assert queries.target_scale[row, note["image_id"]] >= scale
+    with pytest.raises(ValueError, match="nowhere"):
+        read_queries(tmp_path / "nowhere")

@@ -1,5 +1,6 @@
 """CLVER-DS: CLEVR-like scenes with controllable object scale."""
 
+from .annotations import Queries, read_queries
 from .concepts import BANKS, Concept, concepts
 from .dataset import ANNOTATIONS, IMAGES, generate
 from .scenes import SCALES, Scene, SceneConfig, make_scene
@@ -11,10 +12,12 @@ __all__ = [
     "Concept",
     "IMAGES",
     "Jitter",
+    "Queries",
     "SCALES",
     "Scene",
     "SceneConfig",
     "concepts",
     "generate",
     "make_scene",
+    "read_queries",
 ]
