@@ -64,7 +64,7 @@ def extract_patches(
     whatever the image's size and aspect ratio.
 
     Args:
-        image: ``(3, H, W)`` uint8 RGB; channels-last memory is fine
+        image: ``(3, H, W)`` uint8 RGB; a permuted ``(H, W, 3)`` array is best
         cover: which windows
         spec: what the backbone wants
 
@@ -81,8 +81,12 @@ def extract_patches(
         )
     _, height, width = image.shape
     boxes, levels = cover.boxes(width, height), cover.levels(width, height)
-    # torch resizes uint8 on the CPU only
-    source = image if image.device.type == "cpu" else image.float()
+    if image.device.type == "cpu":
+        # interleaved colours are resized 2 to 4 times as fast as planes
+        source = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    else:
+        # torch resizes uint8 on the CPU only
+        source = image.float()
     patches = image.new_empty((len(boxes), 3, spec.size, spec.size))
     patches[0] = whole_image(source, spec)
     for level in np.unique(levels[1:]):

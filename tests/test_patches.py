@@ -61,7 +61,7 @@ def test_patch_0_of_an_elongated_photo_is_nearly_open_clips():
 
 @pytest.mark.parametrize("spacing", ["even", "authors"])
 @pytest.mark.parametrize("width", [480, 960])
-@pytest.mark.parametrize("size", [32, 96])
+@pytest.mark.parametrize("size", [48, 96])
 def test_patches_are_the_windows_resized_by_pillow(spacing, width, size):
     # sizes at which windows start at whole pixels of the resized levels
     pixels = np.tile(data.astronaut()[:480, :480], (1, 2, 1))[:, :width]
