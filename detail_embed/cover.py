@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from .authors_cover import authors_windows
+
 logger = logging.getLogger(__name__)
 
 MAX_C = 15
@@ -232,7 +234,7 @@ def _layout(
 ) -> tuple[tuple[int, np.ndarray], ...]:
     """Pairs of level and ``(n, 4)`` boxes; the first is the whole image."""
     cover = cover.for_image(width, height)
-    levels = _even if cover.spacing == "even" else _authors
+    levels = _even if cover.spacing == "even" else authors_windows
     result = [(cover.c, np.array([[0, 0, width, height]], dtype=np.int64))]
     total = 1
     for m, x, y in levels(cover.c, width, height):
@@ -306,27 +308,6 @@ def _spread(total: int, side: int, gap: Fraction) -> np.ndarray:
     i = np.arange(steps + 1, dtype=np.int64)
     starts = (2 * i * last + steps) // max(2 * steps, 1)
     return np.stack([starts, starts + side], axis=1)
-
-
-def _authors(
-    c: int, width: int, height: int
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Like ``_even()``, for the authors' windows."""
-    levels = {}
-    for m in range(c - 1, 0, -1):
-        x, y = (_authors_intervals(c, m, total) for total in (width, height))
-        levels[len(x) * len(y)] = (m, x, y)
-    yield from sorted(levels.values(), key=lambda level: -level[0])
-
-
-def _authors_intervals(c: int, m: int, total: int) -> np.ndarray:
-    """The authors' windows of level ``m`` along one side of ``total`` pixels."""
-    unit = -(-total // c)
-    stretched, side, stride = c * unit, m * unit, m * unit - (m - 1)
-    last = stretched - side
-    starts = np.minimum(np.arange(-(-last // stride) + 1) * stride, last)
-    ends = -(-(starts + side) * total // stretched)
-    return np.stack([starts * total // stretched, ends], axis=1)
 
 
 def _grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
