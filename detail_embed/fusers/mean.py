@@ -1,0 +1,29 @@
+"""The mean of all patches: the baseline that every other fuser must beat."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .base import Fuser, register
+
+
+@register
+class Mean(Fuser):
+    """Averages the patch features.
+
+    Args:
+        dim: d, the dimension of the features
+    """
+
+    name = "mean"
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+
+    def patch_weights(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Every valid patch weighs the same; see :meth:`Fuser.patch_weights`."""
+        _, mask = self._ready(features, mask)
+        return mask.float() / mask.sum(dim=1, keepdim=True)
+
+    def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
+        return features.sum(dim=1) / mask.sum(dim=1, keepdim=True)

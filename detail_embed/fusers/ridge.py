@@ -1,0 +1,227 @@
+"""The closed form: the vector whose text scores come nearest to max-over-patches'."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .base import Fuser, check_images, check_number, check_rows, register
+
+logger = logging.getLogger(__name__)
+
+LAMS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
+GLOBAL_WEIGHTS = (0.0, 0.3, 1.0)
+DEFAULTS = (1e-2, 0.3)
+_FOLDS = 4
+_MIN_IMAGES = 8
+_MAX_SCORES = 2**26
+
+
+@register
+class Ridge(Fuser):
+    """Ridge regression of an image's best patch scores on the proxies.
+
+    With proxies ``t_k`` (rows of ``T``), patches ``v_p``, the whole image ``g = v_0``,
+    ``s_k = max_p t_k . v_p`` and means over the images of the fit ``<.>``::
+
+        r = w (g - <g>) + (T^T T + lam m I)^-1 T^T (s - <s>),    m = trace(T^T T) / d
+
+    The second term minimises ``|T x - (s - <s>)|^2 + lam m |x|^2``, the loss of
+    DetailCLIP (arXiv 2208.14649) with centred targets, which no trained network can
+    undercut on its proxies; ``m``, the mean eigenvalue, makes ``lam`` mean the same
+    for 50 proxies and for 50,000. Nothing here is trained and no label is used.
+
+    Images are to be ranked by ``t . r``, lengths included: an image with more to say
+    has a longer ``r``, and ``cos(t, r)`` ranks worse. What is stored has to survive
+    engines that compare by cosine, and FiftyOne's default one, which subtracts the
+    mean of all stored vectors first (so that a constant direction added to ``r`` is
+    undone). Therefore every vector is brought to one length ``R`` with a component
+    that texts do not see::
+
+        f = (r' + sqrt(R^2 - |r'|^2) unit(N N^T (g - <g>))) / R,     r' = r - N N^T r
+
+    ``N`` holds the ``d / 32`` right singular vectors of ``T`` with the least singular
+    values (of the uncentred ``T``: their mean is covered, too), ``R`` is the largest
+    ``|r'|`` of the fit. Now ``t . f = t . r / R`` as far as ``N^T t = 0``, the mean
+    of the ``f`` is near zero, and their lengths are equal with it or without: dot
+    product, cosine and centred cosine rank alike. The filling is the image's own, so
+    that near-duplicates stay near. An image beyond ``R`` is shortened to it.
+
+    Args:
+        dim: d, the dimension of the features
+        lam ("auto"): regularisation in mean eigenvalues of ``T^T T``, > 0; by default
+            the one of ``LAMS`` that does best on proxies left out, see :meth:`fit`
+        global_weight ("auto"): ``w``, how much of the whole image's own vector is
+            added, >= 0; by default the best of ``GLOBAL_WEIGHTS``, likewise
+    """
+
+    name = "ridge"
+
+    def __init__(
+        self,
+        dim: int,
+        lam: float | Literal["auto"] = "auto",
+        global_weight: float | Literal["auto"] = "auto",
+    ) -> None:
+        if lam != "auto":
+            lam = check_number("lam", lam, above=0)
+        if global_weight != "auto":
+            global_weight = check_number("global_weight", global_weight, at_least=0)
+        super().__init__(dim, lam=lam, global_weight=global_weight)
+        self.register_buffer("proxies", torch.empty(0))
+        self.register_buffer("decoder", torch.empty(0))
+        self.register_buffer("score_mean", torch.empty(0))
+        self.register_buffer("global_mean", torch.empty(0))
+        self.register_buffer("free", torch.empty(0))
+        self.register_buffer("radius", torch.empty(0))
+        self.register_buffer("chosen", torch.empty(0))
+
+    def fit(
+        self,
+        patch_features: Tensor | None = None,
+        proxies: Tensor | None = None,
+        images: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Ridge:
+        """Solves for ``proxies``, with means from ``images``; see :meth:`Fuser.fit`.
+
+        Options that are "auto" are chosen by cross-validation: the proxies are cut
+        into 4 blocks of neighbours (so that wordings of one thing, listed together,
+        stay together), each is predicted from the others, and the mean correlation
+        across images between ``t . r`` and ``s`` decides. With fewer than 8 proxies
+        or 8 images ``DEFAULTS`` are taken. ``patch_features`` is not used.
+
+        Raises:
+            ValueError: also if the images are all equal
+        """
+        texts = check_rows(proxies, self.dim, "proxies")
+        if images is None:
+            raise ValueError(f"ridge: fit() needs images, (b, p, {self.dim}); got None")
+        images, mask = check_images(images, mask, self.dim)
+        if len(images) < 2:
+            raise ValueError(f"images: at least 2 needed, got {len(images)}")
+        texts = texts.to(images.device)
+        self.proxies = texts.float()
+        scores = self._best_scores(images, mask).double()
+        whole = images[:, 0].double()
+        score_mean, global_mean = scores.mean(dim=0), whole.mean(dim=0)
+        scores, whole = scores - score_mean, whole - global_mean
+
+        lam, weight = self._choose(texts, scores, whole)
+        values, vectors = _spectrum(texts)
+        decoder = texts @ _inverse(values, vectors, lam)
+        free = vectors[:, : max(1, self.dim // 32)]
+        visible = weight * whole + scores @ decoder
+        radius = (visible - visible @ free @ free.T).norm(dim=1).max()
+        if radius <= torch.finfo(torch.float32).eps:
+            raise ValueError("images are all equal: nothing to tell them apart by")
+        self.decoder = (decoder - decoder @ free @ free.T).float()
+        self.score_mean, self.global_mean = score_mean.float(), global_mean.float()
+        self.free, self.radius = free.T.float().contiguous(), radius.float()[None]
+        self.chosen = torch.tensor([lam, weight], device=images.device)
+        logger.info(
+            "ridge: %d proxies, lam %g, global weight %g", len(texts), lam, weight
+        )
+        return self
+
+    def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
+        whole = features[:, 0] - self.global_mean
+        hidden = whole @ self.free.T
+        scores = self._best_scores(features, mask) - self.score_mean
+        visible = scores @ self.decoder + self.chosen[1] * (whole - hidden @ self.free)
+        room = (self.radius**2 - visible.square().sum(dim=1, keepdim=True)).clamp(min=0)
+        return visible + room.sqrt() * (F.normalize(hidden, dim=1) @ self.free)
+
+    def _best_scores(self, features: Tensor, mask: Tensor) -> Tensor:
+        """``(b, K)`` score of the best valid patch, in chunks of bounded memory."""
+        step = max(1, _MAX_SCORES // (features.shape[1] * len(self.proxies)))
+        return torch.cat(
+            [
+                (part @ self.proxies.T)
+                .masked_fill(~valid[..., None], -torch.inf)
+                .amax(dim=1)
+                for part, valid in zip(
+                    features.split(step), mask.split(step), strict=True
+                )
+            ]
+        )
+
+    def _choose(
+        self, texts: Tensor, scores: Tensor, whole: Tensor
+    ) -> tuple[float, float]:
+        """Picks (lam, global weight) by agreement on proxies left out of the fit."""
+        lams, weights = (
+            grid if option == "auto" else (option,)
+            for option, grid in zip(
+                (self.options["lam"], self.options["global_weight"]),
+                (LAMS, GLOBAL_WEIGHTS),
+                strict=True,
+            )
+        )
+        grid = [(lam, weight) for lam in lams for weight in weights]
+        if len(grid) == 1:
+            return grid[0]
+        if len(texts) < 2 * _FOLDS or len(scores) < _MIN_IMAGES:
+            logger.warning(
+                "ridge: defaults taken, for %d proxies and %d images are too few to "
+                "choose by",
+                len(texts),
+                len(scores),
+            )
+            return tuple(
+                default if option == "auto" else option
+                for default, option in zip(DEFAULTS, self.options.values(), strict=True)
+            )
+        agreement = sum(
+            _held_out_agreement(texts, scores, whole, block, grid)
+            for block in torch.arange(len(texts)).tensor_split(_FOLDS)
+        )
+        return grid[int(agreement.argmax())]
+
+
+def _held_out_agreement(
+    texts: Tensor,
+    scores: Tensor,
+    whole: Tensor,
+    block: Tensor,
+    grid: list[tuple[float, float]],
+) -> Tensor:
+    """Mean correlation, over the proxies of a block, with what the others predict."""
+    kept = torch.ones(len(texts), dtype=torch.bool, device=texts.device)
+    kept[block.to(texts.device)] = False
+    values, vectors = _spectrum(texts[kept])
+    targets, left_out = scores[:, ~kept], texts[~kept]
+    evidence = scores[:, kept] @ texts[kept]
+    plain = whole @ left_out.T
+    return torch.stack(
+        [
+            _correlation(
+                weight * plain + evidence @ _inverse(values, vectors, lam) @ left_out.T,
+                targets,
+            )
+            for lam, weight in grid
+        ]
+    )
+
+
+def _correlation(predicted: Tensor, targets: Tensor) -> Tensor:
+    """Mean over columns of Pearson's r over rows; columns that do not vary count 0."""
+    predicted, targets = (
+        F.normalize(x - x.mean(dim=0), dim=0) for x in (predicted, targets)
+    )
+    return (predicted * targets).sum(dim=0).mean()
+
+
+def _spectrum(texts: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues of ``T^T T``, ascending, and eigenvectors, in columns."""
+    values, vectors = torch.linalg.eigh(texts.T @ texts)
+    return values.clamp(min=0), vectors
+
+
+def _inverse(values: Tensor, vectors: Tensor, lam: float) -> Tensor:
+    """``(T^T T + lam m I)^-1`` with ``m`` the mean eigenvalue."""
+    return vectors / (values + lam * values.mean()) @ vectors.T
