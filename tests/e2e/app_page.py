@@ -1,0 +1,143 @@
+"""The FiftyOne App as a person uses it, for browser tests.
+
+Selectors are the App's own test hooks (``data-cy``) where it has them, then
+visible texts and accessible names; never a style class. Tried with FiftyOne
+1.22.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, Response, expect
+
+# wide enough that the magnifying glass stays in reach beside an open panel
+VIEWPORT = {"width": 1760, "height": 990}
+FIRST_LOAD = 60_000
+SEARCH = 60_000
+
+
+def _is_first_page(response: Response) -> bool:
+    body = response.request.post_data or ""
+    return "query paginateSamplesQuery" in body and '"after":null' in body
+
+
+def _is_search(response: Response) -> bool:
+    body = response.request.post_data or ""
+    return '"operator_uri":"@voxel51/panels/similarity_search"' in body
+
+
+class AppPage:
+    """One browser tab with one data set open in it.
+
+    Args:
+        page: a Playwright page
+        url: where the App is served
+        screenshots: the directory that :meth:`shoot` writes to
+    """
+
+    def __init__(self, page: Page, url: str, screenshots: Path):
+        """Gives the page its size; nothing is loaded yet."""
+        self.page = page
+        self.url = url
+        self.screenshots = screenshots
+        page.set_viewport_size(VIEWPORT)
+
+    def hook(self, name: str) -> Locator:
+        """Finds what the App marks for tests with this name."""
+        return self.page.locator(f'[data-cy="{name}"]')
+
+    def open(self, dataset: str) -> None:
+        """Loads a data set and waits until its grid shows images."""
+        self.page.goto(f"{self.url}/datasets/{dataset}")
+        self.hook("looker").first.wait_for(timeout=FIRST_LOAD)
+        dismiss = self.page.get_by_text("Dismiss", exact=True)
+        dismiss.or_(self.hook("fo-grid")).first.wait_for()
+        if dismiss.is_visible():
+            dismiss.click()
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits until every image that the grid shows has been drawn."""
+        self.page.wait_for_function(
+            """() => {
+                const all = [...document.querySelectorAll(
+                    '[data-cy="looker"] canvas')];
+                return all.length > 0 && all.every(
+                    c => c.getAttribute('canvas-loaded') === 'true');
+            }""",
+            timeout=FIRST_LOAD,
+        )
+
+    def shoot(self, name: str) -> None:
+        """Saves what the browser shows as ``<name>.png``."""
+        self.screenshots.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=self.screenshots / f"{name}.png")
+
+    @property
+    def form(self) -> Locator:
+        """The window of the operator that was opened."""
+        return self.hook("operators-prompt-modal")
+
+    def open_operator(self, label: str) -> None:
+        """Opens an operator's form from the operator browser."""
+        self.page.keyboard.press("`")
+        self.hook("operators-browser-search").fill(label)
+        choice = self.hook("operators-browser").get_by_text(label, exact=True)
+        choice.first.click()
+        self.form.wait_for()
+
+    def fill(self, label: str, value: str) -> None:
+        """Types into the field of the open form that has this label."""
+        field = self.form.locator(
+            f'xpath=.//*[normalize-space(text())="{label}"]/following::input[1]'
+        )
+        field.fill(value)
+        field.press("Tab")
+        expect(field).to_have_value(value)
+
+    def execute(self) -> None:
+        """Starts the operator whose form is open."""
+        button = self.form.get_by_role("button", name="Execute", exact=True)
+        expect(button).to_be_enabled(timeout=15_000)
+        button.click()
+
+    def close_report(self) -> None:
+        """Closes the window in which an operator reported its progress."""
+        report = self.page.get_by_role("dialog")
+        if report.is_visible():
+            report.get_by_role("button").filter(
+                has_text=re.compile("^(Done|Close)$")
+            ).click()
+        expect(report).to_have_count(0, timeout=15_000)
+
+    def search(self, text: str) -> list[str]:
+        """Searches by text with the magnifying glass and shows the results.
+
+        Args:
+            text: what a person would type
+
+        Returns:
+            the paths of the images in the grid, best first (the first page)
+        """
+        self.hook("action-sort-by-similarity").click()
+        box = self.page.get_by_placeholder("Type anything!")
+        box.fill(text)
+        with self.page.expect_response(_is_search, timeout=SEARCH):
+            box.press("Enter")
+        cards = self.page.locator('[aria-roledescription="sortable"]')
+        card = cards.filter(has_text=f"{text} · ").first
+        expect(card).to_contain_text("Completed", timeout=SEARCH)
+        # forced: the card is a sortable item that is marked as disabled
+        with self.page.expect_response(_is_first_page) as answer:
+            card.get_by_label("Show results").click(force=True)
+        samples = answer.value.json()["data"]["samples"]["edges"]
+        self.settle()
+        return [edge["node"]["sample"]["filepath"] for edge in samples]
+
+    def show_everything(self) -> None:
+        """Clears the view bar, so that the grid shows the whole data set."""
+        self.hook("btn-clear-view-bar").click()
+        expect(self.hook("view-bar")).not_to_contain_text("Select")
+        self.settle()

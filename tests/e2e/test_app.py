@@ -1,0 +1,120 @@
+"""The main job in the real App, as a person does it, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import fiftyone as fo
+import pytest
+from fiftyone import ViewField as F
+
+from detail_embed import clver_ds, demo
+from detail_embed.fiftyone_bridge.datasets import load_clver_ds
+
+from .app_page import AppPage
+
+pytestmark = pytest.mark.e2e
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = Path(
+    os.environ.get("E2E_SCREENSHOTS", CHECKOUT / "artifacts" / "screenshots")
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update "
+    "--disable-sync --use-gl=swiftshader --enable-unsafe-swiftshader "
+    "--ignore-gpu-blocklist"
+).split()
+SCENES = 24
+SEED = 32  # several of its scenes hold each of the things searched for
+THINGS = ("snowman", "red metal cube")
+DATASET = "small-things"
+BRAIN_KEY = "detail"
+EMBEDDING = 120  # seconds
+
+
+@pytest.fixture(scope="module")
+def page():
+    """A tab of a real browser."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"needs one of these browsers on the PATH: {BROWSERS}")
+    with sync_api.sync_playwright() as playwright:
+        tab = playwright.chromium.launch(
+            executable_path=browser, args=BROWSER_FLAGS
+        ).new_page()
+        yield tab
+        tab.context.browser.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Scenes on disk."""
+    folder = tmp_path_factory.mktemp("scenes")
+    clver_ds.generate(folder, SCENES, size=640, seed=SEED)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(folder):
+    """The scenes as a FiftyOne data set."""
+    if fo.dataset_exists(DATASET):
+        fo.delete_dataset(DATASET)
+    dataset = load_clver_ds(folder, DATASET)
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="module")
+def app(page, dataset):
+    """The App in the browser, with the data set open."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
+    app = AppPage(page, f"http://127.0.0.1:{port}", SCREENSHOTS)
+    app.open(dataset.name)
+    yield app
+    app.shoot("last")
+    session.close()
+
+
+def _wait_for_run(dataset, brain_key):
+    """Waits until the brain run is there, as any other process sees it."""
+    stop = time.monotonic() + EMBEDDING
+    while brain_key not in dataset.list_brain_runs():
+        assert time.monotonic() < stop, f"no brain run after {EMBEDDING} s"
+        time.sleep(1)
+        dataset.reload()
+
+
+def _showing(dataset, thing):
+    """The images that hold the thing."""
+    holds = dataset.match_labels(filter=F("label") == thing, fields="ground_truth")
+    return set(holds.values("filepath"))
+
+
+def test_compute_and_search(app, dataset):
+    app.shoot("1-data-set")
+    app.open_operator("Compute detail embeddings")
+    app.fill("Backbone", demo.NAME)
+    app.fill("Brain key", BRAIN_KEY)
+    app.shoot("2-form")
+    app.execute()
+    app.shoot("3-progress")
+    _wait_for_run(dataset, BRAIN_KEY)
+    app.close_report()
+    app.shoot("4-done")
+
+    for thing in THINGS:
+        found = app.search(thing)
+        app.shoot(f"5-search-{thing.replace(' ', '-')}")
+        assert sorted(found) == sorted(set(found))
+        assert _showing(dataset, thing) & set(found[:3]), thing
+        app.show_everything()
