@@ -1,0 +1,262 @@
+"""The backbone: a frozen open_clip model, its image side and its text side."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import re
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import demo
+from .patches import PatchSpec
+from .weights import create_model, create_tokenizer
+
+logger = logging.getLogger(__name__)
+
+_PRECISIONS = {
+    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+}
+_BATCH = {"cpu": 64, "cuda": 512}
+_LONGEST_TEXT = 1000  # characters; tokenizers cut at far fewer words
+
+
+class Backbone:
+    """A frozen CLIP of open_clip: patches and texts into one space.
+
+    Make one with :meth:`load`.
+
+    Attributes:
+        name: the open_clip architecture
+        pretrained: the pretrained tag or file, None for the demo model's own
+            or random weights
+        is_random: whether the weights are random
+        device: a ``torch.device``
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``
+        patch_spec: what patches have to look like
+        dim: d, the dimension of the space
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        name: str,
+        pretrained: str | None,
+        is_random: bool,
+        device: torch.device,
+        precision: str,
+    ):
+        self.name, self.pretrained, self.is_random = name, pretrained, is_random
+        self.device, self.precision = device, precision
+        self._model = model.eval().requires_grad_(False).to(device)
+        cfg = model.visual.preprocess_cfg
+        size = cfg["size"]
+        self.patch_spec = PatchSpec(
+            size=size if isinstance(size, int) else size[0],
+            interpolation=_interpolation(cfg["interpolation"]),
+            resize_mode=cfg["resize_mode"],
+        )
+        self._mean, self._std = (
+            torch.tensor(cfg[key], device=device).view(1, 3, 1, 1)
+            for key in ("mean", "std")
+        )
+        blank = torch.zeros(1, 3, self.input_size, self.input_size,
+                            dtype=torch.uint8)
+        self.dim = self._encode(blank).shape[1]
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        pretrained: str | Path | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        allow_random: bool = False,
+    ) -> Backbone:
+        """Loads a model of open_clip.
+
+        Args:
+            name: an open_clip architecture, ``"detail-demo"`` (weights
+                included), or an ``"hf-hub:"`` or ``"local-dir:"`` name
+            pretrained (None): a tag of open_clip, or the path of a checkpoint
+            device ("auto"): a torch device; by default CUDA where there is one
+            precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
+                default bf16 on CUDA, fp32 elsewhere
+            allow_random (False): whether to go without pretrained weights
+
+        Raises:
+            ValueError: if the name, tag, file, device or precision is unknown
+                or wrong, or no weights are named
+            RuntimeError: if the weights cannot be downloaded
+        """
+        place = resolve_device(device)
+        if precision == "auto":
+            precision = "bf16" if place.type == "cuda" else "fp32"
+        if precision not in _PRECISIONS:
+            raise ValueError(
+                f"precision={precision!r}: give one of "
+                f"{', '.join(_PRECISIONS)} or auto"
+            )
+        if pretrained is not None and Path(pretrained).is_file():
+            pretrained = Path(pretrained).resolve()
+        pretrained = None if pretrained is None else str(pretrained)
+        weights = pretrained
+        if name == demo.NAME:
+            demo.register()
+            if weights is None and demo.WEIGHTS.is_file():
+                weights = str(demo.WEIGHTS)
+        model, is_random = create_model(name, weights, allow_random)
+        return cls(model, name, pretrained, is_random, place, precision)
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels of what the image tower sees."""
+        return self.patch_spec.size
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """12 hex characters of the SHA-256 of all weights and their names."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+            digest.update(raw.numpy())
+        return digest.hexdigest()[:12]
+
+    @property
+    def slug(self) -> str:
+        """A name for files and zoo models: architecture, weights, hash."""
+        weights = "" if self.pretrained is None else Path(self.pretrained).stem
+        parts = [self.name, "random" if self.is_random else weights]
+        words = [re.sub(r"[^a-z0-9_]+", "-", p.lower()).strip("-") for p in parts]
+        return "-".join([*filter(None, words), self.weights_hash])
+
+    def encode_patches(
+        self, patches: Tensor, batch_size: int | None = None
+    ) -> Tensor:
+        """Encodes patches.
+
+        Args:
+            patches: ``(n, 3, h, w)``, uint8 of 0 to 255 or float of 0 to 1, on
+                any device; resized where they are not of ``input_size``
+            batch_size (None): rows per forward pass
+
+        Returns:
+            ``(n, dim)`` float32, unit length, on :attr:`device`
+
+        Raises:
+            ValueError: if shape or type are not as above
+        """
+        if patches.ndim != 4 or patches.shape[1] != 3:
+            raise ValueError(
+                f"patches have shape {tuple(patches.shape)}: give (n, 3, h, w)"
+            )
+        if patches.dtype != torch.uint8 and not patches.is_floating_point():
+            raise ValueError(
+                f"patches are {patches.dtype}: give uint8 of 0 to 255 or float "
+                "of 0 to 1"
+            )
+        size = batch_size or _BATCH.get(self.device.type, 64)
+        parts = [self._encode(part) for part in patches.split(size) if len(part)]
+        return torch.cat(parts) if parts else self._none()
+
+    def encode_texts(
+        self, texts: list[str], batch_size: int = 256
+    ) -> Tensor:
+        """Encodes texts as they are, without a template.
+
+        A text that is longer than the model reads is cut off.
+
+        Args:
+            texts: any number of texts
+            batch_size (256): texts per forward pass
+
+        Returns:
+            ``(n, dim)`` float32, unit length, on :attr:`device`
+
+        Raises:
+            ValueError: if a text is empty
+            TypeError: if ``texts`` is not a list of strings
+            RuntimeError: if the tokenizer cannot be downloaded
+        """
+        if isinstance(texts, str) or not all(isinstance(t, str) for t in texts):
+            raise TypeError(f"texts must be a list of strings, not {texts!r:.80}")
+        for index, text in enumerate(texts):
+            if not text.strip():
+                raise ValueError(
+                    f"text {index} is empty: say what you are looking for"
+                )
+            if len(text) > _LONGEST_TEXT:
+                logger.warning(
+                    "A text of %d characters is longer than %s reads; its end "
+                    "is ignored", len(text), self.name,
+                )
+        parts = []
+        for start in range(0, len(texts), batch_size):
+            tokens = self._tokenizer(list(texts[start:start + batch_size]))
+            with torch.inference_mode(), self._autocast():
+                features = self._model.encode_text(tokens.to(self.device))
+            parts.append(F.normalize(features.float(), dim=-1))
+        return torch.cat(parts) if parts else self._none()
+
+    @cached_property
+    def _tokenizer(self):
+        return create_tokenizer(self.name)
+
+    def _encode(self, patches: Tensor) -> Tensor:
+        with torch.inference_mode(), self._autocast():
+            images = patches.to(self.device, non_blocking=True)
+            if images.dtype == torch.uint8:
+                images = images.float() / 255
+            else:
+                images = images.float()
+            side = (self.input_size, self.input_size)
+            if images.shape[2:] != side:
+                images = F.interpolate(
+                    images, side, mode=self.patch_spec.interpolation,
+                    antialias=True,
+                ).clamp(0, 1)
+            features = self._model.encode_image((images - self._mean) / self._std)
+            return F.normalize(features.float(), dim=-1)
+
+    def _autocast(self):
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, _PRECISIONS[self.precision])
+
+    def _none(self) -> Tensor:
+        return torch.zeros(0, self.dim, device=self.device)
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turns a name into a torch device that exists.
+
+    Raises:
+        ValueError: if the device is unknown or not there
+    """
+    has_cuda = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if has_cuda else "cpu")
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise ValueError(
+            f"device={device!r} is unknown: give auto, cpu, cuda or cuda:0"
+        ) from None
+    if place.type == "cuda":
+        count = torch.cuda.device_count() if has_cuda else 0
+        if (place.index or 0) >= count:
+            raise ValueError(
+                f"device={device!r}: this machine has {count} CUDA devices that "
+                "torch can use; choose cpu or auto"
+            )
+    return place
+
+
+def _interpolation(mode: str) -> str:
+    return mode if mode in ("bicubic", "bilinear") else "bicubic"

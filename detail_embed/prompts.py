@@ -1,0 +1,69 @@
+"""Prompts: the words a user types, in the sentences that CLIP was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .backbone import Backbone
+
+TEMPLATES = (
+    "{}",
+    "a photo of a {}",
+    "a photo of a small {}",
+    "a picture of the {}",
+)
+
+
+def apply_templates(
+    text: str, templates: Sequence[str] = TEMPLATES
+) -> list[str]:
+    """Puts a text into every template.
+
+    Args:
+        text: what is looked for
+        templates (TEMPLATES): sentences that hold ``{}`` once
+
+    Raises:
+        ValueError: if the text is empty or a template lacks its ``{}``
+    """
+    if not text.strip():
+        raise ValueError("the text is empty: say what you are looking for")
+    for template in templates:
+        if template.count("{}") != 1:
+            raise ValueError(f"template {template!r} must hold {{}} once")
+    return [t.replace("{}", text.strip()) for t in templates]
+
+
+def encode_queries(
+    backbone: Backbone, texts: Sequence[str],
+    templates: Sequence[str] = TEMPLATES,
+) -> Tensor:
+    """Encodes texts, each as the mean of its templates.
+
+    Args:
+        backbone: the model
+        texts: what is looked for
+        templates (TEMPLATES): sentences that hold ``{}`` once
+
+    Returns:
+        ``(n, d)`` float32, unit length
+
+    Raises:
+        ValueError: if a text is empty or a template lacks its ``{}``
+    """
+    sentences = [s for t in texts for s in apply_templates(t, templates)]
+    features = backbone.encode_texts(sentences)
+    means = features.view(len(texts), len(templates), -1).mean(1)
+    return F.normalize(means, dim=-1)
+
+
+def encode_query(
+    backbone: Backbone, text: str, templates: Sequence[str] = TEMPLATES
+) -> Tensor:
+    """Encodes one text as the mean of its templates: ``(d,)``, unit length."""
+    return encode_queries(backbone, [text], templates)[0]

@@ -1,0 +1,247 @@
+"""An embedding space: backbone + cover + fuser as one named, saved thing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from . import fusers
+from .backbone import Backbone
+from .chunk_store import ChunkStore
+from .cover import CompleteCover
+from .engine import iter_patch_features, stream
+from .fusers.base import Fuser
+from .prompts import encode_queries
+
+logger = logging.getLogger(__name__)
+
+_CONFIG = "space.json"
+_FUSER = "fuser"
+
+
+@dataclass
+class EmbedResult:
+    """The embeddings of ``n`` files.
+
+    Attributes:
+        vectors: ``(n, d)`` float32 detail embeddings, unit length; NaN where a
+            file could not be read
+        global_vectors: ``(n, d)`` float32, the whole images alone
+        errors: ``(index, path, reason)`` of each file that could not be read
+    """
+
+    vectors: np.ndarray
+    global_vectors: np.ndarray
+    errors: list[tuple[int, str, str]]
+
+
+class DetailEmbedder:
+    """Turns files into detail embeddings, and texts into queries for them.
+
+    Vectors are only comparable with vectors and texts of the same space; the
+    :attr:`slug` names it.
+
+    Args:
+        backbone: the model
+        cover: the windows; ``c="auto"`` takes the backbone's input size
+        fuser: patches to one vector
+
+    Raises:
+        ValueError: if backbone and fuser differ in dimension
+    """
+
+    def __init__(self, backbone: Backbone, cover: CompleteCover, fuser: Fuser):
+        if fuser.dim != backbone.dim:
+            raise ValueError(
+                f"the fuser has {fuser.dim} dimensions, {backbone.name} has "
+                f"{backbone.dim}"
+            )
+        self.backbone = backbone
+        self.cover = dataclasses.replace(cover, input_size=backbone.input_size)
+        self.fuser = fuser.to(backbone.device)
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the space."""
+        return self.backbone.dim
+
+    @property
+    def slug(self) -> str:
+        """The name of the space: backbone, weights, cover and fuser."""
+        return "-".join([
+            self.backbone.slug, self.cover.slug, self.fuser.name,
+            self.fuser.hash[:8],
+        ])
+
+    def fit(
+        self,
+        paths: Sequence[str | Path],
+        proxies: Sequence[str] | None = None,
+        max_images: int = 200,
+        max_patches: int = 20_000,
+        seed: int = 0,
+    ) -> DetailEmbedder:
+        """Fits the fuser on a sample of files; changes the slug.
+
+        Args:
+            paths: files to draw the sample from
+            proxies (None): words the fuser may be fitted on (for ``ridge``)
+            max_images (200): size of the sample
+            max_patches (20000): number of patches kept, for memory's sake
+            seed (0): of the sample
+
+        Returns:
+            the embedder itself
+
+        Raises:
+            ValueError: if no file can be read, or the fuser lacks what it needs
+        """
+        if not self.fuser.needs_fit:
+            return self
+        rng = random.Random(seed)
+        chosen = rng.sample(list(paths), min(max_images, len(paths)))
+        images, mask = _stack([
+            features for _, _, features, _ in iter_patch_features(
+                enumerate(chosen), self.backbone, self.cover
+            ) if features is not None
+        ], max_patches)
+        texts = None if proxies is None else self.encode_texts(proxies)
+        self.fuser.fit(images[mask], proxies=texts, images=images, mask=mask)
+        return self
+
+    def embed_files(
+        self,
+        paths: Sequence[str | Path],
+        progress: bool = False,
+        batch_size: int | None = None,
+        num_workers: int | None = None,
+        out: str | Path | None = None,
+    ) -> EmbedResult:
+        """Embeds files.
+
+        Args:
+            paths: ``n`` image files
+            progress (False): whether to show a progress bar
+            batch_size (None): patches per forward pass
+            num_workers (None): decoding threads
+            out (None): a folder that keeps finished chunks, so that a second
+                run embeds only what is missing
+
+        Raises:
+            ValueError: if ``out`` belongs to another space
+        """
+        shape = len(paths), self.dim
+        vectors, whole = (np.full(shape, np.nan, np.float32) for _ in "vg")
+        store = ChunkStore(out, self.slug) if out is not None else None
+        todo = list(range(len(paths)))
+        if store is not None:
+            stored = store.load()
+            todo = [i for i in todo if str(paths[i]) not in stored]
+            for i in set(range(len(paths))).difference(todo):
+                vectors[i], whole[i] = stored[str(paths[i])]
+        errors: list[tuple[int, str, str]] = []
+        items = ((i, paths[i]) for i in todo)
+        chunks = stream(items, self.backbone, self.cover, self.fuser,
+                        batch_size, num_workers)
+        with tqdm(total=len(todo), unit="image", disable=not progress) as bar:
+            for chunk in chunks:
+                vectors[chunk.ids] = chunk.vectors
+                whole[chunk.ids] = chunk.global_vectors
+                errors += [(e.id, e.path, e.reason) for e in chunk.errors]
+                if store is not None and chunk.ids:
+                    names = [str(paths[i]) for i in chunk.ids]
+                    store.add(names, chunk.vectors, chunk.global_vectors)
+                bar.update(len(chunk.ids) + len(chunk.errors))
+        return EmbedResult(vectors, whole, errors)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Encodes queries: ``(n, d)`` float32, unit length, on the device."""
+        return encode_queries(self.backbone, texts)
+
+    def save(self, directory: str | Path) -> None:
+        """Saves what makes the space, but not the backbone's weights.
+
+        Raises:
+            RuntimeError: if the fuser is not fitted
+        """
+        if not self.fuser.is_fitted:
+            raise RuntimeError(
+                f"the {self.fuser.name!r} fuser is not fitted: call fit() first"
+            )
+        directory = Path(directory)
+        self.fuser.save(directory / _FUSER)
+        config = {
+            "slug": self.slug,
+            "backbone": {
+                "name": self.backbone.name,
+                "pretrained": self.backbone.pretrained,
+                "weights_hash": self.backbone.weights_hash,
+            },
+            "cover": self.cover.to_dict(),
+        }
+        text = json.dumps(config, indent=1) + "\n"
+        (directory / _CONFIG).write_text(text, "utf-8")
+
+    @classmethod
+    def load(
+        cls, directory: str | Path, device: str = "auto",
+        backbone: Backbone | None = None,
+    ) -> DetailEmbedder:
+        """Loads a space.
+
+        Args:
+            directory: where it was saved
+            device ("auto"): a torch device
+            backbone (None): the model, if it is loaded already
+
+        Raises:
+            ValueError: if the folder holds no space, or the backbone's weights
+                are not those of the space
+        """
+        directory = Path(directory)
+        if not (directory / _CONFIG).is_file():
+            raise ValueError(f"{directory} holds no {_CONFIG}: not a space")
+        config = json.loads((directory / _CONFIG).read_text("utf-8"))
+        wanted = config["backbone"]
+        if backbone is None:
+            backbone = Backbone.load(
+                wanted["name"], wanted["pretrained"], device=device
+            )
+        space = cls(
+            backbone, CompleteCover.from_dict(config["cover"]),
+            fusers.load(directory / _FUSER),
+        )
+        if space.slug != config["slug"]:
+            raise ValueError(
+                f"{directory} is the space {config['slug']}, but the weights "
+                f"at hand make it {space.slug}: its vectors would not fit. Use "
+                "the weights it was made with, or embed again"
+            )
+        return space
+
+
+def _stack(features: list[Tensor], max_patches: int) -> tuple[Tensor, Tensor]:
+    """Pads images to one length: ``(b, p, d)`` and the mask of valid rows."""
+    if not features:
+        raise ValueError(
+            "none of the images could be read: there is nothing to fit on"
+        )
+    longest, kept = max(map(len, features)), []
+    for image in features:
+        kept.append(image)
+        if len(kept) * longest >= max_patches:
+            break
+    images = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
+    counts = torch.tensor([len(f) for f in kept], device=images.device)
+    mask = torch.arange(images.shape[1], device=images.device) < counts[:, None]
+    return images, mask
