@@ -1,0 +1,49 @@
+"""Tests run in a FiftyOne home of their own, with a real MongoDB."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detail_embed.fiftyone_bridge.home import isolate
+
+isolate(Path(__file__).resolve().parents[1] / ".test-home")
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory):
+    """A folder with 24 small CLVER-DS scenes."""
+    from detail_embed import clver_ds
+
+    folder = tmp_path_factory.mktemp("scenes")
+    clver_ds.generate(folder, 24, bank="solids", size=256, scales=(0.15, 0.25))
+    return folder
+
+
+@pytest.fixture
+def dataset(scenes):
+    """The scenes as a FiftyOne data set that is deleted after the test."""
+    from detail_embed.fiftyone_bridge.datasets import load_clver_ds
+
+    dataset = load_clver_ds(scenes)
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def fresh_python(tmp_path):
+    """Runs code in a new Python process that cannot import the checkout."""
+
+    def run(code, *args, **env):
+        return subprocess.run(
+            [sys.executable, "-c", code, *args],
+            cwd=tmp_path,
+            env=os.environ | env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
