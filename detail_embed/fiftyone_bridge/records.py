@@ -1,0 +1,137 @@
+"""What a data set knows about its detail indexes.
+
+The record is a FiftyOne custom run under the brain key. It is written before the
+first vector, so that a run that was cut short is known too.
+"""
+
+from __future__ import annotations
+
+import keyword
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import fiftyone as fo
+
+METHOD = "detail_embed"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The spaces and fields behind a brain key.
+
+    Attributes:
+        space: slug of the space of the detail vectors
+        global_space: slug of the space of the whole-image vectors
+        identity: the choices that made the space
+    """
+
+    space: str
+    global_space: str
+    identity: dict[str, Any]
+
+
+def check_brain_key(brain_key: str) -> None:
+    """Checks that a text can be a brain key and the start of field names.
+
+    Raises:
+        ValueError: if it cannot
+    """
+    if (
+        not brain_key.isidentifier()
+        or keyword.iskeyword(brain_key)
+        or brain_key.startswith("_")
+    ):
+        raise ValueError(
+            f"brain key {brain_key!r}: use letters, digits and '_', starting with a "
+            "letter"
+        )
+
+
+def vector_field(brain_key: str) -> str:
+    """Name of the field that holds the vectors of an index."""
+    return f"{brain_key}_embedding"
+
+
+def error_field(brain_key: str) -> str:
+    """Name of the field that says why an image has no vector."""
+    return f"{brain_key}_error"
+
+
+def global_key(brain_key: str) -> str:
+    """Brain key of the whole-image index beside a detail index."""
+    return f"{brain_key}_global"
+
+
+def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
+    """Reads the record of a brain key, None where there is none."""
+    if brain_key not in dataset.list_runs(method=METHOD):
+        return None
+    config = dataset.get_run_info(brain_key).config
+    return Record(config.space, config.global_space, dict(config.identity))
+
+
+def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
+    """Writes the record of a brain key."""
+    config = dataset.init_run(method=METHOD, **asdict(record))
+    dataset.register_run(brain_key, config)
+
+
+def check(
+    dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None
+) -> None:
+    """Checks that an index can be computed, or continued, under a brain key.
+
+    Args:
+        dataset: the data set
+        brain_key: the key asked for
+        identity: the choices asked for, see :meth:`.settings.Settings.identity`;
+            None if what is under the key will be deleted
+
+    Raises:
+        ValueError: if the key cannot be used, belongs to something else, or holds
+            an index in another space
+    """
+    check_brain_key(brain_key)
+    record = read(dataset, brain_key)
+    if record is not None:
+        if identity is not None:
+            _check_same_space(brain_key, record, identity)
+        return
+    for key in (brain_key, global_key(brain_key)):
+        if key in dataset.list_brain_runs() or key in dataset.list_runs():
+            raise ValueError(
+                f"brain key {key!r} belongs to another run of this data set; choose "
+                "another brain key"
+            )
+        if dataset.has_field(vector_field(key)):
+            raise ValueError(
+                f"field {vector_field(key)!r} exists and no detail index is known "
+                f"under {key!r}; choose another brain key or delete the field"
+            )
+
+
+def _check_same_space(
+    brain_key: str, record: Record, identity: dict[str, Any]
+) -> None:
+    changed = [name for name, value in identity.items() if record.identity[name] != value]
+    if changed:
+        wanted = ", ".join(f"{name}={_short(identity[name])}" for name in changed)
+        had = ", ".join(f"{name}={_short(record.identity[name])}" for name in changed)
+        raise ValueError(
+            f"brain key {brain_key!r} holds vectors of the space {record.space} "
+            f"({had}); {_name(identity)} ({wanted}) is another space, and their "
+            "vectors cannot be compared. Choose another brain key, or start over "
+            "with overwrite=True"
+        )
+
+
+def _name(identity: dict[str, Any]) -> str:
+    parts = (identity["backbone"], identity["pretrained"], f"cc{identity['cover']}",
+             identity["spacing"], identity["fuser"])
+    return "-".join(str(part) for part in parts if part)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 3:
+        return f"[{', '.join(value[:3])}, ... {len(value)} words]"
+    return repr(value)

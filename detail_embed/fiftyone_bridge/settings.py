@@ -1,0 +1,145 @@
+"""What a user asks for when an index is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+
+from .. import fusers
+from ..backbone import Backbone, resolve_device
+from ..cover import CompleteCover
+from ..space import DetailEmbedder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices that make an embedding space, and how it is computed.
+
+    Attributes:
+        backbone: name of an open_clip model
+        pretrained: open_clip tag or path of a checkpoint; None for random weights,
+            or for the shipped weights where the backbone is the demo's
+        cover: c of the Complete Cover, 1 to 15, or ``"auto"``
+        spacing: of the windows, ``"even"`` or ``"authors"``
+        fuser: name of a fuser
+        fuser_options: options of that fuser
+        proxies: words for a fuser that needs a vocabulary
+        proxy_field: a label field whose classes are used as such words too
+        allow_random_weights: whether a backbone with random weights is accepted
+        device: where the backbone runs
+        precision: of the backbone
+        batch_size: patches per batch; None for a choice by device
+        num_workers: threads that decode images; None for a choice by machine
+    """
+
+    backbone: str = "ViT-B-32"
+    pretrained: str | None = None
+    cover: int | str = 10
+    spacing: str = "even"
+    fuser: str = "gmp"
+    fuser_options: dict[str, Any] = field(default_factory=dict)
+    proxies: Sequence[str] = ()
+    proxy_field: str | None = None
+    allow_random_weights: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    num_workers: int | None = None
+
+    def __post_init__(self):
+        if self.pretrained and Path(self.pretrained).is_file():
+            path = str(Path(self.pretrained).resolve())
+            object.__setattr__(self, "pretrained", path)
+
+    def check(self) -> None:
+        """Checks what can be checked without loading the backbone.
+
+        Raises:
+            ValueError: naming the setting and what to do
+        """
+        CompleteCover(self.cover, self.spacing)
+        if self.fuser not in fusers.names():
+            raise ValueError(
+                f"unknown fuser {self.fuser!r}; choose one of {fusers.names()}"
+            )
+        if self.fuser == "ridge" and not (self.proxies or self.proxy_field):
+            raise ValueError(
+                "the 'ridge' fuser needs a vocabulary: pass words as proxies, or the "
+                "name of a label field whose classes shall be used"
+            )
+        resolve_device(self.device)
+        for name in ("batch_size", "num_workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+
+    def identity(self) -> dict[str, Any]:
+        """The choices that decide whether vectors can be compared, as JSON values."""
+        return {
+            "backbone": self.backbone,
+            "pretrained": self.pretrained,
+            "cover": self.cover,
+            "spacing": self.spacing,
+            "fuser": self.fuser,
+            "fuser_options": dict(self.fuser_options),
+            "proxies": sorted(set(self.proxies)),
+            "proxy_field": self.proxy_field,
+        }
+
+    def vocabulary(self, samples: foc.SampleCollection) -> list[str]:
+        """Lists the words for the fuser, with the classes of the label field.
+
+        Raises:
+            ValueError: if the field is no label field, or has no labels
+        """
+        words = set(self.proxies)
+        if self.proxy_field:
+            words.update(_classes(samples, self.proxy_field))
+        return sorted(words)
+
+    def load_backbone(self) -> Backbone:
+        """Loads the backbone.
+
+        Raises:
+            ValueError: if it has random weights and these are not allowed, and
+                whatever :meth:`Backbone.load` raises
+        """
+        return Backbone.load(
+            self.backbone,
+            self.pretrained,
+            device=self.device,
+            precision=self.precision,
+            allow_random=self.allow_random_weights,
+        )
+
+    def make_space(self, backbone: Backbone) -> DetailEmbedder:
+        """Makes the space that was asked for; its fuser may still need a fit."""
+        return DetailEmbedder(
+            backbone,
+            CompleteCover(self.cover, self.spacing),
+            fusers.create(self.fuser, dim=backbone.dim, **self.fuser_options),
+        )
+
+
+def make_global_space(backbone: Backbone) -> DetailEmbedder:
+    """Makes the space of the backbone alone: one vector of the whole image."""
+    return DetailEmbedder(
+        backbone, CompleteCover(1), fusers.create("mean", dim=backbone.dim)
+    )
+
+
+def _classes(samples: foc.SampleCollection, field: str) -> list[str]:
+    schema = samples.get_field_schema(embedded_doc_type=fo.Label)
+    if field not in schema:
+        raise ValueError(
+            f"{field!r} is no label field; choose one of {sorted(schema)}, or pass words"
+        )
+    classes = samples.distinct(samples._get_label_field_path(field, "label")[1])
+    if not classes:
+        raise ValueError(f"label field {field!r} holds no labels; pass words instead")
+    return classes

@@ -1,0 +1,176 @@
+"""The operator that embeds images and indexes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from ..detail_embed.fiftyone_bridge.index import Run
+from . import progress
+from .compute_form import add_inputs
+from .request import Request
+
+
+class ComputeDetailEmbeddings(foo.Operator):
+    """Computes one detail-injected vector per image, and a similarity index."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return foo.OperatorConfig(
+            name="compute_detail_embeddings",
+            label="Compute detail embeddings",
+            description="Make small things in big images findable by text",
+            icon="/assets/icon.svg",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            risk_level=types.RiskLevel.MEDIUM,
+        )
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
+        """Puts a button above the grid."""
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(
+                label="Compute detail embeddings", icon="/assets/icon.svg", prompt=True
+            ),
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it."""
+        inputs = types.Object()
+        samples = ctx.target_view()
+        add_inputs(inputs, ctx.params, samples)
+        try:
+            Request.from_params(ctx.params).check(samples)
+        except (ValueError, TypeError) as error:
+            warning = types.Warning(label="Not yet", description=str(error))
+            inputs.view("problem", warning).invalid = True
+        return types.Property(
+            inputs, view=types.View(label="Compute detail embeddings")
+        )
+
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        """Runs in steps in the App, or to the end where it was delegated."""
+        run = Request.from_params(ctx.params).start(ctx.target_view())
+        if ctx.delegated:
+            return asdict(progress.delegated(ctx, run))
+        return self._in_app(ctx, run)
+
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        """What a delegated run did."""
+        outputs = types.Object()
+        outputs.str("brain_key", label="Brain key")
+        outputs.str("space", label="Embedding space")
+        outputs.int("embedded", label="Images embedded")
+        outputs.int("present", label="Images that had a vector already")
+        outputs.int("failed", label="Images that could not be read")
+        outputs.str("error_field", label="Field that says why")
+        outputs.float("seconds", label="Seconds")
+        return types.Property(outputs)
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        backbone: str = "ViT-B-32",
+        pretrained: str | None = None,
+        cover: int | str = 10,
+        fuser: str = "gmp",
+        brain_key: str = "detail",
+        spacing: str = "even",
+        proxies: Sequence[str] = (),
+        proxy_field: str | None = None,
+        backend: str | None = None,
+        also_global: bool = False,
+        batch_size: int | None = None,
+        num_workers: int | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        allow_random_weights: bool = False,
+        overwrite: bool = False,
+        delegate: bool = False,
+    ) -> dict[str, Any] | foo.ExecutionResult:
+        """Makes small things in the images findable by text.
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            compute = foo.get_operator("@detail/detail-embed/compute_detail_embeddings")
+            compute(dataset, backbone="ViT-B-32", brain_key="detail")
+            view = dataset.sort_by_similarity("a red helmet", brain_key="detail", k=25)
+
+        Args:
+            sample_collection: a data set or view of images
+            backbone ("ViT-B-32"): name of an open_clip model
+            pretrained (None): open_clip tag or path of a checkpoint; by default a good
+                tag for the backbones that are offered in the App
+            cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``
+            fuser ("gmp"): name of a fuser
+            brain_key ("detail"): key of the index; a second run under the same key
+                embeds only new images
+            spacing ("even"): of the windows, ``"even"`` or ``"authors"``
+            proxies (()): words for the ``"ridge"`` fuser
+            proxy_field (None): a label field whose classes are such words
+            backend (None): a FiftyOne similarity backend
+            also_global (False): whether to index the plain whole-image vectors too,
+                under ``<brain_key>_global``
+            batch_size (None): patches per batch
+            num_workers (None): threads that decode images
+            device ("auto"): where the backbone runs
+            precision ("auto"): of the backbone
+            allow_random_weights (False): whether to accept a backbone that was never
+                trained, for tests
+            overwrite (False): whether to start over: deletes the indexes and vectors
+                under the brain key
+            delegate (False): whether to queue the run for a delegated service
+
+        Returns:
+            a dict with brain_key, space, embedded, present, failed, error_field and
+            seconds, or an :class:`fiftyone.operators.ExecutionResult` if delegated
+
+        Raises:
+            ValueError: if the samples or an argument cannot be used, or no image could
+                be read
+        """
+        params = {
+            "backbone": backbone,
+            "pretrained": pretrained,
+            "cover": cover,
+            "fuser": fuser,
+            "brain_key": brain_key,
+            "spacing": spacing,
+            "proxies": list(proxies),
+            "proxy_field": proxy_field,
+            "backend": backend,
+            "also_global": also_global,
+            "batch_size": batch_size,
+            "num_workers": num_workers,
+            "device": device,
+            "precision": precision,
+            "allow_random_weights": allow_random_weights,
+            "overwrite": overwrite,
+        }
+        run = Request.from_params(params).start(sample_collection)
+        if not delegate:
+            return asdict(progress.in_terminal(run))
+        return foo.execute_operator(
+            self.uri,
+            ctx={"view": sample_collection.view()},
+            params=params,
+            request_delegation=True,
+        )
+
+    def _in_app(self, ctx: foo.ExecutionContext, run: Run):
+        yield from progress.in_app(ctx, run)
+        yield ctx.ops.notify(progress.summarise(run.result), variant="success")
+        yield ctx.ops.reload_dataset()

@@ -1,0 +1,170 @@
+"""The form of the operator that computes an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import fiftyone.core.collections as foc
+from fiftyone.operators import types
+
+from ..detail_embed import fusers
+from ..detail_embed.cover import CompleteCover
+from ..detail_embed.fiftyone_bridge.presets import BACKBONES
+from ..detail_embed.fiftyone_bridge.settings import Settings
+
+_COVERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15)
+_FUSERS = {
+    "gmp": "rare details count as much as frequent ones",
+    "mean": "the plain average, a baseline",
+    "ridge": "keeps the scores of a vocabulary of yours",
+}
+
+
+def add_inputs(
+    inputs: types.Object, params: Mapping[str, Any], samples: foc.SampleCollection
+) -> None:
+    """Adds the inputs of the form, in the order in which they are thought of.
+
+    Args:
+        inputs: the form
+        params: what has been filled in so far
+        samples: the samples that will be embedded
+    """
+    _add_backbone(inputs, params.get("backbone") or Settings.backbone)
+    _add_cover(inputs)
+    _add_fuser(inputs, params.get("fuser", Settings.fuser), samples)
+    _add_target(inputs)
+    _add_machine(inputs)
+
+
+def _add_backbone(inputs: types.Object, backbone: str) -> None:
+    inputs.str(
+        "backbone",
+        required=True,
+        default=Settings.backbone,
+        label="Backbone",
+        description="An open_clip model; detail-demo brings its weights with it",
+        view=_choices(types.AutocompleteView(), BACKBONES),
+    )
+    default = BACKBONES.get(backbone)
+    inputs.str(
+        "pretrained",
+        label="Weights",
+        description="An open_clip tag, or the path of a checkpoint. "
+        + (f"Empty: {default}" if default else ""),
+    )
+    inputs.bool(
+        "allow_random_weights",
+        default=False,
+        label="Allow random weights",
+        description="A backbone that was never trained finds nothing; for tests only",
+    )
+
+
+def _add_cover(inputs: types.Object) -> None:
+    view = types.DropdownView()
+    view.add_choice("auto", label="as fine as the backbone can use")
+    for c in _COVERS:
+        count = len(CompleteCover(c).boxes(1000, 1000))
+        view.add_choice(str(c), label=f"{c}: {count} patches of a square image")
+    inputs.enum(
+        "cover",
+        view.values(),
+        default=str(Settings.cover),
+        label="Complete Cover",
+        description="How fine the images are cut; more patches find smaller things "
+        "and take longer",
+        view=view,
+    )
+    inputs.enum(
+        "spacing",
+        ["even", "authors"],
+        default=Settings.spacing,
+        label="Spacing of the windows",
+        view=types.RadioView(),
+    )
+
+
+def _add_fuser(
+    inputs: types.Object, fuser: str, samples: foc.SampleCollection
+) -> None:
+    view = types.DropdownView()
+    for name in fusers.names():
+        view.add_choice(name, label=name, description=_FUSERS.get(name))
+    inputs.enum(
+        "fuser",
+        view.values(),
+        default=Settings.fuser,
+        label="Fuser",
+        description="How the patches of an image become one vector",
+        view=view,
+    )
+    if fuser != "ridge":
+        return
+    inputs.str(
+        "proxies",
+        label="Vocabulary",
+        description="Words that searches may use, separated by commas",
+        view=types.TextFieldView(multiline=True),
+    )
+    fields = sorted(samples.get_field_schema(embedded_doc_type=fo.Label))
+    inputs.str(
+        "proxy_field",
+        label="Classes of a label field",
+        description="Used as vocabulary, too",
+        view=_choices(types.DropdownView(), fields),
+    )
+
+
+def _add_target(inputs: types.Object) -> None:
+    inputs.str(
+        "brain_key",
+        required=True,
+        default="detail",
+        label="Brain key",
+        description="Names the index. Under a key that exists, only images without a "
+        "vector are embedded",
+    )
+    inputs.bool(
+        "also_global",
+        default=False,
+        label="Index whole-image vectors too",
+        description="What the backbone does today, to compare with; costs nothing extra",
+    )
+    inputs.bool(
+        "overwrite",
+        default=False,
+        label="Start over",
+        description="Deletes the index and the vectors under the brain key first",
+    )
+    backends = sorted(fob.brain_config.similarity_backends)
+    inputs.str(
+        "backend",
+        default=fob.brain_config.default_similarity_backend,
+        label="Similarity backend",
+        view=_choices(types.DropdownView(), backends),
+    )
+
+
+def _add_machine(inputs: types.Object) -> None:
+    inputs.str(
+        "device",
+        default=Settings.device,
+        label="Device",
+        view=_choices(types.AutocompleteView(), ("auto", "cpu", "cuda")),
+    )
+    inputs.int(
+        "batch_size",
+        min=1,
+        label="Batch size",
+        description="Patches at once. Empty: a choice by device",
+    )
+
+
+def _choices(view: types.Choices, values: Iterable[str]) -> types.Choices:
+    for value in values:
+        view.add_choice(value, label=value)
+    return view
