@@ -94,7 +94,8 @@ def stream(
         raise ValueError(f"chunk_size={chunk_size}: give at least 1")
     fuser = fuser.to(backbone.device)
     done = iter_patch_features(items, backbone, cover, batch_size, num_workers)
-    while part := list(itertools.islice(_fuse(done, fuser), chunk_size)):
+    fused = _fuse(done, fuser)
+    while part := list(itertools.islice(fused, chunk_size)):
         good = [p for p in part if not isinstance(p, EmbedError)]
         empty = np.zeros((0, backbone.dim), np.float32)
         yield Chunk(

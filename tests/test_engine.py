@@ -1,0 +1,105 @@
+"""The engine: order, batching across images, errors, chunks."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.tiny import tiny_backbone, write_images
+
+from detail_embed import fusers
+from detail_embed.cover import CompleteCover
+from detail_embed.engine import iter_patch_features, stream
+from detail_embed.patches import extract_patches
+
+COVER = CompleteCover(3)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return tiny_backbone(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    sizes = [(60, 60), (120, 40), (33, 77), (1, 1), (60, 60), (50, 90), (64, 64)]
+    paths = write_images(tmp_path, sizes)
+    paths.insert(2, tmp_path / "missing.png")
+    page = tmp_path / "page.jpg"
+    page.write_text("<!DOCTYPE html><html></html>")
+    return paths[:5] + [page] + paths[5:]
+
+
+def reference(backbone, path):
+    with Image.open(path) as image:
+        pixels = torch.from_numpy(np.array(image.convert("RGB")))
+    patches = extract_patches(pixels.permute(2, 0, 1), COVER, backbone.patch_spec)
+    return backbone.encode_patches(patches)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_features_are_those_of_each_image_alone(backbone, files, batch_size):
+    items = [(f"id{i}", p) for i, p in enumerate(files)]
+    found = list(iter_patch_features(items, backbone, COVER, batch_size))
+    assert [f[0] for f in found] == [i for i, _ in items]
+    for (_, path, features, reason), (_, wanted) in zip(found, items):
+        assert path == str(wanted)
+        if wanted.name in ("missing.png", "page.jpg"):
+            assert features is None and reason
+        else:
+            assert reason is None
+            assert torch.allclose(
+                features, reference(backbone, wanted), atol=1e-5
+            )
+
+
+def test_chunks_hold_vectors_and_errors_in_order(backbone, files):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    chunks = list(stream(enumerate(files), backbone, COVER, fuser, chunk_size=4))
+    assert [len(c.ids) + len(c.errors) for c in chunks] == [4, 4, 1]
+    assert [e.id for c in chunks for e in c.errors] == [2, 5]
+    assert all(e.reason and str(files[e.id]) == e.path
+               for c in chunks for e in c.errors)
+    for chunk in chunks:
+        assert chunk.vectors.dtype == chunk.global_vectors.dtype == np.float32
+        for i, vector, whole in zip(chunk.ids, chunk.vectors, chunk.global_vectors):
+            features = reference(backbone, files[i])
+            wanted = fuser(features[None])[0]
+            assert np.allclose(vector, wanted, atol=1e-5)
+            assert np.allclose(whole, features[0], atol=1e-5)
+
+
+def test_only_bad_files(backbone, tmp_path):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    items = [(i, tmp_path / f"{i}.png") for i in range(3)]
+    (chunk,) = stream(items, backbone, COVER, fuser)
+    assert chunk.ids == [] and len(chunk.errors) == 3
+    assert chunk.vectors.shape == (0, backbone.dim)
+    assert list(stream([], backbone, COVER, fuser)) == []
+
+
+def test_items_are_consumed_as_needed_and_threads_end(backbone, files):
+    asked = []
+
+    def items():
+        for i in range(10_000):
+            asked.append(i)
+            yield i, files[0]
+
+    fuser = fusers.create("mean", dim=backbone.dim)
+    running = stream(items(), backbone, COVER, fuser, batch_size=14,
+                     num_workers=2, chunk_size=4)
+    next(running)
+    assert len(asked) < 60
+    running.close()
+    assert not [t for t in threading.enumerate()
+                if t.name.startswith("detail-read")]
+
+
+def test_bad_sizes_are_named(backbone):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    with pytest.raises(ValueError, match="chunk_size=0"):
+        next(stream([], backbone, COVER, fuser, chunk_size=0))
+    with pytest.raises(ValueError, match="batch_size=-1"):
+        next(stream([], backbone, COVER, fuser, batch_size=-1))

@@ -1,0 +1,39 @@
+"""Templates and queries."""
+
+import pytest
+import torch
+from tests.tiny import tiny_backbone
+
+from detail_embed.prompts import (
+    TEMPLATES,
+    apply_templates,
+    encode_queries,
+    encode_query,
+)
+
+
+def test_templates_hold_the_text():
+    sentences = apply_templates("  red helmet ")
+    assert len(sentences) == len(TEMPLATES)
+    assert all("red helmet" in s and "{}" not in s for s in sentences)
+
+
+def test_braces_in_the_text_stay():
+    assert apply_templates("a {} b", ["see {}"]) == ["see a {} b"]
+
+
+def test_a_query_is_the_mean_of_its_templates(tmp_path):
+    backbone = tiny_backbone(tmp_path)
+    query = encode_query(backbone, "dog")
+    mean = backbone.encode_texts(apply_templates("dog")).mean(0)
+    assert torch.allclose(query, mean / mean.norm(), atol=1e-6)
+    both = encode_queries(backbone, ["dog", "cat"])
+    assert both.shape == (2, backbone.dim)
+    assert torch.allclose(both[0], query, atol=1e-6)
+
+
+def test_empty_text_and_bad_template():
+    with pytest.raises(ValueError, match="empty"):
+        apply_templates(" ")
+    with pytest.raises(ValueError, match="a photo"):
+        apply_templates("dog", ["a photo"])
