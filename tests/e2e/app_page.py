@@ -97,11 +97,20 @@ class AppPage:
         field.press("Tab")
         expect(field).to_have_value(value)
 
-    def execute(self) -> None:
-        """Starts the operator whose form is open."""
+    def await_valid(self) -> Locator:
+        """Waits until the App accepts the form; returns its button."""
         button = self.form.get_by_role("button", name="Execute", exact=True)
         expect(button).to_be_enabled(timeout=15_000)
-        button.click()
+        return button
+
+    def execute(self) -> None:
+        """Starts the operator whose form is open."""
+        self.await_valid().click()
+
+    def await_text(self, pattern: str, timeout: float) -> None:
+        """Waits until the App shows a text, for at most ``timeout`` seconds."""
+        shown = self.page.get_by_text(re.compile(pattern)).first
+        expect(shown).to_be_visible(timeout=1000 * timeout)
 
     def close_report(self) -> None:
         """Closes the window in which an operator reported its progress."""

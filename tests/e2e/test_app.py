@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import time
 from pathlib import Path
 
 import fiftyone as fo
@@ -85,15 +84,6 @@ def app(page, dataset):
     session.close()
 
 
-def _wait_for_run(dataset, brain_key):
-    """Waits until the brain run is there, as any other process sees it."""
-    stop = time.monotonic() + EMBEDDING
-    while brain_key not in dataset.list_brain_runs():
-        assert time.monotonic() < stop, f"no brain run after {EMBEDDING} s"
-        time.sleep(1)
-        dataset.reload()
-
-
 def _showing(dataset, thing):
     """The images that hold the thing."""
     holds = dataset.match_labels(filter=F("label") == thing, fields="ground_truth")
@@ -105,12 +95,17 @@ def test_compute_and_search(app, dataset):
     app.open_operator("Compute detail embeddings")
     app.fill("Backbone", demo.NAME)
     app.fill("Brain key", BRAIN_KEY)
+    app.await_valid()
     app.shoot("2-form")
     app.execute()
+    app.await_text(r"\d images/s", EMBEDDING)
     app.shoot("3-progress")
-    _wait_for_run(dataset, BRAIN_KEY)
+    app.await_text(rf"{SCENES} images embedded", EMBEDDING)
     app.close_report()
+    app.settle()
     app.shoot("4-done")
+    dataset.reload()
+    assert BRAIN_KEY in dataset.list_brain_runs()
 
     for thing in THINGS:
         found = app.search(thing)
