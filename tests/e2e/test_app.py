@@ -108,8 +108,11 @@ def test_compute_and_search(app, dataset):
     assert BRAIN_KEY in dataset.list_brain_runs()
 
     for thing in THINGS:
+        name = thing.replace(" ", "-")
         found = app.search(thing)
-        app.shoot(f"5-search-{thing.replace(' ', '-')}")
-        assert sorted(found) == sorted(set(found))
+        app.shoot(f"5-search-{name}")
+        app.close_searches()
+        app.shoot(f"6-found-{name}")
+        assert len(found) == len(set(found))
         assert _showing(dataset, thing) & set(found[:3]), thing
         app.show_everything()
