@@ -216,11 +216,14 @@ def _open_space(
     if space.fuser.needs_fit:
         count = min(_FIT_IMAGES, len(samples))
         yield Progress(f"Fitting the {settings.fuser!r} fuser on {count} images", 0.0)
-        space.fit(
-            samples.values("filepath"),
-            proxies=settings.vocabulary(samples) or None,
-            max_images=count,
-        )
+        vocabulary = settings.vocabulary(samples) or None
+        try:
+            space.fit(samples.values("filepath"), vocabulary, max_images=count)
+        except ValueError as error:
+            raise ValueError(
+                f"the {settings.fuser!r} fuser cannot be fitted on {count} images: "
+                f"{error}. Pass other images, or choose fuser='mean'"
+            ) from error
     record = records.Record(
         space=zoo.publish(space),
         global_space=zoo.publish(make_global_space(backbone)),

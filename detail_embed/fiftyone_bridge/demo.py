@@ -1,0 +1,74 @@
+"""The demo's data set, indexes and App in FiftyOne."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from pathlib import Path
+
+import fiftyone as fo
+from tqdm import tqdm
+
+from ..demo import NAME
+from ..demo.proxies import proxy_texts
+from ..space import DetailEmbedder
+from . import index, records, zoo
+from .datasets import load_clver_ds
+from .settings import Settings
+
+BRAIN_KEY = "detail"
+
+
+def open_dataset(folder: Path) -> fo.Dataset:
+    """Loads the scenes of a folder, once; later calls open the same data set."""
+    name = folder.name
+    if fo.dataset_exists(name):
+        return fo.load_dataset(name)
+    return load_clver_ds(folder, name)
+
+
+def compute_indexes(dataset: fo.Dataset, fuser: str) -> DetailEmbedder:
+    """Indexes the scenes: ``detail`` and ``detail_global``.
+
+    Args:
+        dataset: the scenes
+        fuser: name of the fuser of the detail index
+
+    Returns:
+        the space of the detail index
+    """
+    settings = Settings(
+        backbone=NAME,
+        fuser=fuser,
+        proxies=proxy_texts() if fuser == "ridge" else (),
+    )
+    backbone = settings.load_backbone()
+    record = records.read(dataset, BRAIN_KEY)
+    is_outdated = record is not None and (
+        record.identity != settings.identity()
+        or not record.space.startswith(backbone.slug)
+    )
+    run = index.compute(
+        dataset, settings, BRAIN_KEY, also_global=True, overwrite=is_outdated
+    )
+    with tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar}| {desc}") as bar:
+        for progress in run:
+            bar.n = progress.fraction
+            bar.set_description_str(progress.text)
+    return zoo.load(run.result.space, backbone)
+
+
+def show(dataset: fo.Dataset, port: int) -> None:
+    """Opens the App and waits until it is closed.
+
+    Args:
+        dataset: what to show
+        port: of the App, on 127.0.0.1
+    """
+    session = fo.launch_app(
+        dataset, remote=True, address="127.0.0.1", port=port
+    )
+    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY"):
+        webbrowser.open(f"http://127.0.0.1:{port}/datasets/{dataset.name}")
+    session.wait(-1)

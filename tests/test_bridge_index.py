@@ -1,0 +1,352 @@
+"""Vectors in fields, brain runs on them, and all that can go wrong on the way."""
+
+import json
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+import pytest
+from PIL import Image
+
+from detail_embed import demo
+from detail_embed.backbone import Backbone
+from detail_embed.fiftyone_bridge import index, records
+from detail_embed.fiftyone_bridge.settings import Settings
+from detail_embed.prompts import encode_query
+
+QUERY = "red metal cube"
+SETTINGS = Settings(backbone=demo.NAME, cover=2, device="cpu")
+FIELD = records.vector_field("detail")
+ERRORS = records.error_field("detail")
+
+SEARCH = """
+import json, sys
+import fiftyone as fo
+dataset = fo.load_dataset(sys.argv[1])
+for key in sys.argv[3:]:
+    view = dataset.sort_by_similarity(sys.argv[2], brain_key=key, k=25)
+    print(json.dumps(view.values("id")))
+"""
+READ = """
+import sys
+import fiftyone as fo
+dataset = fo.load_dataset(sys.argv[1])
+info = dataset.get_brain_info("detail")
+print(info.config.model, dataset.first().detail_embedding.shape)
+print(dataset.load_brain_results("detail").total_index_size)
+try:
+    dataset.sort_by_similarity("cube", brain_key="detail", k=2)
+except ImportError as error:
+    print(error)
+"""
+
+
+def _run(samples, settings=SETTINGS, **kwargs):
+    run = index.compute(samples, settings, **kwargs)
+    assert [p.fraction for p in run][-1] == 1
+    return run.result
+
+
+def _ranking(dataset, field=FIELD):
+    """Ids by exact cosine with the query, best first."""
+    backbone = Backbone.load(demo.NAME, device="cpu")
+    ids, vectors = dataset.exists(field).values(["id", field])
+    scores = np.stack(vectors) @ encode_query(backbone, QUERY).numpy()
+    return [ids[i] for i in np.argsort(-scores, kind="stable")]
+
+
+@pytest.fixture
+def files(tmp_path, scenes):
+    """Copies of two scenes that a test may damage."""
+    paths = []
+    for source in sorted((scenes / "images").iterdir())[:2]:
+        paths.append(tmp_path / source.name)
+        paths[-1].write_bytes(source.read_bytes())
+    return paths
+
+
+@pytest.fixture
+def new_dataset():
+    made = []
+
+    def make(samples):
+        made.append(fo.Dataset())
+        made[-1].add_samples(samples, progress=False)
+        return made[-1]
+
+    yield make
+    for dataset in made:
+        dataset.delete()
+
+
+def test_a_fresh_process_searches_even_after_a_search_for_duplicates(
+    dataset, fresh_python
+):
+    result = _run(dataset, also_global=True)
+    assert (result.embedded, result.present, result.failed) == (24, 0, 0)
+    vectors = dataset.values(FIELD)
+    assert {v.dtype for v in vectors} == {np.dtype("float32")}
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert isinstance(dataset.get_field(FIELD), fo.VectorField)
+
+    found = fob.compute_near_duplicates(dataset, similarity_index="detail")
+    found.find_duplicates(fraction=0.2)
+    assert found.duplicate_ids
+
+    done = fresh_python(SEARCH, dataset.name, QUERY, "detail", "detail_global")
+    assert done.returncode == 0, done.stderr
+    detail, whole = map(json.loads, done.stdout.splitlines()[-2:])
+    assert detail == _ranking(dataset)
+    assert whole == _ranking(dataset, "detail_global_embedding")
+    assert detail != whole
+
+    results = dataset.load_brain_results("detail")
+    results.reload()
+    again = results.sort_by_similarity(QUERY, k=25)
+    assert again.values("id") == detail
+
+
+@pytest.mark.parametrize("method", ["pca", "umap"])
+def test_a_map_of_the_vectors(dataset, method):
+    if method == "umap":
+        pytest.importorskip("umap", reason="needs umap-learn")
+    _run(dataset)
+    results = fob.compute_visualization(
+        dataset, similarity_index="detail", method=method
+    )
+    assert results.points.shape == (24, 2)
+
+
+def test_without_the_plugin_the_data_set_is_readable(dataset, fresh_python, tmp_path):
+    result = _run(dataset)
+    done = fresh_python(READ, dataset.name, FIFTYONE_PLUGINS_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    first, size, error = done.stdout.splitlines()[-3:]
+    assert first == f"{result.space} (256,)"
+    assert size == "24"
+    assert "fiftyone plugins download" in error
+
+
+def test_new_samples_alone_are_embedded_in_the_same_space(dataset):
+    first = _run(dataset[:16], also_global=True)
+    before = dict(zip(*dataset[:16].values(["id", FIELD])))
+    assert dataset.load_brain_results("detail").total_index_size == 16
+
+    second = _run(dataset, also_global=True)
+    assert (second.embedded, second.present) == (8, 16)
+    assert second.space == first.space
+    after = dict(zip(*dataset[:16].values(["id", FIELD])))
+    assert all(np.array_equal(before[i], after[i]) for i in before)
+    view = dataset.sort_by_similarity(QUERY, brain_key="detail", k=25)
+    assert view.values("id") == _ranking(dataset)
+    assert dataset.load_brain_results("detail_global").total_index_size == 24
+
+
+def test_a_run_that_is_cut_short_keeps_what_is_done(dataset):
+    steps = iter(index.compute(dataset, SETTINGS, also_global=True))
+    for progress in steps:
+        if 0 < progress.fraction < 1:
+            break
+    steps.close()
+    done = len(dataset.exists(FIELD))
+    assert 0 < done < 24
+    assert len(dataset.exists("detail_global_embedding")) == done
+    assert not dataset.list_brain_runs()
+
+    result = _run(dataset, also_global=True)
+    assert (result.embedded, result.present) == (24 - done, done)
+    assert dataset.load_brain_results("detail").total_index_size == 24
+
+
+def test_the_global_index_can_come_later(dataset):
+    _run(dataset)
+    vectors = dataset.values(FIELD)
+    result = _run(dataset, also_global=True)
+    assert result.embedded == 0
+    assert np.array_equal(vectors, dataset.values(FIELD))
+    model = dataset.get_brain_info("detail_global").config.model
+    assert "-cc1-" in model and model != result.space
+    assert len(dataset.exists("detail_global_embedding")) == 24
+
+
+def test_another_space_is_refused_with_both_named(dataset):
+    result = _run(dataset)
+    other = Settings(backbone=demo.NAME, cover=3, fuser="mean", device="cpu")
+    with pytest.raises(ValueError) as error:
+        index.compute(dataset, other)
+    assert result.space in str(error.value)
+    assert "detail-demo-cc3-even-mean" in str(error.value)
+    assert "overwrite=True" in str(error.value)
+
+
+def test_starting_over_replaces_the_space(dataset):
+    first = _run(dataset, also_global=True)
+    other = Settings(backbone=demo.NAME, cover=1, fuser="mean", device="cpu")
+    second = _run(dataset, other, overwrite=True)
+    assert second.space != first.space
+    assert second.embedded == 24
+    assert dataset.list_brain_runs() == ["detail"]
+    assert not dataset.has_field("detail_global_embedding")
+
+
+def test_deleting_leaves_what_is_not_ours(dataset):
+    fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail")
+    index.delete(dataset, "detail")
+    assert dataset.list_brain_runs() == ["detail"]
+
+
+def test_a_brain_key_of_another_run_is_refused(dataset):
+    fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail_global")
+    with pytest.raises(ValueError, match="'detail_global' belongs to another run"):
+        index.compute(dataset, SETTINGS)
+
+
+def test_a_field_of_somebody_else_is_refused(dataset):
+    dataset.add_sample_field(FIELD, fo.VectorField)
+    with pytest.raises(ValueError, match=f"field {FIELD!r} exists"):
+        index.compute(dataset, SETTINGS)
+
+
+@pytest.mark.parametrize("brain_key", ["", "two words", "1st", "_own", "a-b", "class"])
+def test_a_brain_key_that_is_no_name_is_refused(dataset, brain_key):
+    with pytest.raises(ValueError, match="letters, digits"):
+        index.compute(dataset, SETTINGS, brain_key=brain_key)
+
+
+def test_unreadable_images_are_recorded_and_tried_again(files, new_dataset, tmp_path):
+    page = tmp_path / "page.jpg"
+    page.write_text("<html>not found</html>")
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(files[0].read_bytes()[:2000])
+    paths = [*files, tmp_path / "missing.jpg", page, cut]
+    dataset = new_dataset(fo.Sample(filepath=str(p)) for p in paths)
+    settings = Settings(backbone=demo.NAME, cover=1, fuser="mean", device="cpu")
+    result = _run(dataset, settings)
+    assert (result.embedded, result.failed) == (2, 3)
+    assert result.error_field == ERRORS
+    reasons = dataset.values(ERRORS)
+    assert reasons[:2] == [None, None] and all(reasons[2:])
+    assert dataset.load_brain_results("detail").total_index_size == 2
+
+    page.write_bytes(files[0].read_bytes())
+    result = _run(dataset, settings)
+    assert (result.embedded, result.present, result.failed) == (1, 2, 2)
+    assert dataset.values(ERRORS)[3] is None
+
+
+def test_no_readable_image_at_all(new_dataset, tmp_path):
+    dataset = new_dataset([fo.Sample(filepath=str(tmp_path / "missing.jpg"))])
+    for fuser in ("mean", "gmp"):
+        settings = Settings(backbone=demo.NAME, cover=1, fuser=fuser, device="cpu")
+        with pytest.raises(ValueError, match="none of the .*images could be read"):
+            list(index.compute(dataset, settings, brain_key=fuser))
+    assert not dataset.list_brain_runs()
+
+
+def test_images_of_any_shape(new_dataset, tmp_path):
+    rng = np.random.default_rng(0)
+    samples = []
+    for i, size in enumerate([(1, 1), (3, 3000), (64, 64)]):
+        path = tmp_path / f"{i}.png"
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(path)
+        samples.append(fo.Sample(filepath=str(path)))
+    assert _run(new_dataset(samples)).embedded == 3
+
+
+def test_too_little_to_fit_a_fuser_on_says_what_to_do(new_dataset, tmp_path):
+    path = tmp_path / "grey.png"
+    Image.new("L", (64, 64), 128).save(path)
+    with pytest.raises(ValueError, match="'gmp' .*1 images.*fuser='mean'"):
+        list(index.compute(new_dataset([fo.Sample(filepath=str(path))]), SETTINGS))
+
+
+def test_an_empty_data_set_and_an_empty_view(dataset, new_dataset):
+    for samples in (new_dataset([]), dataset.limit(0)):
+        with pytest.raises(ValueError, match="no samples"):
+            index.compute(samples, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "name, media", [("a.mp4", "video"), ("a.fo3d", "3d"), ("a.pcd", "point-cloud")]
+)
+def test_other_media_are_refused(new_dataset, tmp_path, name, media):
+    dataset = new_dataset([fo.Sample(filepath=str(tmp_path / name))])
+    with pytest.raises(ValueError, match=f"{media}.*only image data sets"):
+        index.compute(dataset, SETTINGS)
+
+
+def test_patches_are_refused(dataset):
+    with pytest.raises(ValueError, match="whole images"):
+        index.compute(dataset.to_patches("ground_truth"), SETTINGS)
+
+
+def test_of_a_grouped_data_set_a_slice_can_be_embedded(new_dataset, files):
+    samples = []
+    for _ in range(2):
+        group = fo.Group()
+        samples += [
+            fo.Sample(filepath=str(path), camera=group.element(name))
+            for path, name in zip(files, ("left", "right"))
+        ]
+    dataset = new_dataset([])
+    dataset.add_group_field("camera", default="left")
+    dataset.add_samples(samples, progress=False)
+    with pytest.raises(ValueError, match=r"\['left', 'right'\]"):
+        index.compute(dataset, SETTINGS)
+    result = _run(dataset.select_group_slices("right"), SETTINGS)
+    assert result.embedded == 2
+    assert dataset.load_brain_results("detail").total_index_size == 2
+
+
+def test_ridge_is_fitted_on_words_and_on_a_fields_classes(dataset):
+    words = Settings(
+        backbone=demo.NAME, cover=2, fuser="ridge", proxies=["red cube", "sphere"]
+    )
+    field = Settings(
+        backbone=demo.NAME, cover=2, fuser="ridge", proxy_field="ground_truth"
+    )
+    first = _run(dataset, words, brain_key="words")
+    second = _run(dataset, field, brain_key="classes")
+    assert first.space != second.space
+    sample = dataset.first()
+    sample.ground_truth.detections[0].label = "a class that was not there"
+    sample.save()
+    assert _run(dataset, field, brain_key="classes").embedded == 0
+
+
+def test_ridge_without_words_is_refused(dataset):
+    for field, message in [(None, "vocabulary"), ("filepath", "no label field")]:
+        settings = Settings(backbone=demo.NAME, fuser="ridge", proxy_field=field)
+        with pytest.raises(ValueError, match=message):
+            list(index.compute(dataset, settings))
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"device": "cuda:7"}, "CUDA"),
+        ({"fuser": "magic"}, "unknown fuser 'magic'"),
+        ({"cover": 99}, "99"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_once(dataset, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        index.compute(dataset, Settings(**({"backbone": demo.NAME} | wrong)))
+
+
+def test_random_weights_are_refused_unless_asked_for(dataset):
+    config = {"backbone": "RN50", "cover": 1, "fuser": "mean", "device": "cpu"}
+    with pytest.raises(ValueError, match="weights"):
+        list(index.compute(dataset, Settings(**config)))
+    assert not dataset.list_runs()
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(dataset, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no checkpoint")
+    for path in (broken, tmp_path / "missing.pt"):
+        settings = Settings(backbone=demo.NAME, pretrained=str(path), device="cpu")
+        with pytest.raises(ValueError, match=path.stem):
+            list(index.compute(dataset, settings))
+    assert not dataset.list_runs()

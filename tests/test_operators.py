@@ -1,0 +1,197 @@
+"""The operators as FiftyOne runs them: from its plugin folder."""
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import Executor
+from fiftyone.plugins.context import build_plugin_contexts
+
+from detail_embed import demo
+
+COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
+CREATE = "@detail/detail-embed/create_clver_ds"
+PARAMS = {"backbone": demo.NAME, "cover": "1", "fuser": "mean", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def compute():
+    return foo.get_operator(COMPUTE)
+
+
+@pytest.fixture(scope="module")
+def create():
+    return foo.get_operator(CREATE)
+
+
+@pytest.fixture
+def new_name():
+    name = "made-by-an-operator"
+    yield name
+    if fo.dataset_exists(name):
+        fo.delete_dataset(name)
+
+
+def _context(uri, dataset=None, view=None, **params):
+    request = {"params": params}
+    if dataset is not None:
+        request["dataset_name"] = dataset.name
+        request["view"] = (view if view is not None else dataset.view())._serialize()
+    return foo.ExecutionContext(
+        request_params=request, executor=Executor(), operator_uri=uri
+    )
+
+
+def _problems(operator, ctx):
+    """What the form complains about."""
+    properties = operator.resolve_input(ctx).type.properties
+    return [p.view.description for p in properties.values() if p.invalid]
+
+
+def _requests(ctx, name):
+    requests = ctx.executor._requests
+    return [r.params for r in requests if r.operator_uri == name]
+
+
+def test_the_plugin_loads_without_errors():
+    contexts = {c.name: c for c in build_plugin_contexts()}
+    ours = contexts["@detail/detail-embed"]
+    assert not ours.errors
+    assert {i.uri for i in ours.instances} == {COMPUTE, CREATE}
+
+
+def test_the_form_accepts_its_own_defaults(compute, dataset):
+    ctx = _context(COMPUTE, dataset)
+    form = compute.resolve_input(ctx)
+    properties = form.type.properties
+    ctx.params.update({k: p.default for k, p in properties.items() if p.default})
+    assert _problems(compute, ctx) == []
+    assert "laion2b_s34b_b79k" in properties["pretrained"].view.description
+    assert form.to_json()
+    assert compute.resolve_placement(ctx).to_json()
+
+
+def test_the_form_asks_for_a_vocabulary_only_where_it_is_needed(compute, dataset):
+    ctx = _context(COMPUTE, dataset, **PARAMS)
+    assert "proxies" not in compute.resolve_input(ctx).type.properties
+    ctx = _context(COMPUTE, dataset, **(PARAMS | {"fuser": "ridge"}))
+    properties = compute.resolve_input(ctx).type.properties
+    assert properties["proxy_field"].view.values() == ["ground_truth"]
+    assert "vocabulary" in _problems(compute, ctx)[0]
+    ctx.params["proxies"] = "red cube, sphere\ndog"
+    assert _problems(compute, ctx) == []
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"brain_key": "two words"}, "two words"),
+        ({"device": "cuda:9"}, "CUDA"),
+        ({"cover": "many"}, "'many'"),
+    ],
+)
+def test_the_form_says_what_cannot_work(compute, dataset, params, message):
+    ctx = _context(COMPUTE, dataset, **(PARAMS | params))
+    assert message in _problems(compute, ctx)[0]
+
+
+def test_the_form_says_that_a_data_set_is_empty(compute):
+    dataset = fo.Dataset()
+    try:
+        assert "no samples" in _problems(compute, _context(COMPUTE, dataset))[0]
+    finally:
+        dataset.delete()
+
+
+def test_python_call_computes_and_searches(compute, dataset):
+    result = compute(dataset[:4], **PARAMS, also_global=True)
+    assert result["embedded"] == 4
+    assert dataset.list_brain_runs() == ["detail", "detail_global"]
+    view = dataset.sort_by_similarity("cube", brain_key="detail", k=25)
+    assert len(view) == 4
+    with pytest.raises(ValueError, match=result["space"]):
+        compute(dataset, **(PARAMS | {"cover": 2}))
+
+
+def test_the_app_shows_progress_and_the_result(compute, dataset):
+    ctx = _context(COMPUTE, dataset, dataset[:20], **PARAMS)
+    for _ in compute.execute(ctx):
+        pass
+    progress = _requests(ctx, "set_progress")
+    assert any("images/s" in p["label"] and "left" in p["label"] for p in progress)
+    fractions = [p["progress"] for p in progress]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    (notice,) = _requests(ctx, "notify")
+    assert notice["variant"] == "success" and "20 images embedded" in notice["message"]
+    assert len(_requests(ctx, "reload_dataset")) == 1
+    assert len(dataset.exists("detail_embedding")) == 20
+
+
+def test_the_app_shows_why_a_run_failed(compute, dataset, tmp_path):
+    missing = str(tmp_path / "missing.pt")
+    ctx = _context(COMPUTE, dataset, **(PARAMS | {"pretrained": missing}))
+    with pytest.raises(ValueError, match="missing.pt"):
+        list(compute.execute(ctx))
+    (notice,) = _requests(ctx, "notify")
+    assert notice["variant"] == "error" and "missing.pt" in notice["message"]
+
+
+def test_a_delegated_run(compute, dataset):
+    service = DelegatedOperationService()
+    queued = compute(dataset[:5], **PARAMS, delegate=True)
+    assert queued.delegated
+    service.execute_queued_operations(operator=COMPUTE, limit=1)
+    run = service.get(queued.result["id"])
+    try:
+        assert run.run_state == "completed"
+        assert run.result.result["embedded"] == 5
+        assert run.status.progress == 1
+    finally:
+        service.delete_operation(run.id)
+    dataset.reload()
+    assert len(dataset.exists("detail_embedding")) == 5
+
+
+def test_a_delegated_run_is_checked_before_it_is_queued(compute, dataset):
+    with pytest.raises(ValueError, match="letters, digits"):
+        compute(dataset, **PARAMS, brain_key="no name", delegate=True)
+
+
+def test_scenes_from_python(create, new_name, tmp_path):
+    dataset = create(
+        new_name, tmp_path, bank="solids", n=3, size=128, objects=(1, 2), scales=[0.3]
+    )
+    assert dataset.name == new_name and len(dataset) == 3
+    assert set(dataset.distinct("ground_truth.detections.bank")) == {"solids"}
+    assert all(str(tmp_path) in path for path in dataset.values("filepath"))
+    with pytest.raises(ValueError, match="exists"):
+        create(new_name, tmp_path)
+
+
+def test_scenes_from_the_app(create, new_name, tmp_path):
+    ctx = _context(
+        CREATE, name=new_name, directory={"absolute_path": str(tmp_path)},
+        bank="solids", n=2, size=96, low=1, high=1, scales="0.3, 0.4", seed=1,
+    )
+    assert _problems(create, ctx) == []
+    assert len(list(create.execute(ctx))) == 2
+    assert _requests(ctx, "open_dataset") == [{"dataset": new_name}]
+    assert len(fo.load_dataset(new_name)) == 2
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"scales": "big"}, "scales must be numbers"),
+        ({"scales": "3"}, "scale must be in"),
+        ({"low": 5, "high": 2}, "objects must be"),
+        ({"size": 9000}, "4096"),
+    ],
+)
+def test_the_scene_form_says_what_cannot_work(create, new_name, params, message):
+    ctx = _context(CREATE, name=new_name, **params)
+    assert message in _problems(create, ctx)[0]
+
+
+def test_the_scene_form_says_that_a_name_is_taken(create, dataset):
+    assert "exists" in _problems(create, _context(CREATE, name=dataset.name))[0]
