@@ -1,0 +1,109 @@
+"""The main job from end to end: ``python -m detail_embed.demo.run``.
+
+Makes scenes, indexes them in FiftyOne, prints the retrieval table and opens
+the App. Whatever is there already is used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from ..clver_ds import Queries, generate, read_queries
+from ..fiftyone_bridge.home import isolate
+from ..retrieval import average_precision, format_table, plot, write_csv
+
+logger = logging.getLogger(__name__)
+
+_SEED = 0
+_SMALL = 0.055  # side of a small object, as a fraction of the image's
+
+
+def main() -> None:
+    args = _parse()
+    logging.basicConfig(level=logging.WARNING)
+    isolate(args.home)
+    folder = args.home / f"clver-ds-{args.n}-{args.size}"
+    print(f"1. {args.n} scenes of {args.size} px in {folder}")
+    generate(folder, args.n, size=args.size, seed=_SEED, num_workers=2,
+             progress=True)
+
+    # FiftyOne reads its settings when it is imported: after isolate().
+    from ..fiftyone_bridge import demo as app
+    from .validate import default_fuser
+
+    fuser = default_fuser()
+    print(f"2. Global and detail index (fuser {fuser!r}, the better one on "
+          "validation scenes)")
+    dataset = app.open_dataset(folder)
+    space = app.compute_indexes(dataset, fuser)
+    print("3. How well words find the scenes that show them, in %")
+    results = args.home / "results" / f"{folder.name}-{space.slug}"
+    if not (results / "try.json").is_file():
+        measure(read_queries(folder), space, results)
+    print((results / "table.txt").read_text())
+    print(f"   Also as CSV and as plots over object scale: {results}")
+    hint = json.loads((results / "try.json").read_text())
+    print(f"\n4. Click the magnifying glass, choose the brain key 'detail' and "
+          f"type: {hint['word']}\n   (it takes {hint['percent']:.0f} % of the "
+          f"image's side in some scene; it is the small thing that gains most "
+          "over 'detail_global')")
+    if not args.no_app:
+        print(f"\n   The App: http://127.0.0.1:{args.port}  (Ctrl+C ends it)")
+        app.show(dataset, args.port)
+
+
+def measure(queries: Queries, space, results: Path) -> None:
+    """Computes the retrieval table and writes it to a folder.
+
+    Args:
+        queries: the scenes and words
+        space: the space of the detail index; its fuser is the one measured
+        results: gets table.txt, table.csv, one PNG per bank and word group,
+            and try.json, written last
+    """
+    from .table import retrieval_rows, score_methods
+    from .validate import fit_fusers
+
+    fitted = fit_fusers(space.backbone, queries.paths)
+    fitted[space.fuser.name] = space.fuser
+    scores = score_methods(queries, space.backbone, space.cover, fitted)
+    rows = retrieval_rows(queries, scores)
+    results.mkdir(parents=True, exist_ok=True)
+    write_csv(rows, results / "table.csv")
+    (results / "table.txt").write_text(format_table(rows) + "\n")
+    for bank, words in dict.fromkeys(zip(queries.banks, queries.groups)):
+        plot(rows, results / f"{bank}-{words}.png", (bank, words))
+    hint = small_word(queries, scores, space.fuser.name)
+    (results / "try.json").write_text(json.dumps(hint))
+
+
+def small_word(queries: Queries, scores: dict, method: str) -> dict:
+    """Chooses what to type: the small thing that gains most over global."""
+    relevant = queries.target_scale > 0
+    gain = (average_precision(scores[method], relevant)
+            - average_precision(scores["global"], relevant))
+    scale = np.where(relevant, queries.target_scale, np.inf).min(1)
+    is_small = (scale <= _SMALL) & (np.array(queries.banks) == "things")
+    chosen = int(np.where(is_small, gain, -np.inf).argmax())
+    return {"word": queries.words[chosen], "percent": 100 * float(scale[chosen])}
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--home", type=Path, default=Path(".demo"),
+                        help="folder of the scenes, results and FiftyOne home")
+    parser.add_argument("--n", type=int, default=200, help="number of scenes")
+    parser.add_argument("--size", type=int, default=1120, help="side in pixels")
+    parser.add_argument("--port", type=int, default=5151, help="of the App")
+    parser.add_argument("--no-app", action="store_true",
+                        help="stop after the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
