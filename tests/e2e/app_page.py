@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, Response, expect
 
 VIEWPORT = {"width": 1440, "height": 900}
-FIRST_LOAD = 60_000
+FIRST_LOAD = 120_000
 SEARCH = 60_000
 
 
