@@ -7,10 +7,10 @@ import open_clip
 import pytest
 import torch
 from PIL import Image
-from tests.tiny import TINY, register_tiny, tiny_backbone, tiny_checkpoint
 
 from detail_embed import demo
 from detail_embed.backbone import Backbone, resolve_device
+from tests.tiny import TINY, register_tiny, tiny_backbone, tiny_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_backbone
 
 from detail_embed import fusers
 from detail_embed.clver_ds import Queries, concepts, generate, read_queries
@@ -18,6 +17,7 @@ from detail_embed.demo.proxies import proxy_texts
 from detail_embed.demo.run import small_word
 from detail_embed.demo.table import retrieval_rows, score_methods
 from detail_embed.demo.validate import default_fuser, held_out_map
+from tests.tiny import tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[1]
 

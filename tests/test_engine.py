@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tiny import tiny_backbone, write_images
 
 from detail_embed import fusers
 from detail_embed.cover import CompleteCover
 from detail_embed.engine import iter_patch_features, stream
 from detail_embed.patches import extract_patches
+from tests.tiny import tiny_backbone, write_images
 
 COVER = CompleteCover(3)
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.tiny import tiny_backbone
 
 from detail_embed.prompts import (
     TEMPLATES,
@@ -10,6 +9,7 @@ from detail_embed.prompts import (
     encode_queries,
     encode_query,
 )
+from tests.tiny import tiny_backbone
 
 
 def test_templates_hold_the_text():

@@ -6,11 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from tests.tiny import TINY, tiny_backbone, tiny_checkpoint, write_images
 
 from detail_embed import DetailEmbedder, fusers
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
+from tests.tiny import TINY, tiny_backbone, tiny_checkpoint, write_images
 
 
 def make(backbone, fuser="mean", c=3):

@@ -34,6 +34,7 @@ def npm_pack(package: str, folder: str) -> tarfile.TarFile:
 
 
 def read_member(archive: tarfile.TarFile, name: str) -> bytes:
+    """Reads a file of an npm archive."""
     return archive.extractfile(f"package/{name}").read()
 
 
@@ -59,6 +60,7 @@ def select(emojis: list[dict], available: set[str]) -> dict[str, str]:
 
 
 def main() -> None:
+    """Downloads, selects and writes."""
     with tempfile.TemporaryDirectory() as folder:
         renders = npm_pack(RENDERS, folder)
         names = npm_pack(NAMES, folder)

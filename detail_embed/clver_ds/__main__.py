@@ -8,6 +8,7 @@ from .scenes import SCALES, SceneConfig
 
 
 def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m detail_embed.clver_ds",
         description=__doc__.split(":")[0],

@@ -8,7 +8,7 @@ the demo backbone either, while each single word of theirs is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from ..vocabulary import is_held_out
 from . import solids, things
@@ -60,7 +60,7 @@ def _solid(shape: str, colour: str, material: str) -> Concept:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def concepts(bank: str = "both") -> tuple[Concept, ...]:
     """Lists the concepts of a bank.
 

@@ -6,7 +6,7 @@ every colour and material is shaded from it.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _rotation(view: int) -> np.ndarray:
     return (about_z @ about_x @ about_y).astype(np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _geometry(shape: str, view: int):
     """Normals and positions (h, w, 3) and coverage (h, w) of one view."""
     distance, rotation = SHAPES[shape], _rotation(view)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from PIL import Image
 BANK = Path(__file__).with_name("things.zip")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _bank() -> dict[str, bytes]:
     with zipfile.ZipFile(BANK) as archive:
         return {Path(f).stem: archive.read(f) for f in archive.namelist()}

@@ -79,6 +79,7 @@ def report(backbone: Backbone, count: int = 1000) -> dict:
 
 
 def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", default=str(WEIGHTS))
     parser.add_argument("--count", type=int, default=1000)

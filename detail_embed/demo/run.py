@@ -24,6 +24,7 @@ _SMALL = 0.055  # side of a small object, as a fraction of the image's
 
 
 def main() -> None:
+    """Runs the command line."""
     args = _parse()
     logging.basicConfig(level=logging.WARNING)
     isolate(args.home)

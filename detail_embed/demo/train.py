@@ -32,7 +32,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one training run; crops seen = steps x batch."""
+    """Settings of one stage; crops seen = steps x batch.
+
+    Attributes:
+        steps: number of updates
+        batch: crops per update
+        bank: concepts per update whose captions are compared with every crop
+        attributes: partial descriptions per update
+        lr: highest learning rate
+        warmup: updates until it is reached; a cosine takes it back to zero
+        weight_decay: of matrices and filters
+        seed: of weights, crops and captions
+    """
 
     steps: int = 3000
     batch: int = 256
@@ -42,6 +53,14 @@ class TrainConfig:
     warmup: int = 200
     weight_decay: float = 0.05
     seed: int = 0
+
+
+# The second stage starts over with a lower rate and asks more often for parts
+# of descriptions, so that colour, material and shape come apart.
+STAGES = (
+    TrainConfig(),
+    TrainConfig(steps=2400, lr=1.2e-3, warmup=100, attributes=96, seed=1),
+)
 
 
 class CropBatches(Dataset):
@@ -140,20 +159,24 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return 0.5 * config.lr * (1 + np.cos(np.pi * done))
 
 
-def train(config: TrainConfig, out: Path, device: str) -> dict:
-    """Trains from scratch and saves fp16 weights.
+def train(
+    config: TrainConfig, out: Path, device: str, init: Path | None = None
+) -> dict:
+    """Trains one stage and saves fp16 weights.
 
     Args:
         config: the settings
         out: path of the safetensors file
         device: a torch device
+        init (None): weights to start from; by default random ones
 
     Returns:
-        the settings, crops seen and seconds taken
+        the settings, crops seen and minutes taken
     """
     torch.manual_seed(config.seed)
     register()
-    model = open_clip.create_model(NAME).to(device).train()
+    weights = None if init is None else str(init)
+    model = open_clip.create_model(NAME, pretrained=weights).to(device).train()
     batches = CropBatches(config)
     bank = TextBank(batches.known)
     fits = bank.fits.to(device)
@@ -222,17 +245,23 @@ def save(model, out: Path) -> None:
 
 
 def main() -> None:
+    """Runs the command line."""
     logging.basicConfig(level=logging.INFO)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=TrainConfig.steps)
-    parser.add_argument("--seed", type=int, default=TrainConfig.seed)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--first-stage", type=int, default=1,
+                        choices=range(1, len(STAGES) + 1),
+                        help="a later stage starts from the weights in --out")
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu"
     )
     args = parser.parse_args()
-    config = TrainConfig(steps=args.steps, seed=args.seed)
-    print(json.dumps(train(config, args.out, args.device), indent=1))
+    for number, stage in enumerate(STAGES, start=1):
+        if number < args.first_stage:
+            continue
+        init = args.out if number > 1 else None
+        result = train(stage, args.out, args.device, init)
+        print(json.dumps({"stage": number, **result}, indent=1))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def validate(backbone: Backbone, folder: Path, n: int) -> dict:
 
 
 def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=200)
     args = parser.parse_args()
