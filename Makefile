@@ -8,10 +8,10 @@ ARGS ?=
 N ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint clean
+.PHONY: help setup demo test test-fast screenshots lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## virtual environment, packages, MongoDB; nothing to do, no time lost
 	@PYTHON="$(PYTHON)" tools/setup.sh
@@ -25,6 +25,11 @@ test: setup ## run the whole test suite (ARGS="-k cover" for a part)
 
 test-fast: setup ## run the tests that need no browser
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+screenshots: setup ## take the README's pictures of the App anew
+	.venv/bin/python -m pytest tests/e2e
+	mkdir -p docs/images
+	cp artifacts/screenshots/[1-6]*.jpg docs/images
 
 lint: setup ## check style and docstrings
 	.venv/bin/ruff check .

@@ -70,9 +70,10 @@ class AppPage:
         )
 
     def shoot(self, name: str) -> None:
-        """Saves what the browser shows as ``<name>.png``."""
+        """Saves what the browser shows as ``<name>.jpg``."""
         self.screenshots.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=self.screenshots / f"{name}.png")
+        path = self.screenshots / f"{name}.jpg"
+        self.page.screenshot(path=path, type="jpeg", quality=85)
 
     @property
     def form(self) -> Locator:
