@@ -64,10 +64,11 @@ def measure(queries: Queries, space, results: Path) -> None:
     Args:
         queries: the scenes and words
         space: the space of the detail index; its fuser is the one measured
-        results: gets table.txt, table.csv, one PNG per bank and word group,
-            and try.json, written last
+        results: gets table.txt, table.csv, one plot per bank and word group,
+            a picture that compares the indexes, and, last, try.json
     """
-    from .table import retrieval_rows, score_methods
+    from .picture import compare
+    from .table import GLOBAL, retrieval_rows, score_methods
     from .validate import fit_fusers
 
     fitted = fit_fusers(space.backbone, queries.paths)
@@ -80,6 +81,10 @@ def measure(queries: Queries, space, results: Path) -> None:
     for bank, words in dict.fromkeys(zip(queries.banks, queries.groups)):
         plot(rows, results / f"{bank}-{words}.png", (bank, words))
     hint = small_word(queries, scores, space.fuser.name)
+    compare(queries, hint["word"], {
+        "the model's own whole-image vector (detail_global)": scores[GLOBAL],
+        "detail embedding (detail)": scores[space.fuser.name],
+    }, results / "compare.png")
     (results / "try.json").write_text(json.dumps(hint))
 
 
