@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
+import os
 import re
 from functools import cached_property
 from pathlib import Path
 
+import open_clip
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import demo
 from .patches import PatchSpec
-from .weights import create_model, create_tokenizer
-
-logger = logging.getLogger(__name__)
+from .tokenizer import Tokenizer
+from .weights import create_model
 
 _PRECISIONS = {
     "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
 }
 _BATCH = {"cpu": 64, "cuda": 512}
-_LONGEST_TEXT = 1000  # characters; tokenizers cut at far fewer words
 
 
 class Backbone:
@@ -40,6 +38,7 @@ class Backbone:
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``
         patch_spec: what patches have to look like
         dim: d, the dimension of the space
+        batch_size: patches per forward pass, unless told otherwise
     """
 
     def __init__(
@@ -54,10 +53,11 @@ class Backbone:
         self.name, self.pretrained, self.is_random = name, pretrained, is_random
         self.device, self.precision = device, precision
         self._model = model.eval().requires_grad_(False).to(device)
+        self._tokenizer = Tokenizer(name)
+        self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
         cfg = model.visual.preprocess_cfg
-        size = cfg["size"]
         self.patch_spec = PatchSpec(
-            size=size if isinstance(size, int) else size[0],
+            size=_side(cfg["size"]),
             interpolation=_interpolation(cfg["interpolation"]),
             resize_mode=cfg["resize_mode"],
         )
@@ -86,8 +86,9 @@ class Backbone:
             pretrained (None): a tag of open_clip, or the path of a checkpoint
             device ("auto"): a torch device; by default CUDA where there is one
             precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
-                default bf16 on CUDA, fp32 elsewhere
-            allow_random (False): whether to go without pretrained weights
+                default bf16 on CUDA (fp16 on GPUs without bf16), fp32 elsewhere
+            allow_random (False): whether to go without pretrained weights; the
+                random ones are the same every time
 
         Raises:
             ValueError: if the name, tag, file, device or precision is unknown
@@ -96,21 +97,18 @@ class Backbone:
         """
         place = resolve_device(device)
         if precision == "auto":
-            precision = "bf16" if place.type == "cuda" else "fp32"
+            precision = _fast_precision(place)
         if precision not in _PRECISIONS:
             raise ValueError(
                 f"precision={precision!r}: give one of "
                 f"{', '.join(_PRECISIONS)} or auto"
             )
-        if pretrained is not None and Path(pretrained).is_file():
-            pretrained = Path(pretrained).resolve()
-        pretrained = None if pretrained is None else str(pretrained)
-        weights = pretrained
-        if name == demo.NAME:
-            demo.register()
-            if weights is None and demo.WEIGHTS.is_file():
-                weights = str(demo.WEIGHTS)
-        model, is_random = create_model(name, weights, allow_random)
+        if pretrained is not None:
+            pretrained = str(pretrained)
+            is_tag = open_clip.is_pretrained_cfg(name, pretrained)
+            if not is_tag and os.path.isfile(pretrained):
+                pretrained = os.path.abspath(pretrained)
+        model, is_random = create_model(name, pretrained, allow_random)
         return cls(model, name, pretrained, is_random, place, precision)
 
     @property
@@ -130,11 +128,17 @@ class Backbone:
 
     @property
     def slug(self) -> str:
-        """A name for files and zoo models: architecture, weights, hash."""
-        weights = "" if self.pretrained is None else Path(self.pretrained).stem
-        parts = [self.name, "random" if self.is_random else weights]
+        """A name for files and zoo models: architecture, tag, hash.
+
+        A checkpoint file goes by its hash alone, wherever it lies.
+        """
+        parts = [self.name]
+        if self.is_random:
+            parts.append("random")
+        elif self.pretrained and not os.path.isabs(self.pretrained):
+            parts.append(self.pretrained)
         words = [re.sub(r"[^a-z0-9_]+", "-", p.lower()).strip("-") for p in parts]
-        return "-".join([*filter(None, words), self.weights_hash])
+        return "-".join([*words, self.weights_hash])
 
     def encode_patches(
         self, patches: Tensor, batch_size: int | None = None
@@ -144,13 +148,13 @@ class Backbone:
         Args:
             patches: ``(n, 3, h, w)``, uint8 of 0 to 255 or float of 0 to 1, on
                 any device; resized where they are not of ``input_size``
-            batch_size (None): rows per forward pass
+            batch_size (None): rows per forward pass; None: :attr:`batch_size`
 
         Returns:
             ``(n, dim)`` float32, unit length, on :attr:`device`
 
         Raises:
-            ValueError: if shape or type are not as above
+            ValueError: if shape, type or range are not as above
         """
         if patches.ndim != 4 or patches.shape[1] != 3:
             raise ValueError(
@@ -161,7 +165,14 @@ class Backbone:
                 f"patches are {patches.dtype}: give uint8 of 0 to 255 or float "
                 "of 0 to 1"
             )
-        size = batch_size or _BATCH.get(self.device.type, 64)
+        if patches.is_floating_point() and patches.numel():
+            low, high = patches.aminmax()
+            if not (low >= 0 and high <= 1):
+                raise ValueError(
+                    f"float patches are of {low:.3g} to {high:.3g}: give 0 to 1, not "
+                    "normalised, or uint8 of 0 to 255"
+                )
+        size = batch_size or self.batch_size
         parts = [self._encode(part) for part in patches.split(size) if len(part)]
         return torch.cat(parts) if parts else self._none()
 
@@ -170,7 +181,7 @@ class Backbone:
     ) -> Tensor:
         """Encodes texts as they are, without a template.
 
-        A text that is longer than the model reads is cut off.
+        A text that is longer than the model reads is cut off, with a warning.
 
         Args:
             texts: any number of texts
@@ -182,7 +193,7 @@ class Backbone:
         Raises:
             ValueError: if a text is empty
             TypeError: if ``texts`` is not a list of strings
-            RuntimeError: if the tokenizer cannot be downloaded
+            RuntimeError: if the tokenizer cannot be loaded
         """
         if isinstance(texts, str) or not all(isinstance(t, str) for t in texts):
             raise TypeError(f"texts must be a list of strings, not {texts!r:.80}")
@@ -191,11 +202,6 @@ class Backbone:
                 raise ValueError(
                     f"text {index} is empty: say what you are looking for"
                 )
-            if len(text) > _LONGEST_TEXT:
-                logger.warning(
-                    "A text of %d characters is longer than %s reads; its end "
-                    "is ignored", len(text), self.name,
-                )
         parts = []
         for start in range(0, len(texts), batch_size):
             tokens = self._tokenizer(list(texts[start:start + batch_size]))
@@ -203,10 +209,6 @@ class Backbone:
                 features = self._model.encode_text(tokens.to(self.device))
             parts.append(F.normalize(features.float(), dim=-1))
         return torch.cat(parts) if parts else self._none()
-
-    @cached_property
-    def _tokenizer(self):
-        return create_tokenizer(self.name)
 
     def _encode(self, patches: Tensor) -> Tensor:
         with torch.inference_mode(), self._autocast():
@@ -224,7 +226,7 @@ class Backbone:
             features = self._model.encode_image((images - self._mean) / self._std)
             return F.normalize(features.float(), dim=-1)
 
-    def _autocast(self):
+    def _autocast(self) -> contextlib.AbstractContextManager:
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, _PRECISIONS[self.precision])
@@ -258,5 +260,20 @@ def resolve_device(device: str) -> torch.device:
     return place
 
 
+def _fast_precision(device: torch.device) -> str:
+    if device.type != "cuda":
+        return "fp32"
+    has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
+    return "bf16" if has_bf16 else "fp16"
+
+
+def _side(size: int | tuple[int, int]) -> int:
+    width, height = (size, size) if isinstance(size, int) else size
+    if width != height:
+        raise ValueError(f"the model sees {width} x {height} pixels: only squares work")
+    return width
+
+
 def _interpolation(mode: str) -> str:
-    return mode if mode in ("bicubic", "bilinear") else "bicubic"
+    """open_clip takes "random" for bicubic when it does not train."""
+    return "bilinear" if mode == "bilinear" else "bicubic"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +38,10 @@ class ChunkStore:
                     f"{directory} holds vectors of the space {held}, not of "
                     f"{slug}: give another folder"
                 )
-        label.write_text(json.dumps({"slug": slug}), "utf-8")
+        else:
+            partial = label.with_suffix(f".{os.getpid()}.part")
+            partial.write_text(json.dumps({"slug": slug}), "utf-8")
+            partial.replace(label)
 
     def load(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Reads all whole chunks; a damaged one is removed, to be redone.
@@ -51,7 +56,7 @@ class ChunkStore:
                     names = json.loads(chunk.metadata()["names"])
                     rows = (chunk.get_tensor(k) for k in ("vectors", "global"))
                     found.update(zip(names, zip(*rows)))
-            except (SafetensorError, OSError, KeyError, TypeError) as error:
+            except (SafetensorError, KeyError, TypeError, ValueError) as error:
                 logger.warning("%s is damaged and done again: %s", file, error)
                 file.unlink()
         return found
@@ -60,10 +65,7 @@ class ChunkStore:
         self, names: Sequence[str], vectors: np.ndarray, whole: np.ndarray
     ) -> None:
         """Writes a chunk, whole or not at all."""
-        numbers = [int(f.stem.split("_")[1])
-                   for f in self._directory.glob("chunk_*.safetensors")]
-        number = max(numbers, default=-1) + 1
-        file = self._directory / f"chunk_{number:08d}.safetensors"
+        file = self._directory / f"chunk_{uuid.uuid4().hex}.safetensors"
         partial = file.with_suffix(".part")
         save_file({"vectors": vectors, "global": whole}, partial,
                   metadata={"names": json.dumps(list(names))})

@@ -6,10 +6,11 @@ vectors leave in chunks, so memory does not grow with the number of files.
 
 from __future__ import annotations
 
-import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from .reader import read_images
 
 logger = logging.getLogger(__name__)
 
-_BATCH = {"cpu": 128, "cuda": 1024}
-_FUSE_TOGETHER = 16  # images
+_CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
+_FUSE_PATCHES = 4096
 
 Item = tuple[Hashable, str | Path]
+Features = tuple[Hashable, str, Tensor | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def stream(
     batch_size: int | None = None,
     num_workers: int | None = None,
     chunk_size: int = 256,
+    chunk_seconds: float = 10.0,
 ) -> Iterator[Chunk]:
     """Embeds files.
 
@@ -80,12 +83,14 @@ def stream(
         backbone: the model
         cover: the windows
         fuser: a fitted fuser
-        batch_size (None): patches per forward pass
-        num_workers (None): decoding threads
+        batch_size (None): patches per forward pass; None: the backbone's own
+        num_workers (None): decoding threads; None: as ``read_images()`` says
         chunk_size (256): items per chunk, at most
+        chunk_seconds (10.0): a chunk that took so long leaves before it is full,
+            so that little is lost where a run is killed
 
     Yields:
-        a :class:`Chunk` for every ``chunk_size`` items, in their order
+        a :class:`Chunk` for at most ``chunk_size`` items, in their order
 
     Raises:
         ValueError: if ``chunk_size`` or ``batch_size`` is below 1
@@ -93,17 +98,10 @@ def stream(
     if chunk_size < 1:
         raise ValueError(f"chunk_size={chunk_size}: give at least 1")
     fuser = fuser.to(backbone.device)
-    done = iter_patch_features(items, backbone, cover, batch_size, num_workers)
-    fused = _fuse(done, fuser)
-    while part := list(itertools.islice(fused, chunk_size)):
-        good = [p for p in part if not isinstance(p, EmbedError)]
-        empty = np.zeros((0, backbone.dim), np.float32)
-        yield Chunk(
-            ids=[id for id, _, _ in good],
-            vectors=np.stack([v for _, v, _ in good]) if good else empty,
-            global_vectors=np.stack([g for _, _, g in good]) if good else empty,
-            errors=[p for p in part if isinstance(p, EmbedError)],
-        )
+    images = iter_patch_features(items, backbone, cover, batch_size, num_workers)
+    with closing(images):
+        for part in _parts(images, chunk_size, chunk_seconds):
+            yield _chunk(part, fuser)
 
 
 def iter_patch_features(
@@ -112,7 +110,7 @@ def iter_patch_features(
     cover: CompleteCover,
     batch_size: int | None = None,
     num_workers: int | None = None,
-) -> Iterator[tuple[Hashable, str, Tensor | None, str | None]]:
+) -> Iterator[Features]:
     """Encodes the patches of files; what :func:`stream` is built on.
 
     Args: as of :func:`stream`.
@@ -125,19 +123,21 @@ def iter_patch_features(
     Raises:
         ValueError: if ``batch_size`` is below 1
     """
-    batch_size = batch_size or _BATCH.get(backbone.device.type, 128)
+    if batch_size is None:
+        batch_size = backbone.batch_size
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give at least 1")
     waiting: deque[_Waiting] = deque()
     patches, features = _Rows(), _Rows()
-    for image, pixels in _cut(items, backbone, cover, num_workers):
-        waiting.append(image)
-        patches.push(pixels)
-        while patches.count >= batch_size:
-            features.push(_encode(backbone, patches.take(batch_size)))
-            yield from _finished(waiting, features)
-        if not image.windows:
-            yield from _finished(waiting, features)
+    with closing(_cut(items, backbone, cover, num_workers)) as images:
+        for image, pixels in images:
+            waiting.append(image)
+            patches.push(pixels)
+            while patches.count >= batch_size:
+                features.push(_encode(backbone, patches.take(batch_size)))
+                yield from _finished(waiting, features)
+            if not image.windows:
+                yield from _finished(waiting, features)
     features.push(_encode(backbone, patches.take(patches.count)))
     yield from _finished(waiting, features)
 
@@ -184,25 +184,22 @@ def _cut(
     """Reads files and cuts their patches, on the backbone's device."""
     known: deque[Item] = deque()
 
-    def paths():
+    def paths() -> Iterator[str | Path]:
         for item in items:
             known.append(item)
             yield item[1]
 
-    decoded_files = read_images(paths(), num_workers)
-    try:
-        for decoded in decoded_files:
+    with closing(read_images(paths(), num_workers)) as files:
+        for decoded in files:
             id, path = known.popleft()
             if decoded.error is not None:
                 yield _Waiting(id, str(path), reason=decoded.error.reason), None
                 continue
-            pixels = torch.from_numpy(decoded.pixels).permute(2, 0, 1)
+            pixels = torch.from_numpy(decoded.pixels).to(backbone.device)
             patches = extract_patches(
-                pixels.to(backbone.device), cover, backbone.patch_spec
+                pixels.permute(2, 0, 1), cover, backbone.patch_spec
             )
             yield _Waiting(id, str(path), windows=len(patches)), patches
-    finally:
-        decoded_files.close()
 
 
 def _encode(backbone: Backbone, patches: Tensor | None) -> Tensor | None:
@@ -211,31 +208,56 @@ def _encode(backbone: Backbone, patches: Tensor | None) -> Tensor | None:
     return backbone.encode_patches(patches, batch_size=len(patches))
 
 
-def _finished(waiting: deque[_Waiting], features: _Rows):
+def _finished(waiting: deque[_Waiting], features: _Rows) -> Iterator[Features]:
     """Takes the images off the queue whose patches are all encoded."""
     while waiting and waiting[0].windows <= features.count:
         image = waiting.popleft()
         yield image.id, image.path, features.take(image.windows), image.reason
 
 
-def _fuse(done, fuser: Fuser):
-    """Fuses images a few at a time; keeps the order and passes errors on.
+def _parts(
+    images: Iterable[Features], size: int, seconds: float
+) -> Iterator[list[Features]]:
+    """Collects images until they are many, or large, or took long."""
+    part, patches, started = [], 0, time.monotonic()
+    for image in images:
+        part.append(image)
+        patches += 0 if image[2] is None else len(image[2])
+        late = time.monotonic() - started >= seconds
+        if late or len(part) == size or patches >= _CHUNK_PATCHES:
+            yield part
+            part, patches, started = [], 0, time.monotonic()
+    if part:
+        yield part
 
-    Yields:
-        ``(id, vector, global vector)`` or an :class:`EmbedError`
-    """
-    while group := list(itertools.islice(done, _FUSE_TOGETHER)):
-        fused: dict[int, np.ndarray] = {}
-        by_count: dict[int, list[int]] = {}
-        for i, (_, _, features, _) in enumerate(group):
-            if features is not None:
-                by_count.setdefault(len(features), []).append(i)
-        for members in by_count.values():
-            stacked = torch.stack([group[i][2] for i in members])
-            fused.update(zip(members, fuser(stacked).cpu().numpy()))
-        for i, (id, path, features, reason) in enumerate(group):
-            if features is None:
-                logger.warning("Skipped %s: %s", path, reason)
-                yield EmbedError(id, path, reason)
-            else:
-                yield id, fused[i], features[0].cpu().numpy()
+
+def _chunk(part: list[Features], fuser: Fuser) -> Chunk:
+    errors = [
+        EmbedError(id, path, reason)
+        for id, path, features, reason in part
+        if features is None
+    ]
+    for error in errors:
+        logger.warning("Skipped %s: %s", error.path, error.reason)
+    good = [(id, features) for id, _, features, _ in part if features is not None]
+    images = [features for _, features in good]
+    whole = np.zeros((0, fuser.dim), np.float32)
+    if images:
+        whole = torch.stack([features[0] for features in images]).cpu().numpy()
+    return Chunk([id for id, _ in good], _fuse(images, fuser), whole, errors)
+
+
+def _fuse(images: list[Tensor], fuser: Fuser) -> np.ndarray:
+    """Fuses ``n`` images of ``(p, d)`` features, those of equal ``p`` together."""
+    vectors = np.empty((len(images), fuser.dim), np.float32)
+    by_windows: dict[int, list[int]] = {}
+    for index, features in enumerate(images):
+        by_windows.setdefault(len(features), []).append(index)
+    for windows, members in by_windows.items():
+        step = max(1, _FUSE_PATCHES // windows)
+        for start in range(0, len(members), step):
+            some = members[start : start + step]
+            with torch.inference_mode():
+                fused = fuser(torch.stack([images[i] for i in some]))
+            vectors[some] = fused.cpu().numpy()
+    return vectors

@@ -29,10 +29,16 @@ def apply_templates(
         templates (TEMPLATES): sentences that hold ``{}`` once
 
     Raises:
-        ValueError: if the text is empty or a template lacks its ``{}``
+        TypeError: if the text is no string
+        ValueError: if the text is empty, there is no template or one lacks its
+            ``{}``
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a text must be a string, not {text!r:.80}")
     if not text.strip():
         raise ValueError("the text is empty: say what you are looking for")
+    if not templates:
+        raise ValueError('there is no template: give one at least, such as "{}"')
     for template in templates:
         if template.count("{}") != 1:
             raise ValueError(f"template {template!r} must hold {{}} once")
@@ -54,11 +60,14 @@ def encode_queries(
         ``(n, d)`` float32, unit length
 
     Raises:
-        ValueError: if a text is empty or a template lacks its ``{}``
+        TypeError: if ``texts`` is not a list of strings
+        ValueError: as of :func:`apply_templates`
     """
+    if isinstance(texts, str):
+        raise TypeError(f"texts must be a list of strings, not {texts!r:.80}")
     sentences = [s for t in texts for s in apply_templates(t, templates)]
     features = backbone.encode_texts(sentences)
-    means = features.view(len(texts), len(templates), -1).mean(1)
+    means = features.view(len(texts), len(templates), backbone.dim).mean(1)
     return F.normalize(means, dim=-1)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
+import os
 import random
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,6 @@ from .cover import CompleteCover
 from .engine import iter_patch_features, stream
 from .fusers.base import Fuser
 from .prompts import encode_queries
-
-logger = logging.getLogger(__name__)
 
 _CONFIG = "space.json"
 _FUSER = "fuser"
@@ -67,7 +66,9 @@ class DetailEmbedder:
                 f"{backbone.dim}"
             )
         self.backbone = backbone
-        self.cover = dataclasses.replace(cover, input_size=backbone.input_size)
+        if cover.c == "auto":
+            cover = dataclasses.replace(cover, input_size=backbone.input_size)
+        self.cover = cover
         self.fuser = fuser.to(backbone.device)
 
     @property
@@ -96,8 +97,9 @@ class DetailEmbedder:
         Args:
             paths: files to draw the sample from
             proxies (None): words the fuser may be fitted on (for ``ridge``)
-            max_images (200): size of the sample
-            max_patches (20000): number of patches kept, for memory's sake
+            max_images (200): size of the sample, at most
+            max_patches (20000): the sample ends where it has as many, for
+                memory's sake
             seed (0): of the sample
 
         Returns:
@@ -110,11 +112,7 @@ class DetailEmbedder:
             return self
         rng = random.Random(seed)
         chosen = rng.sample(list(paths), min(max_images, len(paths)))
-        images, mask = _stack([
-            features for _, _, features, _ in iter_patch_features(
-                enumerate(chosen), self.backbone, self.cover
-            ) if features is not None
-        ], max_patches)
+        images, mask = _stack(self._sample(chosen, max_patches))
         texts = None if proxies is None else self.encode_texts(proxies)
         self.fuser.fit(images[mask], proxies=texts, images=images, mask=mask)
         return self
@@ -135,38 +133,77 @@ class DetailEmbedder:
             batch_size (None): patches per forward pass
             num_workers (None): decoding threads
             out (None): a folder that keeps finished chunks, so that a second
-                run embeds only what is missing
+                run embeds only what is missing. A file counts as done by its
+                path; one that could not be read is tried again
 
         Raises:
             ValueError: if ``out`` belongs to another space
         """
-        shape = len(paths), self.dim
-        vectors, whole = (np.full(shape, np.nan, np.float32) for _ in "vg")
-        store = ChunkStore(out, self.slug) if out is not None else None
-        todo = list(range(len(paths)))
-        if store is not None:
-            stored = store.load()
-            todo = [i for i in todo if str(paths[i]) not in stored]
-            for i in set(range(len(paths))).difference(todo):
-                vectors[i], whole[i] = stored[str(paths[i])]
+        names = [os.path.abspath(path) for path in paths]
+        vectors, whole = np.full((2, len(paths), self.dim), np.nan, np.float32)
+        store = None if out is None else ChunkStore(out, self.slug)
+        stored = {} if store is None else store.load()
+        todo = []
+        for i, name in enumerate(names):
+            if name in stored:
+                vectors[i], whole[i] = stored[name]
+            else:
+                todo.append(i)
         errors: list[tuple[int, str, str]] = []
-        items = ((i, paths[i]) for i in todo)
-        chunks = stream(items, self.backbone, self.cover, self.fuser,
-                        batch_size, num_workers)
-        with tqdm(total=len(todo), unit="image", disable=not progress) as bar:
+        chunks = stream(
+            ((i, paths[i]) for i in todo), self.backbone, self.cover, self.fuser,
+            batch_size, num_workers,
+        )
+        bar = tqdm(
+            total=len(paths), initial=len(paths) - len(todo), unit="image",
+            disable=not progress,
+        )
+        with bar, closing(chunks):
             for chunk in chunks:
+                if store is not None and chunk.ids:
+                    done = [names[i] for i in chunk.ids]
+                    store.add(done, chunk.vectors, chunk.global_vectors)
                 vectors[chunk.ids] = chunk.vectors
                 whole[chunk.ids] = chunk.global_vectors
                 errors += [(e.id, e.path, e.reason) for e in chunk.errors]
-                if store is not None and chunk.ids:
-                    names = [str(paths[i]) for i in chunk.ids]
-                    store.add(names, chunk.vectors, chunk.global_vectors)
                 bar.update(len(chunk.ids) + len(chunk.errors))
         return EmbedResult(vectors, whole, errors)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Encodes queries: ``(n, d)`` float32, unit length, on the device."""
+        """Encodes what a user looks for: templates are put around every text.
+
+        Args:
+            texts: ``n`` texts
+
+        Returns:
+            ``(n, d)`` float32, unit length, on the backbone's device
+
+        Raises:
+            TypeError: if ``texts`` is not a list of strings
+            ValueError: if a text is empty
+        """
         return encode_queries(self.backbone, texts)
+
+    def _sample(
+        self, paths: Sequence[str | Path], max_patches: int
+    ) -> list[Tensor]:
+        """Patch features of files, until padded to one length they are many."""
+        images: list[Tensor] = []
+        longest = 0
+        found = iter_patch_features(enumerate(paths), self.backbone, self.cover)
+        with closing(found):
+            for _, _, features, _ in found:
+                if features is None:
+                    continue
+                images.append(features)
+                longest = max(longest, len(features))
+                if len(images) * longest >= max_patches:
+                    break
+        if not images:
+            raise ValueError(
+                "none of the images could be read: there is nothing to fit on"
+            )
+        return images
 
     def save(self, directory: str | Path) -> None:
         """Saves what makes the space, but not the backbone's weights.
@@ -185,6 +222,7 @@ class DetailEmbedder:
             "backbone": {
                 "name": self.backbone.name,
                 "pretrained": self.backbone.pretrained,
+                "is_random": self.backbone.is_random,
                 "weights_hash": self.backbone.weights_hash,
             },
             "cover": self.cover.to_dict(),
@@ -215,7 +253,8 @@ class DetailEmbedder:
         wanted = config["backbone"]
         if backbone is None:
             backbone = Backbone.load(
-                wanted["name"], wanted["pretrained"], device=device
+                wanted["name"], wanted["pretrained"], device=device,
+                allow_random=wanted.get("is_random", False),
             )
         space = cls(
             backbone, CompleteCover.from_dict(config["cover"]),
@@ -230,18 +269,9 @@ class DetailEmbedder:
         return space
 
 
-def _stack(features: list[Tensor], max_patches: int) -> tuple[Tensor, Tensor]:
+def _stack(images: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Pads images to one length: ``(b, p, d)`` and the mask of valid rows."""
-    if not features:
-        raise ValueError(
-            "none of the images could be read: there is nothing to fit on"
-        )
-    longest, kept = max(map(len, features)), []
-    for image in features:
-        kept.append(image)
-        if len(kept) * longest >= max_patches:
-            break
-    images = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
-    counts = torch.tensor([len(f) for f in kept], device=images.device)
-    mask = torch.arange(images.shape[1], device=images.device) < counts[:, None]
-    return images, mask
+    counts = torch.tensor([len(i) for i in images], device=images[0].device)
+    padded = torch.nn.utils.rnn.pad_sequence(images, batch_first=True)
+    positions = torch.arange(padded.shape[1], device=padded.device)
+    return padded, positions < counts[:, None]

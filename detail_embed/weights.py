@@ -1,15 +1,22 @@
-"""open_clip's models, weights and tokenizers, with errors that help."""
+"""open_clip's models and their weights, with errors that help."""
 
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
 
+from . import demo
+
+logger = logging.getLogger(__name__)
+
 _SCHEMAS = ("hf-hub:", "local-dir:")
+_PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
 def create_model(
@@ -17,9 +24,15 @@ def create_model(
 ) -> tuple[torch.nn.Module, bool]:
     """Makes an open_clip model on the CPU, in float32.
 
+    Weights of a tag that were trained with QuickGELU get it even where the
+    architecture's config says otherwise (open_clip only warns). A checkpoint
+    file and random weights get the preprocessing of the architecture's tags.
+    Random weights are the same every time.
+
     Args:
         name: an architecture, or an ``"hf-hub:"`` or ``"local-dir:"`` name
-        pretrained: a tag, the path of a checkpoint, or None
+        pretrained: a tag, the path of a checkpoint, or None: the demo model's
+            own weights, or random ones
         allow_random: whether None may stand for random weights
 
     Returns:
@@ -33,35 +46,20 @@ def create_model(
     if name.startswith(_SCHEMAS):
         return _from_schema(name), False
     _check_name(name)
+    if pretrained is None and name == demo.NAME and demo.WEIGHTS.is_file():
+        pretrained = str(demo.WEIGHTS)
     if pretrained is None:
         if not allow_random:
-            raise ValueError(
-                f"{name} without pretrained weights finds nothing: name one of "
-                f"its tags ({_tags(name)}) or a checkpoint file"
-            )
-        return _build(name, None), True
+            raise ValueError(_no_weights(name))
+        return _random(name), True
     if open_clip.is_pretrained_cfg(name, pretrained):
         return _from_tag(name, pretrained), False
     return _from_file(name, pretrained), False
 
 
-def create_tokenizer(name: str):
-    """Makes the tokenizer of a model.
-
-    Raises:
-        RuntimeError: if it has to be downloaded and that fails
-    """
-    try:
-        return open_clip.get_tokenizer(name)
-    except Exception as error:
-        raise RuntimeError(
-            f"the tokenizer of {name} could not be loaded: {error}. It comes "
-            "from a hub: connect to the internet once, or use a model with "
-            "open_clip's own tokenizer, such as ViT-B-32"
-        ) from error
-
-
 def _check_name(name: str) -> None:
+    if demo.NAME not in open_clip.list_models():
+        demo.register()
     known = open_clip.list_models()
     if name not in known:
         folded = {k.lower(): k for k in known}
@@ -70,15 +68,42 @@ def _check_name(name: str) -> None:
         raise ValueError(f"open_clip has no model {name!r}. Near matches: {hint}")
 
 
+def _no_weights(name: str) -> str:
+    if name == demo.NAME:
+        return (
+            f"the weights of {name}, {demo.WEIGHTS.name}, are missing from the "
+            "package: install it again, or train them with "
+            "python -m detail_embed.demo.train"
+        )
+    return (
+        f"{name} without pretrained weights finds nothing: name one of its tags "
+        f"({_tags(name)}) or a checkpoint file as pretrained. allow_random=True "
+        "goes without"
+    )
+
+
 def _tags(name: str) -> str:
     tags = open_clip.list_pretrained_tags_by_model(name)
     return ", ".join(tags) or "it has none"
 
 
-def _build(name: str, pretrained: str | None) -> torch.nn.Module:
+def _build(
+    name: str, preprocessing: dict[str, Any], quick_gelu: bool = False
+) -> torch.nn.Module:
+    """Makes a model without pretrained weights."""
     return open_clip.create_model(
-        name, pretrained=pretrained, pretrained_image=False, pretrained_text=False
+        name,
+        pretrained_image=False,
+        pretrained_text=False,
+        force_quick_gelu=quick_gelu,
+        force_preprocess_cfg=preprocessing,
     )
+
+
+def _random(name: str) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(0)
+        return _build(name, _usual_preprocessing(name))
 
 
 def _from_schema(name: str) -> torch.nn.Module:
@@ -89,16 +114,22 @@ def _from_schema(name: str) -> torch.nn.Module:
 
 
 def _from_tag(name: str, tag: str) -> torch.nn.Module:
+    config = open_clip.get_pretrained_cfg(name, tag)
     try:
-        return _build(name, tag)
-    except Exception as error:
+        path = open_clip.download_pretrained(config)
+    except (OSError, RuntimeError) as error:
         raise RuntimeError(
-            f"the weights {tag!r} of {name} could not be downloaded: {error}. "
-            "Download them elsewhere and pass the file's path as pretrained"
+            f"the weights {tag!r} of {name} could not be downloaded: {error} "
+            "Download them on a machine with internet and pass the file's path as "
+            "pretrained"
         ) from error
+    model = _build(name, _preprocessing(config), config.get("quick_gelu", False))
+    return _fill(model, name, path)
 
 
 def _from_file(name: str, path: str) -> torch.nn.Module:
+    if os.path.isdir(path):
+        raise ValueError(f"{path!r} is a folder: give the checkpoint file in it")
     if not os.path.isfile(path):
         if os.sep in path or Path(path).suffix:
             raise ValueError(f"there is no checkpoint file {path!r}")
@@ -106,10 +137,36 @@ def _from_file(name: str, path: str) -> torch.nn.Module:
             f"{name} has no pretrained tag {path!r}, and there is no such file. "
             f"Its tags: {_tags(name)}"
         )
+    return _fill(_build(name, _usual_preprocessing(name)), name, path)
+
+
+def _fill(model: torch.nn.Module, name: str, path: str) -> torch.nn.Module:
     try:
-        return _build(name, path)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        open_clip.load_checkpoint(model, path)
+    except Exception as error:  # readers of checkpoints raise errors of any kind
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
             f"{path!r} is not a checkpoint of {name}: {reason}"
         ) from error
+    return model
+
+
+def _usual_preprocessing(name: str) -> dict[str, Any]:
+    """How most of the pretrained tags of a model want their images."""
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    by_tag = [_preprocessing(open_clip.get_pretrained_cfg(name, t)) for t in tags]
+    if not by_tag:
+        return {}
+    usual = max(by_tag, key=by_tag.count)
+    if by_tag.count(usual) < len(by_tag):
+        logger.warning(
+            "The weights of %s differ in how they want images; taken as for the tag "
+            "%s. Where that is wrong, load by tag instead of file",
+            name,
+            tags[by_tag.index(usual)],
+        )
+    return usual
+
+
+def _preprocessing(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: config[key] for key in _PREPROCESSING if config.get(key) is not None}

@@ -1,6 +1,7 @@
 """The backbone: loading, encoding, errors."""
 
 import logging
+import threading
 
 import numpy as np
 import open_clip
@@ -10,6 +11,7 @@ from PIL import Image
 
 from detail_embed import demo
 from detail_embed.backbone import Backbone, resolve_device
+from detail_embed.patches import PatchSpec
 from tests.tiny import TINY, register_tiny, tiny_backbone, tiny_checkpoint
 
 
@@ -80,43 +82,97 @@ def test_weights_hash_follows_the_weights(backbone, tmp_path):
     )
     assert same.weights_hash == backbone.weights_hash != other.weights_hash
     assert len(same.weights_hash) == 12
-    assert same.slug == f"{TINY}-tiny-0-{same.weights_hash}"
+    assert same.slug == f"{TINY}-{same.weights_hash}"
+    assert backbone.slug == f"{TINY}-random-{same.weights_hash}"
     assert not same.is_random and backbone.is_random
-    assert "random" in backbone.slug
+
+
+def test_random_weights_are_the_same_every_time(backbone, tmp_path):
+    torch.manual_seed(123)
+    again = Backbone.load(register_tiny(tmp_path), allow_random=True)
+    assert again.weights_hash == backbone.weights_hash
+    state = torch.get_rng_state()
+    Backbone.load(TINY, allow_random=True)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_results_can_be_trained_on(backbone):
+    patches = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    for features in (backbone.encode_patches(patches), backbone.encode_texts(["a"])):
+        assert not features.is_inference()
+
+
+def test_threads_share_a_backbone(backbone):
+    patches = torch.randint(0, 255, (6, 3, 32, 32), dtype=torch.uint8)
+    wanted = backbone.encode_patches(patches), backbone.encode_texts(["a dog"])
+    found = []
+
+    def work():
+        for _ in range(5):
+            found.append(
+                (backbone.encode_patches(patches), backbone.encode_texts(["a dog"]))
+            )
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 20
+    assert all(
+        torch.allclose(a, b, atol=1e-6)
+        for pair in found for a, b in zip(pair, wanted)
+    )
 
 
 @pytest.mark.parametrize(
-    "name, size, mode, mean",
+    "name, size, mode, interpolation, mean",
     [
-        ("ViT-B-32", 224, "shortest", 0.48145466),
-        ("ViT-B-16-SigLIP", 224, "squash", 0.5),
-        ("MobileCLIP2-S0", 256, "shortest", 0.0),
+        ("ViT-B-32", 224, "shortest", "bicubic", 0.48145466),
+        ("ViT-B-16-SigLIP", 224, "squash", "bicubic", 0.5),
+        ("MobileCLIP2-S0", 256, "shortest", "bilinear", 0.0),
     ],
 )
-def test_stock_models_with_their_quirks(name, size, mode, mean):
-    tag = open_clip.list_pretrained_tags_by_model(name)[0]
-    cfg = open_clip.get_pretrained_cfg(name, tag)
-    torch.manual_seed(0)
+def test_stock_models_with_their_quirks(name, size, mode, interpolation, mean):
     backbone = Backbone.load(name, allow_random=True, device="cpu")
-    # The quirks come with a pretrained tag: give them to the random model.
-    model = backbone._model
-    open_clip.model.set_model_preprocess_cfg(
-        model, {**model.visual.preprocess_cfg, **{
-            k: cfg[k] for k in ("mean", "std", "interpolation", "resize_mode")
-            if cfg.get(k) is not None
-        }},
-    )
-    backbone = Backbone(model, name, None, True, torch.device("cpu"), "fp32")
-    assert backbone.input_size == size
-    assert backbone.patch_spec.resize_mode == mode
+    assert backbone.patch_spec == PatchSpec(size, interpolation, mode)
     assert backbone._mean.flatten()[0].item() == pytest.approx(mean)
     patches = torch.randint(0, 255, (1, 3, size, size), dtype=torch.uint8)
     assert backbone.encode_patches(patches).shape == (1, backbone.dim)
 
 
+def test_a_file_is_prepared_as_the_tags_are(tmp_path, monkeypatch):
+    name = register_tiny(tmp_path)
+    monkeypatch.setitem(
+        open_clip.pretrained._PRETRAINED, name,
+        {"web": {"mean": (0.5, 0.4, 0.3), "std": (0.5,) * 3, "resize_mode": "squash"}},
+    )
+    backbone = Backbone.load(name, tiny_checkpoint(tmp_path))
+    assert backbone.patch_spec.resize_mode == "squash"
+    assert backbone._mean.flatten().tolist() == pytest.approx([0.5, 0.4, 0.3])
+
+
+def test_a_tag_brings_its_activation(tmp_path, monkeypatch):
+    """open_clip only warns where config and weights differ in QuickGELU."""
+    name, file = register_tiny(tmp_path), tiny_checkpoint(tmp_path)
+    tags = {"fast": {"quick_gelu": True, "file": str(file)},
+            "exact": {"file": str(file)}}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, tags)
+    fast, exact = (Backbone.load(name, tag) for tag in tags)
+    model = open_clip.create_model(name, str(file), force_quick_gelu=True).eval()
+    words = open_clip.get_tokenizer(name)(["a dog"])
+    with torch.no_grad():
+        wanted = model.encode_text(words, normalize=True)
+    assert torch.allclose(fast.encode_texts(["a dog"]), wanted, atol=1e-6)
+    assert not torch.allclose(exact.encode_texts(["a dog"]), wanted, atol=1e-6)
+    assert fast.slug == f"{name}-fast-{fast.weights_hash}"
+
+
 def test_unknown_name_lists_near_matches():
     with pytest.raises(ValueError, match="ViT-B-32"):
         Backbone.load("vit_b32")
+    with pytest.raises(ValueError, match="detail-demo"):
+        Backbone.load("detail_dem")
 
 
 def test_random_weights_are_refused_unless_asked_for(tmp_path):
@@ -131,25 +187,41 @@ def test_unknown_tag_lists_the_tags():
         Backbone.load("ViT-B-32", "laion2b")
 
 
-def test_a_tag_that_cannot_be_downloaded_says_what_to_do(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("no route to host")
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No hub, and nothing of it kept from earlier."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
 
-    monkeypatch.setattr(open_clip.factory, "download_pretrained", refuse)
+
+def test_a_tag_that_cannot_be_downloaded_says_what_to_do(offline):
     with pytest.raises(RuntimeError, match="could not be downloaded.*file's path"):
         Backbone.load("ViT-B-32", "laion2b_s34b_b79k")
+
+
+def test_images_do_without_a_tokenizer_from_a_hub(offline, tmp_path):
+    text = {"context_length": 12, "vocab_size": 100, "width": 16, "heads": 2,
+            "layers": 1, "hf_tokenizer_name": "no-one/no-tokenizer"}
+    name = register_tiny(tmp_path, "detail-test-hub", text_cfg=text)
+    backbone = Backbone.load(name, allow_random=True)
+    patches = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    assert backbone.encode_patches(patches).shape == (1, 16)
+    with pytest.raises(RuntimeError, match=f"the tokenizer of {name}"):
+        backbone.encode_texts(["a dog"])
 
 
 def test_missing_file_and_wrong_file(tmp_path):
     name = register_tiny(tmp_path)
     with pytest.raises(ValueError, match="no checkpoint file.*gone.pt"):
         Backbone.load(name, tmp_path / "gone.pt")
+    with pytest.raises(ValueError, match="is a folder"):
+        Backbone.load(name, tmp_path)
     text = tmp_path / "notes.pt"
     text.write_text("not a checkpoint")
     with pytest.raises(ValueError, match="notes.pt.*is not a checkpoint"):
         Backbone.load(name, text)
     wider = register_tiny(tmp_path, "detail-test-wide", embed_dim=24)
-    with pytest.raises(ValueError, match=f"not a checkpoint of {wider}"):
+    with pytest.raises(ValueError, match=f"not a checkpoint of {wider}.*size mismatch"):
         Backbone.load(wider, tiny_checkpoint(tmp_path))
 
 
@@ -170,6 +242,9 @@ def test_bad_patches_are_named(backbone):
         backbone.encode_patches(torch.zeros(3, 32, 32))
     with pytest.raises(ValueError, match="int64"):
         backbone.encode_patches(torch.zeros(1, 3, 32, 32, dtype=torch.int64))
+    for value in (255.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="give 0 to 1"):
+            backbone.encode_patches(torch.full((1, 3, 32, 32), value))
 
 
 def test_bad_and_endless_texts(backbone, caplog):
@@ -180,7 +255,14 @@ def test_bad_and_endless_texts(backbone, caplog):
     with caplog.at_level(logging.WARNING):
         features = backbone.encode_texts(["dog " * 2500])
     assert features.shape == (1, backbone.dim)
-    assert "10000 characters" in caplog.text
+    assert "1 of 1 texts are longer than the 12 tokens" in caplog.text
+
+
+@pytest.mark.parametrize("words, is_cut", [(10, False), (11, True)])
+def test_only_texts_that_are_cut_are_warned_of(backbone, caplog, words, is_cut):
+    with caplog.at_level(logging.WARNING):
+        backbone.encode_texts(["dog " * words, "a cat"])
+    assert bool(caplog.records) == is_cut
 
 
 def test_bf16_is_close(backbone):
@@ -191,8 +273,17 @@ def test_bf16_is_close(backbone):
     assert cosine.min() > 0.99
 
 
+@pytest.mark.skipif(not demo.WEIGHTS.is_file(), reason="demo weights not trained")
 def test_the_demo_model_brings_its_weights():
     backbone = Backbone.load(demo.NAME)
-    assert not backbone.is_random
+    assert not backbone.is_random and backbone.pretrained is None
     assert backbone.slug == f"detail-demo-{backbone.weights_hash}"
+    assert backbone.slug == Backbone.load(demo.NAME, demo.WEIGHTS).slug
     assert backbone.input_size == 64
+
+
+def test_the_demo_model_without_its_weights(monkeypatch, tmp_path):
+    monkeypatch.setattr(demo, "WEIGHTS", tmp_path / "lost.safetensors")
+    with pytest.raises(ValueError, match="lost.safetensors.*missing"):
+        Backbone.load(demo.NAME)
+    assert Backbone.load(demo.NAME, allow_random=True).is_random

@@ -56,7 +56,10 @@ def test_features_are_those_of_each_image_alone(backbone, files, batch_size):
 
 def test_chunks_hold_vectors_and_errors_in_order(backbone, files):
     fuser = fusers.create("mean", dim=backbone.dim)
-    chunks = list(stream(enumerate(files), backbone, COVER, fuser, chunk_size=4))
+    chunks = list(
+        stream(enumerate(files), backbone, COVER, fuser, chunk_size=4,
+               chunk_seconds=600)
+    )
     assert [len(c.ids) + len(c.errors) for c in chunks] == [4, 4, 1]
     assert [e.id for c in chunks for e in c.errors] == [2, 5]
     assert all(e.reason and str(files[e.id]) == e.path
@@ -73,7 +76,7 @@ def test_chunks_hold_vectors_and_errors_in_order(backbone, files):
 def test_only_bad_files(backbone, tmp_path):
     fuser = fusers.create("mean", dim=backbone.dim)
     items = [(i, tmp_path / f"{i}.png") for i in range(3)]
-    (chunk,) = stream(items, backbone, COVER, fuser)
+    (chunk,) = stream(items, backbone, COVER, fuser, chunk_seconds=600)
     assert chunk.ids == [] and len(chunk.errors) == 3
     assert chunk.vectors.shape == (0, backbone.dim)
     assert list(stream([], backbone, COVER, fuser)) == []
@@ -89,17 +92,57 @@ def test_items_are_consumed_as_needed_and_threads_end(backbone, files):
 
     fuser = fusers.create("mean", dim=backbone.dim)
     running = stream(items(), backbone, COVER, fuser, batch_size=14,
-                     num_workers=2, chunk_size=4)
+                     num_workers=2, chunk_size=4, chunk_seconds=600)
     next(running)
     assert len(asked) < 60
     running.close()
-    assert not [t for t in threading.enumerate()
-                if t.name.startswith("detail-read")]
+    assert not reading()
+
+
+def reading():
+    return [t for t in threading.enumerate() if t.name.startswith("detail-read")]
+
+
+def test_slow_and_large_chunks_leave_early(backbone, files, monkeypatch):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    slow = stream(enumerate(files), backbone, COVER, fuser, chunk_seconds=0)
+    assert len(list(slow)) == len(files)
+    monkeypatch.setattr("detail_embed.engine._CHUNK_PATCHES", 28)
+    large = stream([(0, files[0]), (1, files[0]), (2, files[0])], backbone, COVER,
+                   fuser, chunk_seconds=600)
+    assert [c.ids for c in large] == [[0, 1], [2]]
+
+
+def test_fusing_few_at_a_time_changes_nothing(backbone, files, monkeypatch):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    (together,) = stream(enumerate(files), backbone, COVER, fuser, chunk_seconds=600)
+    monkeypatch.setattr("detail_embed.engine._FUSE_PATCHES", 1)
+    (alone,) = stream(enumerate(files), backbone, COVER, fuser, chunk_seconds=600)
+    assert np.allclose(together.vectors, alone.vectors, atol=1e-6)
+
+
+def test_a_very_long_image(backbone, tmp_path):
+    (path,) = write_images(tmp_path, [(30_000, 10)])
+    ((_, _, features, _),) = iter_patch_features([(0, path)], backbone, COVER)
+    width, height = 30_000, 10
+    assert features.shape == (len(COVER.boxes(width, height)), backbone.dim)
+    assert torch.isfinite(features).all()
+
+
+def test_a_failing_model_is_not_an_unreadable_image(backbone, files, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(backbone, "encode_patches", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(iter_patch_features(enumerate(files), backbone, COVER))
+    assert not reading()
 
 
 def test_bad_sizes_are_named(backbone):
     fuser = fusers.create("mean", dim=backbone.dim)
     with pytest.raises(ValueError, match="chunk_size=0"):
         next(stream([], backbone, COVER, fuser, chunk_size=0))
-    with pytest.raises(ValueError, match="batch_size=-1"):
-        next(stream([], backbone, COVER, fuser, batch_size=-1))
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"batch_size={size}"):
+            next(stream([], backbone, COVER, fuser, batch_size=size))

@@ -37,3 +37,14 @@ def test_empty_text_and_bad_template():
         apply_templates(" ")
     with pytest.raises(ValueError, match="a photo"):
         apply_templates("dog", ["a photo"])
+    with pytest.raises(ValueError, match="no template"):
+        apply_templates("dog", [])
+
+
+def test_only_lists_of_strings(tmp_path):
+    backbone = tiny_backbone(tmp_path)
+    assert encode_queries(backbone, []).shape == (0, backbone.dim)
+    with pytest.raises(TypeError, match="'dog'"):
+        encode_queries(backbone, "dog")
+    with pytest.raises(TypeError, match="7"):
+        encode_queries(backbone, ["dog", 7])

@@ -1,11 +1,15 @@
 """Embedding spaces: embedding, resuming, saving, identity."""
 
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors import safe_open
 
 from detail_embed import DetailEmbedder, fusers
 from detail_embed.backbone import Backbone
@@ -46,19 +50,90 @@ def test_a_second_run_embeds_only_what_is_missing(saved, paths, tmp_path):
     embedder.embed_files(paths[:2], out=out)
     files = {f: f.stat().st_mtime_ns for f in out.glob("chunk_*")}
     resumed = embedder.embed_files(paths, out=out)
-    assert np.array_equal(resumed.vectors, whole.vectors)
-    assert np.array_equal(resumed.global_vectors, whole.global_vectors)
+    assert np.allclose(resumed.vectors, whole.vectors, atol=1e-6)
+    assert np.allclose(resumed.global_vectors, whole.global_vectors, atol=1e-6)
     assert all(f.stat().st_mtime_ns == t for f, t in files.items())
     assert len(list(out.glob("chunk_*"))) == len(files) + 1
 
 
-def test_a_truncated_chunk_is_done_again(saved, paths, tmp_path):
+KILLED = """
+import os, signal, sys
+from tests.tiny import register_tiny
+from detail_embed import DetailEmbedder, engine, fusers
+from detail_embed.backbone import Backbone
+from detail_embed.chunk_store import ChunkStore
+from detail_embed.cover import CompleteCover
+
+folder, checkpoint, *paths = sys.argv[1:]
+backbone = Backbone.load(register_tiny(folder), checkpoint)
+embedder = DetailEmbedder(
+    backbone, CompleteCover(3), fusers.create("mean", dim=backbone.dim)
+)
+engine._CHUNK_PATCHES = 1  # a chunk for every image
+add, chunks = ChunkStore.add, []
+
+def add_and_die(*args):
+    add(*args)
+    chunks.append(args)
+    if len(chunks) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+ChunkStore.add = add_and_die
+embedder.embed_files(paths, out=os.path.join(folder, "out"))
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was(saved, paths, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path, saved.pretrained, *paths],
+        cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     out, embedder = tmp_path / "out", make(saved)
-    whole = embedder.embed_files(paths, out=out)
+    assert len(list(out.glob("chunk_*.safetensors"))) == 2
+    whole, resumed = embedder.embed_files(paths), embedder.embed_files(paths, out=out)
+    assert np.allclose(resumed.vectors, whole.vectors, atol=1e-6)
+    assert np.allclose(resumed.global_vectors, whole.global_vectors, atol=1e-6)
+    done = [name for file in out.glob("chunk_*.safetensors")
+            for name in json.loads(safe_open(file, "numpy").metadata()["names"])]
+    assert sorted(done) == sorted(map(str, paths))
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b"", lambda b: b[8:]])
+def test_a_damaged_chunk_is_done_again(saved, paths, tmp_path, damage):
+    out, embedder = tmp_path / "out", make(saved)
+    whole = embedder.embed_files(paths[:2], out=out)
     (chunk,) = out.glob("chunk_*")
-    chunk.write_bytes(chunk.read_bytes()[:-7])
-    again = embedder.embed_files(paths, out=out)
+    chunk.write_bytes(damage(chunk.read_bytes()))
+    again = embedder.embed_files(paths[:2], out=out)
     assert np.array_equal(again.vectors, whole.vectors)
+    assert chunk not in out.glob("chunk_*")
+
+
+def test_files_are_known_by_their_whole_path(saved, paths, tmp_path, monkeypatch):
+    embedder, other = make(saved), tmp_path / "other"
+    other.mkdir()
+    (twin,) = write_images(other, [(64, 64)], seed=1)
+    monkeypatch.chdir(tmp_path)
+    first = embedder.embed_files([paths[0].name], out=tmp_path / "out")
+    monkeypatch.chdir(other)
+    second = embedder.embed_files([twin.name], out=tmp_path / "out")
+    assert not np.allclose(first.vectors, second.vectors, atol=1e-3)
+
+
+def test_a_repaired_file_is_tried_again(saved, paths, tmp_path):
+    out, embedder = tmp_path / "out", make(saved)
+    good = paths[1].read_bytes()
+    paths[1].write_bytes(good[:50])
+    assert len(embedder.embed_files(paths, out=out).errors) == 1
+    paths[1].write_bytes(good)
+    result = embedder.embed_files(paths, out=out)
+    assert result.errors == [] and np.isfinite(result.vectors).all()
+
+
+def test_no_files(saved, tmp_path):
+    result = make(saved).embed_files([], progress=True, out=tmp_path / "out")
+    assert result.vectors.shape == (0, saved.dim) and result.errors == []
 
 
 def test_a_folder_belongs_to_one_space(saved, paths, tmp_path):
@@ -76,8 +151,32 @@ def test_save_and_load(saved, paths, tmp_path, fuser):
     embedder.save(tmp_path / "space")
     loaded = DetailEmbedder.load(tmp_path / "space")
     assert loaded.slug == embedder.slug
+    for name, tensor in embedder.fuser.state_dict().items():
+        assert torch.equal(tensor, loaded.fuser.state_dict()[name])
     wanted, found = (e.embed_files(paths).vectors for e in (embedder, loaded))
     assert np.allclose(wanted, found, atol=1e-6)
+
+
+def test_a_space_of_random_weights_loads(tmp_path):
+    space = make(tiny_backbone(tmp_path))
+    space.save(tmp_path / "space")
+    assert DetailEmbedder.load(tmp_path / "space").slug == space.slug
+
+
+def test_a_moved_checkpoint_is_named_and_can_be_given(saved, tmp_path):
+    make(saved).save(tmp_path / "space")
+    moved = Path(saved.pretrained).rename(tmp_path / "moved.pt")
+    with pytest.raises(ValueError, match="tiny-0.pt"):
+        DetailEmbedder.load(tmp_path / "space")
+    backbone = Backbone.load(TINY, moved)
+    loaded = DetailEmbedder.load(tmp_path / "space", backbone=backbone)
+    assert loaded.slug == make(saved).slug
+
+
+def test_fitting_stops_at_enough_patches(saved, paths):
+    space = make(saved, "gmp")
+    assert len(space._sample(paths, max_patches=20)) == 2
+    assert len(space._sample(paths, max_patches=10_000)) == 4
 
 
 def test_other_weights_are_refused(saved, tmp_path):
@@ -99,6 +198,7 @@ def test_auto_cover_takes_the_input_size(saved):
         saved, CompleteCover("auto"), fusers.create("mean", dim=saved.dim)
     )
     assert embedder.cover.input_size == saved.input_size
+    assert make(saved).cover == CompleteCover(3)
 
 
 def test_wrong_parts_are_refused(saved, tmp_path):

@@ -30,16 +30,15 @@ def register_tiny(folder: Path, name: str = TINY, **changes) -> str:
     return name
 
 
-def tiny_backbone(folder: Path, seed: int = 0) -> Backbone:
-    """A small model with seeded random weights."""
-    torch.manual_seed(seed)
+def tiny_backbone(folder: Path) -> Backbone:
+    """A small model with random weights, always the same."""
     return Backbone.load(
         register_tiny(folder), device="cpu", allow_random=True
     )
 
 
 def tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
-    """A file with the weights of :func:`tiny_backbone`."""
+    """A file with weights; seed 0 has those of :func:`tiny_backbone`."""
     torch.manual_seed(seed)
     model = open_clip.create_model(register_tiny(folder))
     path = Path(folder) / f"tiny-{seed}.pt"
