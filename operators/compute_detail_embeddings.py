@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
 
-from ..detail_embed.fiftyone_bridge.index import Run
 from . import progress
-from .compute_form import add_inputs
-from .request import Request
+from .problem import add_problem
+
+if TYPE_CHECKING:
+    from ..detail_embed.fiftyone_bridge.index import Run
+
+# What needs torch is imported where it is used: it is slow to import, and where it
+# is missing the plugin shall load all the same and say so.
+
+_INSTALL = (
+    "Install what is missing with `fiftyone plugins requirements "
+    "@detail/detail-embed --install`, then restart the App"
+)
 
 
 class ComputeDetailEmbeddings(foo.Operator):
@@ -46,19 +56,27 @@ class ComputeDetailEmbeddings(foo.Operator):
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever cannot work is said in it."""
         inputs = types.Object()
+        form = types.Property(inputs, view=types.View(label=self.config.label))
+        if ctx.dataset is None:
+            add_problem(inputs, "Open a data set first")
+            return form
         samples = ctx.target_view()
-        add_inputs(inputs, ctx.params, samples)
         try:
+            from .compute_form import add_inputs
+            from .request import Request
+
+            add_inputs(inputs, ctx.params, samples)
             Request.from_params(ctx.params).check(samples)
         except (ValueError, TypeError) as error:
-            warning = types.Warning(label="Not yet", description=str(error))
-            inputs.view("problem", warning).invalid = True
-        return types.Property(
-            inputs, view=types.View(label="Compute detail embeddings")
-        )
+            add_problem(inputs, str(error))
+        except ImportError as error:
+            add_problem(inputs, f"{error}. {_INSTALL}")
+        return form
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Runs in steps in the App, or to the end where it was delegated."""
+        from .request import Request
+
         run = Request.from_params(ctx.params).start(ctx.target_view())
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
@@ -142,6 +160,8 @@ class ComputeDetailEmbeddings(foo.Operator):
             ValueError: if the samples or an argument cannot be used, or no image could
                 be read
         """
+        from .request import Request
+
         params = {
             "backbone": backbone,
             "pretrained": pretrained,
@@ -162,7 +182,7 @@ class ComputeDetailEmbeddings(foo.Operator):
         }
         run = Request.from_params(params).start(sample_collection)
         if not delegate:
-            return asdict(progress.in_terminal(run))
+            return asdict(run.finish(progress=True))
         return foo.execute_operator(
             self.uri,
             ctx={"view": sample_collection.view()},
@@ -170,7 +190,9 @@ class ComputeDetailEmbeddings(foo.Operator):
             request_delegation=True,
         )
 
-    def _in_app(self, ctx: foo.ExecutionContext, run: Run):
+    def _in_app(
+        self, ctx: foo.ExecutionContext, run: Run
+    ) -> Iterator[GeneratedMessage]:
         yield from progress.in_app(ctx, run)
         yield ctx.ops.notify(progress.summarise(run.result), variant="success")
         yield ctx.ops.reload_dataset()

@@ -88,9 +88,7 @@ def _add_cover(inputs: types.Object) -> None:
     )
 
 
-def _add_fuser(
-    inputs: types.Object, fuser: str, samples: foc.SampleCollection
-) -> None:
+def _add_fuser(inputs: types.Object, fuser: str, samples: foc.SampleCollection) -> None:
     view = types.DropdownView()
     for name in fusers.names():
         view.add_choice(name, label=name, description=_FUSERS.get(name))
@@ -132,7 +130,7 @@ def _add_target(inputs: types.Object) -> None:
         "also_global",
         default=False,
         label="Index whole-image vectors too",
-        description="What the backbone does today, to compare with; costs nothing extra",
+        description="What the backbone finds today, to compare; costs nothing extra",
     )
     inputs.bool(
         "overwrite",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
 
 from ..detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate
 from ..detail_embed.fiftyone_bridge.datasets import load_clver_ds
-
-logger = logging.getLogger(__name__)
+from .problem import add_problem
 
 _DEFAULTS = {
     "name": "clver-ds",
@@ -54,9 +54,8 @@ class CreateClverDs(foo.Operator):
         try:
             _read(ctx.params)
         except ValueError as error:
-            warning = types.Warning(label="Not yet", description=str(error))
-            inputs.view("problem", warning).invalid = True
-        return types.Property(inputs, view=types.View(label="Create CLVER-DS"))
+            add_problem(inputs, str(error))
+        return types.Property(inputs, view=types.View(label=self.config.label))
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Makes the scenes; the App opens them."""
@@ -112,13 +111,23 @@ class CreateClverDs(foo.Operator):
         low, high = objects
         return _create(
             **_read(
-                {"name": name, "directory": directory, "bank": bank, "n": n,
-                 "size": size, "low": low, "high": high, "scales": scales,
-                 "seed": seed}
+                {
+                    "name": name,
+                    "directory": directory,
+                    "bank": bank,
+                    "n": n,
+                    "size": size,
+                    "low": low,
+                    "high": high,
+                    "scales": scales,
+                    "seed": seed,
+                }
             )
         )
 
-    def _in_app(self, ctx: foo.ExecutionContext, arguments: dict[str, Any]):
+    def _in_app(
+        self, ctx: foo.ExecutionContext, arguments: dict[str, Any]
+    ) -> Iterator[GeneratedMessage]:
         yield ctx.ops.set_progress(
             label=f"Making {arguments['n']} scenes", variant="circular"
         )
@@ -137,7 +146,9 @@ def _add_inputs(inputs: types.Object) -> None:
         label="Folder for the images",
         description=f"Empty: a new one in {fo.config.default_dataset_dir}",
         view=types.FileExplorerView(
-            choose_dir=True, button_label="Choose a folder", choose_button_label="Accept"
+            choose_dir=True,
+            button_label="Choose a folder",
+            choose_button_label="Accept",
         ),
     )
     inputs.enum("bank", [*BANKS, "both"], default=_DEFAULTS["bank"], label="Objects")
@@ -179,8 +190,13 @@ def _read(params: dict[str, Any]) -> dict[str, Any]:
     size = given["size"]
     SceneConfig(bank=given["bank"], width=size, height=size, **settings)
     return {
-        "name": name, "directory": directory, "n": given["n"], "bank": given["bank"],
-        "size": size, "seed": given["seed"], "settings": settings,
+        "name": name,
+        "directory": directory,
+        "n": given["n"],
+        "bank": given["bank"],
+        "size": size,
+        "seed": given["seed"],
+        "settings": settings,
     }
 
 

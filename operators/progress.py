@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import fiftyone.operators as foo
 from fiftyone.operators.message import GeneratedMessage
-from tqdm import tqdm
 
-from ..detail_embed.fiftyone_bridge.index import Result, Run
-
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from ..detail_embed.fiftyone_bridge.index import Result, Run
 
 
 def in_app(ctx: foo.ExecutionContext, run: Run) -> Iterator[GeneratedMessage]:
@@ -28,15 +26,6 @@ def delegated(ctx: foo.ExecutionContext, run: Run) -> Result:
     """Does the run while the runs page shows how far it is."""
     for progress in run:
         ctx.set_progress(progress=progress.fraction, label=progress.text)
-    return run.result
-
-
-def in_terminal(run: Run) -> Result:
-    """Does the run while a progress bar shows how far it is."""
-    with tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar}| {desc}") as bar:
-        for progress in run:
-            bar.n = progress.fraction
-            bar.set_description_str(progress.text)
     return run.result
 
 

@@ -54,7 +54,9 @@ class Request:
 
     def check(self, samples: foc.SampleCollection) -> None:
         """Checks what can be checked before a run; see :func:`index.check`."""
-        index.check(samples, self.settings, self.brain_key, self.overwrite)
+        index.check(
+            samples, self.settings, self.brain_key, self.backend, self.overwrite
+        )
 
     def start(self, samples: foc.SampleCollection) -> index.Run:
         """Checks, and returns the run; see :func:`index.compute`."""

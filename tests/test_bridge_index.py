@@ -189,6 +189,41 @@ def test_starting_over_replaces_the_space(dataset):
     assert not dataset.has_field("detail_global_embedding")
 
 
+def test_starting_over_loses_nothing_if_the_new_space_fails(dataset, tmp_path):
+    _run(dataset)
+    wrong = Settings(backbone=demo.NAME, pretrained=str(tmp_path / "gone.pt"))
+    with pytest.raises(ValueError, match="gone.pt"):
+        list(index.compute(dataset, wrong, overwrite=True))
+    assert len(dataset.exists(FIELD)) == 24
+    assert dataset.list_brain_runs() == ["detail"]
+
+
+def test_hidden_fields_do_not_hide_the_vectors(dataset):
+    view = dataset.select_fields("background")
+    assert _run(view).embedded == 24
+    assert _run(view, also_global=True).embedded == 0
+    assert len(dataset.exists("detail_global_embedding")) == 24
+
+
+def test_a_backend_that_is_unknown_or_another_is_refused(dataset):
+    with pytest.raises(ValueError, match="unknown similarity backend 'fast'"):
+        index.compute(dataset, SETTINGS, backend="fast")
+    _run(dataset)
+    with pytest.raises(ValueError, match="'sklearn', not 'lancedb'"):
+        index.compute(dataset, SETTINGS, backend="lancedb")
+    assert _run(dataset, backend="sklearn").present == 24
+
+
+def test_a_brain_run_that_was_never_finished_is_made_again(dataset):
+    _run(dataset)
+    info = dataset.get_brain_info("detail")
+    dataset.delete_brain_run("detail")
+    info.config.build().register_run(dataset, "detail", overwrite=False)
+    assert dataset.load_brain_results("detail") is None
+    _run(dataset)
+    assert dataset.load_brain_results("detail").total_index_size == 24
+
+
 def test_deleting_leaves_what_is_not_ours(dataset):
     fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail")
     index.delete(dataset, "detail")
@@ -246,7 +281,7 @@ def test_no_readable_image_at_all(new_dataset, tmp_path):
 def test_images_of_any_shape(new_dataset, tmp_path):
     rng = np.random.default_rng(0)
     samples = []
-    for i, size in enumerate([(1, 1), (3, 3000), (64, 64)]):
+    for i, size in enumerate([(1, 1), (2, 300), (64, 64)]):
         path = tmp_path / f"{i}.png"
         Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(path)
         samples.append(fo.Sample(filepath=str(path)))

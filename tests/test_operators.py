@@ -1,5 +1,7 @@
 """The operators as FiftyOne runs them: from its plugin folder."""
 
+import sys
+
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
@@ -170,8 +172,16 @@ def test_scenes_from_python(create, new_name, tmp_path):
 
 def test_scenes_from_the_app(create, new_name, tmp_path):
     ctx = _context(
-        CREATE, name=new_name, directory={"absolute_path": str(tmp_path)},
-        bank="solids", n=2, size=96, low=1, high=1, scales="0.3, 0.4", seed=1,
+        CREATE,
+        name=new_name,
+        directory={"absolute_path": str(tmp_path)},
+        bank="solids",
+        n=2,
+        size=96,
+        low=1,
+        high=1,
+        scales="0.3, 0.4",
+        seed=1,
     )
     assert _problems(create, ctx) == []
     assert len(list(create.execute(ctx))) == 2
@@ -195,3 +205,20 @@ def test_the_scene_form_says_what_cannot_work(create, new_name, params, message)
 
 def test_the_scene_form_says_that_a_name_is_taken(create, dataset):
     assert "exists" in _problems(create, _context(CREATE, name=dataset.name))[0]
+
+
+def test_loading_the_plugin_does_not_load_torch(fresh_python):
+    code = (
+        "import sys, fiftyone.operators as foo;"
+        f"assert foo.get_operator({COMPUTE!r});"
+        "assert 'torch' not in sys.modules, 'slow'"
+    )
+    done = fresh_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_form_says_what_is_not_installed(compute, dataset, monkeypatch):
+    package = type(compute).__module__.rpartition(".")[0]
+    monkeypatch.setitem(sys.modules, f"{package}.request", None)
+    (problem,) = _problems(compute, _context(COMPUTE, dataset))
+    assert "fiftyone plugins requirements" in problem

@@ -36,7 +36,9 @@ def load_clver_ds(
     directory = Path(directory)
     annotations = directory / ANNOTATIONS
     if not annotations.is_file():
-        raise ValueError(f"{directory} holds no {ANNOTATIONS}: it is no CLVER-DS folder")
+        raise ValueError(
+            f"{directory} holds no {ANNOTATIONS}: it is no CLVER-DS folder"
+        )
     if name is not None and fo.dataset_exists(name):
         raise ValueError(f"a data set named {name!r} exists; choose another name")
     coco = json.loads(annotations.read_text("utf-8"))

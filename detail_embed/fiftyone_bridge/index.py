@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 import fiftyone as fo
-import fiftyone.brain as fob
 import fiftyone.core.collections as foc
-import numpy as np
+from tqdm import tqdm
 
 from ..engine import stream
 from ..space import DetailEmbedder
-from . import records, zoo
-from .samples import check_images, declare, flat_images, write_chunks
+from . import brain_runs, records, zoo
+from .samples import Sink, check_images, declare, flat_images, ids_with, without
 from .settings import Settings, make_global_space
-
-logger = logging.getLogger(__name__)
 
 _FIT_IMAGES = 200
 _CHUNK = 16
-_INDEX_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -76,6 +71,19 @@ class Run:
     def __iter__(self) -> Iterator[Progress]:
         self.result = yield from self._steps
 
+    def finish(self, progress: bool = False) -> Result:
+        """Does all the work.
+
+        Args:
+            progress (False): whether to show a progress bar
+        """
+        bar_format = "{percentage:3.0f}% |{bar}| {desc}"
+        with tqdm(total=1.0, bar_format=bar_format, disable=not progress) as bar:
+            for step in self:
+                bar.n = step.fraction
+                bar.set_description_str(step.text)
+        return self.result
+
 
 def compute(
     samples: foc.SampleCollection,
@@ -107,7 +115,7 @@ def compute(
         ValueError: if the samples, the settings or the brain key cannot be used; while
             iterating, also if no image could be read
     """
-    check(samples, settings, brain_key, overwrite)
+    check(samples, settings, brain_key, backend, overwrite)
     return Run(_compute(samples, settings, brain_key, backend, also_global, overwrite))
 
 
@@ -115,6 +123,7 @@ def check(
     samples: foc.SampleCollection,
     settings: Settings,
     brain_key: str,
+    backend: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Checks all that can be checked before a run, quickly; see :func:`compute`.
@@ -124,9 +133,9 @@ def check(
     """
     check_images(samples)
     settings.check()
-    records.check(
-        samples._root_dataset, brain_key, None if overwrite else settings.identity()
-    )
+    dataset = samples._root_dataset
+    records.check(dataset, brain_key, None if overwrite else settings.identity())
+    brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
 
 
 def _compute(
@@ -139,43 +148,41 @@ def _compute(
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
     dataset = samples._root_dataset
-    if overwrite:
-        delete(dataset, brain_key)
-
-    space = yield from _open_space(samples, dataset, settings, brain_key)
+    space = yield from _open_space(samples, settings, brain_key, overwrite)
     field = records.vector_field(brain_key)
     global_field = records.vector_field(records.global_key(brain_key))
     errors = records.error_field(brain_key)
     declare(dataset, [field, *([global_field] if also_global else [])], fo.VectorField)
     declare(dataset, [errors], fo.StringField)
 
-    todo = samples.exists(field, False)
-    num_todo, present = len(todo), len(samples.exists(field))
-    failed = yield from _embed(
-        todo, space, settings, field, global_field if also_global else None, errors
-    )
-    if also_global:
-        rest = samples.exists(field).exists(global_field, False)
-        yield from _embed(
-            rest, make_global_space(space.backbone), settings, None, global_field, errors
-        )
-    if failed and not len(flat_images(dataset).exists(field)):
+    items = list(zip(*samples.values(["id", "filepath"])))
+    todo = without(items, ids_with(dataset, field))
+    sink = Sink(dataset, field, global_field if also_global else None, errors)
+    failed = yield from _embed(todo, space, settings, sink)
+    indexed = ids_with(dataset, field)
+    if not indexed:
+        reason = flat_images(dataset).exists(errors).first()[errors]
         raise ValueError(
-            f"none of the {num_todo} images could be read; the field {errors!r} of the "
-            f"samples says why, for example: {todo.exists(errors).first()[errors]}"
+            f"none of the {len(todo)} images could be read; the field {errors!r} says "
+            f"why, for example: {reason}"
         )
+    if also_global:
+        rest = without(items, ids_with(dataset, global_field))
+        rest = [item for item in rest if item[0] in indexed]
+        sink = Sink(dataset, None, global_field, errors)
+        yield from _embed(rest, make_global_space(space.backbone), settings, sink)
 
     yield Progress("Indexing", 1.0)
     record = records.read(dataset, brain_key)
-    _index(dataset, brain_key, field, record.space, backend)
+    brain_runs.build(dataset, brain_key, field, record.space, backend)
     if also_global:
-        _index(dataset, records.global_key(brain_key), global_field,
-               record.global_space, backend)
+        key = records.global_key(brain_key)
+        brain_runs.build(dataset, key, global_field, record.global_space, backend)
     return Result(
         brain_key=brain_key,
         space=record.space,
-        embedded=num_todo - failed,
-        present=present,
+        embedded=len(todo) - failed,
+        present=len(items) - len(todo),
         failed=failed,
         error_field=errors,
         seconds=time.monotonic() - started,
@@ -201,16 +208,14 @@ def delete(dataset: fo.Dataset, brain_key: str) -> None:
 
 
 def _open_space(
-    samples: foc.SampleCollection,
-    dataset: fo.Dataset,
-    settings: Settings,
-    brain_key: str,
+    samples: foc.SampleCollection, settings: Settings, brain_key: str, overwrite: bool
 ) -> Generator[Progress, None, DetailEmbedder]:
     """Loads the space of the brain key, or makes, fits and records a new one."""
     yield Progress("Loading the backbone", 0.0)
     backbone = settings.load_backbone()
+    dataset = samples._root_dataset
     record = records.read(dataset, brain_key)
-    if record is not None:
+    if record is not None and not overwrite:
         return zoo.load(record.space, backbone)
     space = settings.make_space(backbone)
     if space.fuser.needs_fit:
@@ -229,22 +234,17 @@ def _open_space(
         global_space=zoo.publish(make_global_space(backbone)),
         identity=settings.identity(),
     )
+    delete(dataset, brain_key)
     records.write(dataset, brain_key, record)
     return space
 
 
 def _embed(
-    todo: foc.SampleCollection,
-    space: DetailEmbedder,
-    settings: Settings,
-    field: str | None,
-    global_field: str | None,
-    errors: str,
+    items: list[tuple[str, str]], space: DetailEmbedder, settings: Settings, sink: Sink
 ) -> Generator[Progress, None, int]:
     """Embeds images into fields; returns how many failed."""
-    ids, paths = todo.values(["id", "filepath"])
     chunks = stream(
-        zip(ids, paths),
+        items,
         space.backbone,
         space.cover,
         space.fuser,
@@ -254,13 +254,12 @@ def _embed(
     )
     started = time.monotonic()
     done = failed = 0
-    dataset = todo._root_dataset
-    written = write_chunks(dataset, chunks, field, global_field, errors)
-    with closing(written):
-        for count, num_failed in written:
-            done += count
-            failed += num_failed
-            yield _report(done, len(ids), failed, time.monotonic() - started)
+    with closing(chunks), closing(sink):
+        for chunk in chunks:
+            sink.write(chunk)
+            done += len(chunk.ids) + len(chunk.errors)
+            failed += len(chunk.errors)
+            yield _report(done, len(items), failed, time.monotonic() - started)
     return failed
 
 
@@ -272,31 +271,3 @@ def _report(done: int, total: int, failed: int, seconds: float) -> Progress:
         f"{done} of {total} images{unreadable}, {rate:.1f} images/s, {left} left",
         done / total,
     )
-
-
-def _index(
-    dataset: fo.Dataset, brain_key: str, field: str, model: str, backend: str | None
-) -> None:
-    """Makes the brain run of a field, or adds to it what it lacks."""
-    if brain_key in dataset.list_brain_runs():
-        index = dataset.load_brain_results(brain_key)
-        index.reload()
-    else:
-        index = fob.compute_similarity(
-            dataset,
-            embeddings=False,
-            embeddings_field=field,
-            model=model,
-            brain_key=brain_key,
-            backend=backend,
-        )
-    if not index.is_external:
-        return
-    known = set(index.sample_ids if index.sample_ids is not None else ())
-    images = flat_images(dataset).exists(field)
-    ids = [sample_id for sample_id in images.values("id") if sample_id not in known]
-    for start in range(0, len(ids), _INDEX_CHUNK):
-        part = ids[start : start + _INDEX_CHUNK]
-        vectors = np.stack(images.select(part, ordered=True).values(field))
-        index.add_to_index(vectors, part)
-    index.save()

@@ -76,9 +76,7 @@ def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
     dataset.register_run(brain_key, config)
 
 
-def check(
-    dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None
-) -> None:
+def check(dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None) -> None:
     """Checks that an index can be computed, or continued, under a brain key.
 
     Args:
@@ -110,13 +108,15 @@ def check(
             )
 
 
-def _check_same_space(
-    brain_key: str, record: Record, identity: dict[str, Any]
-) -> None:
-    changed = [name for name, value in identity.items() if record.identity[name] != value]
+def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) -> None:
+    changed = [
+        name for name, value in identity.items() if record.identity.get(name) != value
+    ]
     if changed:
         wanted = ", ".join(f"{name}={_short(identity[name])}" for name in changed)
-        had = ", ".join(f"{name}={_short(record.identity[name])}" for name in changed)
+        had = ", ".join(
+            f"{name}={_short(record.identity.get(name))}" for name in changed
+        )
         raise ValueError(
             f"brain key {brain_key!r} holds vectors of the space {record.space} "
             f"({had}); {_name(identity)} ({wanted}) is another space, and their "
@@ -126,8 +126,13 @@ def _check_same_space(
 
 
 def _name(identity: dict[str, Any]) -> str:
-    parts = (identity["backbone"], identity["pretrained"], f"cc{identity['cover']}",
-             identity["spacing"], identity["fuser"])
+    parts = (
+        identity["backbone"],
+        identity["pretrained"],
+        f"cc{identity['cover']}",
+        identity["spacing"],
+        identity["fuser"],
+    )
     return "-".join(str(part) for part in parts if part)
 
 

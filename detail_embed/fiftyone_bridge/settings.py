@@ -137,7 +137,8 @@ def _classes(samples: foc.SampleCollection, field: str) -> list[str]:
     schema = samples.get_field_schema(embedded_doc_type=fo.Label)
     if field not in schema:
         raise ValueError(
-            f"{field!r} is no label field; choose one of {sorted(schema)}, or pass words"
+            f"{field!r} is no label field; choose one of {sorted(schema)}, or pass "
+            "words"
         )
     classes = samples.distinct(samples._get_label_field_path(field, "label")[1])
     if not classes:

@@ -1,0 +1,84 @@
+"""Similarity indexes of FiftyOne's brain on fields of vectors."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+
+from .samples import flat_images
+
+_CHUNK = 10_000
+
+
+def check_backend(
+    dataset: fo.Dataset, brain_key: str | None, backend: str | None
+) -> None:
+    """Checks that a backend exists, and that an index does not have another.
+
+    Args:
+        dataset: the data set
+        brain_key: key of the index, None if there will be a new one
+        backend: the backend asked for, None for any
+
+    Raises:
+        ValueError: otherwise
+    """
+    backends = fob.brain_config.similarity_backends
+    if backend is not None and backend not in backends:
+        raise ValueError(
+            f"unknown similarity backend {backend!r}; choose one of {sorted(backends)}"
+        )
+    if backend is None or brain_key not in dataset.list_brain_runs():
+        return
+    existing = dataset.get_brain_info(brain_key).config.method
+    if existing != backend:
+        raise ValueError(
+            f"the index {brain_key!r} is kept by the backend {existing!r}, not "
+            f"{backend!r}; choose {existing!r}, another brain key, or start over with "
+            "overwrite=True"
+        )
+
+
+def build(
+    dataset: fo.Dataset, brain_key: str, field: str, model: str, backend: str | None
+) -> None:
+    """Makes the brain run of a field, or adds to it the vectors that it lacks.
+
+    FiftyOne's default backend reads the field itself. Others have a store of their
+    own, which is filled in chunks: no more than 10,000 vectors are in memory.
+
+    Args:
+        dataset: the data set
+        brain_key: key of the run
+        field: the field of vectors
+        model: name of the zoo model that encodes queries
+        backend: a similarity backend, None for the default; a run that exists keeps
+            the one it has
+    """
+    index = None
+    if brain_key in dataset.list_brain_runs():
+        index = dataset.load_brain_results(brain_key)
+        if index is None:  # cut short while it was made
+            dataset.delete_brain_run(brain_key)
+    if index is not None:
+        index.reload()
+    else:
+        index = fob.compute_similarity(
+            dataset,
+            embeddings=False,
+            embeddings_field=field,
+            model=model,
+            brain_key=brain_key,
+            backend=backend,
+        )
+    if not index.is_external:
+        return
+    known = set(index.sample_ids if index.sample_ids is not None else ())
+    images = flat_images(dataset).exists(field)
+    ids = [sample_id for sample_id in images.values("id") if sample_id not in known]
+    for start in range(0, len(ids), _CHUNK):
+        part = ids[start : start + _CHUNK]
+        vectors = np.stack(images.select(part, ordered=True).values(field))
+        index.add_to_index(vectors, part)
+    index.save()

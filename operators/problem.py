@@ -1,0 +1,11 @@
+"""What cannot work, said in the form."""
+
+from __future__ import annotations
+
+from fiftyone.operators import types
+
+
+def add_problem(inputs: types.Object, text: str) -> None:
+    """Shows a problem in a form, which cannot be sent until it is solved."""
+    warning = types.Warning(label="Not yet", description=text)
+    inputs.view("problem", warning).invalid = True
