@@ -254,7 +254,7 @@ class DetailEmbedder:
         if backbone is None:
             backbone = Backbone.load(
                 wanted["name"], wanted["pretrained"], device=device,
-                allow_random=wanted.get("is_random", False),
+                allow_random=wanted["is_random"],
             )
         space = cls(
             backbone, CompleteCover.from_dict(config["cover"]),

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch.nn import functional as F
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +117,8 @@ class Vocabulary:
         Raises:
             ValueError: if there is no template, or one without ``{}``
         """
+        import torch  # slow, and knowing which words are held out does not need it
+
         bad = [template for template in templates if "{}" not in template]
         if bad or not templates:
             raise ValueError(
@@ -129,5 +131,5 @@ class Vocabulary:
                 backbone.encode_texts([t.replace("{}", word) for word in batch])
                 for t in templates
             )
-            features.append(F.normalize(wordings, dim=1))
+            features.append(torch.nn.functional.normalize(wordings, dim=1))
         return torch.cat(features)

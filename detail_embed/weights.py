@@ -88,11 +88,14 @@ def _tags(name: str) -> str:
 
 
 def _build(
-    name: str, preprocessing: dict[str, Any], quick_gelu: bool = False
+    name: str,
+    path: str | None,
+    preprocessing: dict[str, Any],
+    quick_gelu: bool = False,
 ) -> torch.nn.Module:
-    """Makes a model without pretrained weights."""
     return open_clip.create_model(
         name,
+        pretrained=path,
         pretrained_image=False,
         pretrained_text=False,
         force_quick_gelu=quick_gelu,
@@ -103,7 +106,7 @@ def _build(
 def _random(name: str) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(0)
-        return _build(name, _usual_preprocessing(name))
+        return _build(name, None, _usual_preprocessing(name))
 
 
 def _from_schema(name: str) -> torch.nn.Module:
@@ -123,8 +126,8 @@ def _from_tag(name: str, tag: str) -> torch.nn.Module:
             "Download them on a machine with internet and pass the file's path as "
             "pretrained"
         ) from error
-    model = _build(name, _preprocessing(config), config.get("quick_gelu", False))
-    return _fill(model, name, path)
+    quick_gelu = config.get("quick_gelu", False)
+    return _read(name, path, _preprocessing(config), quick_gelu)
 
 
 def _from_file(name: str, path: str) -> torch.nn.Module:
@@ -137,18 +140,21 @@ def _from_file(name: str, path: str) -> torch.nn.Module:
             f"{name} has no pretrained tag {path!r}, and there is no such file. "
             f"Its tags: {_tags(name)}"
         )
-    return _fill(_build(name, _usual_preprocessing(name)), name, path)
+    return _read(name, path, _usual_preprocessing(name))
 
 
-def _fill(model: torch.nn.Module, name: str, path: str) -> torch.nn.Module:
+def _read(
+    name: str, path: str, preprocessing: dict[str, Any], quick_gelu: bool = False
+) -> torch.nn.Module:
     try:
-        open_clip.load_checkpoint(model, path)
+        return _build(name, path, preprocessing, quick_gelu)
+    except ImportError:  # a text tower of another package, which is not there
+        raise
     except Exception as error:  # readers of checkpoints raise errors of any kind
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
             f"{path!r} is not a checkpoint of {name}: {reason}"
         ) from error
-    return model
 
 
 def _usual_preprocessing(name: str) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def test_a_fresh_process_searches_even_after_a_search_for_duplicates(
     assert {v.dtype for v in vectors} == {np.dtype("float32")}
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert isinstance(dataset.get_field(FIELD), fo.VectorField)
+    assert not dataset.has_field(ERRORS)
 
     found = fob.compute_near_duplicates(dataset, similarity_index="detail")
     found.find_duplicates(fraction=0.2)
@@ -108,8 +109,6 @@ def test_a_fresh_process_searches_even_after_a_search_for_duplicates(
 
 @pytest.mark.parametrize("method", ["pca", "umap"])
 def test_a_map_of_the_vectors(dataset, method):
-    if method == "umap":
-        pytest.importorskip("umap", reason="needs umap-learn")
     _run(dataset)
     results = fob.compute_visualization(
         dataset, similarity_index="detail", method=method
@@ -375,6 +374,21 @@ def test_random_weights_are_refused_unless_asked_for(dataset):
     with pytest.raises(ValueError, match="weights"):
         list(index.compute(dataset, Settings(**config)))
     assert not dataset.list_runs()
+
+
+def test_random_weights_that_were_asked_for_can_be_searched(dataset):
+    settings = Settings(
+        backbone=demo.NAME, cover=1, fuser="mean", allow_random_weights=True
+    )
+    assert "random" in _run(dataset, settings).space
+    view = dataset.sort_by_similarity(QUERY, brain_key="detail", k=5)
+    assert len(view) == 5
+
+
+def test_proxies_keep_their_order(dataset):
+    settings = Settings(fuser="ridge", proxies=["red cube", "cube red", "a", "a"])
+    assert settings.vocabulary(dataset) == ["red cube", "cube red", "a"]
+    assert settings.identity()["proxies"] == ["red cube", "cube red", "a"]
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused(dataset, tmp_path):

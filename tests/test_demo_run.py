@@ -90,7 +90,7 @@ def test_the_whole_run_and_its_second_time(tmp_path):
         "global", "mean", "gmp", "ridge", "MaxSim"
     }
     assert {r["bank"] for r in rows} == {"things", "solids"}
-    assert (results / "things-proxy.png").stat().st_size > 10_000
+    assert (results / "map-over-scale.png").stat().st_size > 10_000
     hint = json.loads((results / "try.json").read_text())
     assert hint["word"] in {c.name for c in concepts("things")}
     written = {f: f.stat().st_mtime_ns for f in results.iterdir()}

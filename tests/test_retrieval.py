@@ -232,12 +232,12 @@ def test_csv_holds_every_row(rows, tmp_path):
 
 
 def test_plot_is_a_picture(rows, tmp_path):
-    plot(rows, tmp_path / "plot.png", ("things", "proxy"))
+    plot(rows, tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as picture:
         assert picture.format == "PNG" and min(picture.size) >= 600
         assert len(picture.convert("RGB").getcolors(2**20)) > 50
 
 
-def test_plot_names_the_groups_there_are(rows, tmp_path):
-    with pytest.raises(ValueError, match=r"\('solids', 'held-out'\)"):
-        plot(rows, tmp_path / "plot.png", ("things", "nope"))
+def test_plot_of_no_scales(rows, tmp_path):
+    with pytest.raises(ValueError, match="no scale bins"):
+        plot([row for row in rows if row.scale == "all"], tmp_path / "plot.png")

@@ -47,7 +47,9 @@ def accuracy(
         fill=fill, extra=(1.0,), empty=0.0, offset=(1 - fill[1]) / 2,
         rotation=25.0, things=float(bank == "things"),
     )
-    sampler = CropSampler(recipe, known, TEST_VIEWS, TEST_BACKGROUNDS, seed)
+    sampler = CropSampler(
+        recipe, known, TEST_VIEWS, TEST_BACKGROUNDS, seed, fields_per_kind=100
+    )
     rng = np.random.default_rng(seed)
     hits = defaultdict(list)
     for _ in range(0, count, 250):

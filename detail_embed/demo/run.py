@@ -47,7 +47,7 @@ def main() -> None:
     if not (results / "try.json").is_file():
         measure(read_queries(folder), space, results)
     print((results / "table.txt").read_text())
-    print(f"   Also as CSV and as plots over object scale: {results}")
+    print(f"   Also as CSV, and as a plot over object scale: {results}")
     hint = json.loads((results / "try.json").read_text())
     print(f"\n4. Click the magnifying glass, choose the brain key 'detail' and "
           f"type: {hint['word']}\n   (it takes {hint['percent']:.0f} % of the "
@@ -64,8 +64,8 @@ def measure(queries: Queries, space, results: Path) -> None:
     Args:
         queries: the scenes and words
         space: the space of the detail index; its fuser is the one measured
-        results: gets table.txt, table.csv, one plot per bank and word group,
-            a picture that compares the indexes, and, last, try.json
+        results: gets table.txt, table.csv, map-over-scale.png, a picture that
+            compares the indexes (compare.png) and, last, try.json
     """
     from .picture import compare
     from .table import GLOBAL, retrieval_rows, score_methods
@@ -78,8 +78,7 @@ def measure(queries: Queries, space, results: Path) -> None:
     results.mkdir(parents=True, exist_ok=True)
     write_csv(rows, results / "table.csv")
     (results / "table.txt").write_text(format_table(rows) + "\n")
-    for bank, words in dict.fromkeys(zip(queries.banks, queries.groups)):
-        plot(rows, results / f"{bank}-{words}.png", (bank, words))
+    plot(rows, results / "map-over-scale.png")
     hint = small_word(queries, scores, space.fuser.name)
     compare(queries, hint["word"], {
         "the model's own whole-image vector (detail_global)": scores[GLOBAL],

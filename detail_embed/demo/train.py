@@ -42,6 +42,7 @@ class TrainConfig:
         lr: highest learning rate
         warmup: updates until it is reached; a cosine takes it back to zero
         weight_decay: of matrices and filters
+        fields: backgrounds of each kind
         seed: of weights, crops and captions
     """
 
@@ -52,14 +53,19 @@ class TrainConfig:
     lr: float = 2e-3
     warmup: int = 200
     weight_decay: float = 0.05
+    fields: int = 12
     seed: int = 0
 
 
 # The second stage starts over with a lower rate and asks more often for parts
-# of descriptions, so that colour, material and shape come apart.
+# of descriptions, so that colour, material and shape come apart; the third sees
+# more backgrounds.
 STAGES = (
     TrainConfig(),
     TrainConfig(steps=2400, lr=1.2e-3, warmup=100, attributes=96, seed=1),
+    TrainConfig(
+        steps=900, lr=8e-4, warmup=50, attributes=96, fields=48, seed=2
+    ),
 )
 
 
@@ -78,7 +84,7 @@ class CropBatches(Dataset):
         if self._sampler is None:
             self._sampler = CropSampler(
                 Recipe(), self.known, TRAIN_VIEWS, TRAIN_BACKGROUNDS,
-                seed=self.config.seed,
+                seed=self.config.seed, fields_per_kind=self.config.fields,
             )
         rng = np.random.default_rng([self.config.seed, step])
         crops, shares = self._sampler.batch(rng, self.config.batch)

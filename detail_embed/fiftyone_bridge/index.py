@@ -44,7 +44,7 @@ class Result:
         embedded: images that got a vector
         present: images that had one
         failed: images that could not be read; the reason is in ``error_field``
-        error_field: field of the reasons
+        error_field: field of the reasons; only there if some image failed
         seconds: duration of the run
     """
 
@@ -153,7 +153,6 @@ def _compute(
     global_field = records.vector_field(records.global_key(brain_key))
     errors = records.error_field(brain_key)
     declare(dataset, [field, *([global_field] if also_global else [])], fo.VectorField)
-    declare(dataset, [errors], fo.StringField)
 
     items = list(zip(*samples.values(["id", "filepath"])))
     todo = without(items, ids_with(dataset, field))

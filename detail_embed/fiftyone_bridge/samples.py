@@ -59,7 +59,9 @@ def declare(dataset: fo.Dataset, fields: Iterable[str], kind: type[fo.Field]) ->
 
 
 def ids_with(dataset: fo.Dataset, field: str) -> set[str]:
-    """The ids of the samples that have a value in a field."""
+    """The ids of the samples that have a value in a field; none where it is missing."""
+    if not dataset.has_field(field):
+        return set()
     return set(flat_images(dataset).exists(field).values("id"))
 
 
@@ -80,7 +82,8 @@ class Sink:
         dataset: the data set
         vectors: the field for the detail vectors, None to leave them out
         global_vectors: the field for the whole-image vectors, likewise
-        errors: the field for the reasons why an image has no vector
+        errors: the field for the reasons why an image has no vector; it is added with
+            the first one
     """
 
     def __init__(
@@ -109,6 +112,8 @@ class Sink:
                 zip(chunk.ids, chunk.global_vectors)
             )
         reasons = {error.id: error.reason for error in chunk.errors}
+        if reasons:
+            declare(self._dataset, [self._errors], fo.StringField)
         recovered = self._had_errors.intersection(chunk.ids)
         self._set(self._errors, reasons | dict.fromkeys(recovered))
         count = max(map(len, self._waiting.values()))

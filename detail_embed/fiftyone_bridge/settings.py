@@ -87,20 +87,21 @@ class Settings:
             "spacing": self.spacing,
             "fuser": self.fuser,
             "fuser_options": dict(self.fuser_options),
-            "proxies": sorted(set(self.proxies)),
+            "proxies": list(dict.fromkeys(self.proxies)),
             "proxy_field": self.proxy_field,
         }
 
     def vocabulary(self, samples: foc.SampleCollection) -> list[str]:
-        """Lists the words for the fuser, with the classes of the label field.
+        """Lists the words for the fuser as given, then the classes of the label field.
+
+        The order matters: the wordings of one thing belong next to each other, see
+        :mod:`detail_embed.fusers.ridge`.
 
         Raises:
             ValueError: if the field is no label field, or has no labels
         """
-        words = set(self.proxies)
-        if self.proxy_field:
-            words.update(_classes(samples, self.proxy_field))
-        return sorted(words)
+        classes = _classes(samples, self.proxy_field) if self.proxy_field else []
+        return list(dict.fromkeys([*self.proxies, *classes]))
 
     def load_backbone(self) -> Backbone:
         """Loads the backbone.
@@ -143,4 +144,4 @@ def _classes(samples: foc.SampleCollection, field: str) -> list[str]:
     classes = samples.distinct(samples._get_label_field_path(field, "label")[1])
     if not classes:
         raise ValueError(f"label field {field!r} holds no labels; pass words instead")
-    return classes
+    return sorted(classes)

@@ -1,7 +1,8 @@
 """How well scores rank images for texts, and by the scale of what is looked for."""
 
 from .metrics import average_precision, maxsim, measure, r_precision, rank, recall
-from .table import ALL, BINS, Row, format_table, plot, table, write_csv
+from .plot import plot
+from .table import ALL, BINS, Row, format_table, table, write_csv
 
 __all__ = [
     "ALL",

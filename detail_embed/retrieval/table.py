@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import cycle, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from .metrics import measure
@@ -146,56 +144,3 @@ def write_csv(rows: Sequence[Row], path: str | Path) -> None:
                     for key, value in asdict(row).items()
                 }
             )
-
-
-def plot(
-    rows: Sequence[Row],
-    path: str | Path,
-    group: tuple[str, str],
-    title: str | None = None,
-) -> None:
-    """Draws mAP over the scale of the target, one line a method, as PNG.
-
-    Args:
-        rows: of :func:`table`
-        path: where to write
-        group: the (bank, words) to draw
-        title (None): of the picture; by default the group
-
-    Raises:
-        ValueError: if no row is of that group and a scale bin
-    """
-    lines: dict[str, list[Row]] = {}
-    for row in rows:
-        if (row.bank, row.words) == group and row.scale != ALL:
-            lines.setdefault(row.method, []).append(row)
-    if not lines:
-        known = sorted({(row.bank, row.words) for row in rows})
-        raise ValueError(f"no scale bins of group {group} in the rows; groups: {known}")
-    ticks = list(dict.fromkeys(row.scale for line in lines.values() for row in line))
-    ticks.sort(key=lambda scale: float(scale.split("-")[0]))
-    figure = Figure(figsize=(7.5, 4.5), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for (method, line), marker in zip(lines.items(), cycle("osD^vPX*"), strict=False):
-        axes.plot(
-            [ticks.index(row.scale) for row in line],
-            [100 * row.map for row in line],
-            marker=marker,
-            linewidth=2,
-            label=method,
-        )
-    axes.set_xticks(range(len(ticks)), [_percent(scale) for scale in ticks])
-    axes.set_xlabel("side of the object, % of the image's side")
-    axes.set_ylabel("mAP, %")
-    axes.set_ylim(bottom=0)
-    axes.set_title(title or ", ".join(group), loc="left", fontweight="bold")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(frameon=False)
-    figure.savefig(path)
-
-
-def _percent(scale: str) -> str:
-    """``"0.04-0.065"`` -> ``"4–6.5"``."""
-    return "–".join(f"{100 * float(edge):g}" for edge in scale.split("-"))
