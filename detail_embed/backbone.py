@@ -52,7 +52,9 @@ class Backbone:
     ):
         self.name, self.pretrained, self.is_random = name, pretrained, is_random
         self.device, self.precision = device, precision
-        self._model = model.eval().requires_grad_(False).to(device)
+        self._model = model.eval().requires_grad_(False).to(
+            device, memory_format=torch.channels_last  # convolutions: up to 1.5 x
+        )
         self._tokenizer = Tokenizer(name)
         self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
         cfg = model.visual.preprocess_cfg

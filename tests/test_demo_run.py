@@ -65,7 +65,7 @@ def test_the_word_to_type_is_small_and_gains():
     shown = (queries.target_scale > 0).astype(float)
     scores = {"ridge": shown, "global": -shown}
     assert small_word(queries, scores, "ridge") == {
-        "word": "cat", "percent": pytest.approx(4.0)
+        "word": "cat", "scenes": 1, "percent": pytest.approx(4.0)
     }
 
 

