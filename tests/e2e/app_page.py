@@ -47,9 +47,9 @@ class AppPage:
         """Finds what the App marks for tests with this name."""
         return self.page.locator(f'[data-cy="{name}"]')
 
-    def open(self, dataset: str) -> None:
-        """Loads a data set and waits until its grid shows images."""
-        self.page.goto(f"{self.url}/datasets/{dataset}")
+    def open(self, dataset: str, view: str) -> None:
+        """Loads a saved view of a data set and waits until its grid shows images."""
+        self.page.goto(f"{self.url}/datasets/{dataset}?view={view}")
         self.hook("looker").first.wait_for(timeout=FIRST_LOAD)
         dismiss = self.page.get_by_text("Dismiss", exact=True)
         dismiss.or_(self.hook("fo-grid")).first.wait_for()
@@ -96,6 +96,17 @@ class AppPage:
         field.fill(value)
         field.press("Tab")
         expect(field).to_have_value(value)
+
+    def choose(self, label: str, value: str) -> None:
+        """Chooses from the list of the open form that has this label."""
+        box = self.form.locator(
+            f'xpath=.//*[normalize-space(text())="{label}"]'
+            '/following::*[@role="combobox"][1]'
+        )
+        box.click()
+        option = self.page.get_by_role("option").filter(has_text=value)
+        option.first.click()
+        expect(box).to_contain_text(value)
 
     def await_valid(self) -> Locator:
         """Waits until the App accepts the form; returns its button."""
@@ -159,6 +170,7 @@ class AppPage:
 
     def show_everything(self) -> None:
         """Clears the view bar, so that the grid shows the whole data set."""
-        self.hook("btn-clear-view-bar").click()
+        with self.page.expect_response(_is_first_page):
+            self.hook("btn-clear-view-bar").click()
         expect(self.hook("view-bar")).not_to_contain_text("Select")
         self.settle()
