@@ -42,7 +42,7 @@ def compare(
         queries: the images and words
         word: one of the words
         scores: ``(q, n)`` scores by the title of their row
-        path: of the PNG
+        path: of the picture, PNG or JPEG by its name
     """
     row = queries.words.index(word)
     boxes = find_boxes(queries.paths[0].parents[1], word)

@@ -67,7 +67,7 @@ def measure(queries: Queries, space, results: Path) -> None:
         queries: the scenes and words
         space: the space of the detail index; its fuser is the one measured
         results: gets table.txt, table.csv, map-over-scale.png, a picture that
-            compares the indexes (compare.png) and, last, try.json
+            compares the indexes (compare.jpg) and, last, try.json
     """
     fitted = fit_fusers(space.backbone, queries.paths)
     fitted[space.fuser.name] = space.fuser
@@ -81,7 +81,7 @@ def measure(queries: Queries, space, results: Path) -> None:
     compare(queries, hint["word"], {
         "the model's own whole-image vector (detail_global)": scores[GLOBAL],
         "detail embedding (detail)": scores[space.fuser.name],
-    }, results / "compare.png")
+    }, results / "compare.jpg")
     (results / "try.json").write_text(json.dumps(hint))
 
 
