@@ -78,23 +78,22 @@ class Backbone:
         pretrained: str | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
-        allow_random: bool = False,
     ) -> Backbone:
         """Loads a model of open_clip.
 
         Args:
             name: an open_clip architecture, ``"detail-demo"`` (weights
                 included), or an ``"hf-hub:"`` or ``"local-dir:"`` name
-            pretrained (None): a tag of open_clip, or the path of a checkpoint
+            pretrained (None): a tag of open_clip, or the path of a checkpoint;
+                None for random weights (the same every time, with a warning), or
+                for the demo model's own
             device ("auto"): a torch device; by default CUDA where there is one
             precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
                 default bf16 on CUDA (fp16 on GPUs without bf16), fp32 elsewhere
-            allow_random (False): whether to go without pretrained weights; the
-                random ones are the same every time
 
         Raises:
             ValueError: if the name, tag, file, device or precision is unknown
-                or wrong, or no weights are named
+                or wrong
             RuntimeError: if the weights cannot be downloaded
         """
         place = resolve_device(device)
@@ -110,7 +109,7 @@ class Backbone:
             is_tag = open_clip.is_pretrained_cfg(name, pretrained)
             if not is_tag and os.path.isfile(pretrained):
                 pretrained = os.path.abspath(pretrained)
-        model, is_random = create_model(name, pretrained, allow_random)
+        model, is_random = create_model(name, pretrained)
         return cls(model, name, pretrained, is_random, place, precision)
 
     @property

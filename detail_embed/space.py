@@ -222,7 +222,6 @@ class DetailEmbedder:
             "backbone": {
                 "name": self.backbone.name,
                 "pretrained": self.backbone.pretrained,
-                "is_random": self.backbone.is_random,
                 "weights_hash": self.backbone.weights_hash,
             },
             "cover": self.cover.to_dict(),
@@ -253,8 +252,7 @@ class DetailEmbedder:
         wanted = config["backbone"]
         if backbone is None:
             backbone = Backbone.load(
-                wanted["name"], wanted["pretrained"], device=device,
-                allow_random=wanted["is_random"],
+                wanted["name"], wanted["pretrained"], device=device
             )
         space = cls(
             backbone, CompleteCover.from_dict(config["cover"]),

@@ -19,9 +19,7 @@ _SCHEMAS = ("hf-hub:", "local-dir:")
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
-def create_model(
-    name: str, pretrained: str | None, allow_random: bool
-) -> tuple[torch.nn.Module, bool]:
+def create_model(name: str, pretrained: str | None) -> tuple[torch.nn.Module, bool]:
     """Makes an open_clip model on the CPU, in float32.
 
     Weights of a tag that were trained with QuickGELU get it even where the
@@ -33,28 +31,42 @@ def create_model(
         name: an architecture, or an ``"hf-hub:"`` or ``"local-dir:"`` name
         pretrained: a tag, the path of a checkpoint, or None: the demo model's
             own weights, or random ones
-        allow_random: whether None may stand for random weights
 
     Returns:
         the model, and whether its weights are random
 
     Raises:
-        ValueError: if the name, tag or file is unknown or wrong, or no
-            weights are named
+        ValueError: if the name, tag or file is unknown or wrong
         RuntimeError: if the weights cannot be downloaded
     """
     if name.startswith(_SCHEMAS):
         return _from_schema(name), False
     _check_name(name)
-    if pretrained is None and name == demo.NAME and demo.WEIGHTS.is_file():
-        pretrained = str(demo.WEIGHTS)
+    if name == demo.NAME:
+        pretrained = pretrained or str(demo.WEIGHTS)
     if pretrained is None:
-        if not allow_random:
-            raise ValueError(_no_weights(name))
+        logger.warning("The weights of %s are random: it finds nothing", name)
         return _random(name), True
     if open_clip.is_pretrained_cfg(name, pretrained):
         return _from_tag(name, pretrained), False
     return _from_file(name, pretrained), False
+
+
+def check_trained(name: str, pretrained: str | None) -> None:
+    """Checks that :func:`create_model` would not take random weights.
+
+    Raises:
+        ValueError: if it would, or there is no such model
+    """
+    if name.startswith(_SCHEMAS):
+        return
+    _check_name(name)
+    if pretrained is None and name != demo.NAME:
+        raise ValueError(
+            f"{name} without pretrained weights finds nothing: name one of its tags "
+            f"({_tags(name)}) or a checkpoint file as pretrained, or allow random "
+            "weights"
+        )
 
 
 def _check_name(name: str) -> None:
@@ -66,20 +78,6 @@ def _check_name(name: str) -> None:
         near = difflib.get_close_matches(name.lower(), folded, n=5, cutoff=0.5)
         hint = ", ".join(folded[n] for n in near) or "open_clip.list_models()"
         raise ValueError(f"open_clip has no model {name!r}. Near matches: {hint}")
-
-
-def _no_weights(name: str) -> str:
-    if name == demo.NAME:
-        return (
-            f"the weights of {name}, {demo.WEIGHTS.name}, are missing from the "
-            "package: install it again, or train them with "
-            "python -m detail_embed.demo.train"
-        )
-    return (
-        f"{name} without pretrained weights finds nothing: name one of its tags "
-        f"({_tags(name)}) or a checkpoint file as pretrained. allow_random=True "
-        "goes without"
-    )
 
 
 def _tags(name: str) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 from detail_embed import demo
 from detail_embed.backbone import Backbone, resolve_device
 from detail_embed.patches import PatchSpec
+from detail_embed.weights import check_trained
 from tests.tiny import TINY, register_tiny, tiny_backbone, tiny_checkpoint
 
 
@@ -89,10 +90,10 @@ def test_weights_hash_follows_the_weights(backbone, tmp_path):
 
 def test_random_weights_are_the_same_every_time(backbone, tmp_path):
     torch.manual_seed(123)
-    again = Backbone.load(register_tiny(tmp_path), allow_random=True)
+    again = Backbone.load(register_tiny(tmp_path))
     assert again.weights_hash == backbone.weights_hash
     state = torch.get_rng_state()
-    Backbone.load(TINY, allow_random=True)
+    Backbone.load(TINY)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -134,7 +135,7 @@ def test_threads_share_a_backbone(backbone):
     ],
 )
 def test_stock_models_with_their_quirks(name, size, mode, interpolation, mean):
-    backbone = Backbone.load(name, allow_random=True, device="cpu")
+    backbone = Backbone.load(name, device="cpu")
     assert backbone.patch_spec == PatchSpec(size, interpolation, mode)
     assert backbone._mean.flatten()[0].item() == pytest.approx(mean)
     patches = torch.randint(0, 255, (1, 3, size, size), dtype=torch.uint8)
@@ -175,11 +176,21 @@ def test_unknown_name_lists_near_matches():
         Backbone.load("detail_dem")
 
 
-def test_random_weights_are_refused_unless_asked_for(tmp_path):
+def test_random_weights_are_warned_of(tmp_path, caplog):
+    assert Backbone.load(register_tiny(tmp_path)).is_random
+    assert "random" in caplog.text
+
+
+def test_a_model_without_weights_is_told_from_one_with(tmp_path):
     name = register_tiny(tmp_path)
     with pytest.raises(ValueError, match="pretrained"):
-        Backbone.load(name)
-    assert Backbone.load(name, allow_random=True).is_random
+        check_trained(name, None)
+    with pytest.raises(ValueError, match="laion2b_s34b_b79k"):
+        check_trained("ViT-B-32", None)
+    with pytest.raises(ValueError, match="ViT-B-32"):
+        check_trained("vit_b32", None)
+    check_trained("ViT-B-32", "laion2b_s34b_b79k")
+    check_trained(demo.NAME, None)
 
 
 def test_unknown_tag_lists_the_tags():
@@ -203,7 +214,7 @@ def test_images_do_without_a_tokenizer_from_a_hub(offline, tmp_path):
     text = {"context_length": 12, "vocab_size": 100, "width": 16, "heads": 2,
             "layers": 1, "hf_tokenizer_name": "no-one/no-tokenizer"}
     name = register_tiny(tmp_path, "detail-test-hub", text_cfg=text)
-    backbone = Backbone.load(name, allow_random=True)
+    backbone = Backbone.load(name)
     patches = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     assert backbone.encode_patches(patches).shape == (1, 16)
     with pytest.raises(RuntimeError, match=f"the tokenizer of {name}"):
@@ -229,12 +240,12 @@ def test_device_and_precision_are_checked(tmp_path):
     name = register_tiny(tmp_path)
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="cuda.*0 CUDA devices"):
-            Backbone.load(name, allow_random=True, device="cuda")
+            Backbone.load(name, device="cuda")
         assert resolve_device("auto") == torch.device("cpu")
     with pytest.raises(ValueError, match="'gpu'"):
-        Backbone.load(name, allow_random=True, device="gpu")
+        Backbone.load(name, device="gpu")
     with pytest.raises(ValueError, match="int3"):
-        Backbone.load(name, allow_random=True, precision="int3")
+        Backbone.load(name, precision="int3")
 
 
 def test_bad_patches_are_named(backbone):
@@ -284,6 +295,5 @@ def test_the_demo_model_brings_its_weights():
 
 def test_the_demo_model_without_its_weights(monkeypatch, tmp_path):
     monkeypatch.setattr(demo, "WEIGHTS", tmp_path / "lost.safetensors")
-    with pytest.raises(ValueError, match="lost.safetensors.*missing"):
+    with pytest.raises(ValueError, match="no checkpoint file.*lost.safetensors"):
         Backbone.load(demo.NAME)
-    assert Backbone.load(demo.NAME, allow_random=True).is_random

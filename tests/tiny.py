@@ -32,9 +32,7 @@ def register_tiny(folder: Path, name: str = TINY, **changes) -> str:
 
 def tiny_backbone(folder: Path) -> Backbone:
     """A small model with random weights, always the same."""
-    return Backbone.load(
-        register_tiny(folder), device="cpu", allow_random=True
-    )
+    return Backbone.load(register_tiny(folder), device="cpu")
 
 
 def tiny_checkpoint(folder: Path, seed: int = 0) -> Path:

@@ -130,14 +130,10 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 def _load(directory: Path, device: str) -> DetailEmbedder:
     """Loads a space; two spaces of one backbone share it."""
     config = json.loads((directory / "space.json").read_text("utf-8"))["backbone"]
-    backbone = _load_backbone(
-        config["name"], config["pretrained"], device, config["is_random"]
-    )
+    backbone = _load_backbone(config["name"], config["pretrained"], device)
     return DetailEmbedder.load(directory, backbone=backbone)
 
 
 @lru_cache(maxsize=1)
-def _load_backbone(
-    name: str, pretrained: str | None, device: str, is_random: bool
-) -> Backbone:
-    return Backbone.load(name, pretrained, device=device, allow_random=is_random)
+def _load_backbone(name: str, pretrained: str | None, device: str) -> Backbone:
+    return Backbone.load(name, pretrained, device=device)

@@ -14,6 +14,7 @@ from .. import fusers
 from ..backbone import Backbone, resolve_device
 from ..cover import CompleteCover
 from ..space import DetailEmbedder
+from ..weights import check_trained
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Settings:
                 "the 'ridge' fuser needs a vocabulary: pass words as proxies, or the "
                 "name of a label field whose classes shall be used"
             )
+        if not self.allow_random_weights:
+            check_trained(self.backbone, self.pretrained)
         resolve_device(self.device)
         for name in ("batch_size", "num_workers"):
             value = getattr(self, name)
@@ -104,18 +107,12 @@ class Settings:
         return list(dict.fromkeys([*self.proxies, *classes]))
 
     def load_backbone(self) -> Backbone:
-        """Loads the backbone.
-
-        Raises:
-            ValueError: if it has random weights and these are not allowed, and
-                whatever :meth:`Backbone.load` raises
-        """
+        """Loads the backbone; see :meth:`Backbone.load` for what it raises."""
         return Backbone.load(
             self.backbone,
             self.pretrained,
             device=self.device,
             precision=self.precision,
-            allow_random=self.allow_random_weights,
         )
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
