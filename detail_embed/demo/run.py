@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
+import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,22 @@ from .picture import compare
 from .table import GLOBAL, retrieval_rows, score_methods
 from .validate import default_fuser, fit_fusers
 
-logger = logging.getLogger(__name__)
-
 _SEED = 0
 _SMALL = 0.1  # side of a small object, as a fraction of the image's
 
 
 def main() -> None:
     """Runs the command line."""
-    args = _parse()
-    logging.basicConfig(level=logging.WARNING)
+    try:
+        _run(_parse())
+    except ValueError as error:
+        sys.exit(f"demo: {error}")
+
+
+def _run(args: argparse.Namespace) -> None:
+    if not args.no_app and _is_taken(args.port):
+        sys.exit(f"Port {args.port} is in use, maybe by this demo: close that, or "
+                 "choose another: make demo PORT=5152")
     isolate(args.home)
     folder = args.home / f"clver-ds-{args.n}-{args.size}"
     print(f"1. {args.n} scenes of {args.size} px in {folder}")
@@ -49,15 +56,19 @@ def main() -> None:
     if not (results / "try.json").is_file():
         measure(read_queries(folder), space, results)
     print((results / "table.txt").read_text())
-    print(f"   Also as CSV, and as a plot over object scale: {results}")
+    print(f"   Also as CSV, and as a plot over object scale: {results}\n")
     hint = json.loads((results / "try.json").read_text())
-    print(f"\n4. Click the magnifying glass, choose the brain key 'detail' and "
-          f"type: {hint['word']}\n   ({hint['scenes']} of {args.n} scenes show one, "
-          f"at most {hint['percent']:.0f} % of the image's side; then try "
-          "'detail_global')")
-    if not args.no_app:
-        print(f"\n   The App: http://127.0.0.1:{args.port}  (Ctrl+C ends it)")
-        app.show(dataset, args.port)
+    what_to_type = (
+        f"4. Click the magnifying glass and type: {hint['word']}\n"
+        f"   ({hint['scenes']} of {args.n} scenes show one, at most "
+        f"{hint['percent']:.0f} % of the image's side. The gear beside it has the "
+        "brain key: 'detail', or 'detail_global' to compare)"
+    )
+    if args.no_app:
+        print(what_to_type)
+    else:
+        address = f"   The App: http://127.0.0.1:{args.port}  (Ctrl+C ends it)"
+        app.show(dataset, args.port, f"{what_to_type}\n{address}")
 
 
 def measure(queries: Queries, space, results: Path) -> None:
@@ -101,6 +112,11 @@ def small_word(queries: Queries, scores: dict, method: str) -> dict:
         "scenes": int(relevant[chosen].sum()),
         "percent": 100 * float(side[chosen]),
     }
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _parse() -> argparse.Namespace:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 import webbrowser
 from pathlib import Path
 
 import fiftyone as fo
-from tqdm import tqdm
 
 from ..demo import NAME
 from ..demo.proxies import proxy_texts
@@ -52,23 +53,21 @@ def compute_indexes(dataset: fo.Dataset, fuser: str) -> DetailEmbedder:
     run = index.compute(
         dataset, settings, BRAIN_KEY, also_global=True, overwrite=is_outdated
     )
-    with tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar}| {desc}") as bar:
-        for progress in run:
-            bar.n = progress.fraction
-            bar.set_description_str(progress.text)
-    return zoo.load(run.result.space, backbone)
+    return zoo.load(run.finish(progress=True).space, backbone)
 
 
-def show(dataset: fo.Dataset, port: int) -> None:
+def show(dataset: fo.Dataset, port: int, hint: str) -> None:
     """Opens the App and waits until it is closed.
 
     Args:
         dataset: what to show
         port: of the App, on 127.0.0.1
+        hint: printed when the App is up
     """
-    session = fo.launch_app(
-        dataset, remote=True, address="127.0.0.1", port=port
-    )
+    logging.getLogger("fiftyone").setLevel(logging.ERROR)  # pages of greetings
+    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
     if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY"):
         webbrowser.open(f"http://127.0.0.1:{port}/datasets/{dataset.name}")
-    session.wait(-1)
+    print(hint, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        session.wait(-1)
