@@ -1,0 +1,67 @@
+"""The label of a feature store: what the shards in a folder belong to."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+LABEL = "store.json"
+_FORMAT = 1
+
+
+def check_label(directory: Path, wanted: dict[str, Any]) -> None:
+    """Writes the label of a new folder, or compares with the one it has.
+
+    Args:
+        directory: of the store
+        wanted: its ``slug``, ``dim`` and ``dtype``
+
+    Raises:
+        ValueError: if the folder holds a store with other values, or a damaged one
+    """
+    held = read_label(directory)
+    if held is None:
+        path = directory / LABEL
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        partial.write_text(json.dumps({"format": _FORMAT, **wanted}), "utf-8")
+        partial.replace(path)
+        return
+    for key, value in wanted.items():
+        if held[key] != value:
+            raise ValueError(
+                f"{directory} holds patch features of {key} {held[key]}, not of "
+                f"{key} {value}: give another folder"
+            )
+
+
+def read_label(directory: Path) -> dict[str, Any] | None:
+    """Reads the label of a folder.
+
+    Returns:
+        its ``slug``, ``dim`` and ``dtype``; None where there is no store
+
+    Raises:
+        ValueError: if the label is damaged, of another format, or missing beside
+            shards
+    """
+    path = directory / LABEL
+    try:
+        label = json.loads(path.read_text("utf-8"))
+        found = label["format"]
+        if found == _FORMAT:
+            return {key: label[key] for key in ("slug", "dim", "dtype")}
+    except FileNotFoundError:
+        if any(directory.glob("shard_*.safetensors")):
+            raise ValueError(
+                f"{path} is missing, nobody knows what the shards beside it belong "
+                "to: give another folder"
+            ) from None
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error!r}") from error
+    raise ValueError(
+        f"{path} is of format {found}, this version reads {_FORMAT}: update "
+        "detail-embed, or give another folder"
+    )
