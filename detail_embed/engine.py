@@ -1,36 +1,36 @@
-"""The streaming pipeline: files to patch features to fused vectors.
+"""The streaming pipeline: files, or stored patch features, to fused vectors.
 
-Threads decode ahead, batches for the backbone are filled across images, and
-vectors leave in chunks, so memory does not grow with the number of files.
+Vectors leave in chunks, so memory does not grow with the number of files.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import math
 import time
-from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .backbone import Backbone
 from .cover import CompleteCover
+from .encoding import Item, PatchFeatures, iter_patch_features, patch_slug
+from .features import FeatureStore, StoredImage
 from .fusers.base import Fuser
-from .patches import extract_patches
-from .reader import read_images
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
 _FUSE_PATCHES = 4096
 
-Item = tuple[Hashable, str | Path]
-Features = tuple[Hashable, str, Tensor | None, str | None]
+_Image = TypeVar("_Image", PatchFeatures, StoredImage)
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def stream(
     num_workers: int | None = None,
     chunk_size: int = 256,
     chunk_seconds: float = 10.0,
+    store: FeatureStore | None = None,
 ) -> Iterator[Chunk]:
     """Embeds files.
 
@@ -88,141 +89,87 @@ def stream(
         chunk_size (256): items per chunk, at most
         chunk_seconds (10.0): a chunk that took so long leaves before it is full,
             so that little is lost where a run is killed
+        store (None): where the patch features of a chunk are kept before it
+            leaves, by the items' ids: these have to be strings then
 
     Yields:
         a :class:`Chunk` for at most ``chunk_size`` items, in their order
 
     Raises:
-        ValueError: if ``chunk_size`` or ``batch_size`` is below 1
+        ValueError: if ``chunk_size`` or ``batch_size`` is below 1, or the store
+            is of another backbone or cover
+        RuntimeError: if the disk of the store is full
     """
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size}: give at least 1")
+    _check_size(chunk_size)
+    if store is not None:
+        store.require(patch_slug(backbone, cover))
     fuser = fuser.to(backbone.device)
     images = iter_patch_features(items, backbone, cover, batch_size, num_workers)
     with closing(images):
         for part in _parts(images, chunk_size, chunk_seconds):
-            yield _chunk(part, fuser)
+            errors = _errors(part)
+            good = [image for image in part if image.features is not None]
+            if store is not None:
+                _store(store, good, cover)
+            yield _chunk(good, fuser, errors)
 
 
-def iter_patch_features(
-    items: Iterable[Item],
-    backbone: Backbone,
-    cover: CompleteCover,
-    batch_size: int | None = None,
-    num_workers: int | None = None,
-) -> Iterator[Features]:
-    """Encodes the patches of files; what :func:`stream` is built on.
+def stream_stored(
+    ids: Iterable[str], store: FeatureStore, fuser: Fuser, chunk_size: int = 256
+) -> Iterator[Chunk]:
+    """Fuses stored patch features; nothing is encoded.
 
-    Args: as of :func:`stream`.
+    Args:
+        ids: images of the store, consumed as needed
+        store: patch features
+        fuser: a fitted fuser, on any device
+        chunk_size (256): images per chunk, at most
 
     Yields:
-        ``(id, path, features, reason)`` for every item, in their order:
-        features ``(p, d)`` float32 on the backbone's device, unit length, row
-        0 the whole image; or None and the reason why the file has none
+        the same chunks as :func:`stream`, up to the rounding of the store
 
     Raises:
-        ValueError: if ``batch_size`` is below 1
+        ValueError: if ``chunk_size`` is below 1
+        KeyError: if an image is not in the store
     """
-    if batch_size is None:
-        batch_size = backbone.batch_size
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: give at least 1")
-    waiting: deque[_Waiting] = deque()
-    patches, features = _Rows(), _Rows()
-    with closing(_cut(items, backbone, cover, num_workers)) as images:
-        for image, pixels in images:
-            waiting.append(image)
-            patches.push(pixels)
-            while patches.count >= batch_size:
-                features.push(_encode(backbone, patches.take(batch_size)))
-                yield from _finished(waiting, features)
-            if not image.windows:
-                yield from _finished(waiting, features)
-    features.push(_encode(backbone, patches.take(patches.count)))
-    yield from _finished(waiting, features)
+    _check_size(chunk_size)
+    buffer = next(fuser.buffers(), None)
+    device = None if buffer is None else buffer.device
+    images = (_unit(store[id], device) for id in ids)
+    for part in _parts(images, chunk_size, math.inf):
+        yield _chunk(part, fuser)
 
 
-@dataclass
-class _Waiting:
-    """An image some of whose patches may not be encoded yet."""
-
-    id: Hashable
-    path: str
-    windows: int = 0
-    reason: str | None = None
+def _check_size(chunk_size: int) -> None:
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size={chunk_size}: give at least 1")
 
 
-@dataclass
-class _Rows:
-    """A queue of tensor rows: in and out in blocks of any size."""
-
-    blocks: deque[Tensor] = field(default_factory=deque)
-    count: int = 0
-
-    def push(self, block: Tensor | None) -> None:
-        if block is not None and len(block):
-            self.blocks.append(block)
-            self.count += len(block)
-
-    def take(self, count: int) -> Tensor | None:
-        """Removes the first ``count`` rows; None for none."""
-        parts, missing = [], count
-        while missing:
-            block = self.blocks.popleft()
-            parts.append(block[:missing])
-            if len(block) > missing:
-                self.blocks.appendleft(block[missing:])
-            missing -= len(parts[-1])
-        self.count -= count
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)) if parts else None
+def _unit(image: StoredImage, device: torch.device | None) -> StoredImage:
+    """Undoes what rounding did to the lengths of features."""
+    features = F.normalize(image.features.to(device), dim=1)
+    return dataclasses.replace(image, features=features)
 
 
-def _cut(
-    items: Iterable[Item], backbone: Backbone, cover: CompleteCover,
-    num_workers: int | None,
-) -> Iterator[tuple[_Waiting, Tensor | None]]:
-    """Reads files and cuts their patches, on the backbone's device."""
-    known: deque[Item] = deque()
-
-    def paths() -> Iterator[str | Path]:
-        for item in items:
-            known.append(item)
-            yield item[1]
-
-    with closing(read_images(paths(), num_workers)) as files:
-        for decoded in files:
-            id, path = known.popleft()
-            if decoded.error is not None:
-                yield _Waiting(id, str(path), reason=decoded.error.reason), None
-                continue
-            pixels = torch.from_numpy(decoded.pixels).to(backbone.device)
-            patches = extract_patches(
-                pixels.permute(2, 0, 1), cover, backbone.patch_spec
-            )
-            yield _Waiting(id, str(path), windows=len(patches)), patches
-
-
-def _encode(backbone: Backbone, patches: Tensor | None) -> Tensor | None:
-    if patches is None:
-        return None
-    return backbone.encode_patches(patches, batch_size=len(patches))
-
-
-def _finished(waiting: deque[_Waiting], features: _Rows) -> Iterator[Features]:
-    """Takes the images off the queue whose patches are all encoded."""
-    while waiting and waiting[0].windows <= features.count:
-        image = waiting.popleft()
-        yield image.id, image.path, features.take(image.windows), image.reason
+def _store(
+    store: FeatureStore, images: list[PatchFeatures], cover: CompleteCover
+) -> None:
+    sizes = [(image.width, image.height) for image in images]
+    store.add(
+        [image.id for image in images], [image.features for image in images],
+        [cover.boxes(*size) for size in sizes],
+        [cover.levels(*size) for size in sizes],
+    )
 
 
 def _parts(
-    images: Iterable[Features], size: int, seconds: float
-) -> Iterator[list[Features]]:
+    images: Iterable[_Image], size: int, seconds: float
+) -> Iterator[list[_Image]]:
     """Collects images until they are many, or large, or took long."""
     part, patches, started = [], 0, time.monotonic()
     for image in images:
         part.append(image)
-        patches += 0 if image[2] is None else len(image[2])
+        patches += 0 if image.features is None else len(image.features)
         late = time.monotonic() - started >= seconds
         if late or len(part) == size or patches >= _CHUNK_PATCHES:
             yield part
@@ -231,20 +178,28 @@ def _parts(
         yield part
 
 
-def _chunk(part: list[Features], fuser: Fuser) -> Chunk:
+def _errors(part: list[PatchFeatures]) -> list[EmbedError]:
     errors = [
-        EmbedError(id, path, reason)
-        for id, path, features, reason in part
-        if features is None
+        EmbedError(image.id, image.path, image.reason)
+        for image in part
+        if image.features is None
     ]
     for error in errors:
         logger.warning("Skipped %s: %s", error.path, error.reason)
-    good = [(id, features) for id, _, features, _ in part if features is not None]
-    images = [features for _, features in good]
+    return errors
+
+
+def _chunk(
+    images: list[PatchFeatures] | list[StoredImage],
+    fuser: Fuser,
+    errors: Sequence[EmbedError] = (),
+) -> Chunk:
+    features = [image.features for image in images]
     whole = np.zeros((0, fuser.dim), np.float32)
-    if images:
-        whole = torch.stack([features[0] for features in images]).cpu().numpy()
-    return Chunk([id for id, _ in good], _fuse(images, fuser), whole, errors)
+    if features:
+        whole = torch.stack([rows[0] for rows in features]).cpu().numpy()
+    ids = [image.id for image in images]
+    return Chunk(ids, _fuse(features, fuser), whole, list(errors))
 
 
 def _fuse(images: list[Tensor], fuser: Fuser) -> np.ndarray:

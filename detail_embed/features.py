@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .shards import Shard, open_shards, remove, write_shard
-from .store_label import LABEL, check_label, read_label
+from .store_label import LABEL, check_label, other_store, read_label
 
 DTYPES = ("float16", "int8")
 
@@ -130,6 +130,15 @@ class FeatureStore:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.ids)
+
+    def require(self, slug: str) -> None:
+        """Checks that features are those of a backbone and a cover.
+
+        Raises:
+            ValueError: if the store is of another slug
+        """
+        if slug != self.slug:
+            raise other_store(self._directory, "slug", self.slug, slug)
 
     def add(
         self,

@@ -72,23 +72,29 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
         UnreadableImage: if the file is missing, no regular file, no image of
             these formats, damaged, truncated, or too large
     """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            kind = "a directory" if os.path.isdir(path) else "no regular file"
-            raise UnreadableImage(path, f"is {kind}")
-        with _open(path) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise UnreadableImage(
-                    path,
-                    f"has {width} x {height} pixels, more than the {max_pixels} "
-                    "allowed: raise max_pixels, or make it smaller",
-                )
-            return np.array(_to_rgb(_upright(image)))
-    except UnreadableImage:
-        raise
-    except Exception as error:  # Pillow's decoders raise errors of any kind
-        raise UnreadableImage(path, _reason(path, error)) from error
+    with _reasons(path), _open(path) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise UnreadableImage(
+                path,
+                f"has {width} x {height} pixels, more than the {max_pixels} "
+                "allowed: raise max_pixels, or make it smaller",
+            )
+        return np.array(_to_rgb(_upright(image)))
+
+
+def read_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Reads the size of an image from the head of its file.
+
+    Returns:
+        width and height in pixels as stored: EXIF orientation may swap them
+
+    Raises:
+        UnreadableImage: if the file is missing, no regular file, or no image of
+            the formats of ``read_image()``
+    """
+    with _reasons(path), _open(path) as image:
+        return image.size
 
 
 def read_images(
@@ -153,8 +159,22 @@ def _decode(index: int, path: str | os.PathLike, max_pixels: int) -> Decoded:
 
 
 @contextlib.contextmanager
+def _reasons(path: str | os.PathLike) -> Iterator[None]:
+    """Turns whatever goes wrong with a file into an ``UnreadableImage``."""
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of any kind
+        raise UnreadableImage(path, _reason(path, error)) from error
+
+
+@contextlib.contextmanager
 def _open(path: str | os.PathLike) -> Iterator[Image.Image]:
     """Opens a file, without Pillow's own limit of pixels: ours is checked next."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        kind = "a directory" if os.path.isdir(path) else "no regular file"
+        raise UnreadableImage(path, f"is {kind}")
     with _PILLOW_LIMIT:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

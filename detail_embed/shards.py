@@ -130,7 +130,7 @@ def remove(path: Path, reason: str) -> None:
 
 def megabytes(count: float) -> str:
     """A number of bytes in words, such as ``"12.5 MB"``."""
-    return f"{count / 1e6:,.{1 if count < 1e8 else 0}f} MB"
+    return f"{count / 1e6:,.{1 if count >= 1e6 else 3}f} MB"
 
 
 def _open(path: Path) -> Shard:

@@ -4,44 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import random
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from . import fusers
 from .backbone import Backbone
-from .chunk_store import ChunkStore
 from .cover import CompleteCover
-from .engine import iter_patch_features, stream
+from .embed_files import EmbedResult, embed_files
+from .encoding import iter_patch_features, patch_slug
+from .features import FeatureStore
 from .fusers.base import Fuser
 from .prompts import encode_queries
 
 _CONFIG = "space.json"
 _FUSER = "fuser"
-
-
-@dataclass
-class EmbedResult:
-    """The embeddings of ``n`` files.
-
-    Attributes:
-        vectors: ``(n, d)`` float32 detail embeddings, unit length; NaN where a
-            file could not be read
-        global_vectors: ``(n, d)`` float32, the whole images alone
-        errors: ``(index, path, reason)`` of each file that could not be read
-    """
-
-    vectors: np.ndarray
-    global_vectors: np.ndarray
-    errors: list[tuple[int, str, str]]
 
 
 class DetailEmbedder:
@@ -79,10 +60,12 @@ class DetailEmbedder:
     @property
     def slug(self) -> str:
         """The name of the space: backbone, weights, cover and fuser."""
-        return "-".join([
-            self.backbone.slug, self.cover.slug, self.fuser.name,
-            self.fuser.hash[:8],
-        ])
+        return "-".join([self.patch_slug, self.fuser.name, self.fuser.hash[:8]])
+
+    @property
+    def patch_slug(self) -> str:
+        """What patch features depend on: backbone, weights and cover."""
+        return patch_slug(self.backbone, self.cover)
 
     def fit(
         self,
@@ -124,6 +107,7 @@ class DetailEmbedder:
         batch_size: int | None = None,
         num_workers: int | None = None,
         out: str | Path | None = None,
+        features: str | Path | FeatureStore | None = None,
     ) -> EmbedResult:
         """Embeds files.
 
@@ -135,39 +119,19 @@ class DetailEmbedder:
             out (None): a folder that keeps finished chunks, so that a second
                 run embeds only what is missing. A file counts as done by its
                 path; one that could not be read is tried again
+            features (None): a folder that keeps patch features by absolute path,
+                or an open store: files that are there are fused, with any
+                fuser, and not encoded. Their size is logged before the run
 
         Raises:
-            ValueError: if ``out`` belongs to another space
+            ValueError: if ``out`` belongs to another space, or ``features`` to
+                another backbone or cover, or the disk has too little room for
+                them
+            RuntimeError: if the disk is full while features are stored
         """
-        names = [os.path.abspath(path) for path in paths]
-        vectors, whole = np.full((2, len(paths), self.dim), np.nan, np.float32)
-        store = None if out is None else ChunkStore(out, self.slug)
-        stored = {} if store is None else store.load()
-        todo = []
-        for i, name in enumerate(names):
-            if name in stored:
-                vectors[i], whole[i] = stored[name]
-            else:
-                todo.append(i)
-        errors: list[tuple[int, str, str]] = []
-        chunks = stream(
-            ((i, paths[i]) for i in todo), self.backbone, self.cover, self.fuser,
-            batch_size, num_workers,
+        return embed_files(
+            self, paths, progress, batch_size, num_workers, out, features
         )
-        bar = tqdm(
-            total=len(paths), initial=len(paths) - len(todo), unit="image",
-            disable=not progress,
-        )
-        with bar, closing(chunks):
-            for chunk in chunks:
-                if store is not None and chunk.ids:
-                    done = [names[i] for i in chunk.ids]
-                    store.add(done, chunk.vectors, chunk.global_vectors)
-                vectors[chunk.ids] = chunk.vectors
-                whole[chunk.ids] = chunk.global_vectors
-                errors += [(e.id, e.path, e.reason) for e in chunk.errors]
-                bar.update(len(chunk.ids) + len(chunk.errors))
-        return EmbedResult(vectors, whole, errors)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Encodes what a user looks for: templates are put around every text.
@@ -192,11 +156,11 @@ class DetailEmbedder:
         longest = 0
         found = iter_patch_features(enumerate(paths), self.backbone, self.cover)
         with closing(found):
-            for _, _, features, _ in found:
-                if features is None:
+            for image in found:
+                if image.features is None:
                     continue
-                images.append(features)
-                longest = max(longest, len(features))
+                images.append(image.features)
+                longest = max(longest, len(image.features))
                 if len(images) * longest >= max_patches:
                     break
         if not images:

@@ -30,10 +30,15 @@ def check_label(directory: Path, wanted: dict[str, Any]) -> None:
         return
     for key, value in wanted.items():
         if held[key] != value:
-            raise ValueError(
-                f"{directory} holds patch features of {key} {held[key]}, not of "
-                f"{key} {value}: give another folder"
-            )
+            raise other_store(directory, key, held[key], value)
+
+
+def other_store(directory: Path, key: str, held: Any, wanted: Any) -> ValueError:
+    """The error for a store that belongs to something else."""
+    return ValueError(
+        f"{directory} holds patch features of {key} {held}, not of {key} {wanted}: "
+        "give another folder"
+    )
 
 
 def read_label(directory: Path) -> dict[str, Any] | None:

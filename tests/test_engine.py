@@ -9,7 +9,9 @@ from PIL import Image
 
 from detail_embed import fusers
 from detail_embed.cover import CompleteCover
-from detail_embed.engine import iter_patch_features, stream
+from detail_embed.encoding import iter_patch_features, patch_slug
+from detail_embed.engine import stream, stream_stored
+from detail_embed.features import FeatureStore
 from detail_embed.patches import extract_patches
 from tests.tiny import tiny_backbone, write_images
 
@@ -42,15 +44,16 @@ def reference(backbone, path):
 def test_features_are_those_of_each_image_alone(backbone, files, batch_size):
     items = [(f"id{i}", p) for i, p in enumerate(files)]
     found = list(iter_patch_features(items, backbone, COVER, batch_size))
-    assert [f[0] for f in found] == [i for i, _ in items]
-    for (_, path, features, reason), (_, wanted) in zip(found, items):
-        assert path == str(wanted)
+    assert [f.id for f in found] == [i for i, _ in items]
+    for image, (_, wanted) in zip(found, items):
+        assert image.path == str(wanted)
         if wanted.name in ("missing.png", "page.jpg"):
-            assert features is None and reason
+            assert image.features is None and image.reason
         else:
-            assert reason is None
+            assert image.reason is None
+            assert (image.width, image.height) == Image.open(wanted).size
             assert torch.allclose(
-                features, reference(backbone, wanted), atol=1e-5
+                image.features, reference(backbone, wanted), atol=1e-5
             )
 
 
@@ -123,7 +126,8 @@ def test_fusing_few_at_a_time_changes_nothing(backbone, files, monkeypatch):
 
 def test_a_very_long_image(backbone, tmp_path):
     (path,) = write_images(tmp_path, [(30_000, 10)])
-    ((_, _, features, _),) = iter_patch_features([(0, path)], backbone, COVER)
+    (image,) = iter_patch_features([(0, path)], backbone, COVER)
+    features = image.features
     width, height = 30_000, 10
     assert features.shape == (len(COVER.boxes(width, height)), backbone.dim)
     assert torch.isfinite(features).all()
@@ -146,3 +150,79 @@ def test_bad_sizes_are_named(backbone):
     for size in (0, -1):
         with pytest.raises(ValueError, match=f"batch_size={size}"):
             next(stream([], backbone, COVER, fuser, batch_size=size))
+
+
+@pytest.fixture
+def store(backbone, tmp_path):
+    return FeatureStore(tmp_path / "store", patch_slug(backbone, COVER), backbone.dim)
+
+
+def test_stored_features_fuse_to_the_same_vectors(backbone, files, store):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    items = [(str(i), path) for i, path in enumerate(files)]
+    (wanted,) = stream(items, backbone, COVER, fuser, chunk_seconds=600, store=store)
+    assert store.ids == wanted.ids == [i for i, _ in items if i not in "25"]
+    chunks = list(stream_stored(store.ids, store, fuser, chunk_size=3))
+    assert [c.ids for c in chunks] == [wanted.ids[:3], wanted.ids[3:6], wanted.ids[6:]]
+    assert not any(c.errors for c in chunks)
+    for name in ("vectors", "global_vectors"):
+        found = np.concatenate([getattr(c, name) for c in chunks])
+        assert found.dtype == np.float32
+        assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+        assert np.allclose(found, getattr(wanted, name), atol=2e-3)
+
+
+def test_a_fuser_gets_what_is_stored_and_nothing_else(backbone, files, store):
+    patches = torch.cat([reference(backbone, files[i]) for i in (0, 1, 3)])
+    fuser = fusers.create("gmp", dim=backbone.dim).fit(patches)
+    items = [(str(i), path) for i, path in enumerate(files)]
+    list(stream(items, backbone, COVER, fuser, store=store))
+    (chunk,) = stream_stored(store.ids, store, fuser)
+    for id, vector in zip(chunk.ids, chunk.vectors):
+        rows = store[id].features
+        wanted = fuser(rows[None] / rows.norm(dim=1, keepdim=True))[0]
+        assert np.allclose(vector, wanted, atol=1e-4)
+
+
+def test_boxes_and_levels_are_of_the_upright_image(backbone, store, tmp_path):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (90, 60)).save(path, exif=exif)
+    fuser = fusers.create("mean", dim=backbone.dim)
+    list(stream([("turned", path)], backbone, COVER, fuser, store=store))
+    image = store["turned"]
+    assert np.array_equal(image.boxes, COVER.boxes(60, 90))
+    assert np.array_equal(image.levels, COVER.levels(60, 90))
+
+
+def test_features_are_stored_before_their_chunk_leaves(backbone, files, store):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    items = [(str(i), path) for i, path in enumerate(files)]
+    seen = []
+    for chunk in stream(items, backbone, COVER, fuser, chunk_size=3,
+                        chunk_seconds=600, store=store):
+        seen += chunk.ids
+        again = FeatureStore.open(store.directory)
+        assert again.ids == seen
+
+
+def test_only_bad_files_store_nothing(backbone, store, tmp_path):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    list(stream([("a", tmp_path / "gone")], backbone, COVER, fuser, store=store))
+    assert len(store) == 0 and not list(store.directory.glob("shard_*"))
+
+
+def test_a_wrong_store_is_refused(backbone, files, store):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    other = CompleteCover(2)
+    with pytest.raises(ValueError) as error:
+        next(stream([("a", files[0])], backbone, other, fuser, store=store))
+    assert store.slug in str(error.value)
+    assert patch_slug(backbone, other) in str(error.value)
+    with pytest.raises(TypeError, match="0 is no string"):
+        next(stream([(0, files[0])], backbone, COVER, fuser, store=store))
+    with pytest.raises(KeyError, match="gone"):
+        next(stream_stored(["gone"], store, fuser))
+    with pytest.raises(ValueError, match="chunk_size=0"):
+        next(stream_stored([], store, fuser, chunk_size=0))

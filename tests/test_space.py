@@ -1,6 +1,8 @@
 """Embedding spaces: embedding, resuming, saving, identity."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from safetensors import safe_open
 from detail_embed import DetailEmbedder, fusers
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
+from detail_embed.features import FeatureStore
 from tests.tiny import TINY, tiny_backbone, tiny_checkpoint, write_images
 
 
@@ -129,6 +132,120 @@ def test_a_repaired_file_is_tried_again(saved, paths, tmp_path):
     paths[1].write_bytes(good)
     result = embedder.embed_files(paths, out=out)
     assert result.errors == [] and np.isfinite(result.vectors).all()
+
+
+@pytest.fixture
+def encoded(saved, monkeypatch):
+    """Counts the patches that the backbone encodes."""
+    counts, encode = [], saved.encode_patches
+
+    def counted(patches, **kwargs):
+        counts.append(len(patches))
+        return encode(patches, **kwargs)
+
+    monkeypatch.setattr(saved, "encode_patches", counted)
+    return counts
+
+
+def windows(*sizes):
+    return sum(len(CompleteCover(3).boxes(*size)) for size in sizes)
+
+
+def same(one, other, tolerance):
+    return np.allclose(one.vectors, other.vectors, atol=tolerance) and np.allclose(
+        one.global_vectors, other.global_vectors, atol=tolerance
+    )
+
+
+def test_stored_features_are_not_encoded_again(saved, paths, tmp_path, encoded, caplog):
+    store, bad = tmp_path / "features", tmp_path / "gone.png"
+    with caplog.at_level("INFO"):
+        first = make(saved).embed_files([*paths, bad], features=store)
+    assert "patch features of 5 images: about 0.007 MB" in caplog.text
+    assert sum(encoded) == windows((64, 64), (90, 60), (40, 80), (64, 64))
+    caplog.clear()
+    encoded.clear()
+    again = make(saved).embed_files([*paths[::-1]], features=store)
+    assert not encoded and "patch features" not in caplog.text
+    assert np.allclose(again.vectors, first.vectors[3::-1], atol=2e-3)
+    other = make(saved, "ridge").fit(paths, proxies=["dog", "red cube", "cat"])
+    encoded.clear()
+    assert np.isfinite(other.embed_files(paths, features=store).vectors).all()
+    assert not encoded
+    assert FeatureStore.open(store).ids == list(map(str, paths))
+
+
+def test_a_damaged_shard_is_encoded_alone(
+    saved, paths, tmp_path, encoded, monkeypatch
+):
+    monkeypatch.setattr("detail_embed.engine._CHUNK_PATCHES", 1)
+    store, space = tmp_path / "features", make(saved)
+    first = space.embed_files(paths, features=store)
+    shard = next(store.glob("shard_*.safetensors"))
+    os.truncate(shard, shard.stat().st_size - 1)
+    encoded.clear()
+    again = space.embed_files(paths, features=store)
+    assert sum(encoded) in {windows(s) for s in [(64, 64), (90, 60), (40, 80)]}
+    assert same(first, again, 2e-3)
+    assert len(FeatureStore.open(store)) == len(paths)
+
+
+def test_features_outlive_a_run_that_fails_later(
+    saved, paths, tmp_path, encoded, monkeypatch
+):
+    def fail(*args):
+        raise KeyboardInterrupt
+
+    store, out, space = tmp_path / "features", tmp_path / "out", make(saved)
+    with monkeypatch.context() as patched:
+        patched.setattr("detail_embed.chunk_store.ChunkStore.add", fail)
+        with pytest.raises(KeyboardInterrupt):
+            space.embed_files(paths, out=out, features=store)
+    encoded.clear()
+    result = space.embed_files(paths, out=out, features=store)
+    assert not encoded and np.isfinite(result.vectors).all()
+    assert same(space.embed_files(paths, out=out), result, 0)
+
+
+def test_a_disk_with_too_little_room_is_named_first(
+    saved, paths, tmp_path, encoded, monkeypatch
+):
+    full = shutil.disk_usage(tmp_path)._replace(free=500)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: full)
+    with pytest.raises(ValueError, match="features of 4 images: about .* MB free"):
+        make(saved).embed_files(paths, features=tmp_path / "features")
+    assert not encoded
+    result = make(saved).embed_files([tmp_path / "gone"], features=tmp_path / "none")
+    assert len(result.errors) == 1
+
+
+def test_an_open_store_sets_the_type(saved, paths, tmp_path, encoded):
+    space = make(saved)
+    store = FeatureStore(tmp_path / "features", space.patch_slug, space.dim, "int8")
+    first = space.embed_files(paths, features=store)
+    encoded.clear()
+    assert same(space.embed_files(paths, features=store), first, 0.02)
+    assert not encoded
+    with pytest.raises(ValueError, match="dtype int8"):
+        space.embed_files(paths, features=store.directory)
+
+
+def test_features_of_another_cover_are_refused(saved, paths, tmp_path):
+    first, second = make(saved, c=3), make(saved, c=2)
+    first.embed_files(paths, features=tmp_path / "features")
+    for features in (tmp_path / "features", FeatureStore.open(tmp_path / "features")):
+        with pytest.raises(ValueError) as error:
+            second.embed_files(paths, features=features)
+        assert f"{first.patch_slug}," in str(error.value)
+        assert f"{second.patch_slug}:" in str(error.value)
+
+
+def test_a_file_that_is_given_twice_is_embedded_once(saved, paths, tmp_path, encoded):
+    gone = tmp_path / "gone.png"
+    result = make(saved).embed_files([paths[0], gone, paths[0], gone])
+    assert sum(encoded) == windows((64, 64))
+    assert np.array_equal(result.vectors[0], result.vectors[2])
+    assert [index for index, *_ in result.errors] == [1, 3]
 
 
 def test_no_files(saved, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from ..backbone import Backbone
 from ..clver_ds import Queries
 from ..cover import CompleteCover
-from ..engine import iter_patch_features
+from ..encoding import iter_patch_features
 from ..fusers.base import Fuser
 from ..prompts import encode_query
 from ..retrieval import Row, maxsim, table
@@ -45,11 +45,10 @@ def score_methods(
         name: np.zeros(shape, np.float32) for name in (GLOBAL, *fusers, MAXSIM)
     }
     items = enumerate(queries.paths)
-    for column, path, features, error in iter_patch_features(
-        items, backbone, cover
-    ):
-        if error is not None:
-            raise ValueError(f"{path}: {error}")
+    for image in iter_patch_features(items, backbone, cover):
+        if image.reason is not None:
+            raise ValueError(f"{image.path}: {image.reason}")
+        column, features = image.id, image.features
         texts = texts.to(features)
         scores[GLOBAL][:, column] = (texts @ features[0]).cpu()
         scores[MAXSIM][:, column] = maxsim(texts, features).cpu()

@@ -18,7 +18,7 @@ from .. import fusers
 from ..backbone import Backbone
 from ..clver_ds import generate, read_queries
 from ..cover import CompleteCover
-from ..engine import iter_patch_features
+from ..encoding import iter_patch_features
 from ..fusers.base import Fuser
 from ..prompts import encode_query
 from . import NAME
@@ -47,7 +47,7 @@ def fit_fusers(
 ) -> dict[str, Fuser]:
     """Fits every fuser on the patches of up to ``limit`` equal-sized images."""
     images = torch.stack([
-        features for _, _, features, _ in
+        image.features for image in
         iter_patch_features(enumerate(paths[:limit]), backbone, COVER)
     ])
     proxies = proxy_features(backbone).to(images)

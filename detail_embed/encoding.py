@@ -1,0 +1,156 @@
+"""Files to patch features: threads decode ahead, batches are filled across images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .backbone import Backbone
+from .cover import CompleteCover
+from .patches import extract_patches
+from .reader import read_images
+
+Item = tuple[Hashable, str | Path]
+
+
+@dataclass(frozen=True)
+class PatchFeatures:
+    """The patch features of a file, or the reason why it has none.
+
+    Attributes:
+        id: of the item
+        path: of the file
+        features: ``(p, d)`` float32 on the backbone's device, unit length, row 0
+            the whole image; None where the file could not be read
+        reason: why, in words, or None
+        width: of the upright image in pixels; 0 where it could not be read
+        height: as the width
+    """
+
+    id: Hashable
+    path: str
+    features: Tensor | None = None
+    reason: str | None = None
+    width: int = 0
+    height: int = 0
+
+
+def patch_slug(backbone: Backbone, cover: CompleteCover) -> str:
+    """Names what patch features depend on: backbone, weights and cover."""
+    return f"{backbone.slug}-{cover.slug}"
+
+
+def iter_patch_features(
+    items: Iterable[Item],
+    backbone: Backbone,
+    cover: CompleteCover,
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+) -> Iterator[PatchFeatures]:
+    """Encodes the patches of files.
+
+    Args:
+        items: ``(id, path)`` pairs, consumed as needed
+        backbone: the model
+        cover: the windows
+        batch_size (None): patches per forward pass; None: the backbone's own
+        num_workers (None): decoding threads; None: as ``read_images()`` says
+
+    Yields:
+        a :class:`PatchFeatures` for every item, in their order
+
+    Raises:
+        ValueError: if ``batch_size`` is below 1
+    """
+    if batch_size is None:
+        batch_size = backbone.batch_size
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: give at least 1")
+    waiting: deque[_Waiting] = deque()
+    patches, features = _Rows(), _Rows()
+    with closing(_cut(items, backbone, cover, num_workers)) as images:
+        for image, pixels in images:
+            windows = 0 if pixels is None else len(pixels)
+            waiting.append((image, windows))
+            patches.push(pixels)
+            while patches.count >= batch_size:
+                features.push(_encode(backbone, patches.take(batch_size)))
+                yield from _finished(waiting, features)
+            if not windows:
+                yield from _finished(waiting, features)
+    features.push(_encode(backbone, patches.take(patches.count)))
+    yield from _finished(waiting, features)
+
+
+_Waiting = tuple[PatchFeatures, int]  # an image, and how many patches it has
+
+
+@dataclass
+class _Rows:
+    """A queue of tensor rows: in and out in blocks of any size."""
+
+    blocks: deque[Tensor] = field(default_factory=deque)
+    count: int = 0
+
+    def push(self, block: Tensor | None) -> None:
+        if block is not None and len(block):
+            self.blocks.append(block)
+            self.count += len(block)
+
+    def take(self, count: int) -> Tensor | None:
+        """Removes the first ``count`` rows; None for none."""
+        parts, missing = [], count
+        while missing:
+            block = self.blocks.popleft()
+            parts.append(block[:missing])
+            if len(block) > missing:
+                self.blocks.appendleft(block[missing:])
+            missing -= len(parts[-1])
+        self.count -= count
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)) if parts else None
+
+
+def _cut(
+    items: Iterable[Item], backbone: Backbone, cover: CompleteCover,
+    num_workers: int | None,
+) -> Iterator[tuple[PatchFeatures, Tensor | None]]:
+    """Reads files and cuts their patches, on the backbone's device."""
+    known: deque[Item] = deque()
+
+    def paths() -> Iterator[str | Path]:
+        for item in items:
+            known.append(item)
+            yield item[1]
+
+    with closing(read_images(paths(), num_workers)) as files:
+        for decoded in files:
+            id, path = known.popleft()
+            if decoded.error is not None:
+                yield PatchFeatures(id, str(path), reason=decoded.error.reason), None
+                continue
+            height, width = decoded.pixels.shape[:2]
+            pixels = torch.from_numpy(decoded.pixels).to(backbone.device)
+            patches = extract_patches(
+                pixels.permute(2, 0, 1), cover, backbone.patch_spec
+            )
+            yield PatchFeatures(id, str(path), width=width, height=height), patches
+
+
+def _encode(backbone: Backbone, patches: Tensor | None) -> Tensor | None:
+    if patches is None:
+        return None
+    return backbone.encode_patches(patches, batch_size=len(patches))
+
+
+def _finished(waiting: deque[_Waiting], features: _Rows) -> Iterator[PatchFeatures]:
+    """Takes the images off the queue whose patches are all encoded."""
+    while waiting and waiting[0][1] <= features.count:
+        image, windows = waiting.popleft()
+        yield dataclasses.replace(image, features=features.take(windows))
