@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,52 @@ TEMPLATES = (
     "a photo of a small {}",
     "a picture of the {}",
 )
+TEMPLATE_SETS = ("own", "openai-80", "simple-7", "plain")
+
+
+def template_set(choice: str | Sequence[str] = "own") -> tuple[str, ...]:
+    """Finds a set of templates by its name.
+
+    Args:
+        choice ("own"): one of ``TEMPLATE_SETS``: ``"own"`` (``TEMPLATES``),
+            ``"openai-80"`` and ``"simple-7"`` (open_clip's, for ImageNet) or
+            ``"plain"`` (the text as it is); or templates of one's own
+
+    Raises:
+        TypeError: if a template of one's own is no string
+        ValueError: if the name is unknown, there is no template, or one does not
+            hold ``{}`` once
+    """
+    if not isinstance(choice, str):
+        return _checked(choice)
+    if choice == "own":
+        return TEMPLATES
+    if choice == "plain":
+        return ("{}",)
+    if choice not in TEMPLATE_SETS:
+        near = difflib.get_close_matches(choice, TEMPLATE_SETS, cutoff=0.3)
+        raise ValueError(
+            f"there is no template set {choice!r}. Near matches: "
+            f"{', '.join(near or TEMPLATE_SETS)}. Templates of your own go in a list"
+        )
+    import open_clip  # slow, and needed for its own sets only
+
+    theirs = {
+        "openai-80": open_clip.OPENAI_IMAGENET_TEMPLATES,
+        "simple-7": open_clip.SIMPLE_IMAGENET_TEMPLATES,
+    }
+    return tuple(template("{}") for template in theirs[choice])
+
+
+def _checked(templates: Sequence[str]) -> tuple[str, ...]:
+    if not templates:
+        raise ValueError('there is no template: give one at least, such as "{}"')
+    for template in templates:
+        if not isinstance(template, str):
+            raise TypeError(f"a template must be a string, not {template!r:.80}")
+        if template.count("{}") != 1:
+            raise ValueError(f"template {template!r} must hold {{}} once")
+    return tuple(templates)
 
 
 def apply_templates(
@@ -29,7 +76,7 @@ def apply_templates(
         templates (TEMPLATES): sentences that hold ``{}`` once
 
     Raises:
-        TypeError: if the text is no string
+        TypeError: if the text or a template is no string
         ValueError: if the text is empty, there is no template or one lacks its
             ``{}``
     """
@@ -37,12 +84,7 @@ def apply_templates(
         raise TypeError(f"a text must be a string, not {text!r:.80}")
     if not text.strip():
         raise ValueError("the text is empty: say what you are looking for")
-    if not templates:
-        raise ValueError('there is no template: give one at least, such as "{}"')
-    for template in templates:
-        if template.count("{}") != 1:
-            raise ValueError(f"template {template!r} must hold {{}} once")
-    return [t.replace("{}", text.strip()) for t in templates]
+    return [t.replace("{}", text.strip()) for t in _checked(templates)]
 
 
 def encode_queries(

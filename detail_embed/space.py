@@ -20,6 +20,7 @@ from .encoding import iter_patch_features, patch_slug
 from .features import FeatureStore
 from .fusers.base import Fuser
 from .prompts import encode_queries
+from .text_cache import encode_vocabulary
 
 _CONFIG = "space.json"
 _FUSER = "fuser"
@@ -96,7 +97,9 @@ class DetailEmbedder:
         rng = random.Random(seed)
         chosen = rng.sample(list(paths), min(max_images, len(paths)))
         images, mask = _stack(self._sample(chosen, max_patches))
-        texts = None if proxies is None else self.encode_texts(proxies)
+        texts = None
+        if proxies is not None:
+            texts = encode_vocabulary(self.backbone, proxies)
         self.fuser.fit(images[mask], proxies=texts, images=images, mask=mask)
         return self
 

@@ -13,17 +13,17 @@ import torch
 from detail_embed import fusers
 from detail_embed.clver_ds import Queries, concepts, generate, read_queries
 from detail_embed.cover import CompleteCover
-from detail_embed.demo.proxies import proxy_texts
 from detail_embed.demo.run import small_word
 from detail_embed.demo.table import retrieval_rows, score_methods
 from detail_embed.demo.validate import default_fuser, held_out_map
+from detail_embed.vocabulary import Vocabulary
 from tests.tiny import tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_proxies_hold_no_word_that_is_held_out():
-    texts = proxy_texts()
+    texts = Vocabulary.demo().words
     assert len(set(texts)) == len(texts) > 1000
     forbidden = {c.name for c in concepts("both") if not c.is_proxy}
     assert not forbidden & set(texts)

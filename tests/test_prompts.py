@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from detail_embed.prompts import (
+    TEMPLATE_SETS,
     TEMPLATES,
     apply_templates,
     encode_queries,
     encode_query,
+    template_set,
 )
 from tests.tiny import tiny_backbone
 
@@ -48,3 +50,28 @@ def test_only_lists_of_strings(tmp_path):
         encode_queries(backbone, "dog")
     with pytest.raises(TypeError, match="7"):
         encode_queries(backbone, ["dog", 7])
+
+
+def test_template_sets():
+    sets = {name: template_set(name) for name in TEMPLATE_SETS}
+    assert {name: len(templates) for name, templates in sets.items()} == {
+        "own": 4, "openai-80": 80, "simple-7": 7, "plain": 1
+    }
+    assert sets["own"] == TEMPLATES == template_set()
+    assert "itap of a {}." in sets["simple-7"]
+    for templates in sets.values():
+        assert len(apply_templates("owl", templates)) == len(set(templates))
+    assert template_set(["one {}"]) == ("one {}",)
+
+
+def test_an_unknown_template_set():
+    with pytest.raises(ValueError, match="'openai'. Near matches: openai-80"):
+        template_set("openai")
+    with pytest.raises(ValueError, match="own, openai-80, simple-7, plain"):
+        template_set("")
+    with pytest.raises(ValueError, match="no template"):
+        template_set([])
+    with pytest.raises(ValueError, match="must hold {} once"):
+        template_set(["{} and {}"])
+    with pytest.raises(TypeError, match="7"):
+        template_set([7])

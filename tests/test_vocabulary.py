@@ -1,34 +1,16 @@
-"""Words from files and lists, words held out, and proxies of a real text tower."""
+"""Words from lists, files, classes and the package; words set apart."""
 
 import logging
+import re
 import subprocess
 import sys
 
-import open_clip
 import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from detail_embed.demo import NAME, register
-from detail_embed.vocabulary import Vocabulary, is_held_out
-
-
-class DemoTexts:
-    """The demo model's text tower with seeded random weights."""
-
-    def __init__(self):
-        register()
-        torch.manual_seed(0)
-        self.model = open_clip.create_model(NAME).eval()
-        self.tokenize = open_clip.get_tokenizer(NAME)
-
-    @torch.no_grad()
-    def encode_texts(self, texts):
-        return self.model.encode_text(self.tokenize(texts), normalize=True)
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    return DemoTexts()
+from detail_embed.vocabulary import NOUNS, Vocabulary, is_held_out
+from detail_embed.wordings import base_form, class_wordings
 
 
 def test_held_out_is_fixed_for_ever():
@@ -108,21 +90,196 @@ def test_bad_words():
         Vocabulary.from_words(["", "  "], source="classes")
 
 
-def test_proxies_are_unit_means_of_templates_in_order(backbone, monkeypatch):
-    words = [f"thing {i}" for i in range(7)] + ["curly {0} {}"]
-    templates = ("a photo of a {}.", "{}")
-    vocabulary = Vocabulary.from_words(words)
-    proxies = vocabulary.proxies(backbone, templates)
-    assert proxies.shape == (8, 256) and proxies.dtype == torch.float32
-    for word, proxy in zip(words, proxies, strict=True):
-        mean = backbone.encode_texts([f"a photo of a {word}.", word]).double().mean(0)
-        torch.testing.assert_close(proxy.double(), mean / mean.norm())
-    assert torch.equal(proxies, vocabulary.proxies(backbone, templates))
-    monkeypatch.setattr("detail_embed.vocabulary._BATCH", 3)
-    torch.testing.assert_close(vocabulary.proxies(backbone, templates), proxies)
+def test_the_packaged_nouns():
+    words = Vocabulary.nouns().words
+    assert 8_000 <= len(words) <= 12_000
+    assert NOUNS.stat().st_size < 300_000
+    assert "".join(f"{word}\n" for word in words).encode() == NOUNS.read_bytes()
+    assert all(re.fullmatch(r"[a-z]+([ '-][a-z]+)*", word) for word in words)
+    assert {len(word.split()) for word in words} == {1, 2, 3}
+    seen = (
+        "dog car tree house table book person umbrella bicycle airplane pizza banana "
+        "mountain cloud shoe chair lamp zebra tractor lighthouse"
+    ).split()
+    phrases = [
+        "fire hydrant", "traffic light", "stop sign", "teddy bear", "wine glass",
+        "traffic cone", "baseball bat", "polar bear", "hot-air balloon",
+    ]
+    assert set(seen + phrases) <= set(words)
+    unseen = (
+        "idea love democracy time way reason year problem paris london george john "
+        "canis rosaceae sodium methane internet must nigger bitch fuck"
+    ).split()
+    assert not set(unseen) & set(words)
+    assert words.index("car") < words.index("tractor") < words.index("narwhal")
 
 
-@pytest.mark.parametrize("templates", [(), ("a photo",), ("{}", "a photo of {0}")])
-def test_bad_templates(backbone, templates):
-    with pytest.raises(ValueError, match="templates must hold {}"):
-        Vocabulary.from_words(["owl"]).proxies(backbone, templates)
+def test_the_most_frequent_nouns():
+    assert Vocabulary.nouns(100).words == Vocabulary.nouns().words[:100]
+    assert len(Vocabulary.nouns(10**6)) == len(Vocabulary.nouns())
+    with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
+        Vocabulary.nouns(0)
+
+
+def test_the_licence_lies_beside_the_nouns():
+    text = NOUNS.with_name("NOUNS_LICENSE.md").read_text("utf-8")
+    assert "Princeton University" in text and "AS IS" in text
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        (
+            "red_metal_cube",
+            ["red metal cube", "red", "metal", "cube", "metal cube"],
+        ),
+        ("TrafficLight", ["Traffic Light", "traffic light", "traffic", "light"]),
+        ("hot-dog", ["hot dog", "hot", "dog"]),
+        ("USBStick", ["USB Stick", "usb stick", "usb", "stick"]),
+        ("man with a hat", ["man with a hat", "man", "hat"]),
+        ("tv of dad", ["tv of dad", "dad"]),
+        ("7", ["7"]),
+        ("__", ["__"]),
+    ],
+)
+def test_wordings_and_parts_of_a_class(name, expected):
+    wordings, parts = class_wordings(name)
+    assert wordings + parts == expected
+    assert Vocabulary.from_classes([name]).words == tuple(expected)
+
+
+def test_what_belongs_to_a_class_is_listed_together():
+    words = Vocabulary.from_classes(["red_cube", "blue_cube", "cat"], "labels")
+    assert words.source == "labels"
+    assert words.words == ("red cube", "red", "cube", "blue cube", "blue", "cat")
+    with pytest.raises(ValueError, match="labels: no words"):
+        Vocabulary.from_classes([""], "labels")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["red metal cube", "Red_MetalCubes", "a cube of red metal", "RED METAL CUBE"],
+        ["box", "boxes", "the Box"],
+        ["policeman", "policemen", "Policemen"],
+        ["berry", "berries"],
+        ["glass", "glasses"],
+        ["wolf", "wolves"],
+    ],
+)
+def test_wordings_of_one_thing(texts):
+    assert len(set(map(base_form, texts))) == 1
+
+
+def test_not_wordings_of_one_thing():
+    texts = ["cube", "red cube", "small red cube", "sofa", "couch", "bus", "gas", "a"]
+    assert len(set(map(base_form, texts))) == len(texts)
+
+
+@given(st.text())
+def test_the_base_form_forgets_case_and_spaces(text):
+    assert base_form(f"  {text.lower()} ") == base_form(text.lower())
+    assert bool(base_form(text)) == bool(text.strip())
+
+
+_WORDS = st.lists(st.sampled_from(
+    "red_cube red_cubes blue_cube blue_ball ball cat Cats dog_house hot_dog dog".split()
+), min_size=1)
+
+
+@given(_WORDS, st.floats(0.01, 0.99), st.text(max_size=3))
+def test_a_split_never_leaks(names, fraction, salt):
+    vocabulary = Vocabulary.from_classes(names)
+    if len({base_form(name) for name in names}) < 2:
+        with pytest.raises(ValueError, match="too few different things"):
+            vocabulary.split(fraction, salt)
+        return
+    train, test = vocabulary.split(fraction, salt)
+    assert train.words and test.words
+    known = set(vocabulary.words)
+    assert known >= set(train.words) | set(test.words)
+    assert not set(map(base_form, train.words)) & set(map(base_form, test.words))
+    classes = {base_form(name) for name in names}
+    for name in names:  # every class is on one side, and its own parts with it
+        wordings, parts = class_wordings(name)
+        side, other = (train, test) if wordings[0] in train.words else (test, train)
+        assert set(wordings) <= set(side.words)
+        assert not {p for p in parts if base_form(p) not in classes} & set(other.words)
+    assert vocabulary.split(fraction, salt) == (train, test)
+
+
+def test_a_split_of_plain_words():
+    nouns = Vocabulary.nouns()
+    train, test = nouns.split()
+    assert len(train) + len(test) == len(nouns)
+    assert len(test) / len(nouns) == pytest.approx(0.2, abs=0.02)
+    assert sorted(train.words + test.words) == sorted(nouns.words)
+    assert list(train.words) == sorted(train.words, key=nouns.words.index)
+    _, other = nouns.split(salt="another")
+    assert len(set(test.words) & set(other.words)) < 0.3 * len(test)
+    _, more = nouns.split(0.3)
+    assert set(test.words) < set(more.words)
+    assert test.words[:3] == ("phone", "library", "island")  # anywhere, for ever
+
+
+def test_the_demo_words_can_be_split():
+    train, test = Vocabulary.demo().split()
+    assert len(test) > 100 and len(train) > 500
+
+
+def test_a_split_of_too_little():
+    for words in (["owl"], ["owl", "Owls", "the owl"]):
+        with pytest.raises(ValueError, match="pets: .* too few .*; add words"):
+            Vocabulary.from_words(words, "pets").split()
+    with pytest.raises(ValueError, match="'red metal cube'"):
+        Vocabulary.from_classes(["red_metal_cube"]).split()
+    train, test = Vocabulary.from_words(["owl", "fox"]).split()
+    assert len(train) == len(test) == 1
+    for fraction in (0, 1, -1, float("nan")):
+        with pytest.raises(ValueError, match="fraction must be between 0 and 1"):
+            Vocabulary.nouns(10).split(fraction)
+
+
+def test_a_union_keeps_the_parts_of_classes():
+    nouns = Vocabulary.from_words(["cube", "owl", "fox", "cat", "Red"], "list")
+    both = nouns + Vocabulary.from_classes(["red_cube", "owl"])
+    assert both.words == ("cube", "owl", "fox", "cat", "Red", "red cube", "red")
+    assert both.source == "list + classes"
+    for salt in "abcdef":
+        train, test = both.split(0.5, salt)
+        cube = {"cube", "Red", "red cube", "red"}
+        assert cube <= set(train.words) or cube <= set(test.words)
+    with pytest.raises(TypeError):
+        nouns + ["dog"]
+
+
+def test_words_and_their_wordings_are_left_out():
+    vocabulary = Vocabulary.from_words(
+        ["red cube", "Cubes red", "cube made of red", "cube", "small red cube", "owl"]
+    )
+    assert vocabulary.without(["Red_Cube", "fox"]).words == (
+        "cube", "small red cube", "owl",
+    )
+    with pytest.raises(ValueError, match="all 1 words are left out"):
+        Vocabulary.from_words(["owl"]).without(["owls"])
+    with pytest.raises(TypeError, match="not the text 'owl'"):
+        vocabulary.without("owl")
+
+
+def test_a_million_words(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("".join(f"thing{i}x\n" for i in range(1_000_000)))
+    vocabulary = Vocabulary.from_file(path)
+    assert len(vocabulary) == 1_000_000
+    train, test = vocabulary.split()
+    assert len(train) + len(test) == 1_000_000
+
+
+def test_words_need_no_torch():
+    code = (
+        "import sys\n"
+        "from detail_embed.vocabulary import Vocabulary\n"
+        "Vocabulary.nouns(10).split(), Vocabulary.demo()\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

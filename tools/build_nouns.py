@@ -32,6 +32,7 @@ SIZE = 9_000
 
 _PAIR_SCALE = 64  # symspellpy has 64 times the count of every pair
 _KEPT = 100  # brings a guessed count of a phrase kept by hand among those of rare words
+_UNCOUNTED = 200_000  # assumed of a word kept by hand: some American spellings lack
 _KEPT_SHARE = 0.3  # at least, of a word kept by hand
 
 _WORD = re.compile(r"[a-z]+(?:[-'][a-z]+)*")
@@ -239,10 +240,12 @@ def score(wordnet: WordNet, counts: Counts, rules: dict) -> dict[str, float]:
         scores[phrase] = share * count
     for phrase in rules["keep"]:
         share = max(sight.share(phrase.replace(" ", "_")), _KEPT_SHARE)
-        scores[phrase] = share * (counts(phrase) or _KEPT * counts.guess(phrase) or 1)
+        count = counts(phrase) or _KEPT * counts.guess(phrase) or _UNCOUNTED
+        scores[phrase] = share * count
     return {
         phrase: value for phrase, value in scores.items()
-        if value > 0 and not is_variant(phrase, scores.keys())
+        if value > 0
+        and (phrase in rules["keep"] or not is_variant(phrase, scores.keys()))
     }
 
 

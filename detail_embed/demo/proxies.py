@@ -6,27 +6,31 @@ their parts.
 
 from __future__ import annotations
 
-from ..clver_ds import concepts
+from ..clver_ds import Concept, concepts
 
 
-def proxy_texts() -> list[str]:
-    """Lists the proxies: names, rewordings of solids, and parts of names.
-
-    Returns:
-        texts without a template, each once, in a fixed order
-    """
+def proxy_wordings() -> dict[str, tuple[list[str], list[str]]]:
+    """Maps the name of each proxy to its wordings and its parts."""
     held_out = {c.name for c in concepts("both") if not c.is_proxy}
-    texts: dict[str, None] = {}
-    for concept in concepts("both"):
-        if not concept.is_proxy:
-            continue
-        texts[concept.name] = None
-        if concept.bank == "things":
-            parts = concept.name.split()
-        else:
-            c, m, s = concept.colour, concept.material, concept.shape
-            texts[f"{m} {c} {s}"] = None
-            texts[f"{c} {s} made of {m}"] = None
-            parts = [c, m, s, f"{c} {s}", f"{m} {s}", f"{c} {m} object"]
-        texts.update(dict.fromkeys(p for p in parts if len(p) > 2))
-    return [text for text in texts if text not in held_out]
+    return {
+        concept.name: (
+            _wordings(concept),
+            [p for p in _parts(concept) if len(p) > 2 and p not in held_out],
+        )
+        for concept in concepts("both") if concept.is_proxy
+    }
+
+
+def _wordings(concept: Concept) -> list[str]:
+    if concept.bank == "things":
+        return [concept.name]
+    c, m, s = concept.colour, concept.material, concept.shape
+    return [concept.name, f"{m} {c} {s}", f"{c} {s} made of {m}"]
+
+
+def _parts(concept: Concept) -> list[str]:
+    if concept.bank == "things":
+        words = concept.name.split()
+        return words if len(words) > 1 else []
+    c, m, s = concept.colour, concept.material, concept.shape
+    return [c, m, s, f"{c} {s}", f"{m} {s}", f"{c} {m} object"]

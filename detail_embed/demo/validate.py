@@ -20,9 +20,9 @@ from ..clver_ds import generate, read_queries
 from ..cover import CompleteCover
 from ..encoding import iter_patch_features
 from ..fusers.base import Fuser
-from ..prompts import encode_query
+from ..text_cache import encode_vocabulary
+from ..vocabulary import Vocabulary
 from . import NAME
-from .proxies import proxy_texts
 from .table import retrieval_rows, score_methods
 
 CHOICE = Path(__file__).with_name("validation.json")
@@ -39,7 +39,7 @@ def default_fuser() -> str:
 
 def proxy_features(backbone: Backbone) -> torch.Tensor:
     """Encodes the demo's proxies: ``(K, d)`` unit features."""
-    return torch.stack([encode_query(backbone, t) for t in proxy_texts()])
+    return encode_vocabulary(backbone, Vocabulary.demo().words)
 
 
 def fit_fusers(

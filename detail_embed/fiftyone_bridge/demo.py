@@ -12,8 +12,8 @@ from pathlib import Path
 import fiftyone as fo
 
 from ..demo import NAME
-from ..demo.proxies import proxy_texts
 from ..space import DetailEmbedder
+from ..vocabulary import Vocabulary
 from . import index, records, zoo
 from .datasets import load_clver_ds
 from .settings import Settings
@@ -42,7 +42,7 @@ def compute_indexes(dataset: fo.Dataset, fuser: str) -> DetailEmbedder:
     settings = Settings(
         backbone=NAME,
         fuser=fuser,
-        proxies=proxy_texts() if fuser == "ridge" else (),
+        proxies=Vocabulary.demo().words if fuser == "ridge" else (),
     )
     backbone = settings.load_backbone()
     record = records.read(dataset, BRAIN_KEY)

@@ -54,6 +54,7 @@ def environment(directory: str | os.PathLike) -> dict[str, str]:
         "FIFTYONE_DATASET_ZOO_DIR": str(root / "zoo"),
         "FIFTYONE_DEFAULT_DATASET_DIR": str(root / "datasets"),
         "FIFTYONE_DO_NOT_TRACK": "true",
+        "DETAIL_EMBED_CACHE": str(root / "detail-embed" / "cache"),
         "DETAIL_EMBED_HOME": str(root / "detail-embed"),
     }
 

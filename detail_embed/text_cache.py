@@ -1,0 +1,113 @@
+"""Encoded vocabularies, kept on disk: no word is encoded twice by one backbone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import platformdirs
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .chunk_store import ChunkStore
+from .prompts import encode_queries, template_set
+
+if TYPE_CHECKING:
+    from .backbone import Backbone
+
+logger = logging.getLogger(__name__)
+
+CACHE_VARIABLE = "DETAIL_EMBED_CACHE"
+_BLOCK = 2048  # words in a file, at most: what an interrupted run loses
+
+
+def cache_directory() -> Path:
+    """Where encoded texts are kept: ``$DETAIL_EMBED_CACHE``, or the user's cache."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen or platformdirs.user_cache_dir("detail-embed", appauthor=False))
+
+
+def encode_vocabulary(
+    backbone: Backbone,
+    words: Sequence[str],
+    templates: str | Sequence[str] = "own",
+    cache_dir: str | Path | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """Encodes words, each as the mean of its templates; only what is new.
+
+    What :func:`~detail_embed.prompts.encode_queries` returns, up to rounding, from a
+    cache that belongs to the backbone's weights and precision and to the templates.
+    Where the cache cannot be read or written, a warning says so and all is encoded.
+
+    Args:
+        backbone: whose text side encodes
+        words: K words and phrases
+        templates ("own"): the name of a set or templates of one's own, see
+            :func:`~detail_embed.prompts.template_set`
+        cache_dir (None): where the cache is; see :func:`cache_directory`
+        progress (False): whether to show a progress bar
+
+    Returns:
+        ``(K, d)`` float32, unit length, in the order of the words, on the backbone's
+        device
+
+    Raises:
+        TypeError: if ``words`` is not a list of strings
+        ValueError: if a word is empty, or the templates are wrong
+    """
+    if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"words must be a list of strings, not {words!r:.80}")
+    sentences = template_set(templates)
+    names = [word.strip() for word in words]
+    if not names:
+        return torch.zeros(0, backbone.dim, device=backbone.device)
+    store, rows = _open(backbone, sentences, cache_dir, set(names))
+    new = [name for name in dict.fromkeys(names) if name not in rows]
+    with tqdm(total=len(new), unit="word", disable=not (progress and new)) as bar:
+        for start in range(0, len(new), _BLOCK):
+            block = new[start : start + _BLOCK]
+            features = encode_queries(backbone, block, sentences).cpu().numpy()
+            rows.update(zip(block, features))
+            if store is not None:
+                with _warned("written"):
+                    store.add(block, features)
+            bar.update(len(block))
+    return torch.from_numpy(np.stack([rows[n] for n in names])).to(backbone.device)
+
+
+def _open(
+    backbone: Backbone,
+    templates: tuple[str, ...],
+    cache_dir: str | Path | None,
+    wanted: set[str],
+) -> tuple[ChunkStore | None, dict[str, np.ndarray]]:
+    """The part of the cache that fits, and what it holds of the words."""
+    space = f"{backbone.slug}-{backbone.precision}"
+    digest = hashlib.sha256(json.dumps([space, *templates]).encode()).hexdigest()
+    folder = Path(cache_dir or cache_directory()) / "texts" / digest[:24]
+    with _warned("read"):
+        store = ChunkStore(folder, space, kinds=("features",))
+        held = store.load(wanted)
+        return store, {
+            name: row for name, (row,) in held.items()
+            if name in wanted and row.shape == (backbone.dim,)
+        }
+    return None, {}
+
+
+@contextmanager
+def _warned(action: str):
+    """Turns what is wrong with the cache into a warning: it only saves time."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        logger.warning("the cache of texts cannot be %s: %s", action, error)
