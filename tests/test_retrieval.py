@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 import pytrec_eval
+import scipy.stats
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,14 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from detail_embed.retrieval import (
+    METRICS,
+    Row,
     average_precision,
+    bootstrap,
     format_table,
     maxsim,
+    measure,
+    ndcg,
     plot,
     r_precision,
     recall,
@@ -22,10 +28,11 @@ from detail_embed.retrieval import (
     write_csv,
 )
 
-METRICS = [
+FUNCTIONS = [
     average_precision,
     recall,
     r_precision,
+    ndcg,
     lambda *args, **kwargs: average_precision(*args, k=5, **kwargs),
 ]
 
@@ -46,7 +53,9 @@ def trec_eval(scores, relevance, ignore=None):
         }
         for values, convert in ((relevance, int), (scores, float))
     )
-    measures = {"map", "map_cut_50", "recall_10", "Rprec"}
+    measures = {
+        "map", "map_cut_50", "recall_10", "recall_100", "Rprec", "ndcg_cut_10",
+    }  # fmt: skip
     results = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
     return {
         measure: np.array([results[f"q{q}"][measure] for q in range(len(scores))])
@@ -73,6 +82,8 @@ def test_metrics_match_trec_eval(seed, ignoring):
         expected["map_cut_50"],
     )
     np.testing.assert_allclose(recall(*args, k=10), expected["recall_10"])
+    np.testing.assert_allclose(recall(*args, k=100), expected["recall_100"])
+    np.testing.assert_allclose(ndcg(*args, k=10), expected["ndcg_cut_10"])
     np.testing.assert_allclose(r_precision(*args), expected["Rprec"])
 
 
@@ -84,9 +95,60 @@ def test_worked_example():
     assert average_precision(scores, relevance, k=2) == pytest.approx(1 / 4)
     assert recall(scores, relevance, k=2) == 0.5
     assert r_precision(scores, relevance) == 0.5
+    first, second, fourth = 1 / np.log2([2, 3, 5])
+    assert ndcg(scores, relevance) == (second + fourth) / (first + second)
+    assert ndcg(scores, relevance, k=2) == second / (first + second)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+def test_metrics_by_name():
+    scores, relevance = random_task(3)
+    relevance[:, 0] = True
+    names = ("map", "map_50", "recall_3", "r_precision", "ndcg_7")
+    measured = measure(scores, relevance, np.zeros_like(relevance), names)
+    args = scores, relevance
+    expected = (
+        average_precision(*args), average_precision(*args, k=50), recall(*args, k=3),
+        r_precision(*args), ndcg(*args, k=7),
+    )  # fmt: skip
+    np.testing.assert_array_equal(measured, np.stack(expected, axis=1))
+    for wrong in ("recall", "recall_0", "map_x", "precision_10"):
+        with pytest.raises(ValueError, match=f"unknown metric {wrong!r}"):
+            measure(scores, relevance, np.zeros_like(relevance), [wrong])
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_intervals_match_scipy(confidence):
+    values = np.random.default_rng(1).random((60, 2))
+    low, high = bootstrap(values, confidence, samples=20_000)
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, confidence_level=confidence, method="percentile",
+        n_resamples=20_000, random_state=5,
+    ).confidence_interval  # fmt: skip
+    np.testing.assert_allclose(low, expected.low, atol=2e-3)
+    np.testing.assert_allclose(high, expected.high, atol=2e-3)
+    assert (low < values.mean(0)).all() and (values.mean(0) < high).all()
+
+
+def test_intervals_are_repeatable_and_paired():
+    first, second = np.random.default_rng(2).random((2, 40))
+    assert bootstrap(first, seed=3) == bootstrap(first, seed=3)
+    assert bootstrap(first, seed=3) != bootstrap(first, seed=4)
+    # a constant lead over the other method is certain, however much queries differ
+    np.testing.assert_allclose(bootstrap(first + 0.1 - first), 0.1)
+    assert np.ptp(bootstrap(first - second)) > 0.1
+
+
+def test_intervals_of_too_little_or_wrong_input():
+    assert np.isnan(bootstrap([0.3])).all()
+    assert np.shape(bootstrap(np.zeros((1, 4)))) == (2, 4)
+    for wrong in ({"confidence": 1}, {"confidence": 95}, {"samples": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            bootstrap([0.1, 0.2], **wrong)
+    with pytest.raises(ValueError, match="NaN"):
+        bootstrap([0.1, np.nan])
+
+
+@pytest.mark.parametrize("metric", FUNCTIONS)
 def test_perfect_ranking_scores_one_and_worst_zero(metric):
     relevance = np.zeros((1, 100), bool)
     relevance[0, :8] = True
@@ -107,7 +169,7 @@ def test_perfect_ranking_with_more_relevant_documents_than_depth():
     permutation=st.permutations(range(12)),
 )
 def test_only_the_order_of_scores_counts(scores, relevance, permutation):
-    for metric in METRICS:
+    for metric in FUNCTIONS:
         value = metric(scores, relevance)
         ranks = scores.argsort(axis=1).argsort(axis=1)
         np.testing.assert_array_equal(metric(ranks - 6, relevance), value)
@@ -130,7 +192,7 @@ def test_ignoring_is_leaving_out():
     ignore = np.zeros_like(relevance)
     ignore[:, ::3] = True
     kept = ~ignore[0]
-    for metric in METRICS:
+    for metric in FUNCTIONS:
         np.testing.assert_allclose(
             metric(scores, relevance, ignore),
             metric(scores[:, kept], relevance[:, kept]),
@@ -229,6 +291,20 @@ def test_csv_holds_every_row(rows, tmp_path):
     assert len(read) == len(rows)
     assert read[0]["method"] == "best" and read[0]["queries"] == "2"
     assert float(read[0]["map"]) == rows[0].map
+
+
+def test_csv_has_columns_for_more_numbers(tmp_path):
+    rows = [
+        Row("a", "b", "all", "all", 2, 0.5, 0.5, 0.5, 0.5, {"ndcg_10": 0.25}),
+        Row("a", "b", "all", "0-1", 1, 0.5, 0.5, 0.5, 0.5, {"map_low": float("nan")}),
+    ]
+    write_csv(rows, tmp_path / "table.csv")
+    with open(tmp_path / "table.csv", encoding="utf-8", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert list(first)[-6:] == [*METRICS, "ndcg_10", "map_low"]
+    assert (first["ndcg_10"], first["map_low"]) == ("0.250000", "")
+    assert (second["ndcg_10"], second["map_low"]) == ("", "")
+    assert rows[0]["ndcg_10"] == 0.25 and rows[0]["map_50"] == 0.5
 
 
 def test_plot_is_a_picture(rows, tmp_path):

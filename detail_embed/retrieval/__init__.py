@@ -1,21 +1,51 @@
 """How well scores rank images for texts, and by the scale of what is looked for."""
 
-from .metrics import average_precision, maxsim, measure, r_precision, rank, recall
+from .intervals import bootstrap
+from .metrics import (
+    METRICS,
+    average_precision,
+    maxsim,
+    measure,
+    ndcg,
+    r_precision,
+    rank,
+    recall,
+)
 from .plot import plot
-from .table import ALL, BINS, Row, format_table, table, write_csv
+from .table import (
+    ALL,
+    BINS,
+    Row,
+    bin_names,
+    flat,
+    format_table,
+    measure_by_scale,
+    table,
+    title,
+    to_csv,
+    write_csv,
+)
 
 __all__ = [
     "ALL",
     "BINS",
+    "METRICS",
     "Row",
     "average_precision",
+    "bin_names",
+    "bootstrap",
+    "flat",
     "format_table",
     "maxsim",
     "measure",
+    "measure_by_scale",
+    "ndcg",
     "plot",
     "r_precision",
     "rank",
     "recall",
     "table",
+    "title",
+    "to_csv",
     "write_csv",
 ]

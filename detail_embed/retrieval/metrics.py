@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+
+METRICS = ("map", "map_50", "recall_10", "r_precision")
+_NAME = re.compile(r"(map|recall|ndcg)_([1-9][0-9]*)|map|r_precision")
 
 
 def maxsim(texts: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
@@ -99,29 +105,59 @@ def r_precision(
     return _r_precision(rank(scores, relevance, ignore))
 
 
-def measure(
-    scores: ArrayLike, relevance: NDArray[np.bool_], ignore: NDArray[np.bool_]
+def ndcg(
+    scores: ArrayLike,
+    relevance: ArrayLike,
+    ignore: ArrayLike | None = None,
+    k: int = 10,
 ) -> NDArray[np.float64]:
-    """All metrics of each query.
+    """Normalised discounted cumulative gain of each query's first ``k`` documents.
+
+    ``DCG@k = sum of 1 / log2(1 + rank) over the relevant ranks <= k``, divided by that
+    of a perfect ranking. Arguments and result as for :func:`average_precision`.
+    """
+    return _ndcg(rank(scores, relevance, ignore), k)
+
+
+def measure(
+    scores: ArrayLike,
+    relevance: NDArray[np.bool_],
+    ignore: NDArray[np.bool_],
+    metrics: Sequence[str] = METRICS,
+) -> NDArray[np.float64]:
+    """Several metrics of each query.
 
     Args:
         scores: ``(q, n)``; see :func:`rank`
         relevance: ``(q, n)`` bool
         ignore: ``(q, n)`` bool
+        metrics (METRICS): names of ``m`` metrics: ``"map"`` and ``"r_precision"``, and
+            with a depth ``"map_50"``, ``"recall_10"`` and ``"ndcg_10"``
 
     Returns:
-        ``(q, 4)``: AP, AP@50, recall@10, R-precision; NaN without relevant documents
+        ``(q, m)``; NaN without relevant documents
+
+    Raises:
+        ValueError: on an unknown metric, and as :func:`rank`
     """
     hits = rank(scores, relevance, ignore)
-    return np.stack(
-        (
-            _average_precision(hits),
-            _average_precision(hits, 50),
-            _recall(hits, 10),
-            _r_precision(hits),
-        ),
-        axis=1,
-    )
+    return np.stack([_measure(hits, name) for name in metrics], axis=1)
+
+
+def _measure(hits: NDArray[np.bool_], name: str) -> NDArray[np.float64]:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"unknown metric {name!r}; choose 'map', 'r_precision', or 'map', 'recall' "
+            "or 'ndcg' with a depth, as in 'recall_10'"
+        )
+    if name == "map":
+        return _average_precision(hits)
+    if name == "r_precision":
+        return _r_precision(hits)
+    kind, k = match.groups()
+    cut = {"map": _average_precision, "recall": _recall, "ndcg": _ndcg}[kind]
+    return cut(hits, int(k))
 
 
 def _average_precision(
@@ -141,6 +177,13 @@ def _r_precision(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
     total = hits.sum(axis=1)
     first = np.arange(hits.shape[1]) < total[:, None]
     return _divide((hits & first).sum(axis=1), total)
+
+
+def _ndcg(hits: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
+    first = hits[:, :k]
+    gains = 1 / np.log2(np.arange(first.shape[1]) + 2)
+    best = np.concatenate(([0.0], gains.cumsum()))
+    return _divide(first @ gains, best[np.minimum(hits.sum(axis=1), len(gains))])
 
 
 def _divide(part: NDArray, whole: NDArray) -> NDArray[np.float64]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .metrics import measure
+from .metrics import METRICS, measure
 
 ALL = "all"
 BINS = (0.0, 0.04, 0.065, 0.1, 0.16, 0.28, 1.0)
-_METRICS = ("map", "map_50", "recall_10", "r_precision")
-_TITLES = ("mAP", "mAP@50", "R@10", "R-prec")
+_TITLES = {"map": "mAP", "r_precision": "R-prec", "recall": "R", "ndcg": "nDCG"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Row:
         map_50: the same over the first 50; see :func:`average_precision`
         recall_10: share of relevant images among the first 10
         r_precision: precision at the number of relevant images
+        more: further numbers by name, e.g. ``"ndcg_10"``; columns of their own in CSV
     """
 
     method: str
@@ -44,6 +45,11 @@ class Row:
     map_50: float
     recall_10: float
     r_precision: float
+    more: Mapping[str, float] = field(default_factory=dict)
+
+    def __getitem__(self, metric: str) -> float:
+        """A number by its name, one of :data:`METRICS` or of ``more``."""
+        return self.more[metric] if metric in self.more else getattr(self, metric)
 
 
 def table(
@@ -72,23 +78,15 @@ def table(
     Raises:
         ValueError: on shapes that differ or NaN scores
     """
-    target_scale = np.nan_to_num(np.asarray(target_scale, dtype=np.float64))
+    target_scale = np.asarray(target_scale, dtype=np.float64)
     if len(groups) != len(target_scale):
         raise ValueError(
             f"groups: one per query expected, got {len(groups)} for "
             f"{len(target_scale)} queries"
         )
-    shown = target_scale > 0
-    selections = [(ALL, shown)] + [
-        (f"{low:g}-{high:g}", (target_scale > low) & (target_scale <= high))
-        for low, high in pairwise(bins)
-    ]
     rows = []
     for method, values in scores.items():
-        measured = {
-            scale: measure(values, relevant, shown & ~relevant)
-            for scale, relevant in selections
-        }
+        measured = measure_by_scale(values, target_scale, bins)
         for group in dict.fromkeys(groups):
             members = np.array([g == group for g in groups])
             for scale, metrics in measured.items():
@@ -100,6 +98,48 @@ def table(
     return rows
 
 
+def measure_by_scale(
+    scores: ArrayLike,
+    target_scale: ArrayLike,
+    bins: Sequence[float] = BINS,
+    metrics: Sequence[str] = METRICS,
+) -> dict[str, NDArray[np.float64]]:
+    """Measures each query on all images and on the targets of each scale bin.
+
+    Args:
+        scores: ``(q, n)``, higher is better
+        target_scale: ``(q, n)``, as for :func:`table`
+        bins (BINS): increasing edges; none for no bins
+        metrics (METRICS): names of ``m`` metrics, see :func:`.metrics.measure`
+
+    Returns:
+        ``(q, m)`` by scale, ``"all"`` first; NaN where a query has no target
+    """
+    target_scale = np.nan_to_num(np.asarray(target_scale, dtype=np.float64))
+    shown = target_scale > 0
+    selections = {ALL: shown} | {
+        name: (target_scale > low) & (target_scale <= high)
+        for name, (low, high) in zip(bin_names(bins), pairwise(bins), strict=True)
+    }
+    return {
+        scale: measure(scores, relevant, shown & ~relevant, metrics)
+        for scale, relevant in selections.items()
+    }
+
+
+def bin_names(bins: Sequence[float]) -> list[str]:
+    """Names of scale bins, e.g. ``"0.04-0.065"``, from their edges."""
+    return [f"{low:g}-{high:g}" for low, high in pairwise(bins)]
+
+
+def title(metric: str) -> str:
+    """A metric's name for a person: ``"recall_10"`` -> ``"R@10"``."""
+    if metric in _TITLES:
+        return _TITLES[metric]
+    kind, _, k = metric.partition("_")
+    return f"{_TITLES[kind]}@{k}"
+
+
 def format_table(rows: Sequence[Row], scale: str | None = ALL) -> str:
     """Lays rows out as text, one line a row, numbers in percent.
 
@@ -107,7 +147,7 @@ def format_table(rows: Sequence[Row], scale: str | None = ALL) -> str:
         rows: of :func:`table`
         scale ("all"): only rows of this scale bin; None for all
     """
-    head = ("method", "bank", "words", "scale", "queries", *_TITLES)
+    head = ("method", "bank", "words", "scale", "queries", *map(title, METRICS))
     lines = [head] + [
         (
             row.method,
@@ -115,7 +155,7 @@ def format_table(rows: Sequence[Row], scale: str | None = ALL) -> str:
             row.words,
             row.scale,
             str(row.queries),
-            *(f"{100 * getattr(row, metric):.1f}" for metric in _METRICS),
+            *(f"{100 * getattr(row, metric):.1f}" for metric in METRICS),
         )
         for row in rows
         if scale in (None, row.scale)
@@ -134,13 +174,33 @@ def format_table(rows: Sequence[Row], scale: str | None = ALL) -> str:
 
 def write_csv(rows: Sequence[Row], path: str | Path) -> None:
     """Writes rows as a CSV file with a header, UTF-8, six decimals."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {
-                    key: f"{value:.6f}" if isinstance(value, float) else value
-                    for key, value in asdict(row).items()
-                }
-            )
+    Path(path).write_bytes(to_csv(map(flat, rows), _columns(rows)).encode())
+
+
+def to_csv(lines: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """Lays lines out as CSV with a header; floats have six decimals, NaN is empty."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({key: _cell(value) for key, value in line.items()})
+    return text.getvalue()
+
+
+def flat(row: Row) -> dict[str, object]:
+    """A row by column, those of ``more`` last."""
+    own = {column: getattr(row, column) for column in _OWN}
+    return own | row.more
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys([*_OWN, *(key for row in rows for key in row.more)]))
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    return "" if np.isnan(value) else f"{value:.6f}"
+
+
+_OWN = [column.name for column in fields(Row) if column.name != "more"]
