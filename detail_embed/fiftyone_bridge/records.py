@@ -30,8 +30,12 @@ class Record:
     identity: dict[str, Any]
 
 
-def check_brain_key(brain_key: str) -> None:
+def check_brain_key(brain_key: str, what: str = "brain key") -> None:
     """Checks that a text can be a brain key and the start of field names.
+
+    Args:
+        brain_key: the text
+        what ("brain key"): what it is called in the message
 
     Raises:
         ValueError: if it cannot
@@ -42,7 +46,7 @@ def check_brain_key(brain_key: str) -> None:
         or brain_key.startswith("_")
     ):
         raise ValueError(
-            f"brain key {brain_key!r}: use letters, digits and '_', starting with a "
+            f"{what} {brain_key!r}: use letters, digits and '_', starting with a "
             "letter"
         )
 
@@ -68,6 +72,20 @@ def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
         return None
     config = dataset.get_run_info(brain_key).config
     return Record(config.space, config.global_space, dict(config.identity))
+
+
+def find(dataset: fo.Dataset, brain_key: str) -> tuple[Record | None, bool]:
+    """Finds the record behind any of our indexes.
+
+    Returns:
+        the record, None where there is none, and whether the brain key is that of its
+        whole-image index
+    """
+    own = read(dataset, brain_key)
+    base = brain_key.removesuffix(global_key(""))
+    if own is not None or base == brain_key:
+        return own, False
+    return read(dataset, base), True
 
 
 def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:

@@ -1,5 +1,6 @@
 """How well scores rank images for texts, and by the scale of what is looked for."""
 
+from .evaluation import Difference, Evaluation, Query
 from .intervals import bootstrap
 from .metrics import (
     METRICS,
@@ -30,6 +31,9 @@ __all__ = [
     "ALL",
     "BINS",
     "METRICS",
+    "Difference",
+    "Evaluation",
+    "Query",
     "Row",
     "average_precision",
     "bin_names",
