@@ -2,5 +2,6 @@
 
 from .compute_detail_embeddings import ComputeDetailEmbeddings
 from .create_clver_ds import CreateClverDs
+from .evaluate_retrieval import EvaluateRetrieval
 
-OPERATORS = (ComputeDetailEmbeddings, CreateClverDs)
+OPERATORS = (ComputeDetailEmbeddings, CreateClverDs, EvaluateRetrieval)

@@ -12,18 +12,13 @@ from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
 from . import progress
-from .problem import add_problem
+from .problem import INSTALL, add_problem
 
 if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.index import Run
 
 # What needs torch is imported where it is used: it is slow to import, and where it
 # is missing the plugin shall load all the same and say so.
-
-_INSTALL = (
-    "Install what is missing with `fiftyone plugins requirements "
-    "@detail/detail-embed --install`, then restart the App"
-)
 
 
 class ComputeDetailEmbeddings(foo.Operator):
@@ -70,7 +65,7 @@ class ComputeDetailEmbeddings(foo.Operator):
         except (ValueError, TypeError) as error:
             add_problem(inputs, str(error))
         except ImportError as error:
-            add_problem(inputs, f"{error}. {_INSTALL}")
+            add_problem(inputs, f"{error}. {INSTALL}")
         return form
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:

@@ -13,6 +13,7 @@ from detail_embed import demo
 
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 CREATE = "@detail/detail-embed/create_clver_ds"
+EVALUATE = "@detail/detail-embed/evaluate_retrieval"
 PARAMS = {"backbone": demo.NAME, "cover": "1", "fuser": "mean", "device": "cpu"}
 
 
@@ -59,7 +60,7 @@ def test_the_plugin_loads_without_errors():
     contexts = {c.name: c for c in build_plugin_contexts()}
     ours = contexts["@detail/detail-embed"]
     assert not ours.errors
-    assert {i.uri for i in ours.instances} == {COMPUTE, CREATE}
+    assert {i.uri for i in ours.instances} == {COMPUTE, CREATE, EVALUATE}
 
 
 def test_the_form_accepts_its_own_defaults(compute, dataset):

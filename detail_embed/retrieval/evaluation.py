@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .intervals import bootstrap
 from .metrics import METRICS
 from .plot import plot
-from .table import ALL, Row, flat, to_csv, write_csv
+from .table import ALL, Row, flat, to_csv
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,10 @@ class Evaluation:
         mean = gain.mean() if len(gain) else np.nan
         return Difference(float(mean), float(low), float(high), len(gain))
 
+    def csv(self) -> str:
+        """:attr:`rows` as CSV."""
+        return to_csv(map(flat, self.rows), list(flat(self.rows[0])))
+
     def classes_csv(self) -> str:
         """:attr:`classes` as CSV."""
         return to_csv(self.classes, list(self.classes[0]))
@@ -190,7 +194,7 @@ class Evaluation:
         files = [folder / f"{name}.csv", folder / f"{name}_classes.csv"]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_csv(self.rows, files[0])
+            files[0].write_bytes(self.csv().encode())
             files[1].write_bytes(self.classes_csv().encode())
             if len(self.scales) > 1:
                 files.append(folder / f"{name}.png")

@@ -1,0 +1,147 @@
+"""The evaluation operator as FiftyOne runs it: from its plugin folder."""
+
+from urllib.parse import unquote
+
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import Executor
+
+from detail_embed import demo
+from detail_embed.fiftyone_bridge import evaluation_runs, index
+from detail_embed.fiftyone_bridge.settings import Settings
+
+EVALUATE = "@detail/detail-embed/evaluate_retrieval"
+PARAMS = {"brain_keys": ["detail_global", "detail"], "label_field": "ground_truth"}
+
+
+@pytest.fixture(scope="module")
+def evaluate():
+    return foo.get_operator(EVALUATE)
+
+
+@pytest.fixture(scope="module")
+def indexed(scenes):
+    from detail_embed.fiftyone_bridge.datasets import load_clver_ds
+
+    dataset = load_clver_ds(scenes)
+    settings = Settings(backbone=demo.NAME, cover=1, fuser="mean", device="cpu")
+    index.compute(dataset, settings, also_global=True).finish()
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def dataset(indexed):
+    yield indexed
+    for name in evaluation_runs.names(indexed):
+        indexed.delete_run(name)
+
+
+def _context(dataset, **params):
+    request = {
+        "params": params,
+        "dataset_name": dataset.name,
+        "view": dataset.view()._serialize(),
+    }
+    return foo.ExecutionContext(
+        request_params=request, executor=Executor(), operator_uri=EVALUATE
+    )
+
+
+def _problems(operator, ctx):
+    properties = operator.resolve_input(ctx).type.properties
+    return [p.view.description for p in properties.values() if p.invalid]
+
+
+def _requests(ctx, name):
+    requests = ctx.executor._requests
+    return [r.params for r in requests if r.operator_uri == name]
+
+
+def test_the_form_offers_what_there_is(evaluate, dataset):
+    ctx = _context(dataset, **PARAMS)
+    form = evaluate.resolve_input(ctx)
+    properties = form.type.properties
+    assert properties["brain_keys"].view.values() == ["detail", "detail_global"]
+    assert properties["label_field"].view.values() == ["ground_truth"]
+    assert properties["name"].default == "retrieval"
+    assert properties["ks"].default == "10"
+    ctx.params.update({k: p.default for k, p in properties.items() if p.default})
+    assert _problems(evaluate, ctx) == []
+    assert form.to_json()
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"brain_keys": []}, "at least one brain key"),
+        ({"brain_keys": ["gone"]}, "unknown brain key 'gone'"),
+        ({"label_field": None}, "choose the label field"),
+        ({"label_field": "background"}, "'background' is no field"),
+        ({"ks": "10, many"}, "'10, many'"),
+        ({"ks": "10, 100"}, "not 100"),
+        ({"name": "my run"}, "'my run'"),
+        ({"export_dir": __file__}, "is a file"),
+    ],
+)
+def test_the_form_says_what_cannot_work(evaluate, dataset, params, message):
+    (problem,) = _problems(evaluate, _context(dataset, **(PARAMS | params)))
+    assert message in problem
+
+
+def test_the_app_shows_a_table_and_plots(evaluate, dataset, tmp_path):
+    folder = {"absolute_path": str(tmp_path)}
+    ctx = _context(dataset, **PARAMS, ks="5, 10", export_dir=folder, download=True)
+    for _ in evaluate.execute(ctx):
+        pass
+    fractions = [p["progress"] for p in _requests(ctx, "set_progress")]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    (output,) = _requests(ctx, "show_output")
+    results = output["results"]
+    assert set(output["outputs"]["type"]["properties"]) == set(results) - {"metrics"}
+    assert "`detail` against `detail_global`: mAP +0.0" in results["summary"]
+    columns = output["outputs"]["type"]["properties"]["table"]["view"]["columns"]
+    assert {c["key"] for c in columns} <= set(results["table"][0])
+    assert "R@5" in [c["label"] for c in columns]
+    assert [trace["name"] for trace in results["by_scale"]] == PARAMS["brain_keys"]
+    assert len(results["by_class"][0]["x"]) == 25
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".csv", ".csv", ".png"]
+    downloads = _requests(ctx, "browser_download")
+    names = ["retrieval.csv", "retrieval_classes.csv"]
+    assert [d["filename"] for d in downloads] == names
+    for download, name in zip(downloads, names):
+        text = unquote(download["url"].partition(",")[2])
+        assert text.encode() == (tmp_path / name).read_bytes()
+
+
+def test_the_app_shows_why_a_run_failed(evaluate, dataset):
+    ctx = _context(dataset, **(PARAMS | {"brain_keys": ["gone"]}))
+    with pytest.raises(ValueError, match="gone"):
+        list(evaluate.execute(ctx))
+
+
+def test_from_python(evaluate, dataset, tmp_path):
+    result = evaluate(dataset, "detail", "ground_truth", "mine", export_dir=tmp_path)
+    assert [row.method for row in result.rows][:1] == ["detail"]
+    assert evaluation_runs.names(dataset) == ["mine"]
+    assert (tmp_path / "mine.csv").is_file()
+    with pytest.raises(ValueError, match="'mine' belongs to another run"):
+        evaluate(dataset, "detail", "ground_truth", "mine", delegate=True)
+
+
+def test_a_delegated_run(evaluate, dataset):
+    service = DelegatedOperationService()
+    queued = evaluate(dataset, **PARAMS, delegate=True)
+    service.execute_queued_operations(operator=EVALUATE, limit=1)
+    run = service.get(queued.result["id"])
+    try:
+        assert run.run_state == "completed", run.result.error
+        results = run.result.result
+        assert results["table"][0]["method"] == "detail_global"
+        ctx = _context(dataset)
+        assert evaluate.resolve_output(ctx).to_json()
+    finally:
+        service.delete_operation(run.id)
+    dataset.reload()
+    assert evaluation_runs.names(dataset) == ["retrieval"]
