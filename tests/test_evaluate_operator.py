@@ -1,5 +1,6 @@
 """The evaluation operator as FiftyOne runs it: from its plugin folder."""
 
+import json
 from urllib.parse import unquote
 
 import fiftyone.operators as foo
@@ -98,6 +99,7 @@ def test_the_app_shows_a_table_and_plots(evaluate, dataset, tmp_path):
     fractions = [p["progress"] for p in _requests(ctx, "set_progress")]
     assert fractions == sorted(fractions) and fractions[-1] == 1
     (output,) = _requests(ctx, "show_output")
+    assert json.dumps(output, allow_nan=False)
     results = output["results"]
     assert set(output["outputs"]["type"]["properties"]) == set(results) - {"metrics"}
     assert "`detail` against `detail_global`: mAP +0.0" in results["summary"]
