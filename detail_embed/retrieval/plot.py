@@ -47,6 +47,7 @@ def plot(rows: Sequence[Row], path: str | Path) -> None:
                 axes.set_title(f"{bank}, {group} words", loc="left", fontweight="bold")
             else:
                 axes.set_axis_off()
+    panels[0, 0].set_ylim(bottom=0)  # of all; earlier, it would cut later panels off
     figure.supxlabel("side of the object, % of the image's side", fontsize="medium")
     figure.supylabel("mAP, %", fontsize="medium")
     handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -62,7 +63,6 @@ def _draw(axes: Axes, rows: list[Row], methods: list[str], scales: list[str]) ->
         heights = [found.get(scale, float("nan")) for scale in scales]
         axes.plot(heights, marker=marker, linewidth=2, label=method)
     axes.set_xticks(range(len(scales)), [_percent(scale) for scale in scales])
-    axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
 
