@@ -24,6 +24,7 @@ from .cover import CompleteCover
 from .encoding import Item, PatchFeatures, iter_patch_features, patch_slug
 from .features import FeatureStore, StoredImage
 from .fusers.base import Fuser
+from .patches import relative_boxes
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def stream(
             good = [image for image in part if image.features is not None]
             if store is not None:
                 _store(store, good, cover)
-            yield _chunk(good, fuser, errors)
+            yield _chunk(good, fuser, errors, cover)
 
 
 def stream_stored(
@@ -193,16 +194,27 @@ def _chunk(
     images: list[PatchFeatures] | list[StoredImage],
     fuser: Fuser,
     errors: Sequence[EmbedError] = (),
+    cover: CompleteCover | None = None,
 ) -> Chunk:
     features = [image.features for image in images]
+    boxes = [_boxes(image, cover) for image in images] if fuser.uses_boxes else None
     whole = np.zeros((0, fuser.dim), np.float32)
     if features:
         whole = torch.stack([rows[0] for rows in features]).cpu().numpy()
     ids = [image.id for image in images]
-    return Chunk(ids, _fuse(features, fuser), whole, list(errors))
+    return Chunk(ids, _fuse(features, boxes, fuser), whole, list(errors))
 
 
-def _fuse(images: list[Tensor], fuser: Fuser) -> np.ndarray:
+def _boxes(image: PatchFeatures | StoredImage, cover: CompleteCover | None) -> Tensor:
+    """Where the patches of an image lie, as fractions; ``(p, 4)``."""
+    if isinstance(image, StoredImage):
+        return relative_boxes(image.boxes)
+    return relative_boxes(cover.boxes(image.width, image.height))
+
+
+def _fuse(
+    images: list[Tensor], boxes: list[Tensor] | None, fuser: Fuser
+) -> np.ndarray:
     """Fuses ``n`` images of ``(p, d)`` features, those of equal ``p`` together."""
     vectors = np.empty((len(images), fuser.dim), np.float32)
     by_windows: dict[int, list[int]] = {}
@@ -212,7 +224,11 @@ def _fuse(images: list[Tensor], fuser: Fuser) -> np.ndarray:
         step = max(1, _FUSE_PATCHES // windows)
         for start in range(0, len(members), step):
             some = members[start : start + step]
+            stacked = torch.stack([images[i] for i in some])
+            places = None
+            if boxes is not None:
+                places = torch.stack([boxes[i] for i in some]).to(stacked.device)
             with torch.inference_mode():
-                fused = fuser(torch.stack([images[i] for i in some]))
+                fused = fuser(stacked, boxes=places)
             vectors[some] = fused.cpu().numpy()
     return vectors

@@ -52,6 +52,12 @@ class PatchSpec:
                 )
 
 
+def relative_boxes(boxes: np.ndarray) -> torch.Tensor:
+    """``(p, 4)`` boxes in pixels, the first the whole image, as fractions of it."""
+    boxes = torch.as_tensor(boxes).float()
+    return boxes / boxes[0, 2:].repeat(2)
+
+
 def extract_patches(
     image: torch.Tensor, cover: CompleteCover, spec: PatchSpec
 ) -> torch.Tensor:

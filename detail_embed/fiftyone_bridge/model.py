@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..backbone import Backbone
-from ..patches import extract_patches
+from ..patches import extract_patches, relative_boxes
 from ..space import DetailEmbedder
 from .zoo import SPACES
 
@@ -107,7 +107,9 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
                 image.to(space.backbone.device), space.cover, space.backbone.patch_spec
             )
             features = space.backbone.encode_patches(patches)
-            self._last = space.fuser(features[None])[0].cpu().numpy()
+            boxes = relative_boxes(space.cover.boxes(image.shape[2], image.shape[1]))
+            fused = space.fuser(features[None], boxes=boxes[None].to(features.device))
+            self._last = fused[0].cpu().numpy()
         return self._last
 
     def embed_prompt(self, arg: str) -> np.ndarray:

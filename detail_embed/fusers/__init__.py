@@ -1,6 +1,17 @@
 """Fusers: the features of an image's patches become one vector of the same space."""
 
-from . import gmp, mean, ridge
+from . import attention, gmp, mean, ridge, transformer
 from .base import Fuser, create, load, names, register
 
-__all__ = ["Fuser", "create", "gmp", "load", "mean", "names", "register", "ridge"]
+__all__ = [
+    "Fuser",
+    "attention",
+    "create",
+    "gmp",
+    "load",
+    "mean",
+    "names",
+    "register",
+    "ridge",
+    "transformer",
+]

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -26,11 +27,12 @@ _FuserType = TypeVar("_FuserType", bound="type[Fuser]")
 class Fuser(nn.Module, ABC):
     """Turns the patch features of an image into one vector in the same space.
 
-    All state is float32 in buffers, so that a fuser moves between devices like any
-    module. Call the fuser with ``features`` ``(b, p, d)``, unit float32, row 0 the
-    whole image, and optionally a boolean ``mask`` ``(b, p)``, True where a row is
-    valid; it returns ``(b, d)`` unit float32. Masked rows count as absent, whatever
-    they hold.
+    All state is float32 in buffers and parameters, so that a fuser moves between
+    devices like any module. Call the fuser with ``features`` ``(b, p, d)``, unit
+    float32, row 0 the whole image, and optionally a boolean ``mask`` ``(b, p)``, True
+    where a row is valid, and ``boxes`` ``(b, p, 4)`` float, where the patches lie, as
+    fractions ``x0, y0, x1, y1`` of the image's width and height; it returns ``(b, d)``
+    unit float32. Masked rows count as absent, whatever they hold.
 
     Args:
         dim: d, the dimension of the features
@@ -38,6 +40,8 @@ class Fuser(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    uses_boxes: ClassVar[bool] = False
+    is_trained: ClassVar[bool] = False
 
     def __init__(self, dim: int, **options: Any) -> None:
         super().__init__()
@@ -90,10 +94,23 @@ class Fuser(nn.Module, ABC):
         """
         return self
 
-    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        mask: Tensor | None = None,
+        boxes: Tensor | None = None,
+    ) -> Tensor:
         """Fuses ``(b, p, d)`` features to ``(b, d)`` unit float32 vectors."""
         features, mask = self._ready(features, mask)
-        return F.normalize(self._fuse(features, mask), dim=-1)
+        if not self.uses_boxes:
+            fused = self._fuse(features, mask)
+        elif boxes is None or boxes.shape == (*mask.shape, 4):
+            fused = self._fuse(features, mask, boxes)
+        else:
+            raise ValueError(
+                f"boxes: shape {(*mask.shape, 4)} expected, got {tuple(boxes.shape)}"
+            )
+        return F.normalize(fused, dim=-1)
 
     def patch_weights(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Says how much each patch counts in the vector, where the fuser can.
@@ -109,7 +126,8 @@ class Fuser(nn.Module, ABC):
             NotImplementedError: if the vector is no weighted sum of patches
         """
         raise NotImplementedError(
-            f"the {self.name!r} fuser does not weigh patches; 'mean' and 'gmp' do"
+            f"the {self.name!r} fuser does not weigh patches; 'mean', 'gmp' and "
+            "'attention' do"
         )
 
     def save(self, directory: str | Path) -> None:
@@ -124,6 +142,21 @@ class Fuser(nn.Module, ABC):
         save_file(self._tensors(), directory / _TENSORS)
         config = {**self._identity(), "hash": self.hash}
         (directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+
+    def restore(self, state: Mapping[str, Tensor]) -> Fuser:
+        """Takes over all parameters and buffers of another fuser of this kind.
+
+        Args:
+            state: of its ``state_dict()``; buffers may have other shapes than here
+
+        Raises:
+            RuntimeError: if a parameter is missing or has another shape
+        """
+        for key, _ in list(self.named_buffers()):
+            owner, _, name = key.rpartition(".")
+            setattr(self.get_submodule(owner), name, state[key].clone())
+        self.load_state_dict(state)
+        return self
 
     @abstractmethod
     def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
@@ -200,15 +233,19 @@ def load(directory: str | Path) -> Fuser:
         tensors = load_file(directory / _TENSORS)
     except SafetensorError as error:
         raise ValueError(f"{directory / _TENSORS} is damaged: {error}") from error
-    if set(tensors) != set(dict(fuser.named_buffers())):
+    if set(tensors) != set(fuser.state_dict()):
         raise ValueError(f"{directory / _TENSORS} is not of a {fuser.name!r} fuser")
-    for key, tensor in tensors.items():
-        setattr(fuser, key, tensor)
+    try:
+        fuser.restore(tensors)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{directory / _TENSORS} is not of this {fuser.name!r} fuser: {error}"
+        ) from error
     if fuser.hash != expected:
         raise ValueError(
             f"the fuser in {directory} is damaged: hash {fuser.hash}, not {expected}"
         )
-    return fuser
+    return fuser.eval()
 
 
 def check_number(

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..retrieval.agreement import agreement
+from ..retrieval.metrics import maxsim_batch
 from .base import Fuser, check_images, check_number, check_rows, register
 
 logger = logging.getLogger(__name__)
@@ -17,8 +19,8 @@ LAMS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 GLOBAL_WEIGHTS = (0.0, 0.3, 1.0)
 DEFAULTS = (1e-2, 0.3)
 _FOLDS = 4
+_RUN = 16  # proxies that are left out together
 _MIN_IMAGES = 8
-_MAX_SCORES = 2**26
 
 
 @register
@@ -91,8 +93,9 @@ class Ridge(Fuser):
 
         Options that are "auto" are chosen by cross-validation: the proxies are cut
         into 4 blocks of neighbours (so that wordings of one thing, listed together,
-        stay together), each is predicted from the others, and the mean correlation
-        across images between ``t . r`` and ``s`` decides. With fewer than 8 proxies
+        stay together), each is predicted from the others, and what decides is how
+        many of the images with the best ``s`` rank first by ``t . r``, see
+        :func:`detail_embed.retrieval.agreement`. With fewer than 8 proxies
         or 8 images ``DEFAULTS`` are taken. ``patch_features`` is not used.
 
         Raises:
@@ -137,18 +140,8 @@ class Ridge(Fuser):
         return visible + room.sqrt() * (F.normalize(hidden, dim=1) @ self.free)
 
     def _best_scores(self, features: Tensor, mask: Tensor) -> Tensor:
-        """``(b, K)`` score of the best valid patch, in chunks of bounded memory."""
-        step = max(1, _MAX_SCORES // (features.shape[1] * len(self.proxies)))
-        return torch.cat(
-            [
-                (part @ self.proxies.T)
-                .masked_fill(~valid[..., None], -torch.inf)
-                .amax(dim=1)
-                for part, valid in zip(
-                    features.split(step), mask.split(step), strict=True
-                )
-            ]
-        )
+        """``(b, K)`` score of the best valid patch."""
+        return maxsim_batch(self.proxies, features, mask)
 
     def _choose(
         self, texts: Tensor, scores: Tensor, whole: Tensor
@@ -178,9 +171,15 @@ class Ridge(Fuser):
             )
         agreement = sum(
             _held_out_agreement(texts, scores, whole, block, grid)
-            for block in torch.arange(len(texts)).tensor_split(_FOLDS)
+            for block in _folds(len(texts))
         )
         return grid[int(agreement.argmax())]
+
+
+def _folds(count: int) -> list[Tensor]:
+    """Numbers of proxies in 4 parts; runs of neighbours stay together."""
+    fold = torch.arange(count) // min(_RUN, max(1, count // _FOLDS)) % _FOLDS
+    return [(fold == number).nonzero().flatten() for number in range(_FOLDS)]
 
 
 def _held_out_agreement(
@@ -190,30 +189,22 @@ def _held_out_agreement(
     block: Tensor,
     grid: list[tuple[float, float]],
 ) -> Tensor:
-    """Mean correlation, over the proxies of a block, with what the others predict."""
+    """How well the others rank images for the proxies of a block, by setting."""
     kept = torch.ones(len(texts), dtype=torch.bool, device=texts.device)
     kept[block.to(texts.device)] = False
     values, vectors = _spectrum(texts[kept])
     targets, left_out = scores[:, ~kept], texts[~kept]
     evidence = scores[:, kept] @ texts[kept]
     plain = whole @ left_out.T
-    return torch.stack(
+    return torch.tensor(
         [
-            _correlation(
+            agreement(
                 weight * plain + evidence @ _inverse(values, vectors, lam) @ left_out.T,
                 targets,
             )
             for lam, weight in grid
         ]
     )
-
-
-def _correlation(predicted: Tensor, targets: Tensor) -> Tensor:
-    """Mean over columns of Pearson's r over rows; columns that do not vary count 0."""
-    predicted, targets = (
-        F.normalize(x - x.mean(dim=0), dim=0) for x in (predicted, targets)
-    )
-    return (predicted * targets).sum(dim=0).mean()
 
 
 def _spectrum(texts: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,13 @@
 """How well scores rank images for texts, and by the scale of what is looked for."""
 
+from .agreement import agreement
 from .evaluation import Difference, Evaluation, Query
 from .intervals import bootstrap
 from .metrics import (
     METRICS,
     average_precision,
     maxsim,
+    maxsim_batch,
     measure,
     ndcg,
     r_precision,
@@ -35,12 +37,14 @@ __all__ = [
     "Evaluation",
     "Query",
     "Row",
+    "agreement",
     "average_precision",
     "bin_names",
     "bootstrap",
     "flat",
     "format_table",
     "maxsim",
+    "maxsim_batch",
     "measure",
     "measure_by_scale",
     "ndcg",

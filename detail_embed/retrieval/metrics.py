@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+_MAX_SCORES = 2**26
+
 METRICS = ("map", "map_50", "recall_10", "r_precision")
 _NAME = re.compile(r"(map|recall|ndcg)_([1-9][0-9]*)|map|r_precision")
 
@@ -24,6 +26,27 @@ def maxsim(texts: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         ``(q,)`` largest dot product of each text
     """
     return (texts @ features.T).amax(dim=1)
+
+
+def maxsim_batch(
+    texts: torch.Tensor, features: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Scores images by their best patches, in parts of bounded memory.
+
+    Args:
+        texts: ``(q, d)`` unit features
+        features: ``(b, p, d)`` unit features of the patches of ``b`` images
+        mask: ``(b, p)`` bool, the valid rows; at least one an image
+
+    Returns:
+        ``(b, q)`` largest dot products
+    """
+    step = max(1, _MAX_SCORES // (features.shape[1] * len(texts)))
+    parts = [
+        (part @ texts.T).masked_fill(~valid[..., None], -torch.inf).amax(dim=1)
+        for part, valid in zip(features.split(step), mask.split(step), strict=True)
+    ]
+    return torch.cat(parts)
 
 
 def rank(

@@ -1,0 +1,112 @@
+"""A training on disk: the best fuser, and all that is needed to go on after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .. import fusers
+from ..fusers.base import Fuser
+
+_STATE = "state.json"
+_BEST = "best"
+
+
+class Checkpoint:
+    """A folder that a training writes to after every epoch.
+
+    The best fuser is a saved fuser of its own (:meth:`best`); the last state is one
+    safetensors file, named by ``state.json``, which is replaced in one step: a run
+    that is killed goes on after its last whole epoch.
+
+    Args:
+        directory: created where missing
+        identity: JSON values that say which training it is
+
+    Raises:
+        ValueError: if the folder holds another training
+    """
+
+    def __init__(self, directory: str | Path, identity: dict[str, Any]):
+        self._directory = Path(directory)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._identity = identity
+        held = self._read()
+        if held is not None and held["identity"] != identity:
+            changed = [k for k in identity if held["identity"].get(k) != identity[k]]
+            raise ValueError(
+                f"{directory} holds another training (differs in "
+                f"{', '.join(changed)}): give another folder, or delete it"
+            )
+
+    @staticmethod
+    def best(directory: str | Path) -> Fuser:
+        """Loads the best fuser of a training, whether it has ended or not.
+
+        Raises:
+            FileNotFoundError: if there is none yet
+        """
+        return fusers.load(Path(directory) / _BEST)
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """The last state: JSON values and tensors; None at the start."""
+        held = self._read()
+        if held is None:
+            return None
+        return held["values"], load_file(self._directory / held["tensors"])
+
+    def save(
+        self, epoch: int, values: dict[str, Any], tensors: dict[str, Tensor]
+    ) -> None:
+        """Writes the state after an epoch, and drops the one before."""
+        name = f"epoch-{epoch}.safetensors"
+        save_file(tensors, self._directory / name)
+        held = {"identity": self._identity, "values": values, "tensors": name}
+        partial = self._directory / f"{_STATE}.part"
+        partial.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+        os.replace(partial, self._directory / _STATE)
+        for old in self._directory.glob("epoch-*.safetensors"):
+            if old.name != name:
+                old.unlink()
+
+    def save_best(self, fuser: Fuser) -> None:
+        """Keeps a fuser as the best one."""
+        partial = self._directory / f"{_BEST}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        fuser.save(partial)
+        shutil.rmtree(self._directory / _BEST, ignore_errors=True)
+        partial.rename(self._directory / _BEST)
+
+    def _read(self) -> dict[str, Any] | None:
+        path = self._directory / _STATE
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of an optimizer as named tensors."""
+    return {
+        f"optimizer.{index}.{key}": value.detach().cpu().contiguous()
+        for index, entry in optimizer.state_dict()["state"].items()
+        for key, value in entry.items()
+    }
+
+
+def unpack_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
+    """Gives an optimizer the state that :func:`pack_optimizer` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            index, _, key = rest.partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
