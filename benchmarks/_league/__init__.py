@@ -1,0 +1,1 @@
+"""The league table: every way to find small things by text, by what it stores."""

@@ -1,0 +1,200 @@
+"""What competes: every fuser, few vectors, re-ranking, and the ceilings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from detail_embed.few_vectors import FewVectors
+from torch import Tensor
+
+from detail_embed import fusers
+from detail_embed.fusers import Fuser
+from detail_embed.retrieval import average_precision, maxsim_batch
+from detail_embed.training import Stored, Training, TrainingConfig
+
+from .data import Scenes
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE = 400
+RIDGE_GRID = list(product((1e-4, 1e-3, 1e-2, 1e-1), (0.0, 0.1, 0.3, 1.0)))
+GMP_GRID = list(product((0.003, 0.03, 0.3), (0.3, 1.0, 10.0)))
+POWERS = (2.0, 6.0)
+TRAINED = {
+    "transformer, paper's loss": ("transformer", "proxy-mse", 3e-4),
+    "transformer, ranking": ("transformer", "ranking", 3e-4),
+    "attention, ranking": ("attention", "ranking", 1e-3),
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A method's scores on a set of scenes.
+
+    Attributes:
+        scores: ``(q, n)`` float32
+        bytes_per_image: what has to be stored
+        milliseconds: to fuse one image, on this machine; None where nothing is fused
+    """
+
+    scores: np.ndarray
+    bytes_per_image: float
+    milliseconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts to fit on, by what for.
+
+    Attributes:
+        train: ``(K, d)`` of the words that settings are tried on
+        tuning: ``(K', d)`` of those they are compared by
+        all: both: what the chosen setting is fitted on
+        names: the tuning words themselves
+    """
+
+    train: Tensor
+    tuning: Tensor
+    all: Tensor
+    names: frozenset[str]
+
+
+def score_single(fuser: Fuser | None, scenes: Scenes) -> Scored:
+    """One vector per image, compared by cosine; None for the whole image alone."""
+    vectors, spent = [], 0.0
+    for features, mask, boxes in scenes.batches():
+        started = time.perf_counter()
+        with torch.inference_mode():
+            vectors.append(
+                features[:, 0] if fuser is None else fuser(features, mask, boxes)
+            )
+        spent += time.perf_counter() - started
+    scores = (scenes.texts @ torch.cat(vectors).T).numpy()
+    each = None if fuser is None else 1e3 * spent / len(scenes.ids)
+    return Scored(scores, 4 * scenes.texts.shape[1], each)
+
+
+def score_few(few: FewVectors, scenes: Scenes) -> Scored:
+    """K vectors per image, the best one counts."""
+    columns, spent = [], 0.0
+    for features, mask, _ in scenes.batches():
+        started = time.perf_counter()
+        with torch.inference_mode():
+            vectors, _ = few(features, mask)
+        spent += time.perf_counter() - started
+        columns.append((vectors @ scenes.texts.T).amax(dim=1).T)
+    return Scored(
+        torch.cat(columns, dim=1).numpy(),
+        4 * few.k * scenes.texts.shape[1],
+        1e3 * spent / len(scenes.ids),
+    )
+
+
+def score_maxsim(scenes: Scenes) -> Scored:
+    """The best of all patches: the teacher, and the ceiling of a frozen backbone."""
+    columns = [
+        maxsim_batch(scenes.texts, features, mask).T
+        for features, mask, _ in scenes.batches()
+    ]
+    return Scored(
+        torch.cat(columns, dim=1).numpy(), scenes.store.num_bytes / len(scenes.ids)
+    )
+
+
+def rerank(first: Scored, exact: Scored, share: float) -> Scored:
+    """The first scores propose a share of the images, the exact ones order them."""
+    n = first.scores.shape[1]
+    top = max(1, round(share * n))
+    order = np.argsort(-first.scores, axis=1, kind="stable")
+    scores = np.empty_like(first.scores)
+    rest = -2.0 - np.arange(n) / n  # below any cosine, in the order they came
+    np.put_along_axis(scores, order, np.tile(rest, (len(order), 1)), axis=1)
+    best = order[:, :top]
+    np.put_along_axis(
+        scores, best, np.take_along_axis(exact.scores, best, axis=1), axis=1
+    )
+    return Scored(
+        scores, first.bytes_per_image + exact.bytes_per_image, first.milliseconds
+    )
+
+
+def sample(scenes: Scenes) -> tuple[Tensor, Tensor]:
+    """Patch features of some of the scenes, evenly spaced, and their mask."""
+    ids = scenes.ids[:: max(1, len(scenes.ids) // _SAMPLE)]
+    features, mask, _ = Stored(scenes.store, ids).batch(range(len(ids)))
+    return features, mask
+
+
+def closed_forms(images: Tensor, mask: Tensor, texts: Tensor) -> dict[str, list]:
+    """Every setting of the fusers that are solved for: ``(options, fitted)``."""
+    dim, rows = texts.shape[1], images[mask]
+    grids = {
+        "mean": [{}],
+        "gmp": [{"eps": eps, "lam": lam} for eps, lam in GMP_GRID],
+        "ridge": [{"lam": lam, "global_weight": w} for lam, w in RIDGE_GRID],
+    }
+    return {
+        name: [
+            (
+                options,
+                lambda name=name, options=options: fusers.create(
+                    name, dim, **options
+                ).fit(rows, texts, images, mask),
+            )
+            for options in grid
+        ]
+        for name, grid in grids.items()
+    }
+
+
+def few_vectors(images: Tensor, mask: Tensor, k: int) -> list:
+    """Every setting of k vectors: ``(options, a function that fits)``."""
+    rows = images[mask]
+    return [
+        (
+            {"k": k, "power": power},
+            lambda power=power: FewVectors(rows.shape[1], k=k, power=power).fit(rows),
+        )
+        for power in POWERS
+    ]
+
+
+def best_setting(
+    settings: list, score: Callable, scenes: Scenes, members: np.ndarray
+) -> tuple[dict, float]:
+    """The options with the highest mAP of some words on validation scenes."""
+    relevant = scenes.queries.target_scale > 0
+    found = []
+    for options, fit in settings:
+        scores = score(fit(), scenes).scores
+        found.append(float(np.nanmean(average_precision(scores, relevant)[members])))
+        logger.info("%s: %.4f", options, found[-1])
+    best = int(np.argmax(found))
+    return settings[best][0], found[best]
+
+
+def train(
+    name: str, seed: int, scenes: Scenes, words: Words, folder: Path, seconds: float
+) -> tuple[Fuser, list]:
+    """Trains one of ``TRAINED``; goes on where a run before was cut short."""
+    kind, objective, rate = TRAINED[name]
+    torch.manual_seed(seed)
+    fuser = fusers.create(kind, scenes.texts.shape[1])
+    config = TrainingConfig(
+        objective=objective, learning_rate=rate, seed=seed, epochs=60, patience=12,
+        time_budget=seconds,
+    )
+    run = Training(
+        fuser, Stored(scenes.store, scenes.ids), words.train, words.tuning, config,
+        checkpoint=folder / f"{kind}-{objective}-{seed}",
+    )
+    for epoch in run:
+        logger.info("%s, seed %d: %s", name, seed, epoch)
+    return fuser, run.history
