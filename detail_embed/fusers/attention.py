@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import check_number, register
-from .gmp import whitening
+from .base import check_number, fit_whitening, register
 from .ridge import Ridge
 from .trained import TrainedFuser
 
@@ -66,10 +65,10 @@ class Attention(TrainedFuser):
     def prepare(self, images: Tensor, mask: Tensor, proxies: Tensor) -> None:
         """Fits the closed form and the whitening; see :meth:`TrainedFuser.prepare`."""
         self.base.fit(proxies=proxies, images=images, mask=mask)
-        mean, matrix = whitening(images[mask].double(), eps=0.02)
-        self.mean = mean.float()
-        scale = (images[mask] - self.mean) @ matrix.float()
-        self.whitening = (matrix / scale.square().mean().sqrt()).float()
+        rows = images[mask]
+        self.mean, whitening = fit_whitening(rows.double(), eps=0.02)
+        spread = ((rows - self.mean) @ whitening).square().mean().sqrt()
+        self.whitening = whitening / spread
 
     def patch_weights(
         self,

@@ -1,98 +1,41 @@
-"""What every fuser is: the protocol, checks, the registry, saving and loading."""
+"""What every fuser is: the protocol, the registry, and the checks they share."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-_TENSORS = "fuser.safetensors"
-_CONFIG = "fuser.json"
+from .saved import Saved, read
+
 _REGISTRY: dict[str, type[Fuser]] = {}
 _FuserType = TypeVar("_FuserType", bound="type[Fuser]")
 
 
-class Fuser(nn.Module, ABC):
+class Fuser(Saved, ABC):
     """Turns the patch features of an image into one vector in the same space.
 
-    All state is float32 in buffers and parameters, so that a fuser moves between
-    devices like any module. Call the fuser with ``features`` ``(b, p, d)``, unit
-    float32, row 0 the whole image, and optionally a boolean ``mask`` ``(b, p)``, True
-    where a row is valid, and ``boxes`` ``(b, p, 4)`` float, where the patches lie, as
-    fractions ``x0, y0, x1, y1`` of the image's width and height; it returns ``(b, d)``
-    unit float32. Masked rows count as absent, whatever they hold.
-
-    Args:
-        dim: d, the dimension of the features
-        **options: JSON values that set the fuser up; kept, saved and hashed
+    Call the fuser with ``features`` ``(b, p, d)``, unit float32, row 0 the whole
+    image, and optionally a boolean ``mask`` ``(b, p)``, True where a row is valid, and
+    ``boxes`` ``(b, p, 4)`` float, where the patches lie, as fractions ``x0, y0, x1,
+    y1`` of the image's width and height; it returns ``(b, d)`` unit float32. Masked
+    rows count as absent, whatever they hold.
     """
 
-    name: ClassVar[str]
     uses_boxes: ClassVar[bool] = False
     is_trained: ClassVar[bool] = False
 
-    def __init__(self, dim: int, **options: Any) -> None:
-        super().__init__()
-        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-            raise ValueError(f"dim must be a positive int, got {dim!r}")
-        self.dim = dim
-        self.options = options
-
     @property
-    def needs_fit(self) -> bool:
-        """Whether :meth:`fit` must be called before the fuser."""
-        return any(True for _ in self.buffers())
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether the fuser can be called."""
-        return all(buffer.numel() for buffer in self.buffers())
-
-    @property
-    def hash(self) -> str:
-        """12 hex characters that name the fuser: kind, options, every bit of state."""
-        digest = hashlib.sha256(json.dumps(self._identity(), sort_keys=True).encode())
-        for key, tensor in sorted(self._tensors().items()):
-            digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.numpy().tobytes())
-        return digest.hexdigest()[:12]
-
-    def fit(
-        self,
-        patch_features: Tensor | None = None,
-        proxies: Tensor | None = None,
-        images: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Fuser:
-        """Takes from a sample of features what the fuser needs; here: nothing.
-
-        Args:
-            patch_features (None): ``(n, d)`` unit features of patches of many images
-            proxies (None): ``(K, d)`` unit features of texts
-            images (None): ``(b, p, d)`` unit features of whole images' patches, row 0
-                the whole image
-            mask (None): ``(b, p)`` bool, the valid rows of ``images``
-
-        Returns:
-            the fuser itself
-
-        Raises:
-            ValueError: if an input that the fuser needs is missing, too small, of
-                another dimension, or not finite
-        """
-        return self
+    def shape(self) -> tuple[int, ...]:
+        """Of what is made of an image: ``(d,)``."""
+        return (self.dim,)
 
     def forward(
         self,
@@ -130,34 +73,6 @@ class Fuser(nn.Module, ABC):
             "'attention' do"
         )
 
-    def save(self, directory: str | Path) -> None:
-        """Writes the fuser to a directory, bit for bit, as safetensors and JSON.
-
-        Raises:
-            RuntimeError: if it is not fitted
-        """
-        self._require_fitted()
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        save_file(self._tensors(), directory / _TENSORS)
-        config = {**self._identity(), "hash": self.hash}
-        (directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-
-    def restore(self, state: Mapping[str, Tensor]) -> Fuser:
-        """Takes over all parameters and buffers of another fuser of this kind.
-
-        Args:
-            state: of its ``state_dict()``; buffers may have other shapes than here
-
-        Raises:
-            RuntimeError: if a parameter is missing or has another shape
-        """
-        for key, _ in list(self.named_buffers()):
-            owner, _, name = key.rpartition(".")
-            setattr(self.get_submodule(owner), name, state[key].clone())
-        self.load_state_dict(state)
-        return self
-
     @abstractmethod
     def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
         """Fuses checked float32 features, masked rows zero; any length but zero."""
@@ -166,18 +81,6 @@ class Fuser(nn.Module, ABC):
         """Checks the input of a call; returns float32 features, masked rows zeroed."""
         self._require_fitted()
         return check_images(features, mask, self.dim)
-
-    def _require_fitted(self) -> None:
-        if not self.is_fitted:
-            raise RuntimeError(
-                f"the {self.name!r} fuser is not fitted; call fit() first, or load one"
-            )
-
-    def _identity(self) -> dict[str, Any]:
-        return {"name": self.name, "dim": self.dim, "options": self.options}
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
 
 
 def register(cls: _FuserType) -> _FuserType:
@@ -217,35 +120,7 @@ def load(directory: str | Path) -> Fuser:
         FileNotFoundError: if the directory holds no fuser
         ValueError: if its files are damaged or do not belong together
     """
-    directory = Path(directory)
-    for part in (_CONFIG, _TENSORS):
-        if not (directory / part).is_file():
-            raise FileNotFoundError(f"no fuser in {directory}: {part} is missing")
-    try:
-        config = json.loads((directory / _CONFIG).read_text("utf-8"))
-        fuser = create(config["name"], config["dim"], **config["options"])
-        expected = config["hash"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{directory / _CONFIG} does not describe a fuser: {error!r}"
-        ) from error
-    try:
-        tensors = load_file(directory / _TENSORS)
-    except SafetensorError as error:
-        raise ValueError(f"{directory / _TENSORS} is damaged: {error}") from error
-    if set(tensors) != set(fuser.state_dict()):
-        raise ValueError(f"{directory / _TENSORS} is not of a {fuser.name!r} fuser")
-    try:
-        fuser.restore(tensors)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{directory / _TENSORS} is not of this {fuser.name!r} fuser: {error}"
-        ) from error
-    if fuser.hash != expected:
-        raise ValueError(
-            f"the fuser in {directory} is damaged: hash {fuser.hash}, not {expected}"
-        )
-    return fuser.eval()
+    return read(directory, create)
 
 
 def check_number(
@@ -281,6 +156,28 @@ def check_rows(rows: Tensor | None, dim: int, what: str, at_least: int = 1) -> T
     if not torch.isfinite(rows).all():
         raise ValueError(f"{what}: NaN or infinite values; leave out failed rows")
     return rows.double()
+
+
+def fit_whitening(rows: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Mean ``m`` and ``W = (C + eps l I)^-1/2`` of features.
+
+    Args:
+        rows: ``(n, d)`` float64, with covariance ``C`` and its largest eigenvalue ``l``
+        eps: floor of the spectrum, as a share of ``l``
+
+    Returns:
+        ``(d,)`` and ``(d, d)`` float32
+
+    Raises:
+        ValueError: if all rows are equal
+    """
+    mean = rows.mean(dim=0)
+    centred = rows - mean
+    values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
+    if values[-1] <= torch.finfo(torch.float32).eps ** 2:
+        raise ValueError("patch_features are all equal: no whitening can be fitted")
+    scale = (values.clamp(min=0) + eps * values[-1]).rsqrt()
+    return mean.float(), (vectors * scale @ vectors.T).float()
 
 
 def check_images(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .base import Fuser, check_number, check_rows, register
+from .base import Fuser, check_number, check_rows, fit_whitening, register
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,7 @@ class GeneralizedMaxPooling(Fuser):
                 self.dim,
                 len(rows),
             )
-        mean, matrix = whitening(rows, self.options["eps"])
-        self.mean, self.whitening = mean.float(), matrix.float()
+        self.mean, self.whitening = fit_whitening(rows, self.options["eps"])
         return self
 
     def patch_weights(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -94,25 +93,3 @@ class GeneralizedMaxPooling(Fuser):
                 f"gmp: lam={self.options['lam']} is too small for float32; raise it"
             )
         return torch.cholesky_solve(mask.float()[..., None], factor).squeeze(-1)
-
-
-def whitening(rows: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Mean and whitening ``(C + eps l I)^-1/2`` of features.
-
-    Args:
-        rows: ``(n, d)`` float64
-        eps: floor of the spectrum, as a share of the largest eigenvalue ``l``
-
-    Returns:
-        ``(d,)`` and ``(d, d)`` float64
-
-    Raises:
-        ValueError: if the rows are all equal
-    """
-    mean = rows.mean(dim=0)
-    centred = rows - mean
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
-    if values[-1] <= torch.finfo(torch.float32).eps ** 2:
-        raise ValueError("patch_features are all equal: no whitening can be fitted")
-    scale = (values.clamp(min=0) + eps * values[-1]).rsqrt()
-    return mean, vectors * scale @ vectors.T
