@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +13,12 @@ import numpy as np
 from tqdm import tqdm
 
 from .chunk_store import ChunkStore
-from .cover import CompleteCover
-from .engine import Chunk, stream, stream_stored
-from .features import FeatureStore, estimate_bytes
-from .reader import UnreadableImage, read_size
-from .shards import megabytes
+from .engine import Chunk, stream_reusing
+from .features import FeatureStore
+from .room import check_room
 
 if TYPE_CHECKING:
     from .space import DetailEmbedder
-
-logger = logging.getLogger(__name__)
-
-_SIZED_FILES = 64  # whose size is looked at to estimate the number of patches
 
 
 @dataclass
@@ -34,8 +26,8 @@ class EmbedResult:
     """The embeddings of ``n`` files.
 
     Attributes:
-        vectors: ``(n, d)`` float32 detail embeddings, unit length; NaN where a
-            file could not be read
+        vectors: ``(n, d)`` float32 detail embeddings, unit length, or ``(n, k, d)``
+            where the fuser makes k of them; NaN where a file could not be read
         global_vectors: ``(n, d)`` float32, the whole images alone
         errors: ``(index, path, reason)`` of each file that could not be read
     """
@@ -65,16 +57,20 @@ def embed_files(
     rows: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
         rows.setdefault(os.path.abspath(path), []).append(i)
-    empty = np.full((2, len(paths), space.dim), np.nan, np.float32)
-    result = EmbedResult(*empty, [])
+    vectors, whole = (
+        np.full((len(paths), *shape), np.nan, np.float32)
+        for shape in (space.fuser.shape, (space.dim,))
+    )
+    result = EmbedResult(vectors, whole, [])
     done = None if out is None else ChunkStore(out, space.slug)
     stored = {} if done is None else done.load()
     for name in rows.keys() & stored.keys():
         vector, whole = stored[name]
         result.vectors[rows[name]], result.global_vectors[rows[name]] = vector, whole
     todo = {name: paths[where[0]] for name, where in rows.items() if name not in stored}
-    chunks = _chunks(
-        space, todo, batch_size, num_workers, _open(features, space, todo)
+    chunks = stream_reusing(
+        todo.items(), space.backbone, space.cover, space.fuser,
+        _open(features, space, todo), batch_size=batch_size, num_workers=num_workers,
     )
     bar = tqdm(
         total=len(rows), initial=len(rows) - len(todo), unit="image",
@@ -112,54 +108,7 @@ def _open(
         features = FeatureStore(features, space.patch_slug, space.dim)
     paths = [path for name, path in todo.items() if name not in features]
     if paths:
-        _check_room(features, paths, space.cover)
-    return features
-
-
-def _check_room(
-    store: FeatureStore, paths: Sequence[str | Path], cover: CompleteCover
-) -> None:
-    """Says how much the patch features of files will take.
-
-    Raises:
-        ValueError: if that is more than there is room for
-    """
-    patches = _mean_patches(paths[:: -(-len(paths) // _SIZED_FILES)], cover)
-    needed = estimate_bytes(len(paths), patches, store.dim, store.dtype)
-    what = f"patch features of {len(paths)} images: about {megabytes(needed)}"
-    logger.info(what)
-    free = shutil.disk_usage(store.directory).free
-    if needed > free:
-        raise ValueError(
-            f"{what}, but {store.directory} has {megabytes(free)} free: make room, "
-            "choose another folder, a smaller cover, or none for the features"
+        check_room(
+            features.directory, paths, space.cover, features.dim, features.dtype
         )
-
-
-def _mean_patches(paths: Sequence[str | Path], cover: CompleteCover) -> float:
-    """Mean number of windows of the files that can be read; 0 for none."""
-    counts = []
-    for path in paths:
-        try:
-            counts.append(len(cover.boxes(*read_size(path))))
-        except UnreadableImage:
-            continue  # the run reports it
-    return float(np.mean(counts)) if counts else 0.0
-
-
-def _chunks(
-    space: DetailEmbedder,
-    todo: dict[str, str | Path],
-    batch_size: int | None,
-    num_workers: int | None,
-    features: FeatureStore | None,
-) -> Iterator[Chunk]:
-    """Fuses what is stored, then encodes the rest."""
-    if features is not None:
-        held = [name for name in todo if name in features]
-        yield from stream_stored(held, features, space.fuser)
-        todo = {name: path for name, path in todo.items() if name not in features}
-    yield from stream(
-        todo.items(), space.backbone, space.cover, space.fuser, batch_size,
-        num_workers, store=features,
-    )
+    return features

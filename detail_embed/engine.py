@@ -9,10 +9,10 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from .backbone import Backbone
 from .cover import CompleteCover
 from .encoding import Item, PatchFeatures, iter_patch_features, patch_slug
 from .features import FeatureStore, StoredImage
+from .few_vectors import FewVectors, ImagePatches, distinct
 from .fusers.base import Fuser
 from .patches import relative_boxes
 
@@ -32,6 +33,7 @@ _CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
 _FUSE_PATCHES = 4096
 
 _Image = TypeVar("_Image", PatchFeatures, StoredImage)
+_Windows = tuple[np.ndarray, np.ndarray]  # boxes in pixels and levels of an image
 
 
 @dataclass(frozen=True)
@@ -55,23 +57,27 @@ class Chunk:
 
     Attributes:
         ids: the ``n`` items that have vectors
-        vectors: ``(n, d)`` float32 detail embeddings, unit length
+        vectors: ``(n, d)`` float32 detail embeddings, unit length; ``(n, k, d)``
+            where the fuser makes k of them
         global_vectors: ``(n, d)`` float32 features of the whole images alone,
             unit length
         errors: the items that have none
+        patches: of each image, what its k vectors stand for; empty where the fuser
+            makes one vector
     """
 
     ids: list[Hashable]
     vectors: np.ndarray
     global_vectors: np.ndarray
     errors: list[EmbedError]
+    patches: list[ImagePatches] = field(default_factory=list)
 
 
 def stream(
     items: Iterable[Item],
     backbone: Backbone,
     cover: CompleteCover,
-    fuser: Fuser,
+    fuser: Fuser | FewVectors,
     batch_size: int | None = None,
     num_workers: int | None = None,
     chunk_size: int = 256,
@@ -112,11 +118,14 @@ def stream(
             good = [image for image in part if image.features is not None]
             if store is not None:
                 _store(store, good, cover)
-            yield _chunk(good, fuser, errors, cover)
+            yield _chunk(good, fuser, lambda image: _windows(image, cover), errors)
 
 
 def stream_stored(
-    ids: Iterable[str], store: FeatureStore, fuser: Fuser, chunk_size: int = 256
+    ids: Iterable[str],
+    store: FeatureStore,
+    fuser: Fuser | FewVectors,
+    chunk_size: int = 256,
 ) -> Iterator[Chunk]:
     """Fuses stored patch features; nothing is encoded.
 
@@ -138,7 +147,48 @@ def stream_stored(
     device = None if buffer is None else buffer.device
     images = (_unit(store[id], device) for id in ids)
     for part in _parts(images, chunk_size, math.inf):
-        yield _chunk(part, fuser)
+        yield _chunk(part, fuser, lambda image: (image.boxes, image.levels))
+
+
+def stream_reusing(
+    items: Iterable[Item],
+    backbone: Backbone,
+    cover: CompleteCover,
+    fuser: Fuser | FewVectors,
+    store: FeatureStore | None,
+    keep: bool = True,
+    chunk_size: int = 256,
+    **options: Any,
+) -> Iterator[Chunk]:
+    """Fuses what is stored, then encodes the rest.
+
+    Args:
+        items: ``(id, path)`` pairs
+        backbone: the model
+        cover: the windows
+        fuser: a fitted fuser
+        store: patch features of that backbone and cover, None for none
+        keep (True): whether the store gets what is encoded
+        chunk_size (256): items per chunk, at most
+        **options: as of :func:`stream`
+
+    Yields:
+        the chunks of :func:`stream_stored`, then those of :func:`stream`
+
+    Raises:
+        ValueError: as :func:`stream`
+        RuntimeError: likewise
+    """
+    items = list(items)
+    if store is not None:
+        store.require(patch_slug(backbone, cover))
+        held = [id for id, _ in items if id in store]
+        yield from stream_stored(held, store, fuser.to(backbone.device), chunk_size)
+        items = [item for item in items if item[0] not in store]
+    yield from stream(
+        items, backbone, cover, fuser, chunk_size=chunk_size,
+        store=store if keep else None, **options,
+    )
 
 
 def _check_size(chunk_size: int) -> None:
@@ -155,12 +205,16 @@ def _unit(image: StoredImage, device: torch.device | None) -> StoredImage:
 def _store(
     store: FeatureStore, images: list[PatchFeatures], cover: CompleteCover
 ) -> None:
-    sizes = [(image.width, image.height) for image in images]
+    windows = [_windows(image, cover) for image in images]
     store.add(
         [image.id for image in images], [image.features for image in images],
-        [cover.boxes(*size) for size in sizes],
-        [cover.levels(*size) for size in sizes],
+        [boxes for boxes, _ in windows], [levels for _, levels in windows],
     )
+
+
+def _windows(image: PatchFeatures, cover: CompleteCover) -> _Windows:
+    size = image.width, image.height
+    return cover.boxes(*size), cover.levels(*size)
 
 
 def _parts(
@@ -191,44 +245,52 @@ def _errors(part: list[PatchFeatures]) -> list[EmbedError]:
 
 
 def _chunk(
-    images: list[PatchFeatures] | list[StoredImage],
-    fuser: Fuser,
+    images: list[_Image],
+    fuser: Fuser | FewVectors,
+    windows: Callable[[_Image], _Windows],
     errors: Sequence[EmbedError] = (),
-    cover: CompleteCover | None = None,
 ) -> Chunk:
-    features = [image.features for image in images]
-    boxes = [_boxes(image, cover) for image in images] if fuser.uses_boxes else None
     whole = np.zeros((0, fuser.dim), np.float32)
-    if features:
-        whole = torch.stack([rows[0] for rows in features]).cpu().numpy()
+    if images:
+        whole = torch.stack([image.features[0] for image in images]).cpu().numpy()
     ids = [image.id for image in images]
-    return Chunk(ids, _fuse(features, boxes, fuser), whole, list(errors))
-
-
-def _boxes(image: PatchFeatures | StoredImage, cover: CompleteCover | None) -> Tensor:
-    """Where the patches of an image lie, as fractions; ``(p, 4)``."""
-    if isinstance(image, StoredImage):
-        return relative_boxes(image.boxes)
-    return relative_boxes(cover.boxes(image.width, image.height))
+    vectors, chosen = _fuse(images, fuser, windows)
+    patches = [
+        distinct(some, places, *windows(image))
+        for some, places, image in zip(vectors, chosen, images)
+    ]
+    return Chunk(ids, vectors, whole, list(errors), patches)
 
 
 def _fuse(
-    images: list[Tensor], boxes: list[Tensor] | None, fuser: Fuser
-) -> np.ndarray:
-    """Fuses ``n`` images of ``(p, d)`` features, those of equal ``p`` together."""
-    vectors = np.empty((len(images), fuser.dim), np.float32)
+    images: list[_Image],
+    fuser: Fuser | FewVectors,
+    windows: Callable[[_Image], _Windows],
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Fuses the features of ``n`` images, those with equal numbers of them together.
+
+    Returns:
+        ``(n, d)`` vectors, or ``(n, k, d)`` and the ``n`` times ``(k,)`` patches
+    """
+    few = isinstance(fuser, FewVectors)
+    vectors = np.empty((len(images), *fuser.shape), np.float32)
+    chosen = [np.empty(0, np.int64)] * (len(images) if few else 0)
     by_windows: dict[int, list[int]] = {}
-    for index, features in enumerate(images):
-        by_windows.setdefault(len(features), []).append(index)
-    for windows, members in by_windows.items():
-        step = max(1, _FUSE_PATCHES // windows)
+    for index, image in enumerate(images):
+        by_windows.setdefault(len(image.features), []).append(index)
+    for count, members in by_windows.items():
+        step = max(1, _FUSE_PATCHES // count)
         for start in range(0, len(members), step):
             some = members[start : start + step]
-            stacked = torch.stack([images[i] for i in some])
-            places = None
-            if boxes is not None:
-                places = torch.stack([boxes[i] for i in some]).to(stacked.device)
+            arguments = [torch.stack([images[i].features for i in some])]
+            if fuser.uses_boxes:
+                boxes = [relative_boxes(windows(images[i])[0]) for i in some]
+                arguments += [None, torch.stack(boxes).to(arguments[0])]
             with torch.inference_mode():
-                fused = fuser(stacked, boxes=places)
+                fused = fuser(*arguments)
+            if few:
+                fused, places = fused
+                for i, place in zip(some, places.cpu().numpy()):
+                    chosen[i] = place
             vectors[some] = fused.cpu().numpy()
-    return vectors
+    return vectors, chosen

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,6 +25,21 @@ _BUFFERS = {
     "kmeans": ("mean", "whitening"),
     "facility-location": ("proxies", "score_mean", "score_std"),
 }
+
+
+@dataclass(frozen=True)
+class ImagePatches:
+    """The vectors of an image and the windows they stand for, without repeats.
+
+    Attributes:
+        vectors: ``(m, d)`` float32, m at most k
+        boxes: ``(m, 4)`` float64, left, top, width and height as shares of the image
+        levels: ``(m,)`` int, the cover's level of each window
+    """
+
+    vectors: np.ndarray
+    boxes: np.ndarray
+    levels: np.ndarray
 
 
 class FewVectors(Saved):
@@ -88,6 +105,11 @@ class FewVectors(Saved):
         )
         for buffer in _BUFFERS[method]:
             self.register_buffer(buffer, torch.empty(0))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what is made of an image: ``(k, d)``."""
+        return self.k, self.dim
 
     @property
     def k(self) -> int:
@@ -191,6 +213,37 @@ def load(directory: str | Path) -> FewVectors:
         ValueError: if its files are damaged, or of something else
     """
     return read(directory, _make)
+
+
+def distinct(
+    vectors: np.ndarray, chosen: np.ndarray, boxes: np.ndarray, levels: np.ndarray
+) -> ImagePatches:
+    """Joins vectors with their windows; of those with the same window, the first.
+
+    Args:
+        vectors: ``(k, d)`` float32
+        chosen: ``(k,)`` the patch of each
+        boxes: ``(p, 4)`` of the image's patches, ``x0, y0, x1, y1`` in pixels, row 0
+            the whole image
+        levels: ``(p,)`` of the image's patches
+    """
+    first = np.sort(np.unique(chosen, return_index=True)[1])
+    patches = chosen[first]
+    return ImagePatches(vectors[first], relative(boxes, patches), levels[patches])
+
+
+def relative(boxes: np.ndarray, patches: np.ndarray) -> np.ndarray:
+    """Some of an image's boxes as left, top, width and height, shares of the image.
+
+    Args:
+        boxes: ``(p, 4)`` ``x0, y0, x1, y1`` in pixels, row 0 the whole image
+        patches: ``(m,)`` rows
+
+    Returns:
+        ``(m, 4)`` float64
+    """
+    low, high = boxes[patches, :2], boxes[patches, 2:]
+    return np.concatenate([low, high - low], axis=1) / np.tile(boxes[0, 2:], 2)
 
 
 def check_count(k: object) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from . import fusers
 from .backbone import Backbone
@@ -18,12 +20,15 @@ from .cover import CompleteCover
 from .embed_files import EmbedResult, embed_files
 from .encoding import iter_patch_features, patch_slug
 from .features import FeatureStore
+from .few_vectors import FewVectors
 from .fusers.base import Fuser
+from .fusers.saved import Saved, read
 from .prompts import encode_queries
 from .text_cache import encode_vocabulary
 
 _CONFIG = "space.json"
 _FUSER = "fuser"
+_Item = TypeVar("_Item")
 
 
 class DetailEmbedder:
@@ -35,13 +40,15 @@ class DetailEmbedder:
     Args:
         backbone: the model
         cover: the windows; ``c="auto"`` takes the backbone's input size
-        fuser: patches to one vector
+        fuser: patches to one vector, or to a few
 
     Raises:
         ValueError: if backbone and fuser differ in dimension
     """
 
-    def __init__(self, backbone: Backbone, cover: CompleteCover, fuser: Fuser):
+    def __init__(
+        self, backbone: Backbone, cover: CompleteCover, fuser: Fuser | FewVectors
+    ):
         if fuser.dim != backbone.dim:
             raise ValueError(
                 f"the fuser has {fuser.dim} dimensions, {backbone.name} has "
@@ -94,9 +101,41 @@ class DetailEmbedder:
         """
         if not self.fuser.needs_fit:
             return self
-        rng = random.Random(seed)
-        chosen = rng.sample(list(paths), min(max_images, len(paths)))
-        images, mask = _stack(self._sample(chosen, max_patches))
+        chosen = draw(paths, max_images, seed)
+        return self._fit(self._sample(chosen, max_patches), proxies)
+
+    def fit_stored(
+        self,
+        store: FeatureStore,
+        ids: Sequence[str],
+        proxies: Sequence[str] | None = None,
+        max_patches: int = 20_000,
+    ) -> DetailEmbedder:
+        """Fits the fuser on stored patch features; nothing but texts is encoded.
+
+        Args:
+            store: patch features of this backbone and cover
+            ids: images of the store
+            proxies (None): as of :meth:`fit`
+            max_patches (20000): as of :meth:`fit`
+
+        Returns:
+            the embedder itself
+
+        Raises:
+            ValueError: if the store is of another backbone or cover, or the fuser
+                lacks what it needs
+            KeyError: if an image is not in the store
+        """
+        store.require(self.patch_slug)
+        device = self.backbone.device
+        features = (F.normalize(store[id].features.to(device), dim=1) for id in ids)
+        return self._fit(_take(features, max_patches), proxies)
+
+    def _fit(
+        self, features: list[Tensor], proxies: Sequence[str] | None
+    ) -> DetailEmbedder:
+        images, mask = _stack(features)
         texts = None
         if proxies is not None:
             texts = encode_vocabulary(self.backbone, proxies)
@@ -151,26 +190,12 @@ class DetailEmbedder:
         """
         return encode_queries(self.backbone, texts)
 
-    def _sample(
-        self, paths: Sequence[str | Path], max_patches: int
-    ) -> list[Tensor]:
-        """Patch features of files, until padded to one length they are many."""
-        images: list[Tensor] = []
-        longest = 0
+    def _sample(self, paths: Sequence[str | Path], max_patches: int) -> list[Tensor]:
+        """Patch features of files, see :func:`_take`."""
         found = iter_patch_features(enumerate(paths), self.backbone, self.cover)
         with closing(found):
-            for image in found:
-                if image.features is None:
-                    continue
-                images.append(image.features)
-                longest = max(longest, len(image.features))
-                if len(images) * longest >= max_patches:
-                    break
-        if not images:
-            raise ValueError(
-                "none of the images could be read: there is nothing to fit on"
-            )
-        return images
+            features = (i.features for i in found if i.features is not None)
+            return _take(features, max_patches)
 
     def save(self, directory: str | Path) -> None:
         """Saves what makes the space, but not the backbone's weights.
@@ -223,7 +248,7 @@ class DetailEmbedder:
             )
         space = cls(
             backbone, CompleteCover.from_dict(config["cover"]),
-            fusers.load(directory / _FUSER),
+            read(directory / _FUSER, _make_fuser),
         )
         if space.slug != config["slug"]:
             raise ValueError(
@@ -232,6 +257,31 @@ class DetailEmbedder:
                 "the weights it was made with, or embed again"
             )
         return space
+
+
+def draw(items: Sequence[_Item], count: int, seed: int = 0) -> list[_Item]:
+    """Draws ``count`` items, or all, to fit a fuser on; always the same."""
+    return random.Random(seed).sample(list(items), min(count, len(items)))
+
+
+def _take(features: Iterable[Tensor], max_patches: int) -> list[Tensor]:
+    """Patch features of images, until padded to one length they are many."""
+    images: list[Tensor] = []
+    longest = 0
+    for image in features:
+        images.append(image)
+        longest = max(longest, len(image))
+        if len(images) * longest >= max_patches:
+            break
+    if not images:
+        raise ValueError("none of the images could be read: there is nothing to fit on")
+    return images
+
+
+def _make_fuser(name: str, dim: int, **options: Any) -> Saved:
+    if name == FewVectors.name:
+        return FewVectors(dim, **options)
+    return fusers.create(name, dim, **options)
 
 
 def _stack(images: list[Tensor]) -> tuple[Tensor, Tensor]:

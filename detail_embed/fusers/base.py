@@ -29,7 +29,6 @@ class Fuser(Saved, ABC):
     rows count as absent, whatever they hold.
     """
 
-    uses_boxes: ClassVar[bool] = False
     is_trained: ClassVar[bool] = False
 
     @property

@@ -28,6 +28,7 @@ class Saved(nn.Module):
     """
 
     name: ClassVar[str]
+    uses_boxes: ClassVar[bool] = False
 
     def __init__(self, dim: int, **options: Any) -> None:
         super().__init__()

@@ -1,0 +1,84 @@
+"""Work in steps that says how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        text: what is being done, with images per second and the time left
+        fraction: of the whole, 0 to 1
+    """
+
+    text: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run did.
+
+    Attributes:
+        brain_key: the key of the index
+        space: name of the embedding space, also of the zoo model
+        embedded: images that got a vector
+        present: images that had one
+        failed: images that could not be read; the reason is in ``error_field``
+        error_field: field of the reasons; only there if some image failed
+        seconds: duration of the run
+    """
+
+    brain_key: str
+    space: str
+    embedded: int
+    present: int
+    failed: int
+    error_field: str
+    seconds: float
+
+
+class Run:
+    """A run in steps: iterate over it to do the work and to see how far it is.
+
+    Attributes:
+        result: the :class:`Result`, None until the iteration has ended
+    """
+
+    def __init__(self, steps: Generator[Progress, None, Result]):
+        self._steps = steps
+        self.result: Result | None = None
+
+    def __iter__(self) -> Iterator[Progress]:
+        self.result = yield from self._steps
+
+    def finish(self, progress: bool = False) -> Result:
+        """Does all the work.
+
+        Args:
+            progress (False): whether to show a progress bar
+        """
+        bar_format = "{percentage:3.0f}% |{bar}| {desc}"
+        with tqdm(total=1.0, bar_format=bar_format, disable=not progress) as bar:
+            for step in self:
+                bar.n = step.fraction
+                bar.set_description_str(step.text)
+        return self.result
+
+
+def report(done: int, total: int, failed: int, seconds: float) -> Progress:
+    """How far images are embedded, with images per second and the time left."""
+    rate = done / max(seconds, 1e-6)
+    left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate))
+    unreadable = f", {failed} unreadable" if failed else ""
+    return Progress(
+        f"{done} of {total} images{unreadable}, {rate:.1f} images/s, {left} left",
+        done / total,
+    )
