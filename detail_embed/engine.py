@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from .backbone import Backbone
 from .cover import CompleteCover
