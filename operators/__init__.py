@@ -3,5 +3,11 @@
 from .compute_detail_embeddings import ComputeDetailEmbeddings
 from .create_clver_ds import CreateClverDs
 from .evaluate_retrieval import EvaluateRetrieval
+from .search_reranked import SearchReranked
 
-OPERATORS = (ComputeDetailEmbeddings, CreateClverDs, EvaluateRetrieval)
+OPERATORS = (
+    ComputeDetailEmbeddings,
+    CreateClverDs,
+    EvaluateRetrieval,
+    SearchReranked,
+)

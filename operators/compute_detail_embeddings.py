@@ -15,7 +15,7 @@ from . import progress
 from .problem import INSTALL, add_problem
 
 if TYPE_CHECKING:
-    from ..detail_embed.fiftyone_bridge.index import Run
+    from ..detail_embed.fiftyone_bridge.steps import Run
 
 # What needs torch is imported where it is used: it is slow to import, and where it
 # is missing the plugin shall load all the same and say so.
@@ -98,6 +98,9 @@ class ComputeDetailEmbeddings(foo.Operator):
         fuser: str = "gmp",
         brain_key: str = "detail",
         spacing: str = "even",
+        vectors: int = 1,
+        vectors_by: str = "kmeans",
+        keep_features: bool | str = False,
         proxies: Sequence[str] = (),
         proxy_field: str | None = None,
         backend: str | None = None,
@@ -132,7 +135,14 @@ class ComputeDetailEmbeddings(foo.Operator):
             brain_key ("detail"): key of the index; a second run under the same key
                 embeds only new images
             spacing ("even"): of the windows, ``"even"`` or ``"authors"``
-            proxies (()): words for the ``"ridge"`` fuser
+            vectors (1): per image, up to 16; above 1 they become Detections in the
+                field ``<brain_key>_patches``, with the boxes they stand for, and the
+                fuser is not used
+            vectors_by ("kmeans"): how a few vectors are made, or
+                ``"facility-location"``, which needs a vocabulary
+            keep_features (False): ``"float16"`` or ``"int8"`` to keep patch features
+                for ``search_reranked`` and for other fusers
+            proxies (()): words for ``"ridge"`` and ``"facility-location"``
             proxy_field (None): a label field whose classes are such words
             backend (None): a FiftyOne similarity backend
             also_global (False): whether to index the plain whole-image vectors too,
@@ -164,6 +174,9 @@ class ComputeDetailEmbeddings(foo.Operator):
             "fuser": fuser,
             "brain_key": brain_key,
             "spacing": spacing,
+            "vectors": vectors,
+            "vectors_by": vectors_by,
+            "keep_features": keep_features,
             "proxies": list(proxies),
             "proxy_field": proxy_field,
             "backend": backend,

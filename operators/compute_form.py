@@ -12,14 +12,22 @@ from fiftyone.operators import types
 
 from ..detail_embed import fusers
 from ..detail_embed.cover import CompleteCover
+from ..detail_embed.features import DTYPES
+from ..detail_embed.few_vectors import MAX_VECTORS
+from ..detail_embed.fiftyone_bridge import feature_stores
 from ..detail_embed.fiftyone_bridge.presets import BACKBONES
 from ..detail_embed.fiftyone_bridge.settings import Settings
+from .request import Request
 
 _COVERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15)
 _FUSERS = {
     "gmp": "rare details count as much as frequent ones",
     "mean": "the plain average, a baseline",
     "ridge": "keeps the scores of a vocabulary of yours",
+}
+_FEW = {
+    "kmeans": "clusters of patches",
+    "facility-location": "the patches that a vocabulary of yours needs",
 }
 
 
@@ -35,8 +43,9 @@ def add_inputs(
     """
     _add_backbone(inputs, params.get("backbone") or Settings.backbone)
     _add_cover(inputs)
-    _add_fuser(inputs, params.get("fuser", Settings.fuser), samples)
+    _add_vectors(inputs, params, samples)
     _add_target(inputs)
+    _add_features(inputs, params, samples)
     _add_machine(inputs)
 
 
@@ -88,20 +97,46 @@ def _add_cover(inputs: types.Object) -> None:
     )
 
 
-def _add_fuser(inputs: types.Object, fuser: str, samples: foc.SampleCollection) -> None:
+def _add_vectors(
+    inputs: types.Object, params: Mapping[str, Any], samples: foc.SampleCollection
+) -> None:
+    inputs.int(
+        "vectors",
+        min=1,
+        max=MAX_VECTORS,
+        default=Settings.vectors,
+        label="Vectors per image",
+        description="More find more and take more room; they become patches, with "
+        "boxes, and the best of an image counts",
+    )
+    if (params.get("vectors") or Settings.vectors) > 1:
+        name = params.get("vectors_by") or Settings.vectors_by
+        _add_ways(inputs, "vectors_by", "How they are made", _FEW, Settings.vectors_by)
+    else:
+        name = params.get("fuser", Settings.fuser)
+        ways = {name: _FUSERS.get(name) for name in fusers.names()}
+        _add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser)
+    if name in ("ridge", "facility-location"):
+        _add_vocabulary(inputs, samples)
+
+
+def _add_ways(
+    inputs: types.Object, name: str, label: str, ways: Mapping[str, Any], default: str
+) -> None:
     view = types.DropdownView()
-    for name in fusers.names():
-        view.add_choice(name, label=name, description=_FUSERS.get(name))
+    for way, description in ways.items():
+        view.add_choice(way, label=way, description=description)
     inputs.enum(
-        "fuser",
+        name,
         view.values(),
-        default=Settings.fuser,
-        label="Fuser",
-        description="How the patches of an image become one vector",
+        default=default,
+        label=label,
+        description="How the patches of an image become its vectors",
         view=view,
     )
-    if fuser != "ridge":
-        return
+
+
+def _add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None:
     inputs.str(
         "proxies",
         label="Vocabulary",
@@ -114,6 +149,22 @@ def _add_fuser(inputs: types.Object, fuser: str, samples: foc.SampleCollection) 
         label="Classes of a label field",
         description="Used as vocabulary, too",
         view=_choices(types.DropdownView(), fields),
+    )
+
+
+def _add_features(
+    inputs: types.Object, params: Mapping[str, Any], samples: foc.SampleCollection
+) -> None:
+    try:
+        room = feature_stores.describe(samples, Request.from_params(params).settings)
+    except ValueError:  # what it is will be said by the check of the whole form
+        room = ""
+    inputs.str(
+        "keep_features",
+        label="Keep patch features",
+        description="For exact search, and to try other fusers without encoding "
+        f"again. {room}",
+        view=_choices(types.DropdownView(), DTYPES),
     )
 
 

@@ -12,7 +12,7 @@ import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
 from ..detail_embed.fiftyone_bridge import evaluation, evaluation_runs, labels, ranking
-from ..detail_embed.fiftyone_bridge.index import Run
+from ..detail_embed.fiftyone_bridge.steps import Run
 from ..detail_embed.retrieval import Evaluation
 
 

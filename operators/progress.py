@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators.message import GeneratedMessage
 
 if TYPE_CHECKING:
-    from ..detail_embed.fiftyone_bridge.index import Result, Run
+    from ..detail_embed.fiftyone_bridge.steps import Result, Run
 
 
 def in_app(ctx: foo.ExecutionContext, run: Run) -> Iterator[GeneratedMessage]:

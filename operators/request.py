@@ -12,6 +12,7 @@ import fiftyone.core.collections as foc
 from ..detail_embed.fiftyone_bridge import index
 from ..detail_embed.fiftyone_bridge.presets import BACKBONES
 from ..detail_embed.fiftyone_bridge.settings import Settings
+from ..detail_embed.fiftyone_bridge.steps import Run
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Request:
             samples, self.settings, self.brain_key, self.backend, self.overwrite
         )
 
-    def start(self, samples: foc.SampleCollection) -> index.Run:
+    def start(self, samples: foc.SampleCollection) -> Run:
         """Checks, and returns the run; see :func:`index.compute`."""
         return index.compute(
             samples,

@@ -6,6 +6,8 @@ import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
 
+from ..few_vectors import MAX_VECTORS
+from . import few_index
 from .samples import flat_images
 
 _CHUNK = 10_000
@@ -41,7 +43,12 @@ def check_backend(
 
 
 def build(
-    dataset: fo.Dataset, brain_key: str, field: str, model: str, backend: str | None
+    dataset: fo.Dataset,
+    brain_key: str,
+    field: str,
+    model: str,
+    backend: str | None,
+    patches: bool = False,
 ) -> None:
     """Makes the brain run of a field, or adds to it the vectors that it lacks.
 
@@ -51,10 +58,12 @@ def build(
     Args:
         dataset: the data set
         brain_key: key of the run
-        field: the field of vectors
+        field: the field of vectors, or of Detections
         model: name of the zoo model that encodes queries
         backend: a similarity backend, None for the default; a run that exists keeps
             the one it has
+        patches (False): whether the field holds Detections, with their vectors in
+            the attribute ``few_index.VECTOR``
     """
     index = None
     if brain_key in dataset.list_brain_runs():
@@ -66,19 +75,29 @@ def build(
     else:
         index = fob.compute_similarity(
             dataset,
+            patches_field=field if patches else None,
             embeddings=False,
-            embeddings_field=field,
+            embeddings_field=few_index.VECTOR if patches else field,
             model=model,
             brain_key=brain_key,
             backend=backend,
         )
-    if not index.is_external:
-        return
+    if index.is_external:
+        _fill(index, dataset, field, patches)
+
+
+def _fill(
+    index: fob.SimilarityIndex, dataset: fo.Dataset, field: str, patches: bool
+) -> None:
+    """Gives a store of its own the images that it lacks."""
     known = set(index.sample_ids if index.sample_ids is not None else ())
     images = flat_images(dataset).exists(field)
     ids = [sample_id for sample_id in images.values("id") if sample_id not in known]
-    for start in range(0, len(ids), _CHUNK):
-        part = ids[start : start + _CHUNK]
-        vectors = np.stack(images.select(part, ordered=True).values(field))
-        index.add_to_index(vectors, part)
+    step = _CHUNK // MAX_VECTORS if patches else _CHUNK
+    for start in range(0, len(ids), step):
+        part = images.select(ids[start : start + step], ordered=True)
+        if patches:
+            index.add_to_index(*few_index.read(part, field))
+        else:
+            index.add_to_index(np.stack(part.values(field)), part.values("id"))
     index.save()

@@ -17,10 +17,10 @@ import numpy as np
 from .. import __version__
 from ..retrieval import ALL, BINS, Evaluation, Query, bin_names, measure_by_scale
 from . import evaluation_runs, labels
-from .index import Progress, Run
 from .ranking import Ranking
 from .ranking import check as check_index
 from .samples import check_images
+from .steps import Progress, Run
 
 KS = (10, 50, 100)
 _SECONDS = 0.3
@@ -57,7 +57,7 @@ def evaluate(
         confidence (0.95): of the bootstrap intervals
 
     Returns:
-        a :class:`.index.Run` whose result is an :class:`Evaluation`
+        a :class:`.steps.Run` whose result is an :class:`Evaluation`
 
     Raises:
         ValueError: if an argument cannot be used; while iterating, also if an index

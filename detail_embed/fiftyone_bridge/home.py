@@ -55,6 +55,7 @@ def environment(directory: str | os.PathLike) -> dict[str, str]:
         "FIFTYONE_DEFAULT_DATASET_DIR": str(root / "datasets"),
         "FIFTYONE_DO_NOT_TRACK": "true",
         "DETAIL_EMBED_CACHE": str(root / "detail-embed" / "cache"),
+        "DETAIL_EMBED_DATA": str(root / "detail-embed" / "data"),
         "DETAIL_EMBED_HOME": str(root / "detail-embed"),
     }
 

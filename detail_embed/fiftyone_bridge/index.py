@@ -3,86 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
-from tqdm import tqdm
 
-from ..engine import stream
-from ..space import DetailEmbedder
-from . import brain_runs, records, zoo
+from ..engine import stream_reusing
+from ..features import FeatureStore
+from ..space import DetailEmbedder, draw
+from . import brain_runs, feature_stores, few_index, records, zoo
 from .samples import Sink, check_images, declare, flat_images, ids_with, without
 from .settings import Settings, make_global_space
+from .steps import Progress, Result, Run, report
 
 _FIT_IMAGES = 200
 _CHUNK = 16
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        text: what is being done, with images per second and the time left
-        fraction: of the whole, 0 to 1
-    """
-
-    text: str
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run did.
-
-    Attributes:
-        brain_key: the key of the index
-        space: name of the embedding space, also of the zoo model
-        embedded: images that got a vector
-        present: images that had one
-        failed: images that could not be read; the reason is in ``error_field``
-        error_field: field of the reasons; only there if some image failed
-        seconds: duration of the run
-    """
-
-    brain_key: str
-    space: str
-    embedded: int
-    present: int
-    failed: int
-    error_field: str
-    seconds: float
-
-
-class Run:
-    """A run in steps: iterate over it to do the work and to see how far it is.
-
-    Attributes:
-        result: the :class:`Result`, None until the iteration has ended
-    """
-
-    def __init__(self, steps: Generator[Progress, None, Result]):
-        self._steps = steps
-        self.result: Result | None = None
-
-    def __iter__(self) -> Iterator[Progress]:
-        self.result = yield from self._steps
-
-    def finish(self, progress: bool = False) -> Result:
-        """Does all the work.
-
-        Args:
-            progress (False): whether to show a progress bar
-        """
-        bar_format = "{percentage:3.0f}% |{bar}| {desc}"
-        with tqdm(total=1.0, bar_format=bar_format, disable=not progress) as bar:
-            for step in self:
-                bar.n = step.fraction
-                bar.set_description_str(step.text)
-        return self.result
 
 
 def compute(
@@ -95,9 +32,11 @@ def compute(
 ) -> Run:
     """Embeds the images that have no vector yet, and indexes all that have one.
 
-    The vectors go to the field ``<brain_key>_embedding`` as they are computed. A run
-    that is cut short keeps them, and the next run with the same settings does the
-    rest, in the same space: its fuser was fitted once and is kept.
+    The vectors go to the field ``<brain_key>_embedding`` as they are computed; k
+    vectors per image go to ``<brain_key>_patches``, as Detections with the boxes they
+    stand for, which the index is on. A run that is cut short keeps them, and the next
+    run with the same settings does the rest, in the same space: its fuser was fitted
+    once and is kept. Images whose patch features are stored are not encoded.
 
     Args:
         samples: a data set or view of images
@@ -133,6 +72,7 @@ def check(
     """
     check_images(samples)
     settings.check()
+    feature_stores.check(samples, settings)
     dataset = samples._root_dataset
     records.check(dataset, brain_key, None if overwrite else settings.identity())
     brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
@@ -148,16 +88,24 @@ def _compute(
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
     dataset = samples._root_dataset
-    space = yield from _open_space(samples, settings, brain_key, overwrite)
-    field = records.vector_field(brain_key)
+    items = list(zip(*samples.values(["id", "filepath"])))
+    space, store = yield from _open_space(
+        samples, items, settings, brain_key, overwrite
+    )
+    field = _declare(dataset, brain_key, settings.vectors > 1)
     global_field = records.vector_field(records.global_key(brain_key))
     errors = records.error_field(brain_key)
-    declare(dataset, [field, *([global_field] if also_global else [])], fo.VectorField)
+    declare(dataset, [global_field] if also_global else [], fo.VectorField)
 
-    items = list(zip(*samples.values(["id", "filepath"])))
-    todo = without(items, ids_with(dataset, field))
-    sink = Sink(dataset, field, global_field if also_global else None, errors)
-    failed = yield from _embed(todo, space, settings, sink)
+    done = ids_with(dataset, field)
+    if settings.keep_features:
+        done.intersection_update(store)
+    todo = without(items, done)
+    sink = Sink(
+        dataset, field, global_field if also_global else None, errors,
+        few_index.detections if settings.vectors > 1 else None,
+    )
+    failed = yield from _embed(todo, space, settings, sink, store)
     indexed = ids_with(dataset, field)
     if not indexed:
         reason = flat_images(dataset).exists(errors).first()[errors]
@@ -173,7 +121,8 @@ def _compute(
 
     yield Progress("Indexing", 1.0)
     record = records.read(dataset, brain_key)
-    brain_runs.build(dataset, brain_key, field, record.space, backend)
+    few = settings.vectors > 1
+    brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
     if also_global:
         key = records.global_key(brain_key)
         brain_runs.build(dataset, key, global_field, record.global_space, backend)
@@ -191,62 +140,125 @@ def _compute(
 def delete(dataset: fo.Dataset, brain_key: str) -> None:
     """Deletes the indexes under a brain key, their vectors and their record.
 
-    Only what detail-embed made; without a record nothing is touched. The zoo keeps
-    the spaces: other data sets may use them.
+    Only what detail-embed made; without a record nothing is touched. Patch features
+    that no other brain key of the data set uses are deleted, too. The zoo keeps the
+    spaces: other data sets may use them.
     """
-    if records.read(dataset, brain_key) is None:
+    record = records.read(dataset, brain_key)
+    _clear(dataset, brain_key)
+    rest = records.read_all(dataset).values()
+    if record is not None and record.features not in {r.features for r in rest}:
+        feature_stores.delete(record.features)
+
+
+def _clear(dataset: fo.Dataset, brain_key: str) -> None:
+    """Deletes all but the patch features."""
+    record = records.read(dataset, brain_key)
+    if record is None:
         return
+    fields = [records.error_field(brain_key)]
+    if record.vectors > 1:
+        fields.append(records.patches_field(brain_key))
     for key in (brain_key, records.global_key(brain_key)):
         if key in dataset.list_brain_runs():
             dataset.delete_brain_run(key)
-        if dataset.has_field(records.vector_field(key)):
-            dataset.delete_sample_field(records.vector_field(key))
-    if dataset.has_field(records.error_field(brain_key)):
-        dataset.delete_sample_field(records.error_field(brain_key))
+        fields.append(records.vector_field(key))
+    for field in fields:
+        if dataset.has_field(field):
+            dataset.delete_sample_field(field)
     dataset.delete_run(brain_key)
 
 
+def _declare(dataset: fo.Dataset, brain_key: str, few: bool) -> str:
+    """Adds the field for the vectors where it is missing; returns its name."""
+    if few:
+        field = records.patches_field(brain_key)
+        few_index.declare(dataset, field)
+    else:
+        field = records.vector_field(brain_key)
+        declare(dataset, [field], fo.VectorField)
+    return field
+
+
 def _open_space(
-    samples: foc.SampleCollection, settings: Settings, brain_key: str, overwrite: bool
-) -> Generator[Progress, None, DetailEmbedder]:
-    """Loads the space of the brain key, or makes, fits and records a new one."""
+    samples: foc.SampleCollection,
+    items: list[tuple[str, str]],
+    settings: Settings,
+    brain_key: str,
+    overwrite: bool,
+) -> Generator[Progress, None, tuple[DetailEmbedder, FeatureStore | None]]:
+    """Loads the space of the brain key, or makes, fits and records a new one.
+
+    Returns:
+        the space, and the patch features that there are or shall be
+    """
     yield Progress("Loading the backbone", 0.0)
     backbone = settings.load_backbone()
     dataset = samples._root_dataset
-    record = records.read(dataset, brain_key)
-    if record is not None and not overwrite:
-        return zoo.load(record.space, backbone)
-    space = settings.make_space(backbone)
-    if space.fuser.needs_fit:
-        count = min(_FIT_IMAGES, len(samples))
-        yield Progress(f"Fitting the {settings.fuser!r} fuser on {count} images", 0.0)
-        vocabulary = settings.vocabulary(samples) or None
-        try:
-            space.fit(samples.values("filepath"), vocabulary, max_images=count)
-        except ValueError as error:
-            raise ValueError(
-                f"the {settings.fuser!r} fuser cannot be fitted on {count} images: "
-                f"{error}. Pass other images, or choose fuser='mean'"
-            ) from error
-    record = records.Record(
-        space=zoo.publish(space),
-        global_space=zoo.publish(make_global_space(backbone)),
-        identity=settings.identity(),
-    )
-    delete(dataset, brain_key)
-    records.write(dataset, brain_key, record)
-    return space
+    record = None if overwrite else records.read(dataset, brain_key)
+    if record is None:
+        space = settings.make_space(backbone)
+    else:
+        space = zoo.load(record.space, backbone)
+    store = feature_stores.prepare(dataset, space, settings.keep_features, items)
+    folder = None if store is None else str(store.directory)
+    if record is None:
+        yield from _fit(space, samples, items, settings, store)
+        record = records.Record(
+            space=zoo.publish(space),
+            global_space=zoo.publish(make_global_space(backbone)),
+            identity=settings.identity(),
+            features=folder,
+        )
+        _clear(dataset, brain_key)
+        records.write(dataset, brain_key, record)
+    elif folder not in (None, record.features):
+        records.write(dataset, brain_key, replace(record, features=folder))
+    return space, store
+
+
+def _fit(
+    space: DetailEmbedder,
+    samples: foc.SampleCollection,
+    items: list[tuple[str, str]],
+    settings: Settings,
+    store: FeatureStore | None,
+) -> Generator[Progress, None, None]:
+    """Fits the fuser on some images; on what is stored of them, if it is."""
+    if not space.fuser.needs_fit:
+        return
+    chosen = [id for id, _ in draw(items, _FIT_IMAGES)]
+    name = settings.fuser_name
+    yield Progress(f"Fitting the {name!r} fuser on {len(chosen)} images", 0.0)
+    words = settings.vocabulary(samples) or None
+    try:
+        if store is not None and store.ids and all(id in store for id in chosen):
+            space.fit_stored(store, chosen, words)
+        else:
+            paths = [path for _, path in items]
+            space.fit(paths, words, max_images=_FIT_IMAGES)
+    except ValueError as error:
+        raise ValueError(
+            f"the {name!r} fuser cannot be fitted on {len(chosen)} images: "
+            f"{error}. Pass other images, or choose fuser='mean'"
+        ) from error
 
 
 def _embed(
-    items: list[tuple[str, str]], space: DetailEmbedder, settings: Settings, sink: Sink
+    items: list[tuple[str, str]],
+    space: DetailEmbedder,
+    settings: Settings,
+    sink: Sink,
+    store: FeatureStore | None = None,
 ) -> Generator[Progress, None, int]:
     """Embeds images into fields; returns how many failed."""
-    chunks = stream(
+    chunks = stream_reusing(
         items,
         space.backbone,
         space.cover,
         space.fuser,
+        store,
+        keep=bool(settings.keep_features),
         batch_size=settings.batch_size,
         num_workers=settings.num_workers,
         chunk_size=_CHUNK,
@@ -258,15 +270,5 @@ def _embed(
             sink.write(chunk)
             done += len(chunk.ids) + len(chunk.errors)
             failed += len(chunk.errors)
-            yield _report(done, len(items), failed, time.monotonic() - started)
+            yield report(done, len(items), failed, time.monotonic() - started)
     return failed
-
-
-def _report(done: int, total: int, failed: int, seconds: float) -> Progress:
-    rate = done / max(seconds, 1e-6)
-    left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate))
-    unreadable = f", {failed} unreadable" if failed else ""
-    return Progress(
-        f"{done} of {total} images{unreadable}, {rate:.1f} images/s, {left} left",
-        done / total,
-    )

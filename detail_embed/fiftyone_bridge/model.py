@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..backbone import Backbone
+from ..few_vectors import FewVectors
 from ..patches import extract_patches, relative_boxes
 from ..space import DetailEmbedder
 from .zoo import SPACES
@@ -85,6 +86,9 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
     def embed(self, arg: np.ndarray) -> np.ndarray:
         """Embeds an image as the images of the index were embedded.
 
+        Where these have a few vectors each, an image to search by is a thing to find
+        in them: its one vector is that of the whole.
+
         Args:
             arg: ``(h, w, 3)`` uint8 RGB
 
@@ -107,9 +111,13 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
                 image.to(space.backbone.device), space.cover, space.backbone.patch_spec
             )
             features = space.backbone.encode_patches(patches)
-            boxes = relative_boxes(space.cover.boxes(image.shape[2], image.shape[1]))
-            fused = space.fuser(features[None], boxes=boxes[None].to(features.device))
-            self._last = fused[0].cpu().numpy()
+            if isinstance(space.fuser, FewVectors):  # nearest to a patch: the image
+                vector = features[0]
+            else:
+                boxes = space.cover.boxes(image.shape[2], image.shape[1])
+                boxes = relative_boxes(boxes)[None].to(features.device)
+                vector = space.fuser(features[None], boxes=boxes)[0]
+            self._last = vector.cpu().numpy()
         return self._last
 
     def embed_prompt(self, arg: str) -> np.ndarray:

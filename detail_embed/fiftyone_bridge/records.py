@@ -12,6 +12,8 @@ from typing import Any
 
 import fiftyone as fo
 
+from ..few_vectors import FewVectors
+
 METHOD = "detail_embed"
 
 
@@ -23,11 +25,19 @@ class Record:
         space: slug of the space of the detail vectors
         global_space: slug of the space of the whole-image vectors
         identity: the choices that made the space
+        features: folder of the patch features that are kept, None for none
     """
 
     space: str
     global_space: str
     identity: dict[str, Any]
+    features: str | None = None
+
+    @property
+    def vectors(self) -> int:
+        """Vectors per image."""
+        few = self.identity["fuser"] == FewVectors.name
+        return self.identity["fuser_options"]["k"] if few else 1
 
 
 def check_brain_key(brain_key: str, what: str = "brain key") -> None:
@@ -56,6 +66,11 @@ def vector_field(brain_key: str) -> str:
     return f"{brain_key}_embedding"
 
 
+def patches_field(brain_key: str) -> str:
+    """Name of the field of Detections that hold k vectors per image."""
+    return f"{brain_key}_patches"
+
+
 def error_field(brain_key: str) -> str:
     """Name of the field that says why an image has no vector."""
     return f"{brain_key}_error"
@@ -71,7 +86,17 @@ def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
     if brain_key not in dataset.list_runs(method=METHOD):
         return None
     config = dataset.get_run_info(brain_key).config
-    return Record(config.space, config.global_space, dict(config.identity))
+    return Record(
+        config.space,
+        config.global_space,
+        dict(config.identity),
+        getattr(config, "features", None),  # records of old have none
+    )
+
+
+def read_all(dataset: fo.Dataset) -> dict[str, Record]:
+    """Reads the records of all brain keys."""
+    return {key: read(dataset, key) for key in dataset.list_runs(method=METHOD)}
 
 
 def find(dataset: fo.Dataset, brain_key: str) -> tuple[Record | None, bool]:
@@ -89,9 +114,9 @@ def find(dataset: fo.Dataset, brain_key: str) -> tuple[Record | None, bool]:
 
 
 def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
-    """Writes the record of a brain key."""
+    """Writes the record of a brain key, in place of the one it has."""
     config = dataset.init_run(method=METHOD, **asdict(record))
-    dataset.register_run(brain_key, config)
+    dataset.register_run(brain_key, config, overwrite=True)
 
 
 def check(dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None) -> None:
@@ -119,10 +144,15 @@ def check(dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None) 
                 f"brain key {key!r} belongs to another run of this data set; choose "
                 "another brain key"
             )
-        if dataset.has_field(vector_field(key)):
+    for key, field in (
+        (brain_key, vector_field(brain_key)),
+        (brain_key, patches_field(brain_key)),
+        (global_key(brain_key), vector_field(global_key(brain_key))),
+    ):
+        if dataset.has_field(field):
             raise ValueError(
-                f"field {vector_field(key)!r} exists and no detail index is known "
-                f"under {key!r}; choose another brain key or delete the field"
+                f"field {field!r} exists and no detail index is known under {key!r}; "
+                "choose another brain key or delete the field"
             )
 
 

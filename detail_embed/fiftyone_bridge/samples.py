@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.media as fom
-import numpy as np
 
 from ..engine import Chunk
 
@@ -84,6 +84,8 @@ class Sink:
         global_vectors: the field for the whole-image vectors, likewise
         errors: the field for the reasons why an image has no vector; it is added with
             the first one
+        values (None): makes the values of the field ``vectors`` of a chunk; None for
+            its vectors
     """
 
     def __init__(
@@ -92,13 +94,15 @@ class Sink:
         vectors: str | None,
         global_vectors: str | None,
         errors: str,
+        values: Callable[[Chunk], Iterable[Any]] | None = None,
     ):
         self._dataset = dataset
         self._vectors = vectors
         self._global_vectors = global_vectors
         self._errors = errors
+        self._values = values or (lambda chunk: chunk.vectors)
         self._had_errors = ids_with(dataset, errors)
-        self._waiting: dict[str, dict[str, np.ndarray]] = {
+        self._waiting: dict[str, dict[str, Any]] = {
             field: {} for field in (vectors, global_vectors) if field
         }
         self._written = time.monotonic()
@@ -106,7 +110,7 @@ class Sink:
     def write(self, chunk: Chunk) -> None:
         """Takes a chunk; an image that has a vector now loses its old error."""
         if self._vectors:
-            self._waiting[self._vectors].update(zip(chunk.ids, chunk.vectors))
+            self._waiting[self._vectors].update(zip(chunk.ids, self._values(chunk)))
         if self._global_vectors:
             self._waiting[self._global_vectors].update(
                 zip(chunk.ids, chunk.global_vectors)

@@ -13,6 +13,8 @@ import fiftyone.core.collections as foc
 from .. import fusers
 from ..backbone import Backbone, resolve_device
 from ..cover import CompleteCover
+from ..features import DTYPES
+from ..few_vectors import METHODS, FewVectors, check_count
 from ..space import DetailEmbedder
 from ..weights import check_trained
 
@@ -27,11 +29,15 @@ class Settings:
             or for the shipped weights where the backbone is the demo's
         cover: c of the Complete Cover, 1 to 15, or ``"auto"``
         spacing: of the windows, ``"even"`` or ``"authors"``
-        fuser: name of a fuser
+        fuser: name of a fuser, for one vector per image
         fuser_options: options of that fuser
-        proxies: words for a fuser that needs a vocabulary
+        vectors: per image; above 1 the fuser is not used
+        vectors_by: how a few vectors are made, a method of ``FewVectors``
+        proxies: words for what needs a vocabulary
         proxy_field: a label field whose classes are used as such words too
         allow_random_weights: whether a backbone with random weights is accepted
+        keep_features: whether patch features are kept, for exact search and for other
+            fusers: False, ``"float16"`` or ``"int8"``
         device: where the backbone runs
         precision: of the backbone
         batch_size: patches per batch; None for a choice by device
@@ -44,9 +50,12 @@ class Settings:
     spacing: str = "even"
     fuser: str = "gmp"
     fuser_options: dict[str, Any] = field(default_factory=dict)
+    vectors: int = 1
+    vectors_by: str = "kmeans"
     proxies: Sequence[str] = ()
     proxy_field: str | None = None
     allow_random_weights: bool = False
+    keep_features: bool | str = False
     device: str = "auto"
     precision: str = "auto"
     batch_size: int | None = None
@@ -68,10 +77,16 @@ class Settings:
             raise ValueError(
                 f"unknown fuser {self.fuser!r}; choose one of {fusers.names()}"
             )
-        if self.fuser == "ridge" and not (self.proxies or self.proxy_field):
+        self._check_few()
+        if self.needs_vocabulary and not (self.proxies or self.proxy_field):
             raise ValueError(
-                "the 'ridge' fuser needs a vocabulary: pass words as proxies, or the "
-                "name of a label field whose classes shall be used"
+                f"{self.fuser_name!r} needs a vocabulary: pass words as proxies, or "
+                "the name of a label field whose classes shall be used"
+            )
+        if self.keep_features not in (False, *DTYPES):
+            raise ValueError(
+                f"keep_features={self.keep_features!r}: give False or one of "
+                f"{', '.join(DTYPES)}"
             )
         if not self.allow_random_weights:
             check_trained(self.backbone, self.pretrained)
@@ -81,6 +96,16 @@ class Settings:
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
 
+    @property
+    def fuser_name(self) -> str:
+        """What makes the vectors, in a word."""
+        return self.vectors_by if self.vectors > 1 else self.fuser
+
+    @property
+    def needs_vocabulary(self) -> bool:
+        """Whether words have to be given."""
+        return self.fuser_name in ("ridge", "facility-location")
+
     def identity(self) -> dict[str, Any]:
         """The choices that decide whether vectors can be compared, as JSON values."""
         return {
@@ -88,14 +113,14 @@ class Settings:
             "pretrained": self.pretrained,
             "cover": self.cover,
             "spacing": self.spacing,
-            "fuser": self.fuser,
-            "fuser_options": dict(self.fuser_options),
+            "fuser": FewVectors.name if self.vectors > 1 else self.fuser,
+            "fuser_options": self._options(),
             "proxies": list(dict.fromkeys(self.proxies)),
             "proxy_field": self.proxy_field,
         }
 
     def vocabulary(self, samples: foc.SampleCollection) -> list[str]:
-        """Lists the words for the fuser as given, then the classes of the label field.
+        """Lists the words as given, then the classes of the label field.
 
         The order matters: the wordings of one thing belong next to each other, see
         :mod:`detail_embed.fusers.ridge`.
@@ -117,11 +142,26 @@ class Settings:
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
         """Makes the space that was asked for; its fuser may still need a fit."""
-        return DetailEmbedder(
-            backbone,
-            CompleteCover(self.cover, self.spacing),
-            fusers.create(self.fuser, dim=backbone.dim, **self.fuser_options),
-        )
+        if self.vectors > 1:
+            fuser = FewVectors(backbone.dim, **self._options())
+        else:
+            fuser = fusers.create(self.fuser, dim=backbone.dim, **self._options())
+        cover = CompleteCover(self.cover, self.spacing)
+        return DetailEmbedder(backbone, cover, fuser)
+
+    def _check_few(self) -> None:
+        if self.vectors == 1 and not isinstance(self.vectors, bool):
+            return
+        check_count(self.vectors)
+        if self.vectors_by not in METHODS:
+            raise ValueError(
+                f"vectors_by={self.vectors_by!r}: give one of {', '.join(METHODS)}"
+            )
+
+    def _options(self) -> dict[str, Any]:
+        if self.vectors > 1:
+            return {"k": self.vectors, "method": self.vectors_by}
+        return dict(self.fuser_options)
 
 
 def make_global_space(backbone: Backbone) -> DetailEmbedder:

@@ -1,0 +1,129 @@
+"""Where the patch features of data sets are kept.
+
+One folder per data set, backbone and cover, below the user's data directory; images
+are named by their sample ids.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import open_clip
+import platformdirs
+
+from ..cover import CompleteCover
+from ..features import FeatureStore
+from ..room import check_room, estimate, free_bytes
+from ..shards import megabytes
+from ..space import DetailEmbedder
+from ..store_label import LABEL
+from .settings import Settings
+
+DATA_VARIABLE = "DETAIL_EMBED_DATA"
+_FEATURES = "features"
+
+
+def data_directory() -> Path:
+    """Where patch features are kept: ``$DETAIL_EMBED_DATA``, or the user's data."""
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen or platformdirs.user_data_dir("detail-embed", appauthor=False))
+
+
+def describe(samples: foc.SampleCollection, settings: Settings) -> str:
+    """Says what keeping the features of samples takes, and what there is room for."""
+    needed = _estimate(samples, settings)
+    room = f"{data_directory()} has {megabytes(free_bytes(data_directory()))} free"
+    if needed is None:
+        return room
+    dtype = settings.keep_features or "float16"
+    return f"{len(samples)} images take about {megabytes(needed)} in {dtype}; {room}"
+
+
+def check(samples: foc.SampleCollection, settings: Settings) -> None:
+    """Checks that there is room, before the backbone is loaded.
+
+    A data set that has features already is only checked by :func:`prepare`.
+
+    Raises:
+        ValueError: if there is not
+    """
+    if not settings.keep_features or _folder(samples._root_dataset, "").exists():
+        return
+    needed = _estimate(samples, settings)
+    if needed is not None and needed > free_bytes(data_directory()):
+        raise ValueError(
+            f"no room for patch features: {describe(samples, settings)}. Make room, "
+            f"set {DATA_VARIABLE} to a folder on another disk, choose a smaller "
+            "cover, or keep no features"
+        )
+
+
+def find(dataset: fo.Dataset, patch_slug: str) -> FeatureStore | None:
+    """Opens the store of a data set for a backbone and a cover, if there is one.
+
+    Raises:
+        ValueError: if it is damaged
+    """
+    folder = _folder(dataset, patch_slug)
+    return FeatureStore.open(folder) if (folder / LABEL).is_file() else None
+
+
+def prepare(
+    dataset: fo.Dataset,
+    space: DetailEmbedder,
+    keep: bool | str,
+    items: Sequence[tuple[str, str]],
+) -> FeatureStore | None:
+    """Opens the store that a run reads, or makes the one that it fills.
+
+    Args:
+        dataset: the data set
+        space: backbone and cover
+        keep: whether to keep features: False, ``"float16"`` or ``"int8"``
+        items: the ``(id, path)`` pairs of the run
+
+    Returns:
+        the store, None if there is none and none is wanted
+
+    Raises:
+        ValueError: if the disk has too little room, or the store is damaged, or
+            of another type than the one to keep
+    """
+    store = find(dataset, space.patch_slug)
+    if not keep:
+        return store
+    if store is not None and store.dtype != keep:
+        raise ValueError(
+            f"{store.directory} holds patch features of this data set in "
+            f"{store.dtype}: pass keep_features={store.dtype!r}, or delete the folder"
+        )
+    new = [path for id, path in items if store is None or id not in store]
+    folder = _folder(dataset, space.patch_slug)
+    if new:
+        check_room(folder, new, space.cover, space.dim, keep)
+    return store or FeatureStore(folder, space.patch_slug, space.dim, keep)
+
+
+def delete(folder: str | None) -> None:
+    """Deletes a store; anything else, and what is not there, is left alone."""
+    if folder is not None and (Path(folder) / LABEL).is_file():
+        shutil.rmtree(folder)
+
+
+def _estimate(samples: foc.SampleCollection, settings: Settings) -> int | None:
+    """Bytes; None where that cannot be said before the backbone is loaded."""
+    config = open_clip.get_model_config(settings.backbone)
+    cover = CompleteCover(settings.cover, settings.spacing)
+    if config is None or cover.c == "auto":
+        return None
+    dtype = settings.keep_features or "float16"
+    return estimate(samples.values("filepath"), cover, config["embed_dim"], dtype)
+
+
+def _folder(dataset: fo.Dataset, patch_slug: str) -> Path:
+    return data_directory() / _FEATURES / str(dataset._doc.id) / patch_slug

@@ -1,0 +1,129 @@
+"""The operator that searches by stored patch features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from .problem import INSTALL, add_problem
+
+if TYPE_CHECKING:
+    from ..detail_embed.fiftyone_bridge.search import Found
+
+
+class SearchReranked(foo.Operator):
+    """Searches by text: the index proposes images, their patches give the order."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return foo.OperatorConfig(
+            name="search_reranked",
+            label="Search with re-ranking",
+            description="Text search in the exact order of the images' best patches",
+            icon="/assets/icon.svg",
+            dynamic=True,
+            risk_level=types.RiskLevel.LOW,
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it."""
+        inputs = types.Object()
+        form = types.Property(inputs, view=types.View(label=self.config.label))
+        if ctx.dataset is None:
+            add_problem(inputs, "Open a data set first")
+            return form
+        samples = ctx.target_view()
+        try:
+            from ..detail_embed.fiftyone_bridge import search
+
+            keys = search.searchable(ctx.dataset)
+            if not keys:
+                raise ValueError(
+                    "No index of this data set has patch features: compute detail "
+                    "embeddings with 'Keep patch features'"
+                )
+            _add_inputs(inputs, keys)
+            if ctx.params.get("text"):
+                search.check(samples, **_arguments(ctx.params))
+        except ValueError as error:
+            add_problem(inputs, str(error))
+        except ImportError as error:
+            add_problem(inputs, f"{error}. {INSTALL}")
+        return form
+
+    def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
+        """Shows what is found, best first."""
+        from ..detail_embed.fiftyone_bridge.search import search
+
+        found = search(ctx.target_view(), **_arguments(ctx.params))
+        ctx.ops.set_view(found.view)
+        return {"found": len(found.ids), "scores": found.scores}
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        text: str,
+        brain_key: str = "detail",
+        k: int = 25,
+        candidates: int | float | None = None,
+    ) -> Found:
+        """Finds the images whose best patch fits a text.
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            search = foo.get_operator("@detail/detail-embed/search_reranked")
+            found = search(dataset, "a red helmet", brain_key="detail")
+            found.view, found.scores, found.boxes
+
+        Args:
+            sample_collection: a data set or view of images
+            text: what to look for
+            brain_key ("detail"): an index that was computed with ``keep_features``
+            k (25): images to return
+            candidates (None): how many images are re-ranked, or a share of all, below
+                1; by default a tenth, and at least 4 k
+
+        Returns:
+            the view, in order, with ids, scores and the boxes that matched
+
+        Raises:
+            ValueError: if nothing can be searched so
+        """
+        from ..detail_embed.fiftyone_bridge.search import search
+
+        return search(sample_collection, text, brain_key, k, candidates)
+
+
+def _add_inputs(inputs: types.Object, keys: list[str]) -> None:
+    inputs.str("text", required=True, label="Text", description="What to look for")
+    view = types.DropdownView()
+    for key in keys:
+        view.add_choice(key, label=key)
+    inputs.enum(
+        "brain_key", keys, required=True, default=keys[0], label="Brain key", view=view
+    )
+    inputs.int("k", min=1, default=25, label="Images to show")
+    inputs.int(
+        "candidates",
+        min=1,
+        label="Candidates",
+        description="Images that are re-ranked. Empty: a tenth, and at least four "
+        "times those to show",
+    )
+
+
+def _arguments(params: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "text": params.get("text", ""),
+        "brain_key": params.get("brain_key", "detail"),
+        "k": params.get("k") or 25,
+        "candidates": params.get("candidates"),
+    }

@@ -1,0 +1,205 @@
+"""k vectors per image, kept patch features, and searches re-ranked by them."""
+
+import json
+import shutil
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from detail_embed import demo, room
+from detail_embed.backbone import Backbone
+from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge import feature_stores, index, records
+from detail_embed.fiftyone_bridge.settings import Settings
+from detail_embed.prompts import encode_query
+
+QUERY = "red metal cube"
+FEW = Settings(backbone=demo.NAME, cover=3, vectors=3, device="cpu")
+FIELD = records.patches_field("detail")
+
+SEARCH = """
+import json, sys
+import fiftyone as fo
+dataset = fo.load_dataset(sys.argv[1])
+images = dataset.sort_by_similarity(sys.argv[2], brain_key="detail", k=5)
+print(json.dumps([images.values("id"), images.values("detail_patches.detections.id")]))
+patches = dataset.to_patches("detail_patches")
+found = patches.sort_by_similarity(sys.argv[2], brain_key="detail", k=5)
+print(json.dumps(found.values("id")))
+"""
+
+
+def _run(samples, settings=FEW, **kwargs):
+    return index.compute(samples, settings, **kwargs).finish()
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Counts the patches that are encoded."""
+    counts, original = [], Backbone.encode_patches
+
+    def encode(self, patches, *args, **kwargs):
+        counts.append(len(patches))
+        return original(self, patches, *args, **kwargs)
+
+    monkeypatch.setattr(Backbone, "encode_patches", encode)
+    return counts
+
+
+@pytest.fixture
+def dataset(dataset):
+    yield dataset
+    shutil.rmtree(
+        feature_stores.data_directory() / "features" / str(dataset._doc.id),
+        ignore_errors=True,
+    )
+
+
+def _ranked(dataset):
+    """Ids of labels, and of their samples, by exact cosine with the query."""
+    query = encode_query(Backbone.load(demo.NAME, device="cpu"), QUERY).numpy()
+    found = [
+        (float(label.vector @ query), label.id, sample.id)
+        for sample in dataset
+        for label in sample[FIELD].detections
+    ]
+    found.sort(reverse=True)
+    return [label for _, label, _ in found], [sample for *_, sample in found]
+
+
+def test_a_fresh_process_searches_k_vectors(dataset, fresh_python):
+    result = _run(dataset, also_global=True)
+    assert (result.embedded, result.failed) == (24, 0) and "-few-" in result.space
+    assert not dataset.has_field("detail_embedding")
+    assert len(dataset.exists("detail_global_embedding")) == 24
+    labels = dataset.values(f"{FIELD}.detections", unwind=True)
+    assert {label.label for label in labels} == {"patch"}
+    assert {label.level for label in labels} <= {1, 2, 3}
+    vectors = np.stack([label.vector for label in labels])
+    assert vectors.dtype == np.float32 and len(labels) == 72
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    for x, y, w, h in (label.bounding_box for label in labels):
+        assert 0 <= x < x + w <= 1.001 and 0 <= y < y + h <= 1.001
+
+    done = fresh_python(SEARCH, dataset.name, QUERY)
+    assert done.returncode == 0, done.stderr
+    (images, hits), patches = map(json.loads, done.stdout.splitlines()[-2:])
+    labels, samples = _ranked(dataset)
+    assert patches == labels[:5]
+    assert images == list(dict.fromkeys(samples[:5]))  # the best vector wins
+    assert {hit for some in hits for hit in some} == set(labels[:5])
+
+
+def test_new_samples_are_added_and_the_single_vector_stays(dataset):
+    single = Settings(backbone=demo.NAME, cover=1, fuser="mean", device="cpu")
+    _run(dataset, single, brain_key="one")
+    before = dataset.values("one_embedding")
+    steps = iter(index.compute(dataset[:20], FEW))
+    assert any(0 < step.fraction < 1 for step in steps)
+    steps.close()
+    done = len(dataset.exists(FIELD))
+    assert 0 < done < 20
+    assert _run(dataset[:20]).present == done
+    result = _run(dataset)
+    assert (result.embedded, result.present) == (4, 20)
+    assert dataset.load_brain_results("detail").total_index_size == 72
+    assert np.array_equal(before, dataset.values("one_embedding"))
+
+    for other in (
+        Settings(backbone=demo.NAME, cover=3, device="cpu"),
+        Settings(backbone=demo.NAME, cover=3, vectors=4, device="cpu"),
+    ):
+        with pytest.raises(ValueError, match="another space"):
+            index.compute(dataset, other)
+    assert _run(dataset, single, overwrite=True).embedded == 24
+    assert not dataset.has_field(FIELD)
+    _run(dataset, overwrite=True)
+    index.delete(dataset, "detail")
+    assert dataset.list_brain_runs() == ["one"] and dataset.list_runs() == ["one"]
+    assert not dataset.has_field(FIELD) and not dataset.has_field("detail_embedding")
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"vectors": 0}, "0 vectors per image: give 2 to 16"),
+        ({"vectors": 17}, "17 vectors"),
+        ({"vectors": True}, "True vectors"),
+        ({"vectors_by": "magic"}, "vectors_by='magic'"),
+        ({"vectors_by": "facility-location"}, "vocabulary"),
+        ({"keep_features": "float64"}, "keep_features='float64'"),
+    ],
+)
+def test_settings_that_cannot_work(dataset, wrong, message):
+    settings = Settings(**({"backbone": demo.NAME, "vectors": 2} | wrong))
+    with pytest.raises(ValueError, match=message):
+        index.compute(dataset, settings)
+
+
+def test_an_unknown_backend_and_a_field_of_somebody_else(dataset):
+    with pytest.raises(ValueError, match="unknown similarity backend 'fast'"):
+        index.compute(dataset, FEW, backend="fast")
+    dataset.add_sample_field(FIELD, fo.StringField)
+    with pytest.raises(ValueError, match=f"field {FIELD!r} exists"):
+        index.compute(dataset, FEW)
+
+
+def test_kept_features_serve_every_fuser(dataset, encoded, caplog):
+    kept = Settings(
+        backbone=demo.NAME, cover=3, fuser="mean", keep_features="float16",
+        device="cpu",
+    )
+    caplog.set_level("INFO", "detail_embed")
+    _run(dataset, kept)
+    assert "patch features of 24 images: about" in caplog.text
+    folder = records.read(dataset, "detail").features
+    store = FeatureStore.open(folder)
+    assert set(store.ids) == set(dataset.values("id"))
+    encoded.clear()
+    _run(dataset, brain_key="few")
+    _run(
+        dataset,
+        Settings(
+            backbone=demo.NAME, cover=3, vectors=2, vectors_by="facility-location",
+            proxies=["red cube", "sphere"], device="cpu",
+        ),
+        brain_key="words",
+    )
+    assert not encoded
+    assert records.read(dataset, "few").features == folder
+    assert dataset.load_brain_results("few").total_index_size == 72
+
+    for key in ("detail", "few"):
+        index.delete(dataset, key)
+    assert len(FeatureStore.open(folder)) == 24
+    index.delete(dataset, "words")
+    assert not feature_stores.find(dataset, store.slug)
+
+
+def test_features_can_be_kept_later_and_once(dataset, encoded, monkeypatch):
+    few = dataset[:6]
+    settings = {"backbone": demo.NAME, "cover": 2, "fuser": "mean", "device": "cpu"}
+    _run(few, Settings(**settings))
+    assert records.read(dataset, "detail").features is None
+    result = _run(few, Settings(**settings, keep_features="int8"))
+    assert (result.embedded, result.present) == (6, 0)
+    assert len(FeatureStore.open(records.read(dataset, "detail").features)) == 6
+    encoded.clear()
+    assert _run(few, Settings(**settings, keep_features="int8")).present == 6
+    assert not encoded
+    with pytest.raises(ValueError, match="keep_features='int8', or delete"):
+        _run(few, Settings(**settings, keep_features="float16"))
+    monkeypatch.setattr(room, "free_bytes", lambda folder: 10)
+    with pytest.raises(ValueError, match="of 18 images: .* make room"):
+        _run(dataset, Settings(**settings, keep_features="int8"))
+
+
+def test_a_disk_that_is_too_small_is_refused_at_once(dataset, monkeypatch):
+    kept = Settings(backbone=demo.NAME, keep_features="int8")
+    assert "24 images take about 1.1 MB in int8" in feature_stores.describe(
+        dataset, kept
+    )
+    monkeypatch.setattr(feature_stores, "free_bytes", lambda folder: 10)
+    with pytest.raises(ValueError, match="DETAIL_EMBED_DATA"):
+        index.compute(dataset, kept)
