@@ -10,8 +10,9 @@ from PIL import Image
 from detail_embed import fusers
 from detail_embed.cover import CompleteCover
 from detail_embed.encoding import iter_patch_features, patch_slug
-from detail_embed.engine import stream, stream_stored
+from detail_embed.engine import stream, stream_reusing, stream_stored
 from detail_embed.features import FeatureStore
+from detail_embed.few_vectors import FewVectors
 from detail_embed.patches import extract_patches
 from tests.tiny import tiny_backbone, write_images
 
@@ -226,3 +227,34 @@ def test_a_wrong_store_is_refused(backbone, files, store):
         next(stream_stored(["gone"], store, fuser))
     with pytest.raises(ValueError, match="chunk_size=0"):
         next(stream_stored([], store, fuser, chunk_size=0))
+
+
+def test_a_few_vectors_come_with_their_windows(backbone, files, store):
+    patches = torch.cat([reference(backbone, files[i]) for i in (0, 1, 3)])
+    few = FewVectors(backbone.dim, k=2).fit(patches)
+    items = [(str(i), path) for i, path in enumerate(files)]
+    (chunk,) = stream(items, backbone, COVER, few, chunk_seconds=600, store=store)
+    assert chunk.vectors.shape == (len(chunk.ids), 2, backbone.dim)
+    assert chunk.global_vectors.shape == (len(chunk.ids), backbone.dim)
+    for id, vectors, image in zip(chunk.ids, chunk.vectors, chunk.patches):
+        wanted, chosen = few(reference(backbone, files[int(id)])[None])
+        assert np.allclose(vectors, wanted[0], atol=1e-3)
+        stored = store[id]
+        shares = stored.boxes[chosen[0]] / np.tile(stored.boxes[0, 2:], 2)
+        first = len(set(chosen[0].tolist()))
+        assert len(image.vectors) == len(image.boxes) == len(image.levels) == first
+        assert np.allclose(image.boxes[:, 2:], (shares[:, 2:] - shares[:, :2])[:first])
+        assert image.levels.tolist() == stored.levels[chosen[0]].tolist()[:first]
+
+    (again,) = stream_reusing(items[:1], backbone, COVER, few, store, keep=False)
+    assert np.allclose(again.vectors, chunk.vectors[:1], atol=2e-2)
+
+
+def test_what_is_not_stored_is_encoded_and_kept_if_asked(backbone, files, store):
+    fuser = fusers.create("mean", dim=backbone.dim)
+    items = [("0", files[0]), ("1", files[1])]
+    list(stream(items[:1], backbone, COVER, fuser, store=store))
+    for keep, held in ((False, ["0"]), (True, ["0", "1"])):
+        chunks = stream_reusing(items, backbone, COVER, fuser, store, keep)
+        assert [id for chunk in chunks for id in chunk.ids] == ["0", "1"]
+        assert store.ids == held

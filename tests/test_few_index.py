@@ -2,10 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import fiftyone as fo
+import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fiftyone.operators.executor import Executor
+from torch.nn import functional as F
 
 from detail_embed import demo, room
 from detail_embed.backbone import Backbone
@@ -45,6 +49,11 @@ def encoded(monkeypatch):
 
     monkeypatch.setattr(Backbone, "encode_patches", encode)
     return counts
+
+
+@pytest.fixture(scope="module")
+def operator():
+    return foo.get_operator("@detail/detail-embed/search_reranked")
 
 
 @pytest.fixture
@@ -203,3 +212,89 @@ def test_a_disk_that_is_too_small_is_refused_at_once(dataset, monkeypatch):
     monkeypatch.setattr(feature_stores, "free_bytes", lambda folder: 10)
     with pytest.raises(ValueError, match="DETAIL_EMBED_DATA"):
         index.compute(dataset, kept)
+
+
+KEPT = Settings(
+    backbone=demo.NAME, cover=3, vectors=3, keep_features="float16", device="cpu"
+)
+
+
+def _by_maxsim(dataset):
+    """Ids by brute force, their scores, and the patches that have them."""
+    query = encode_query(Backbone.load(demo.NAME, device="cpu"), QUERY)
+    store = FeatureStore.open(records.read(dataset, "detail").features)
+    near = {id: F.normalize(store[id].features, dim=1) @ query for id in store.ids}
+    ids = sorted(near, key=lambda id: -float(near[id].max()))
+    boxes = [store[id].boxes[int(near[id].argmax())] / 256 for id in ids]
+    return ids, [float(near[id].max()) for id in ids], boxes
+
+
+def test_the_reranked_order_is_that_of_brute_force(dataset, operator):
+    _run(dataset, KEPT, also_global=True)
+    ids, scores, boxes = _by_maxsim(dataset)
+    for key in ("detail", "detail_global"):
+        found = operator(dataset, QUERY, brain_key=key, k=10, candidates=1.0)
+        assert found.view.values("id") == found.ids == ids[:10]
+        np.testing.assert_allclose(found.scores, scores[:10], atol=1e-5)
+        for (x, y, w, h), box in zip(found.boxes, boxes):
+            np.testing.assert_allclose([x, y, x + w, y + h], box, atol=1e-6)
+
+    few = operator(dataset, QUERY, k=3, candidates=6)
+    native = dataset.sort_by_similarity(QUERY, brain_key="detail", k=18)
+    proposed = native.values("id")[:6]
+    assert few.ids == [id for id in ids if id in proposed][:3]
+    view = dataset[5:12]
+    assert set(operator(view, QUERY).ids) == set(view.values("id"))
+
+    ctx = foo.ExecutionContext(
+        request_params={
+            "dataset_name": dataset.name,
+            "view": dataset.view()._serialize(),
+            "params": {"text": QUERY, "brain_key": "detail", "k": 4},
+        },
+        executor=Executor(),
+        operator_uri=operator.uri,
+    )
+    properties = operator.resolve_input(ctx).type.properties
+    assert properties["brain_key"].default == "detail"
+    assert not [p for p in properties.values() if p.invalid]
+    assert operator.execute(ctx)["found"] == 4
+    assert "set_view" in [r.operator_uri for r in ctx.executor._requests]
+
+
+def test_images_without_features_keep_their_order_at_the_end(dataset, operator):
+    _run(dataset[:4], KEPT)
+    _run(dataset, FEW)
+    native = dataset.sort_by_similarity(QUERY, brain_key="detail", k=72).values("id")
+    ids = [id for id in _by_maxsim(dataset)[0]]
+    found = operator(dataset, QUERY, k=24)
+    assert found.ids == ids + [id for id in native if id not in ids]
+    assert found.scores[4:] == found.boxes[4:] == [None] * 20
+
+
+def test_searches_that_cannot_be_reranked(dataset, operator):
+    _run(dataset[:8])
+    for wrong, message in [
+        ({"brain_key": "gone"}, "unknown brain key 'gone'"),
+        ({"text": " "}, "type what to look for"),
+        ({"k": 0}, "k must be"),
+        ({"k": 5, "candidates": 4}, "fewer than k=5"),
+        ({"k": 5, "candidates": 0.1}, "are 2 images"),
+        ({"candidates": 1.5}, "at most 1.0"),
+        ({"candidates": -1}, "candidates=-1"),
+        ({}, "no patch features are stored .*keep_features='float16'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            operator(dataset, **({"text": QUERY, "k": 2} | wrong))
+
+    _run(dataset[:8], KEPT)
+    folder = Path(records.read(dataset, "detail").features)
+    label = json.loads((folder / "store.json").read_text())
+    (folder / "store.json").write_text(json.dumps(label | {"slug": "other-cc3"}))
+    with pytest.raises(ValueError, match="of other-cc3, but the index 'detail'"):
+        operator(dataset, QUERY, k=2)
+    shutil.rmtree(folder)
+    with pytest.raises(ValueError, match="are gone: compute the index 'detail' again"):
+        operator(dataset, QUERY, k=2)
+    assert _run(dataset[:8], KEPT).embedded == 8
+    assert len(operator(dataset, QUERY, k=2).ids) == 2

@@ -14,6 +14,7 @@ from detail_embed import demo
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 CREATE = "@detail/detail-embed/create_clver_ds"
 EVALUATE = "@detail/detail-embed/evaluate_retrieval"
+SEARCH = "@detail/detail-embed/search_reranked"
 PARAMS = {"backbone": demo.NAME, "cover": "1", "fuser": "mean", "device": "cpu"}
 
 
@@ -60,7 +61,9 @@ def test_the_plugin_loads_without_errors():
     contexts = {c.name: c for c in build_plugin_contexts()}
     ours = contexts["@detail/detail-embed"]
     assert not ours.errors
-    assert {i.uri for i in ours.instances} == {COMPUTE, CREATE, EVALUATE}
+    assert {i.uri for i in ours.instances} == {
+        COMPUTE, CREATE, EVALUATE, SEARCH
+    }
 
 
 def test_the_form_accepts_its_own_defaults(compute, dataset):
@@ -83,6 +86,20 @@ def test_the_form_asks_for_a_vocabulary_only_where_it_is_needed(compute, dataset
     assert "vocabulary" in _problems(compute, ctx)[0]
     ctx.params["proxies"] = "red cube, sphere\ndog"
     assert _problems(compute, ctx) == []
+
+
+def test_the_form_offers_a_few_vectors_and_to_keep_features(compute, dataset):
+    ctx = _context(COMPUTE, dataset, **(PARAMS | {"vectors": 4, "cover": "3"}))
+    properties = compute.resolve_input(ctx).type.properties
+    assert "fuser" not in properties and "proxies" not in properties
+    assert properties["vectors_by"].default == "kmeans"
+    assert "24 images take about" in properties["keep_features"].view.description
+    assert _problems(compute, ctx) == []
+    ctx.params["vectors_by"] = "facility-location"
+    assert "vocabulary" in _problems(compute, ctx)[0]
+    assert "proxies" in compute.resolve_input(ctx).type.properties
+    ctx.params |= {"vectors_by": "kmeans", "vectors": 17}
+    assert "17 vectors" in _problems(compute, ctx)[0]
 
 
 @pytest.mark.parametrize(

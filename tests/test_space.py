@@ -17,6 +17,7 @@ from detail_embed import DetailEmbedder, fusers
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.features import FeatureStore
+from detail_embed.few_vectors import FewVectors
 from tests.tiny import TINY, tiny_backbone, tiny_checkpoint, write_images
 
 
@@ -344,3 +345,20 @@ def test_the_package_is_cheap_to_import():
     out = subprocess.run([sys.executable, "-c", code], check=True,
                          capture_output=True, text=True).stdout
     assert json.loads(out) == []
+
+
+def test_a_space_of_a_few_vectors(saved, paths, tmp_path):
+    few = FewVectors(saved.dim, k=2)
+    space = DetailEmbedder(saved, CompleteCover(2), few)
+    store = FeatureStore(tmp_path / "store", space.patch_slug, space.dim)
+    make(saved, c=2).embed_files(paths, features=store)
+    space.fit_stored(store, store.ids)
+    assert "-few-" in space.slug
+    result = space.embed_files(paths, features=store, out=tmp_path / "out")
+    assert result.vectors.shape == (len(paths), 2, space.dim)
+    assert np.isfinite(result.vectors).all()
+    space.save(tmp_path / "space")
+    again = DetailEmbedder.load(tmp_path / "space", backbone=saved)
+    assert again.slug == space.slug and again.fuser.shape == (2, space.dim)
+    kept = again.embed_files(paths, out=tmp_path / "out")
+    assert np.array_equal(kept.vectors, result.vectors)

@@ -109,9 +109,11 @@ def prepare(
     return store or FeatureStore(folder, space.patch_slug, space.dim, keep)
 
 
-def delete(folder: str | None) -> None:
-    """Deletes a store; anything else, and what is not there, is left alone."""
-    if folder is not None and (Path(folder) / LABEL).is_file():
+def delete(dataset: fo.Dataset, folder: str | None) -> None:
+    """Deletes a store of a data set; nothing else, such as that of its original."""
+    if folder is None or Path(folder).parent.name != str(dataset._doc.id):
+        return
+    if (Path(folder) / LABEL).is_file():
         shutil.rmtree(folder)
 
 

@@ -36,7 +36,8 @@ def compute(
     vectors per image go to ``<brain_key>_patches``, as Detections with the boxes they
     stand for, which the index is on. A run that is cut short keeps them, and the next
     run with the same settings does the rest, in the same space: its fuser was fitted
-    once and is kept. Images whose patch features are stored are not encoded.
+    once and is kept. Images whose patch features are stored are not encoded, not even
+    with ``overwrite``: :func:`delete` the index first if the files have changed.
 
     Args:
         samples: a data set or view of images
@@ -148,7 +149,7 @@ def delete(dataset: fo.Dataset, brain_key: str) -> None:
     _clear(dataset, brain_key)
     rest = records.read_all(dataset).values()
     if record is not None and record.features not in {r.features for r in rest}:
-        feature_stores.delete(record.features)
+        feature_stores.delete(dataset, record.features)
 
 
 def _clear(dataset: fo.Dataset, brain_key: str) -> None:
