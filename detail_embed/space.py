@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from . import fusers
 from .backbone import Backbone
+from .choice import CANDIDATES, Choice, choose_fuser
 from .cover import CompleteCover
 from .embed_files import EmbedResult, embed_files
 from .encoding import iter_patch_features, patch_slug
@@ -25,6 +26,7 @@ from .fusers.base import Fuser
 from .fusers.saved import Saved, read
 from .prompts import encode_queries
 from .text_cache import encode_vocabulary
+from .vocabulary import Vocabulary
 
 _CONFIG = "space.json"
 _FUSER = "fuser"
@@ -127,10 +129,7 @@ class DetailEmbedder:
                 lacks what it needs
             KeyError: if an image is not in the store
         """
-        store.require(self.patch_slug)
-        device = self.backbone.device
-        features = (F.normalize(store[id].features.to(device), dim=1) for id in ids)
-        return self._fit(_take(features, max_patches), proxies)
+        return self._fit(self._stored(store, ids, max_patches), proxies)
 
     def _fit(
         self, features: list[Tensor], proxies: Sequence[str] | None
@@ -141,6 +140,60 @@ class DetailEmbedder:
             texts = encode_vocabulary(self.backbone, proxies)
         self.fuser.fit(images[mask], proxies=texts, images=images, mask=mask)
         return self
+
+    def choose_fuser(
+        self,
+        paths: Sequence[str | Path],
+        vocabulary: Vocabulary | None = None,
+        candidates: Sequence[str] = CANDIDATES,
+        max_images: int = 200,
+        max_patches: int = 40_000,
+        seed: int = 0,
+    ) -> Choice:
+        """Replaces the fuser by the one that does best on a sample of files.
+
+        Args:
+            paths: files to draw the sample from
+            vocabulary (None): see :func:`~detail_embed.choice.choose_fuser`
+            candidates (("mean", "gmp", "ridge")): names of fusers
+            max_images (200): size of the sample, at most
+            max_patches (40000): see :meth:`fit`
+            seed (0): of the sample
+
+        Returns:
+            the fitted fuser, its report card and the reason in words
+
+        Raises:
+            ValueError: if no file can be read, or no fuser can be fitted
+        """
+        chosen = draw(paths, max_images, seed)
+        features = self._sample(chosen, max_patches)
+        return self._choose(features, vocabulary, candidates)
+
+    def choose_stored(
+        self,
+        store: FeatureStore,
+        ids: Sequence[str],
+        vocabulary: Vocabulary | None = None,
+        candidates: Sequence[str] = CANDIDATES,
+        max_patches: int = 40_000,
+    ) -> Choice:
+        """Chooses as :meth:`choose_fuser` does, on stored patch features.
+
+        Args and errors: as of :meth:`choose_fuser` and :meth:`fit_stored`.
+        """
+        features = self._stored(store, ids, max_patches)
+        return self._choose(features, vocabulary, candidates)
+
+    def _choose(
+        self,
+        features: list[Tensor],
+        vocabulary: Vocabulary | None,
+        candidates: Sequence[str],
+    ) -> Choice:
+        choice = choose_fuser(self.backbone, *_stack(features), vocabulary, candidates)
+        self.fuser = choice.fuser
+        return choice
 
     def embed_files(
         self,
@@ -196,6 +249,15 @@ class DetailEmbedder:
         with closing(found):
             features = (i.features for i in found if i.features is not None)
             return _take(features, max_patches)
+
+    def _stored(
+        self, store: FeatureStore, ids: Sequence[str], max_patches: int
+    ) -> list[Tensor]:
+        """Stored patch features of images, see :func:`_take`."""
+        store.require(self.patch_slug)
+        device = self.backbone.device
+        features = (F.normalize(store[id].features.to(device), dim=1) for id in ids)
+        return _take(features, max_patches)
 
     def save(self, directory: str | Path) -> None:
         """Saves what makes the space, but not the backbone's weights.

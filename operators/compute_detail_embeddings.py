@@ -87,6 +87,8 @@ class ComputeDetailEmbeddings(foo.Operator):
         outputs.int("failed", label="Images that could not be read")
         outputs.str("error_field", label="Field that says why")
         outputs.float("seconds", label="Seconds")
+        outputs.str("fuser", label="Fuser")
+        outputs.str("reason", label="Why this fuser was chosen")
         return types.Property(outputs)
 
     def __call__(
@@ -131,7 +133,8 @@ class ComputeDetailEmbeddings(foo.Operator):
             pretrained (None): open_clip tag or path of a checkpoint; by default a good
                 tag for the backbones that are offered in the App
             cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``
-            fuser ("gmp"): name of a fuser
+            fuser ("gmp"): name of a fuser, or ``"auto"`` for the one that keeps most of
+                a full patch search on a sample of the images
             brain_key ("detail"): key of the index; a second run under the same key
                 embeds only new images
             spacing ("even"): of the windows, ``"even"`` or ``"authors"``
@@ -139,10 +142,12 @@ class ComputeDetailEmbeddings(foo.Operator):
                 field ``<brain_key>_patches``, with the boxes they stand for, and the
                 fuser is not used
             vectors_by ("kmeans"): how a few vectors are made, or
-                ``"facility-location"``, which needs a vocabulary
+                ``"facility-location"``, which is fitted on words
             keep_features (False): ``"float16"`` or ``"int8"`` to keep patch features
                 for ``search_reranked`` and for other fusers
-            proxies (()): words for ``"ridge"`` and ``"facility-location"``
+            proxies (()): words for what is fitted on words: ``"ridge"``, ``"auto"``,
+                ``"attention"``, ``"transformer"``, ``"facility-location"``; by default,
+                and without a label field, the commonest nouns
             proxy_field (None): a label field whose classes are such words
             backend (None): a FiftyOne similarity backend
             also_global (False): whether to index the plain whole-image vectors too,
@@ -158,8 +163,9 @@ class ComputeDetailEmbeddings(foo.Operator):
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
-            a dict with brain_key, space, embedded, present, failed, error_field and
-            seconds, or an :class:`fiftyone.operators.ExecutionResult` if delegated
+            a dict with brain_key, space, embedded, present, failed, error_field,
+            seconds, fuser and reason, or an
+            :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
             ValueError: if the samples or an argument cannot be used, or no image could

@@ -11,19 +11,23 @@ import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
 from ..detail_embed import fusers
+from ..detail_embed.choice import AUTO
 from ..detail_embed.cover import CompleteCover
 from ..detail_embed.features import DTYPES
 from ..detail_embed.few_vectors import MAX_VECTORS
 from ..detail_embed.fiftyone_bridge import feature_stores
 from ..detail_embed.fiftyone_bridge.presets import BACKBONES
-from ..detail_embed.fiftyone_bridge.settings import Settings
+from ..detail_embed.fiftyone_bridge.settings import WITH_WORDS, Settings
 from .request import Request
 
 _COVERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15)
 _FUSERS = {
+    "auto": "measured on your images: what keeps most of a full patch search",
+    "attention": "trained on your images and a vocabulary",
     "gmp": "rare details count as much as frequent ones",
     "mean": "the plain average, a baseline",
-    "ridge": "keeps the scores of a vocabulary of yours",
+    "ridge": "keeps the scores of a vocabulary",
+    "transformer": "the paper's, trained on your images and a vocabulary",
 }
 _FEW = {
     "kmeans": "clusters of patches",
@@ -114,9 +118,9 @@ def _add_vectors(
         _add_ways(inputs, "vectors_by", "How they are made", _FEW, Settings.vectors_by)
     else:
         name = params.get("fuser", Settings.fuser)
-        ways = {name: _FUSERS.get(name) for name in fusers.names()}
+        ways = {name: _FUSERS.get(name) for name in (AUTO, *fusers.names())}
         _add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser)
-    if name in ("ridge", "facility-location"):
+    if name in WITH_WORDS:
         _add_vocabulary(inputs, samples)
 
 
@@ -140,7 +144,8 @@ def _add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None
     inputs.str(
         "proxies",
         label="Vocabulary",
-        description="Words that searches may use, separated by commas",
+        description="Words that searches may use, separated by commas. Empty, and no "
+        "label field: the commonest nouns",
         view=types.TextFieldView(multiline=True),
     )
     fields = sorted(samples.get_field_schema(embedded_doc_type=fo.Label))

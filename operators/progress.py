@@ -30,7 +30,7 @@ def delegated(ctx: foo.ExecutionContext, run: Run) -> Result:
 
 
 def summarise(result: Result) -> str:
-    """What a run did, in one line for a person."""
+    """What a run did, in one line for a person, and why its fuser was chosen."""
     parts = [f"{result.embedded} images embedded"]
     if result.present:
         parts.append(f"{result.present} had a vector already")
@@ -38,4 +38,5 @@ def summarise(result: Result) -> str:
         parts.append(
             f"{result.failed} could not be read (see the field {result.error_field!r})"
         )
-    return f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
+    text = f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
+    return f"{text}. Fuser: {result.reason}" if result.reason else text

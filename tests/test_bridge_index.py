@@ -348,11 +348,25 @@ def test_ridge_is_fitted_on_words_and_on_a_fields_classes(dataset):
     assert _run(dataset, field, brain_key="classes").embedded == 0
 
 
-def test_ridge_without_words_is_refused(dataset):
-    for field, message in [(None, "vocabulary"), ("filepath", "no label field")]:
-        settings = Settings(backbone=demo.NAME, fuser="ridge", proxy_field=field)
-        with pytest.raises(ValueError, match=message):
-            list(index.compute(dataset, settings))
+def test_the_classes_of_a_field_come_with_their_parts(dataset):
+    settings = Settings(fuser="ridge", proxies=["dog"], proxy_field="ground_truth")
+    words = settings.vocabulary(dataset).words
+    name = dataset.distinct("ground_truth.detections.label")[0]
+    assert words[:2] == ("dog", name)
+    assert set(name.split()) < set(words)
+
+
+def test_ridge_without_words_takes_nouns(dataset):
+    settings = Settings(fuser="ridge")
+    settings.check()
+    assert "dog" in settings.vocabulary(dataset).words
+
+
+@pytest.mark.parametrize("fuser", ["ridge", "auto"])
+def test_a_field_without_classes_is_refused(dataset, fuser):
+    settings = Settings(backbone=demo.NAME, fuser=fuser, proxy_field="filepath")
+    with pytest.raises(ValueError, match="no label field"):
+        list(index.compute(dataset, settings))
 
 
 @pytest.mark.parametrize(
@@ -361,6 +375,7 @@ def test_ridge_without_words_is_refused(dataset):
         ({"device": "cuda:7"}, "CUDA"),
         ({"fuser": "magic"}, "unknown fuser 'magic'"),
         ({"cover": 99}, "99"),
+        ({"fuser": "auto", "fuser_options": {"lam": 1}}, "name it instead"),
         ({"batch_size": 0}, "batch_size"),
     ],
 )
@@ -386,7 +401,7 @@ def test_random_weights_that_were_asked_for_can_be_searched(dataset):
 
 def test_proxies_keep_their_order(dataset):
     settings = Settings(fuser="ridge", proxies=["red cube", "cube red", "a", "a"])
-    assert settings.vocabulary(dataset) == ["red cube", "cube red", "a"]
+    assert settings.vocabulary(dataset).words == ("red cube", "cube red", "a")
     assert settings.identity()["proxies"] == ["red cube", "cube red", "a"]
 
 

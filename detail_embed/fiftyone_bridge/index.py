@@ -10,6 +10,7 @@ from dataclasses import replace
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
+from ..choice import AUTO, Choice
 from ..engine import stream_reusing
 from ..features import FeatureStore
 from ..space import DetailEmbedder, draw
@@ -135,6 +136,8 @@ def _compute(
         failed=failed,
         error_field=errors,
         seconds=time.monotonic() - started,
+        fuser=record.fuser,
+        reason=record.reason,
     )
 
 
@@ -204,12 +207,13 @@ def _open_space(
     store = feature_stores.prepare(dataset, space, settings.keep_features, items)
     folder = None if store is None else str(store.directory)
     if record is None:
-        yield from _fit(space, samples, items, settings, store)
+        choice = yield from _fit(space, samples, items, settings, store)
         record = records.Record(
             space=zoo.publish(space),
             global_space=zoo.publish(make_global_space(backbone)),
             identity=settings.identity(),
             features=folder,
+            card=choice and choice.to_dict(),
         )
         _clear(dataset, brain_key)
         records.write(dataset, brain_key, record)
@@ -224,25 +228,34 @@ def _fit(
     items: list[tuple[str, str]],
     settings: Settings,
     store: FeatureStore | None,
-) -> Generator[Progress, None, None]:
-    """Fits the fuser on some images; on what is stored of them, if it is."""
-    if not space.fuser.needs_fit:
-        return
-    chosen = [id for id, _ in draw(items, _FIT_IMAGES)]
+) -> Generator[Progress, None, Choice | None]:
+    """Fits or chooses the fuser on some images; on what is stored, if all of it is."""
+    if not settings.needs_fit(space):
+        return None
+    ids = [id for id, _ in draw(items, _FIT_IMAGES)]
+    paths = [path for _, path in items]
     name = settings.fuser_name
-    yield Progress(f"Fitting the {name!r} fuser on {len(chosen)} images", 0.0)
-    words = settings.vocabulary(samples) or None
+    yield Progress(f"Fitting the {name!r} fuser on {len(ids)} images", 0.0)
+    is_stored = store is not None and all(id in store for id in ids)
     try:
-        if store is not None and store.ids and all(id in store for id in chosen):
-            space.fit_stored(store, chosen, words)
+        words = settings.vocabulary(samples) if settings.needs_vocabulary else None
+        if name == AUTO:
+            choice = (
+                space.choose_stored(store, ids, words) if is_stored
+                else space.choose_fuser(paths, words, max_images=_FIT_IMAGES)
+            )
+            yield Progress(f"Fuser: {choice.reason}", 0.0)
+            return choice
+        if is_stored:
+            space.fit_stored(store, ids, words and words.words)
         else:
-            paths = [path for _, path in items]
-            space.fit(paths, words, max_images=_FIT_IMAGES)
+            space.fit(paths, words and words.words, max_images=_FIT_IMAGES)
     except ValueError as error:
         raise ValueError(
-            f"the {name!r} fuser cannot be fitted on {len(chosen)} images: "
+            f"the {name!r} fuser cannot be fitted on {len(ids)} images: "
             f"{error}. Pass other images, or choose fuser='mean'"
         ) from error
+    return None
 
 
 def _embed(

@@ -10,6 +10,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
+from ..choice import default_vocabulary
 from ..clver_ds import concepts
 from ..demo import NAME
 from ..retrieval import ALL
@@ -127,8 +128,10 @@ def word_groups(
         if record.identity["backbone"] == NAME:
             world = {concept.name: concept for concept in concepts()}
         if not is_global:
-            proxies.update(record.identity["proxies"])
-            field = record.identity["proxy_field"]
+            words, field = (record.identity[k] for k in ("proxies", "proxy_field"))
+            if record.fuser == "ridge" and not (words or field):
+                words = default_vocabulary().words
+            proxies.update(words)
             if field and dataset.has_field(field):
                 path = dataset._get_label_field_path(field, "label")[1]
                 proxies.update(dataset.distinct(path))

@@ -26,18 +26,31 @@ class Record:
         global_space: slug of the space of the whole-image vectors
         identity: the choices that made the space
         features: folder of the patch features that are kept, None for none
+        card: what ``fuser="auto"`` chose and why, see
+            :meth:`detail_embed.choice.Choice.to_dict`; None for other fusers
     """
 
     space: str
     global_space: str
     identity: dict[str, Any]
     features: str | None = None
+    card: dict[str, Any] | None = None
 
     @property
     def vectors(self) -> int:
         """Vectors per image."""
         few = self.identity["fuser"] == FewVectors.name
         return self.identity["fuser_options"]["k"] if few else 1
+
+    @property
+    def fuser(self) -> str:
+        """Name of the fuser, the chosen one if it was left open."""
+        return self.card["fuser"] if self.card else self.identity["fuser"]
+
+    @property
+    def reason(self) -> str:
+        """Why the fuser was chosen; empty if the user named it."""
+        return self.card["reason"] if self.card else ""
 
 
 def check_brain_key(brain_key: str, what: str = "brain key") -> None:
@@ -90,7 +103,8 @@ def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
         config.space,
         config.global_space,
         dict(config.identity),
-        getattr(config, "features", None),  # records of old have none
+        getattr(config, "features", None),  # records of older versions have none
+        getattr(config, "card", None),
     )
 
 

@@ -12,11 +12,15 @@ import fiftyone.core.collections as foc
 
 from .. import fusers
 from ..backbone import Backbone, resolve_device
+from ..choice import AUTO, default_vocabulary
 from ..cover import CompleteCover
 from ..features import DTYPES
 from ..few_vectors import METHODS, FewVectors, check_count
 from ..space import DetailEmbedder
+from ..vocabulary import Vocabulary
 from ..weights import check_trained
+
+WITH_WORDS = (AUTO, "ridge", "attention", "transformer", "facility-location")
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,13 @@ class Settings:
             or for the shipped weights where the backbone is the demo's
         cover: c of the Complete Cover, 1 to 15, or ``"auto"``
         spacing: of the windows, ``"even"`` or ``"authors"``
-        fuser: name of a fuser, for one vector per image
+        fuser: name of a fuser, for one vector per image, or ``"auto"`` for the one that
+            does best on the images
         fuser_options: options of that fuser
         vectors: per image; above 1 the fuser is not used
         vectors_by: how a few vectors are made, a method of ``FewVectors``
-        proxies: words for what needs a vocabulary
+        proxies: words for what needs a vocabulary; by default, and without a label
+            field, the commonest nouns
         proxy_field: a label field whose classes are used as such words too
         allow_random_weights: whether a backbone with random weights is accepted
         keep_features: whether patch features are kept, for exact search and for other
@@ -73,16 +79,15 @@ class Settings:
             ValueError: naming the setting and what to do
         """
         CompleteCover(self.cover, self.spacing)
-        if self.fuser not in fusers.names():
+        names = [AUTO, *fusers.names()]
+        if self.fuser not in names:
+            raise ValueError(f"unknown fuser {self.fuser!r}; choose one of {names}")
+        if self.fuser == AUTO and self.fuser_options:
             raise ValueError(
-                f"unknown fuser {self.fuser!r}; choose one of {fusers.names()}"
+                f"fuser_options={self.fuser_options} are of one fuser: name it instead "
+                f"of {AUTO!r}"
             )
         self._check_few()
-        if self.needs_vocabulary and not (self.proxies or self.proxy_field):
-            raise ValueError(
-                f"{self.fuser_name!r} needs a vocabulary: pass words as proxies, or "
-                "the name of a label field whose classes shall be used"
-            )
         if self.keep_features not in (False, *DTYPES):
             raise ValueError(
                 f"keep_features={self.keep_features!r}: give False or one of "
@@ -103,8 +108,8 @@ class Settings:
 
     @property
     def needs_vocabulary(self) -> bool:
-        """Whether words have to be given."""
-        return self.fuser_name in ("ridge", "facility-location")
+        """Whether what makes the vectors is fitted on words."""
+        return self.fuser_name in WITH_WORDS
 
     def identity(self) -> dict[str, Any]:
         """The choices that decide whether vectors can be compared, as JSON values."""
@@ -119,17 +124,22 @@ class Settings:
             "proxy_field": self.proxy_field,
         }
 
-    def vocabulary(self, samples: foc.SampleCollection) -> list[str]:
+    def vocabulary(self, samples: foc.SampleCollection) -> Vocabulary:
         """Lists the words as given, then the classes of the label field.
 
         The order matters: the wordings of one thing belong next to each other, see
-        :mod:`detail_embed.fusers.ridge`.
+        :mod:`detail_embed.fusers.ridge`. Classes come with their parts; without words
+        and label field it is the commonest nouns.
 
         Raises:
             ValueError: if the field is no label field, or has no labels
         """
-        classes = _classes(samples, self.proxy_field) if self.proxy_field else []
-        return list(dict.fromkeys([*self.proxies, *classes]))
+        own = Vocabulary.from_words(self.proxies) if self.proxies else None
+        if not self.proxy_field:
+            return own or default_vocabulary()
+        names = _classes(samples, self.proxy_field)
+        classes = Vocabulary.from_classes(names, self.proxy_field)
+        return own + classes if own else classes
 
     def load_backbone(self) -> Backbone:
         """Loads the backbone; see :meth:`Backbone.load` for what it raises."""
@@ -141,11 +151,12 @@ class Settings:
         )
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
-        """Makes the space that was asked for; its fuser may still need a fit."""
+        """Makes the space that was asked for; its fuser is to be fitted, or chosen."""
         if self.vectors > 1:
             fuser = FewVectors(backbone.dim, **self._options())
         else:
-            fuser = fusers.create(self.fuser, dim=backbone.dim, **self._options())
+            name = "mean" if self.fuser == AUTO else self.fuser
+            fuser = fusers.create(name, dim=backbone.dim, **self._options())
         cover = CompleteCover(self.cover, self.spacing)
         return DetailEmbedder(backbone, cover, fuser)
 
@@ -162,6 +173,10 @@ class Settings:
         if self.vectors > 1:
             return {"k": self.vectors, "method": self.vectors_by}
         return dict(self.fuser_options)
+
+    def needs_fit(self, space: DetailEmbedder) -> bool:
+        """Whether the fuser of a new space is still to be fitted, or chosen."""
+        return self.fuser_name == AUTO or not space.fuser.is_fitted
 
 
 def make_global_space(backbone: Backbone) -> DetailEmbedder:

@@ -34,6 +34,8 @@ class Result:
         failed: images that could not be read; the reason is in ``error_field``
         error_field: field of the reasons; only there if some image failed
         seconds: duration of the run
+        fuser: name of the fuser
+        reason: why ``fuser="auto"`` chose it; empty for other fusers
     """
 
     brain_key: str
@@ -43,6 +45,8 @@ class Result:
     failed: int
     error_field: str
     seconds: float
+    fuser: str
+    reason: str
 
 
 class Run:
