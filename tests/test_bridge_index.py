@@ -10,9 +10,12 @@ from PIL import Image
 
 from detail_embed import demo
 from detail_embed.backbone import Backbone
+from detail_embed.choice import CANDIDATES
 from detail_embed.fiftyone_bridge import index, records
 from detail_embed.fiftyone_bridge.settings import Settings
 from detail_embed.prompts import encode_query
+from detail_embed.report_card import ReportCard
+from detail_embed.vocabulary import Vocabulary
 
 QUERY = "red metal cube"
 SETTINGS = Settings(backbone=demo.NAME, cover=2, device="cpu")
@@ -413,3 +416,47 @@ def test_a_checkpoint_that_does_not_fit_is_refused(dataset, tmp_path):
         with pytest.raises(ValueError, match=path.stem):
             list(index.compute(dataset, settings))
     assert not dataset.list_runs()
+
+
+def test_auto_measures_chooses_and_remembers_why(dataset):
+    settings = Settings(
+        backbone=demo.NAME, cover=2, fuser="auto", device="cpu",
+        proxies=Vocabulary.demo().words,
+    )
+    run = index.compute(dataset[:20], settings)
+    texts = [progress.text for progress in run]
+    chosen = run.result.fuser
+    assert chosen in CANDIDATES
+    assert f"-{chosen}-" in run.result.space
+    assert f"Fuser: {run.result.reason}" in texts
+
+    record = records.read(dataset, "detail")
+    card = ReportCard.from_dict(record.card["report"])
+    assert (card.best(), card.reason()) == (chosen, run.result.reason)
+    assert card.images == 10 and record.identity["fuser"] == "auto"
+
+    again = _run(dataset, settings)
+    assert (again.embedded, again.present) == (4, 20)
+    assert (again.space, again.fuser, again.reason) == (
+        run.result.space, chosen, run.result.reason
+    )
+    named = Settings(backbone=demo.NAME, cover=2, fuser=chosen, device="cpu")
+    with pytest.raises(ValueError, match="'auto'"):
+        index.compute(dataset, named)
+
+
+def test_auto_on_a_few_images_says_that_nothing_was_measured(dataset, caplog):
+    settings = Settings(backbone=demo.NAME, cover=2, fuser="auto", device="cpu")
+    result = _run(dataset[:3], settings)
+    assert result.fuser == "gmp"
+    assert "3 images are too few" in result.reason and result.reason in caplog.text
+    assert records.read(dataset, "detail").card["report"] is None
+
+
+def test_a_record_without_a_card_is_read(dataset):
+    config = dataset.init_run(
+        method=records.METHOD, space="a", global_space="b", identity={"fuser": "gmp"}
+    )
+    dataset.register_run("old", config)
+    record = records.read(dataset, "old")
+    assert (record.card, record.fuser, record.reason) == (None, "gmp", "")

@@ -148,6 +148,15 @@ def test_the_app_shows_progress_and_the_result(compute, dataset):
     assert len(dataset.exists("detail_embedding")) == 20
 
 
+def test_the_app_says_why_a_fuser_was_chosen(compute, dataset):
+    ctx = _context(COMPUTE, dataset, dataset[:2], **(PARAMS | {"fuser": "auto"}))
+    assert _problems(compute, ctx) == []
+    for _ in compute.execute(ctx):
+        pass
+    (notice,) = _requests(ctx, "notify")
+    assert "Fuser: gmp was taken unmeasured: 2 images" in notice["message"]
+
+
 def test_the_app_shows_why_a_run_failed(compute, dataset, tmp_path):
     missing = str(tmp_path / "missing.pt")
     ctx = _context(COMPUTE, dataset, **(PARAMS | {"pretrained": missing}))
