@@ -131,9 +131,8 @@ def report_card(
 
     The hits of a word are the images whose best patch scores 2.5 standard deviations
     above the word's mean over the images, and at most 50 of them; words without a hit,
-    which nothing seems to show, do not count. (Among 23 fusers and settings on scenes
-    with known labels this had the order of the labels more often than a fixed number
-    of hits: see docs/results/report-card.md.)
+    which nothing seems to show, do not count. How the rule was chosen, and how far the
+    card's order is that of true labels, is in docs/results/report-card.md.
 
     Args:
         fusers: fitted fusers by name
