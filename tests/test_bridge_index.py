@@ -15,7 +15,6 @@ from detail_embed.fiftyone_bridge import index, records
 from detail_embed.fiftyone_bridge.settings import Settings
 from detail_embed.prompts import encode_query
 from detail_embed.report_card import ReportCard
-from detail_embed.vocabulary import Vocabulary
 
 QUERY = "red metal cube"
 SETTINGS = Settings(backbone=demo.NAME, cover=2, device="cpu")
@@ -360,7 +359,7 @@ def test_the_classes_of_a_field_come_with_their_parts(dataset):
 
 
 def test_ridge_without_words_takes_nouns(dataset):
-    settings = Settings(fuser="ridge")
+    settings = Settings(backbone=demo.NAME, fuser="ridge")
     settings.check()
     assert "dog" in settings.vocabulary(dataset).words
 
@@ -419,10 +418,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(dataset, tmp_path):
 
 
 def test_auto_measures_chooses_and_remembers_why(dataset):
-    settings = Settings(
-        backbone=demo.NAME, cover=2, fuser="auto", device="cpu",
-        proxies=Vocabulary.demo().words,
-    )
+    settings = Settings(backbone=demo.NAME, cover=2, fuser="auto", device="cpu")
     run = index.compute(dataset[:20], settings)
     texts = [progress.text for progress in run]
     chosen = run.result.fuser
