@@ -6,6 +6,7 @@ first vector, so that a run that was cut short is known too.
 
 from __future__ import annotations
 
+import json
 import keyword
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -102,9 +103,9 @@ def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
     return Record(
         config.space,
         config.global_space,
-        dict(config.identity),
+        _plain(config.identity),
         getattr(config, "features", None),  # records of older versions have none
-        getattr(config, "card", None),
+        _plain(getattr(config, "card", None)),
     )
 
 
@@ -202,3 +203,8 @@ def _short(value: Any) -> str:
     if isinstance(value, list) and len(value) > 3:
         return f"[{', '.join(value[:3])}, ... {len(value)} words]"
     return repr(value)
+
+
+def _plain(value: Any) -> Any:
+    """Python's own dicts and lists instead of the database's."""
+    return json.loads(json.dumps(value))
