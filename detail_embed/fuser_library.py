@@ -18,7 +18,7 @@ from .user_data import data_directory
 
 _FACTS = "training.json"
 _FUSER = "fuser"
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PACKAGES = ("detail-embed", "torch", "open_clip_torch", "numpy")
 
 
@@ -66,7 +66,7 @@ def check_name(name: str) -> None:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f"{name!r} cannot name a fuser: use up to 64 letters, digits, '_' and '-', "
+            f"{name!r} cannot name a fuser: use up to 64 letters, digits and '_', "
             "starting with a letter"
         )
     if name in (*fusers.names(), "auto"):

@@ -45,15 +45,16 @@ def add_inputs(
         params: what has been filled in so far
         samples: the samples that will be embedded
     """
-    _add_backbone(inputs, params.get("backbone") or Settings.backbone)
-    _add_cover(inputs)
+    add_backbone(inputs, params.get("backbone") or Settings.backbone)
+    add_cover(inputs)
     _add_vectors(inputs, params, samples)
     _add_target(inputs)
     _add_features(inputs, params, samples)
     _add_machine(inputs)
 
 
-def _add_backbone(inputs: types.Object, backbone: str) -> None:
+def add_backbone(inputs: types.Object, backbone: str) -> None:
+    """Adds the backbone and its weights."""
     inputs.str(
         "backbone",
         required=True,
@@ -77,7 +78,8 @@ def _add_backbone(inputs: types.Object, backbone: str) -> None:
     )
 
 
-def _add_cover(inputs: types.Object) -> None:
+def add_cover(inputs: types.Object) -> None:
+    """Adds the cover and its spacing."""
     view = types.DropdownView()
     view.add_choice("auto", label="as fine as the backbone can use")
     for c in _COVERS:
@@ -121,7 +123,7 @@ def _add_vectors(
         ways = {name: _FUSERS.get(name) for name in (AUTO, *fusers.names())}
         _add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser)
     if name in WITH_WORDS:
-        _add_vocabulary(inputs, samples)
+        add_vocabulary(inputs, samples)
 
 
 def _add_ways(
@@ -140,7 +142,8 @@ def _add_ways(
     )
 
 
-def _add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None:
+def add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None:
+    """Adds words, and a label field whose classes are words."""
     inputs.str(
         "proxies",
         label="Vocabulary",

@@ -32,8 +32,8 @@ def fuser():
 def test_round_trip(fuser):
     assert fuser_library.names() == []
     fuser_library.save(fuser, facts("drones"))
-    fuser_library.save(fuser, facts("boats-2"))
-    assert fuser_library.names() == ["boats-2", "drones"]
+    fuser_library.save(fuser, facts("boats_2"))
+    assert fuser_library.names() == ["boats_2", "drones"]
     assert fuser_library.load("drones", "demo-cc10").hash == fuser.hash
     known = fuser_library.describe("drones")
     assert known.held_out == 0.5 and known.versions["torch"]
@@ -58,7 +58,7 @@ def test_delete(fuser):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a b", "../up", "1st", "x" * 65, None, "ridge", "auto"]
+    "name", ["", "a b", "a-b", "../up", "1st", "x" * 65, None, "ridge", "auto"]
 )
 def test_bad_names(fuser, name):
     with pytest.raises(ValueError, match="name"):

@@ -6,7 +6,6 @@ are named by their sample ids.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import open_clip
-import platformdirs
 
 from ..cover import CompleteCover
 from ..features import FeatureStore
@@ -22,16 +20,10 @@ from ..room import check_room, estimate, free_bytes
 from ..shards import megabytes
 from ..space import DetailEmbedder
 from ..store_label import LABEL
+from ..user_data import DATA_VARIABLE, data_directory
 from .settings import Settings
 
-DATA_VARIABLE = "DETAIL_EMBED_DATA"
 _FEATURES = "features"
-
-
-def data_directory() -> Path:
-    """Where patch features are kept: ``$DETAIL_EMBED_DATA``, or the user's data."""
-    chosen = os.environ.get(DATA_VARIABLE)
-    return Path(chosen or platformdirs.user_data_dir("detail-embed", appauthor=False))
 
 
 def describe(samples: foc.SampleCollection, settings: Settings) -> str:

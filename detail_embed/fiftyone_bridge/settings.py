@@ -10,7 +10,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from .. import fusers
+from .. import fuser_library, fusers
 from ..backbone import Backbone, resolve_device
 from ..choice import AUTO, default_vocabulary
 from ..cover import CompleteCover
@@ -33,8 +33,8 @@ class Settings:
             or for the shipped weights where the backbone is the demo's
         cover: c of the Complete Cover, 1 to 15, or ``"auto"``
         spacing: of the windows, ``"even"`` or ``"authors"``
-        fuser: name of a fuser, for one vector per image, or ``"auto"`` for the one that
-            does best on the images
+        fuser: name of a fuser, for one vector per image; that of a kind, of one that
+            was trained, or ``"auto"`` for the one that does best on the images
         fuser_options: options of that fuser
         vectors: per image; above 1 the fuser is not used
         vectors_by: how a few vectors are made, a method of ``FewVectors``
@@ -79,7 +79,7 @@ class Settings:
             ValueError: naming the setting and what to do
         """
         CompleteCover(self.cover, self.spacing)
-        names = [AUTO, *fusers.names()]
+        names = [AUTO, *fusers.names(), *fuser_library.names()]
         if self.fuser not in names:
             raise ValueError(f"unknown fuser {self.fuser!r}; choose one of {names}")
         if self.fuser == AUTO and self.fuser_options:
@@ -152,13 +152,18 @@ class Settings:
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
         """Makes the space that was asked for; its fuser is to be fitted, or chosen."""
+        is_kind = self.fuser in fusers.names()
         if self.vectors > 1:
             fuser = FewVectors(backbone.dim, **self._options())
         else:
-            name = "mean" if self.fuser == AUTO else self.fuser
+            name = self.fuser if is_kind else "mean"
             fuser = fusers.create(name, dim=backbone.dim, **self._options())
         cover = CompleteCover(self.cover, self.spacing)
-        return DetailEmbedder(backbone, cover, fuser)
+        space = DetailEmbedder(backbone, cover, fuser)
+        if self.fuser_name == self.fuser and not is_kind and self.fuser != AUTO:
+            trained = fuser_library.load(self.fuser, space.patch_slug)
+            space.fuser = trained.to(backbone.device)
+        return space
 
     def _check_few(self) -> None:
         if self.vectors == 1 and not isinstance(self.vectors, bool):
