@@ -182,7 +182,7 @@ class ComputeDetailEmbeddings(foo.Operator):
             "spacing": spacing,
             "vectors": vectors,
             "vectors_by": vectors_by,
-            "keep_features": keep_features,
+            "keep_features": keep_features or None,  # a text in the form
             "proxies": list(proxies),
             "proxy_field": proxy_field,
             "backend": backend,
