@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.operators as foo
+import fiftyone.zoo as foz
 import numpy as np
 import pytest
 from fiftyone.operators.executor import Executor
@@ -98,6 +99,9 @@ def test_a_fresh_process_searches_k_vectors(dataset, fresh_python):
     assert patches == labels[:5]
     assert images == list(dict.fromkeys(samples[:5]))  # the best vector wins
     assert {hit for some in hits for hit in some} == set(labels[:5])
+
+    image = np.zeros((64, 64, 3), np.uint8)  # to search by
+    assert foz.load_zoo_model(result.space).embed(image).shape == (256,)
 
 
 def test_new_samples_are_added_and_the_single_vector_stays(dataset):
