@@ -79,7 +79,7 @@ def choose_fuser(
             fallback cannot be fitted
     """
     images, mask = check_images(images, mask, backbone.dim)
-    vocabulary = _enough(vocabulary)
+    vocabulary = enough(vocabulary)
     unfitted = {name: fusers.create(name, backbone.dim) for name in candidates}
     try:
         card = _compare(backbone, images, mask, vocabulary, unfitted)
@@ -93,13 +93,14 @@ def choose_fuser(
     return Choice(fuser, card, reason)
 
 
-def _enough(vocabulary: Vocabulary | None) -> Vocabulary:
+def enough(vocabulary: Vocabulary | None) -> Vocabulary:
+    """Adds the 3,000 commonest nouns, with a warning, to fewer than 100 words."""
     if vocabulary is None:
         return default_vocabulary()
     if len(vocabulary) >= _FEW_WORDS:
         return vocabulary
     logger.warning(
-        "%s: %d words are few to compare fusers by; the %d commonest nouns are added",
+        "%s: %d words are few to judge fusers by; the %d commonest nouns are added",
         vocabulary.source, len(vocabulary), _NOUNS,
     )
     return vocabulary + default_vocabulary()

@@ -3,11 +3,15 @@
 from .compute_detail_embeddings import ComputeDetailEmbeddings
 from .create_clver_ds import CreateClverDs
 from .evaluate_retrieval import EvaluateRetrieval
+from .manage_fusers import ManageFusers
 from .search_reranked import SearchReranked
+from .train_fuser import TrainFuser
 
 OPERATORS = (
     ComputeDetailEmbeddings,
     CreateClverDs,
     EvaluateRetrieval,
+    ManageFusers,
     SearchReranked,
+    TrainFuser,
 )

@@ -140,7 +140,6 @@ def test_new_samples_are_added_and_the_single_vector_stays(dataset):
         ({"vectors": 17}, "17 vectors"),
         ({"vectors": True}, "True vectors"),
         ({"vectors_by": "magic"}, "vectors_by='magic'"),
-        ({"vectors_by": "facility-location"}, "vocabulary"),
         ({"keep_features": "float64"}, "keep_features='float64'"),
     ],
 )

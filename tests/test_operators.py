@@ -14,7 +14,9 @@ from detail_embed import demo
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 CREATE = "@detail/detail-embed/create_clver_ds"
 EVALUATE = "@detail/detail-embed/evaluate_retrieval"
+MANAGE = "@detail/detail-embed/manage_fusers"
 SEARCH = "@detail/detail-embed/search_reranked"
+TRAIN = "@detail/detail-embed/train_fuser"
 PARAMS = {"backbone": demo.NAME, "cover": "1", "fuser": "mean", "device": "cpu"}
 
 
@@ -62,7 +64,7 @@ def test_the_plugin_loads_without_errors():
     ours = contexts["@detail/detail-embed"]
     assert not ours.errors
     assert {i.uri for i in ours.instances} == {
-        COMPUTE, CREATE, EVALUATE, SEARCH
+        COMPUTE, CREATE, EVALUATE, MANAGE, SEARCH, TRAIN
     }
 
 

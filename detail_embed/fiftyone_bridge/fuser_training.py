@@ -14,6 +14,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 
 from .. import fuser_library, fusers
+from ..choice import enough
 from ..engine import stream
 from ..features import FeatureStore
 from ..fuser_library import TrainedFacts
@@ -72,8 +73,9 @@ def train(
 ) -> Run:
     """Trains a fuser, and keeps it under a name.
 
-    Patch features are stored, so that encoding is done once. A training that is cut
-    short keeps the best fuser so far; the same call goes on where it was.
+    The commonest nouns are added to fewer than 100 words: a fuser that knows no others
+    forgets them. Patch features are stored, so that encoding is done once. A training
+    that is cut short keeps the best fuser so far; the same call goes on where it was.
 
     Args:
         samples: a data set or view of images
@@ -170,7 +172,7 @@ def _train(
             f"only {len(ids)} of {len(items)} images could be read; that is too few "
             "to train on"
         )
-    vocabulary = settings.vocabulary(samples)
+    vocabulary = enough(settings.vocabulary(samples))
     words, held_out = vocabulary.split()
     yield Progress(f"Encoding {len(vocabulary)} words", 0.0)
     training = Training(

@@ -201,7 +201,7 @@ class Training:
 
     def _check(self, loss: float) -> None:
         first = next((e.loss for e in self.history if e.loss is not None), None)
-        blown_up = first is not None and loss > _BLOWN_UP * max(first, 0.1)
+        blown_up = first is not None and loss > _BLOWN_UP * max(first, 1.0)
         if blown_up or not math.isfinite(loss):
             raise TrainingDiverged(
                 f"the training diverged: the loss is {loss:.4g} in epoch "

@@ -1,0 +1,137 @@
+"""The parameters of a training, from a form or from Python, and the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import fiftyone.core.collections as foc
+from fiftyone.operators import types
+
+from ..detail_embed.fiftyone_bridge import fuser_training
+from ..detail_embed.fiftyone_bridge.settings import Settings
+from ..detail_embed.fiftyone_bridge.steps import Run
+from ..detail_embed.fusers.transformer import SIZES
+from ..detail_embed.training import OBJECTIVES, TrainingConfig
+from .compute_form import add_backbone, add_cover, add_vocabulary
+from .request import Request
+
+_KINDS = {
+    "attention": "learned weights on patches, beside the best closed form",
+    "transformer": "the paper's encoder and decoder",
+}
+_OBJECTIVES = {
+    "ranking": "keep the order of the images, word by word",
+    "proxy-mse": "the paper's: keep the scores themselves",
+}
+_MINUTES = 30.0
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What is to be trained, and how.
+
+    Attributes:
+        settings: backbone, cover and words; ``fuser`` is the kind to train
+        config: of the training
+        name: of the trained fuser
+        minutes: time budget
+        overwrite: whether to train anew where the name is taken
+    """
+
+    settings: Settings
+    config: TrainingConfig
+    name: str
+    minutes: float
+    overwrite: bool = False
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> TrainingRequest:
+        """Reads an operator's parameters; what is missing or empty takes its default.
+
+        Raises:
+            ValueError: if a value cannot be read
+        """
+        given = {k: v for k, v in params.items() if v not in (None, "", [])}
+        kind = given.get("kind", "attention")
+        options = {"size": given["size"]} if kind == "transformer" and (
+            "size" in given
+        ) else {}
+        settings = Request.from_params(
+            given | {"fuser": kind, "fuser_options": options}
+        ).settings
+        minutes = given.get("minutes", _MINUTES)
+        names = {field.name for field in fields(TrainingConfig)} - {"batch_size"}
+        config = TrainingConfig(
+            time_budget=60 * minutes,
+            **{k: v for k, v in given.items() if k in names},
+        )
+        return cls(
+            settings, config, given.get("name", ""), minutes,
+            bool(given.get("overwrite")),
+        )
+
+    def check(self, samples: foc.SampleCollection) -> None:
+        """Checks what can be checked before; see :func:`fuser_training.check`."""
+        fuser_training.check(samples, self.settings, self.name, self.overwrite)
+
+    def estimate(self, samples: foc.SampleCollection) -> str:
+        """What it will take of disk and time."""
+        return fuser_training.estimate(samples, self.settings, self.minutes)
+
+    def start(self, samples: foc.SampleCollection) -> Run:
+        """Checks, and returns the run; see :func:`fuser_training.train`."""
+        return fuser_training.train(
+            samples, self.settings, self.name, self.config, self.overwrite
+        )
+
+
+def add_inputs(
+    inputs: types.Object, params: Mapping[str, Any], samples: foc.SampleCollection
+) -> None:
+    """Adds the inputs of the form.
+
+    Args:
+        inputs: the form
+        params: what has been filled in so far
+        samples: the samples to train on
+    """
+    inputs.str(
+        "name",
+        required=True,
+        label="Name",
+        description="Of the trained fuser: choose it when you compute an index",
+    )
+    _add_choice(inputs, "kind", "Fuser", _KINDS, "attention")
+    if params.get("kind") == "transformer":
+        _add_choice(inputs, "size", "Size", dict.fromkeys(SIZES), "tiny")
+    _add_choice(
+        inputs, "objective", "Objective", {k: _OBJECTIVES[k] for k in OBJECTIVES},
+        OBJECTIVES[0],
+    )
+    inputs.float(
+        "minutes",
+        min=0.1,
+        default=_MINUTES,
+        label="Time budget in minutes",
+        description="It stops earlier when held-out words no longer gain",
+    )
+    add_backbone(inputs, params.get("backbone") or Settings.backbone)
+    add_cover(inputs)
+    add_vocabulary(inputs, samples)
+    inputs.bool(
+        "overwrite",
+        default=False,
+        label="Train anew",
+        description="Replaces a fuser of that name",
+    )
+
+
+def _add_choice(
+    inputs: types.Object, name: str, label: str, ways: Mapping[str, Any], default: str
+) -> None:
+    view = types.DropdownView()
+    for way, description in ways.items():
+        view.add_choice(way, label=way, description=description)
+    inputs.enum(name, view.values(), default=default, label=label, view=view)

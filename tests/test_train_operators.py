@@ -1,0 +1,184 @@
+"""Training a fuser from FiftyOne, using it, listing and deleting it."""
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import numpy as np
+import pytest
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import Executor
+
+from detail_embed import encoding, fuser_library
+from detail_embed.fiftyone_bridge import fuser_training, index
+from detail_embed.fiftyone_bridge.settings import Settings
+from detail_embed.training import TrainingConfig
+
+TRAIN = "@detail/detail-embed/train_fuser"
+PROXIES = ["cube", "sphere", "cone", "cylinder", "torus", "red metal cube",
+           "blue rubber sphere", "green metal cone", "pyramid", "ring"]
+CHOICES = {"backbone": "detail-demo", "cover": 2, "proxies": PROXIES, "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def train():
+    return foo.get_operator(TRAIN)
+
+
+@pytest.fixture
+def manage():
+    return foo.get_operator("@detail/detail-embed/manage_fusers")
+
+
+@pytest.fixture
+def compute():
+    return foo.get_operator("@detail/detail-embed/compute_detail_embeddings")
+
+
+def context(uri, dataset, **params):
+    request = {"dataset_name": dataset.name, "params": params}
+    return foo.ExecutionContext(
+        request_params=request, executor=Executor(), operator_uri=uri
+    )
+
+
+def problems(operator, ctx):
+    properties = operator.resolve_input(ctx).type.properties
+    return [p.view.description for p in properties.values() if p.invalid]
+
+
+def test_train_use_list_delete(dataset, train, manage, monkeypatch):
+    result = train(dataset, "solids_1", epochs=2, **CHOICES)
+    assert (result.images, result.epochs, result.kind) == (24, 2, "attention")
+    assert result.held_out >= result.before > 0
+    assert [e["number"] for e in result.history] == [0, 1, 2]
+    run = dataset.get_run_info("solids_1")
+    assert run.config.method == fuser_training.METHOD
+    assert run.config.patch_slug == result.patch_slug and run.config.versions["torch"]
+    assert len(dataset.load_run_results("solids_1").history) == 3
+    assert not fuser_library.checkpoint_directory("solids_1").exists()
+    assert [facts.name for facts in manage()] == ["solids_1"]
+
+    def fail(*args, **kwargs):
+        raise AssertionError("patches are stored and not to be encoded again")
+
+    monkeypatch.setattr(encoding, "extract_patches", fail)
+    settings = Settings(fuser="solids_1", **CHOICES)
+    found = index.compute(dataset, settings, "trained").finish()
+    assert (found.embedded, found.fuser) == (24, "solids_1")
+    vectors = np.stack(dataset.values("trained_embedding"))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    view = dataset.sort_by_similarity("red metal cube", brain_key="trained", k=5)
+    assert len(view) == 5
+
+    assert manage(delete="solids_1") == []
+    with pytest.raises(ValueError, match="no trained fuser is called 'solids_1'"):
+        manage(delete="solids_1")
+    again = dataset.sort_by_similarity("red metal cube", brain_key="trained", k=5)
+    assert again.values("id") == view.values("id")
+
+
+def test_a_trained_fuser_is_for_its_own_patches(dataset, train, compute):
+    train(dataset, "solids_1", epochs=1, **CHOICES)
+    with pytest.raises(ValueError, match="trained on patches of .*cc2.*, not of .*cc3"):
+        compute(dataset, fuser="solids_1", **(CHOICES | {"cover": 3}))
+    with pytest.raises(ValueError, match="unknown fuser 'solids_2'.*'solids_1'"):
+        compute(dataset, fuser="solids_2", **CHOICES)
+
+
+def test_cancelling_keeps_the_best_and_the_next_run_goes_on(dataset):
+    settings = Settings(fuser="attention", **CHOICES)
+    config = TrainingConfig(epochs=3)
+    steps = iter(fuser_training.train(dataset, settings, "cut", config))
+    for progress in steps:
+        if progress.text.startswith("Epoch 1"):
+            break
+    steps.close()
+    assert len(fuser_library.describe("cut").history) == 2
+    assert len(dataset.load_run_results("cut").history) == 2
+    result = fuser_training.train(dataset, settings, "cut", config).finish()
+    assert [e["number"] for e in result.history] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="'cut' was trained on 20.*overwrite=True"):
+        fuser_training.train(dataset, settings, "cut", config)
+    anew = fuser_training.train(dataset, settings, "cut", config, overwrite=True)
+    assert anew.finish().held_out == pytest.approx(result.held_out)
+
+
+def test_progress_shows_loss_and_curve(dataset):
+    settings = Settings(fuser="attention", **CHOICES)
+    run = fuser_training.train(dataset, settings, "seen", TrainingConfig(epochs=2))
+    texts = [progress.text for progress in run]
+    assert texts[0] == "Loading the backbone"
+    assert any("24 of 24 images" in text for text in texts)
+    assert "loss" in texts[-1] and "held-out" in texts[-1] and "best" in texts[-1]
+
+
+def test_the_form(dataset, train):
+    ctx = context(TRAIN, dataset, backbone="detail-demo", cover="2", name="solids_1")
+    properties = train.resolve_input(ctx).type.properties
+    assert problems(train, ctx) == []
+    estimate = properties["estimate"].view.label
+    assert "24 images take about" in estimate and "at most 30 minutes" in estimate
+    ctx.params["kind"] = "transformer"
+    assert "size" in train.resolve_input(ctx).type.properties
+    ctx.params["name"] = "two words"
+    assert "cannot name a fuser" in problems(train, ctx)[0]
+
+
+def test_a_delegated_training(dataset, train):
+    queued = train(dataset, "later", epochs=1, delegate=True, **CHOICES)
+    assert queued.delegated
+    DelegatedOperationService().execute_queued_operations(log=False)
+    assert fuser_library.describe("later").images == 24
+
+
+def test_in_the_app(dataset, train):
+    ctx = context(
+        TRAIN, dataset, name="shown", epochs=1, backbone="detail-demo", cover="2",
+        proxies="\n".join(PROXIES),
+    )
+    messages = list(train.execute(ctx))
+    kinds = [message.cls_name if hasattr(message, "cls_name") else str(message)
+             for message in messages]
+    assert len(kinds) > 4
+    assert fuser_library.names() == ["shown"]
+
+
+def test_the_list_in_the_app(dataset, train, manage):
+    uri = "@detail/detail-embed/manage_fusers"
+    assert "No fuser was trained yet" in problems(manage, context(uri, dataset))[0]
+    train(dataset, "solids_1", epochs=1, **CHOICES)
+    ctx = context(uri, dataset)
+    properties = manage.resolve_input(ctx).type.properties
+    assert properties["delete"].type.values == ["solids_1"]
+    assert manage.execute(context(uri, dataset, delete="solids_1")) == {"fusers": []}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"kind": "mean"}, "'mean'.* is not trained"),
+        ({"name": "ridge"}, "kind of fuser"),
+        ({"objective": "labels"}, "objective"),
+        ({"minutes": -1}, "time_budget"),
+        ({"proxy_field": "nope"}, "'nope' is no label field"),
+    ],
+)
+def test_bad_input(dataset, train, change, message):
+    arguments = {"name": "solids_1", "epochs": 1} | CHOICES | change
+    with pytest.raises(ValueError, match=message):
+        train(dataset, **arguments)
+
+
+def test_too_few_images(dataset, train):
+    with pytest.raises(ValueError, match="5 images are too few"):
+        train(dataset[:5], "solids_1", **CHOICES)
+    empty = fo.Dataset()
+    try:
+        with pytest.raises(ValueError, match="no samples"):
+            train(empty, "solids_1", **CHOICES)
+    finally:
+        empty.delete()
