@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .fusers.base import Fuser, check_images, check_rows
-from .retrieval import bootstrap, measure
+from .retrieval import bootstrap, find_hits, maxsim_batch, measure
 
 GLOBAL, MAXSIM = "global", "MaxSim"
 MIN_WORDS = 8
 
-_STANDS_OUT = 2.5  # standard deviations above a word's mean over the images
-_MOST_HITS = 50
-_MAX_VALUES = 2**26  # of a block of patches by words, for memory's sake
 _FUSE_IMAGES = 32
 
 
@@ -153,7 +150,7 @@ def report_card(
     features, mask = check_images(features, mask, next(iter(fusers.values())).dim)
     words = check_rows(words, features.shape[2], "words").to(features)
     with torch.inference_mode():
-        teacher = best_scores(words, features, mask).cpu().double().numpy()
+        teacher = maxsim_batch(words, features, mask).T.cpu().double().numpy()
         scores = {
             name: _scores(fuser, words, features, mask)
             for name, fuser in fusers.items()
@@ -169,32 +166,6 @@ def report_card(
     scores[MAXSIM] = teacher
     rows = {name: _row(s[counted], hits[counted]) for name, s in scores.items()}
     return ReportCard(rows, len(features), int(counted.sum()), len(words), about)
-
-
-def best_scores(words: Tensor, features: Tensor, mask: Tensor) -> Tensor:
-    """MaxSim: ``(K, n)`` score of each image's best valid patch for each word."""
-    step = max(1, _MAX_VALUES // (features.shape[1] * len(words)))
-    blocks = zip(features.split(step), mask.split(step), strict=True)
-    return torch.cat([
-        (block @ words.T).masked_fill(~valid[..., None], -torch.inf).amax(dim=1)
-        for block, valid in blocks
-    ]).T
-
-
-def find_hits(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Finds the images that stand out for each word.
-
-    Args:
-        scores: ``(K, n)``, of the teacher
-
-    Returns:
-        ``(K, n)`` bool, at most 50 images a word, none where nothing stands out
-    """
-    spread = scores.std(axis=1, keepdims=True)
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    high = (centred >= _STANDS_OUT * spread) & (spread > np.finfo(np.float32).eps)
-    rank = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
-    return high & (rank < _MOST_HITS)
 
 
 def _scores(

@@ -11,7 +11,8 @@ from torch.nn.functional import normalize
 from detail_embed import choice, demo, fusers
 from detail_embed.backbone import Backbone
 from detail_embed.choice import choose_fuser
-from detail_embed.report_card import ReportCard, find_hits, report_card
+from detail_embed.report_card import ReportCard, report_card
+from detail_embed.retrieval import find_hits
 from detail_embed.vocabulary import Vocabulary
 
 D, N, P, K = 16, 40, 7, 60
@@ -82,7 +83,7 @@ def test_numbers_are_the_slow_references(images, words):
 def test_large_inputs_go_in_blocks(images, words, monkeypatch):
     mask = torch.ones(N, P, dtype=torch.bool)
     whole = report_card({"mean": fusers.create("mean", D)}, images, mask, words)
-    monkeypatch.setattr("detail_embed.report_card._MAX_VALUES", 1)
+    monkeypatch.setattr("detail_embed.retrieval.metrics._MAX_SCORES", 1)
     monkeypatch.setattr("detail_embed.report_card._FUSE_IMAGES", 3)
     blocks = report_card({"mean": fusers.create("mean", D)}, images, None, words)
     assert blocks.rows["mean"].map == pytest.approx(whole.rows["mean"].map)

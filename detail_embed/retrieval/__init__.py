@@ -1,6 +1,6 @@
 """How well scores rank images for texts, and by the scale of what is looked for."""
 
-from .agreement import agreement
+from .agreement import agreement, find_hits
 from .evaluation import Difference, Evaluation, Query
 from .intervals import bootstrap
 from .metrics import (
@@ -41,6 +41,7 @@ __all__ = [
     "average_precision",
     "bin_names",
     "bootstrap",
+    "find_hits",
     "flat",
     "format_table",
     "maxsim",

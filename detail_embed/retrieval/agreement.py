@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .metrics import average_precision
 
-_TOP = 10
-_STANDS_OUT = 3.5
+_STANDS_OUT = 2.5  # standard deviations above a word's mean over the images
+_MOST_HITS = 50
+
+
+def find_hits(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Finds the images that stand out for each word.
+
+    Args:
+        scores: ``(K, n)``, of the teacher
+
+    Returns:
+        ``(K, n)`` bool, at most 50 images a word, none where nothing stands out
+    """
+    spread = scores.std(axis=1, keepdims=True)
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    high = (centred >= _STANDS_OUT * spread) & (spread > np.finfo(np.float32).eps)
+    rank = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    return high & (rank < _MOST_HITS)
 
 
 def agreement(student: Tensor, teacher: Tensor) -> float:
-    """Mean average precision, with the teacher's first images as the relevant ones.
+    """Mean average precision, with the teacher's hits as the relevant images.
 
-    Relevant are the images that stand out for a word by 3.5 standard deviations, 10 at
-    most and 1 at least. Words count where the best image stands out so far; all words
-    do, if none has such an image.
+    Words without a hit do not count, see :func:`find_hits`; if none has one, each
+    word's best image is its hit.
 
     Args:
         student: ``(n, K)`` scores
@@ -25,15 +41,11 @@ def agreement(student: Tensor, teacher: Tensor) -> float:
     Returns:
         0 to 1
     """
-    spread = teacher.std(dim=0).clamp(min=1e-6)
-    standard = (teacher - teacher.mean(dim=0)) / spread
-    top = min(_TOP, max(1, len(teacher) // 10))
-    last = standard.topk(top, dim=0).values[-1]
-    threshold = torch.clamp(last, min=_STANDS_OUT)
-    best = standard.amax(dim=0)
-    stands_out = best >= _STANDS_OUT
-    if not stands_out.any():
-        stands_out = torch.ones_like(stands_out)
-    relevant = standard >= torch.minimum(threshold, best)
-    student, relevant = (x[:, stands_out].T.cpu().numpy() for x in (student, relevant))
-    return float(average_precision(student, relevant).mean())
+    scores = teacher.T.cpu().double().numpy()
+    hits = find_hits(scores)
+    counted = hits.any(axis=1)
+    if not counted.any():
+        hits = scores >= scores.max(axis=1, keepdims=True)
+        counted[:] = True
+    student = student.T.cpu().numpy()
+    return float(average_precision(student[counted], hits[counted]).mean())
