@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 2**28
+
+_TIFF_HEADS = (b"II*\0", b"MM\0*")
+_BITS, _COLOURS, _CHANNELS, _PLANES = 258, 262, 277, 284
 
 _PILLOW_LIMIT = threading.Lock()
 
@@ -80,6 +83,7 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
                 f"has {width} x {height} pixels, more than the {max_pixels} "
                 "allowed: raise max_pixels, or make it smaller",
             )
+        _check_planes(image)
         return np.array(_to_rgb(_upright(image)))
 
 
@@ -185,6 +189,21 @@ def _open(path: str | os.PathLike) -> Iterator[Image.Image]:
         yield image
 
 
+def _check_planes(image: Image.Image) -> None:
+    """Refuses what Pillow takes for 8 bits: it would show noise."""
+    tags = getattr(image, "tag_v2", {})
+    is_planar = tags.get(_PLANES) == 2 and tags.get(_CHANNELS, 1) > 1
+    if is_planar and max(tags.get(_BITS, (1,))) > 8 and _is_raw(image):
+        raise ValueError(
+            "16-bit colours in separate planes, uncompressed, are not read here: "
+            "save them compressed, or pixel by pixel, or as PNG"
+        )
+
+
+def _is_raw(image: Image.Image) -> bool:
+    return image.info.get("compression") in (None, "raw")
+
+
 def _upright(image: Image.Image) -> Image.Image:
     ImageOps.exif_transpose(image, in_place=True)
     return image
@@ -210,6 +229,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
     grey = np.asarray(image).astype(np.uint32)
+    if getattr(image, "tag_v2", {}).get(_COLOURS) == 0:
+        grey = 65535 - grey  # white is zero
+    if isinstance(image.info.get("transparency"), int):
+        grey[grey == image.info["transparency"]] = 65535
     return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
@@ -227,9 +250,30 @@ def _reason(path: str | os.PathLike, error: Exception) -> str:
 
 def _what_else_it_is(path: str | os.PathLike) -> str:
     with open(path, "rb") as file:
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        raw = file.read(512)
+    head = raw.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         return "is empty"
     if head.startswith((b"<!doctype html", b"<html")):
         return "is HTML, not an image"
+    if head.startswith((b"<!--", b"<?xml", b"<!doctype")):
+        return "is HTML or XML, not an image"
+    if raw.startswith(_TIFF_HEADS):
+        return _which_tiff_it_is(path)
     return f"is no image of a format read here ({', '.join(FORMATS)}), or damaged"
+
+
+def _which_tiff_it_is(path: str | os.PathLike) -> str:
+    """Words for a TIFF whose kind of pixels Pillow does not know."""
+    try:
+        with open(path, "rb") as file:
+            tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+            file.seek(tags.next)
+            tags.load(file)
+        bits = " + ".join(map(str, tags.get(_BITS, (1,))))
+    except Exception:  # Pillow's parsers raise errors of any kind
+        return "is a damaged TIFF"
+    return (
+        f"is a TIFF of a kind not read here ({bits} bits a pixel): save it with 8 "
+        "bits a channel, or as PNG"
+    )

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage import data
 
@@ -84,6 +85,45 @@ def test_16_bit_grey_is_scaled_by_its_full_range(tmp_path, dtype, extension):
     pixels = read_image(save(tmp_path / f"a.{extension}", Image.fromarray(grey)))
     expected = np.repeat([[[0], [1], [128], [255]]], 3, axis=2)
     np.testing.assert_array_equal(pixels, expected)
+
+
+GREY_16 = np.array([[0, 257, 128 * 257, 65535]], "u2")
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_16_bit_tiff_whose_zero_is_white(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, GREY_16, photometric="miniswhite", compression=compression
+    )
+    assert read_image(path)[0, :, 0].tolist() == [255, 254, 127, 0]
+
+
+def test_16_bit_planes_are_right_or_refused(tmp_path):
+    colours = np.moveaxis(RGB.astype("u2") * 257, 2, 0)
+    raw, packed = tmp_path / "raw.tif", tmp_path / "packed.tif"
+    options = {"photometric": "rgb", "planarconfig": "separate"}
+    tifffile.imwrite(raw, colours, **options)
+    tifffile.imwrite(packed, colours, compression="zlib", **options)
+    assert "16-bit colours in separate planes" in reason(raw)
+    assert difference(read_image(packed), RGB) < 1
+    tifffile.imwrite(raw, np.moveaxis(RGB, 2, 0), **options)
+    np.testing.assert_array_equal(read_image(raw), RGB)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_16_bit_grey_and_alpha_is_named(tmp_path):
+    path = tmp_path / "a.tif"
+    both = np.stack([GREY_16, GREY_16], axis=2)
+    tifffile.imwrite(path, both, photometric="minisblack", extrasamples=["unassalpha"])
+    assert "16 + 16 bits a pixel" in reason(path)
+    path.write_bytes(path.read_bytes()[:9])
+    assert reason(path)
+
+
+def test_transparent_grey_of_a_16_bit_png(tmp_path):
+    path = save(tmp_path / "a.png", Image.fromarray(GREY_16), transparency=0)
+    assert read_image(path)[0, :, 0].tolist() == [255, 1, 128, 255]
 
 
 @pytest.mark.parametrize("dtype", ["i4", "f4"])
@@ -197,6 +237,8 @@ def test_truncated_files_are_refused(tmp_path, extension, options, keep):
         (b"\n <!DOCTYPE html><html>404</html>", "is HTML, not an image"),
         (b"<html>", "is HTML, not an image"),
         (b"\xef\xbb\xbf<html>", "is HTML, not an image"),
+        (b"<!-- moved --><html>", "is HTML or XML, not an image"),
+        (b"<?xml version='1.0'?><svg/>", "is HTML or XML, not an image"),
         (b"just words", "is no image of a format read here"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "is no image of a format read here"),
     ],
