@@ -258,6 +258,14 @@ def resolve_device(device: str) -> torch.device:
                 f"device={device!r}: this machine has {count} CUDA devices that "
                 "torch can use; choose cpu or auto"
             )
+    try:
+        torch.zeros(1, device=place).item()
+    except Exception as error:  # each backend raises errors of its own
+        there = "cpu and cuda" if has_cuda else "cpu"
+        raise ValueError(
+            f"device={device!r}: torch cannot use it on this machine; choose {there} "
+            "or auto"
+        ) from error
     return place
 
 

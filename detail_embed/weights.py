@@ -12,6 +12,7 @@ import open_clip
 import torch
 
 from . import demo
+from .weight_files import check_finite, check_positions, saved_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +110,18 @@ def _random(name: str) -> torch.nn.Module:
 
 def _from_schema(name: str) -> torch.nn.Module:
     try:
-        return open_clip.create_model(name, require_pretrained=True)
-    except FileNotFoundError as error:
-        raise ValueError(f"{name}: {error}") from error
+        model = open_clip.create_model(name, require_pretrained=True)
+        check_finite(model)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = _words(error)
+        if isinstance(error, ValueError) or name.startswith("local-dir:"):
+            raise ValueError(f"{name}: no model with weights: {reason}") from error
+        raise RuntimeError(
+            f"{name} could not be downloaded: {reason}. Download it on a machine with "
+            "internet and give its folder as local-dir:FOLDER, or an architecture of "
+            "open_clip and the checkpoint file's path as pretrained"
+        ) from error
+    return model
 
 
 def _from_tag(name: str, tag: str) -> torch.nn.Module:
@@ -125,7 +135,7 @@ def _from_tag(name: str, tag: str) -> torch.nn.Module:
             "pretrained"
         ) from error
     quick_gelu = config.get("quick_gelu", False)
-    return _read(name, path, _preprocessing(config), quick_gelu)
+    return _read(name, path, _preprocessing(config), quick_gelu, is_own=True)
 
 
 def _from_file(name: str, path: str) -> torch.nn.Module:
@@ -142,17 +152,29 @@ def _from_file(name: str, path: str) -> torch.nn.Module:
 
 
 def _read(
-    name: str, path: str, preprocessing: dict[str, Any], quick_gelu: bool = False
+    name: str,
+    path: str,
+    preprocessing: dict[str, Any],
+    quick_gelu: bool = False,
+    is_own: bool = False,
 ) -> torch.nn.Module:
+    """Loads a file; of a tag's own, open_clip knows whether positions must fit."""
     try:
-        return _build(name, path, preprocessing, quick_gelu)
+        shapes = {} if is_own else saved_shapes(path)
+        model = _build(name, path, preprocessing, quick_gelu)
+        check_positions(shapes, model)
+        check_finite(model)
     except ImportError:  # a text tower of another package, which is not there
         raise
     except Exception as error:  # readers of checkpoints raise errors of any kind
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
-            f"{path!r} is not a checkpoint of {name}: {reason}"
+            f"{path!r} is not a checkpoint of {name}: {_words(error)}"
         ) from error
+    return model
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(". ") or type(error).__name__
 
 
 def _usual_preprocessing(name: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The backbone: loading, encoding, errors."""
 
 import logging
+import pathlib
 import threading
 
 import numpy as np
 import open_clip
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -234,6 +236,96 @@ def test_missing_file_and_wrong_file(tmp_path):
     wider = register_tiny(tmp_path, "detail-test-wide", embed_dim=24)
     with pytest.raises(ValueError, match=f"not a checkpoint of {wider}.*size mismatch"):
         Backbone.load(wider, tiny_checkpoint(tmp_path))
+
+
+def test_a_checkpoint_of_another_size_is_refused(tmp_path):
+    """open_clip would stretch its position embeddings."""
+    vision = {"image_size": 64, "layers": 1, "width": 32, "patch_size": 8,
+              "head_width": 16}
+    larger = register_tiny(tmp_path, "detail-test-larger", vision_cfg=vision)
+    shapes = r"visual.positional_embedding is \(17, 32\).*\(65, 32\)"
+    with pytest.raises(ValueError, match=shapes):
+        Backbone.load(larger, tiny_checkpoint(tmp_path))
+    text = {"context_length": 9, "vocab_size": 49408, "width": 16, "heads": 2,
+            "layers": 1}
+    for custom in (False, True):
+        shorter = register_tiny(
+            tmp_path, f"detail-test-shorter-{custom}", text_cfg=text,
+            custom_text=custom,
+        )
+        with pytest.raises(ValueError, match=r"\(12, 16\).*\(9, 16\)"):
+            Backbone.load(shorter, tiny_checkpoint(tmp_path))
+
+
+def test_checkpoints_as_training_writes_them(backbone, tmp_path):
+    weights = torch.load(tiny_checkpoint(tmp_path))
+    wrapped = {f"module.{name}": tensor for name, tensor in weights.items()}
+    wrapped["module.logit_scale"] = weights["logit_scale"].reshape(1)
+    torch.save({"epoch": 3, "state_dict": wrapped}, tmp_path / "epoch_3.pt")
+    found = Backbone.load(TINY, tmp_path / "epoch_3.pt")
+    assert found.weights_hash == backbone.weights_hash
+    safetensors.torch.save_file(weights, tmp_path / "a.safetensors")
+    found = Backbone.load(TINY, tmp_path / "a.safetensors")
+    assert found.weights_hash == backbone.weights_hash
+    custom = register_tiny(tmp_path, "detail-test-custom", custom_text=True)
+    assert not Backbone.load(custom, tmp_path / "epoch_3.pt").is_random
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    weights = torch.load(tiny_checkpoint(tmp_path))
+    weights["visual.proj"][0, 0] = value
+    torch.save(weights, tmp_path / "bad.pt")
+    with pytest.raises(ValueError, match="NaN or infinite in 1 tensors.*visual.proj"):
+        Backbone.load(TINY, tmp_path / "bad.pt")
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"", "the file is empty"),
+        (b"\n<!DOCTYPE html><html>404</html>", "HTML"),
+        (b"<?xml version='1.0'?>", "HTML or XML"),
+        (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
+        (b"import torch\n\nprint(torch.zeros(3))\n", "no file of torch.save"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["pt", "safetensors", "py"])
+def test_files_that_are_no_checkpoints(tmp_path, content, reason, suffix):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=reason) as caught:
+        Backbone.load(register_tiny(tmp_path), path)
+    assert "weights_only" not in str(caught.value)
+
+
+def test_files_with_other_things_than_weights(tmp_path):
+    name = register_tiny(tmp_path)
+    for content in ([torch.zeros(3)], {}, {"state_dict": {"epoch": 3}}):
+        torch.save(content, tmp_path / "a.pt")
+        with pytest.raises(ValueError, match="holds no weights by name"):
+            Backbone.load(name, tmp_path / "a.pt")
+    torch.save({"state_dict": pathlib.PurePosixPath("a")}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="Python objects.*state dict alone"):
+        Backbone.load(name, tmp_path / "a.pt")
+
+
+def test_a_hub_that_cannot_be_reached_says_what_to_do(offline):
+    with pytest.raises(RuntimeError, match="not be downloaded.*local-dir:"):
+        Backbone.load("hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K")
+
+
+def test_a_local_folder_without_weights_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no model with weights.*config"):
+        Backbone.load(f"local-dir:{tmp_path}")
+
+
+@pytest.mark.parametrize("device", ["meta", "mps", "xpu", "hpu"])
+def test_devices_that_are_not_there(device):
+    if device == "mps" and torch.backends.mps.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ValueError, match=f"{device}.*choose cpu"):
+        resolve_device(device)
 
 
 def test_device_and_precision_are_checked(tmp_path):
