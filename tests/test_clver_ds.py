@@ -236,6 +236,66 @@ def test_an_equal_call_reuses_and_another_is_refused(tmp_path):
         generate(tmp_path / "new", 0)
 
 
+def test_what_somebody_else_put_there_stays(tmp_path):
+    theirs = tmp_path / IMAGES / "scene_000000.jpg"
+    theirs.parent.mkdir()
+    theirs.write_bytes(b"a picture of a cat")
+    with pytest.raises(ValueError, match="images holds something else"):
+        generate(tmp_path, 2, size=64)
+    assert theirs.read_bytes() == b"a picture of a cat"
+    assert [p.name for p in theirs.parent.iterdir()] == [theirs.name]
+    theirs.unlink()
+    assert generate(tmp_path, 2, size=64).is_file()
+
+
+@pytest.mark.parametrize("content", ['{"images": []}', "[]", "none"])
+def test_annotations_of_another_tool_are_refused(tmp_path, content):
+    (tmp_path / ANNOTATIONS).write_text(content)
+    with pytest.raises(ValueError, match="other settings"):
+        generate(tmp_path, 1, size=64)
+
+
+def test_a_call_that_was_cut_short_goes_on(tmp_path, monkeypatch):
+    def full_disk(*args):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("detail_embed.clver_ds.dataset._tables", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            generate(tmp_path, 2, size=64)
+    assert any((tmp_path / IMAGES).iterdir())
+    with pytest.raises(ValueError, match="other settings"):
+        generate(tmp_path, 2, size=64, seed=1)
+    assert generate(tmp_path, 2, size=64).is_file()
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {ANNOTATIONS, IMAGES}
+
+
+@pytest.mark.parametrize("size", [320, 448])
+def test_small_objects_are_not_smaller_than_asked(size):
+    """Sides are whole pixels, at most half a pixel off."""
+    config = SceneConfig(width=size, height=size, objects=(8, 8),
+                         scale_range=(0.04, 0.045))
+    found = [o for i in range(4) for o in make_scene(config, [0, i]).objects]
+    assert len(found) == 32
+    scales = np.array([o.scale for o in found])
+    off = np.array([0.5 / min(o.box[2:]) for o in found])
+    assert (scales >= 0.04 * (1 - off)).all()
+    assert (scales <= 0.045 * (1 + off)).all()
+    assert abs(scales.mean() - 0.0425) < 0.001
+
+
+@pytest.mark.parametrize(
+    "setting, value",
+    [("objects", 5), ("objects", (3, 2)), ("objects", (1, 2, 3)),
+     ("objects", (-1, 2)), ("scale_range", (0.1, 0.2, 0.3)),
+     ("scale_range", 0.2), ("scale_range", (0.3, 0.1))],
+)
+def test_what_is_no_range_is_named(setting, value):
+    with pytest.raises(ValueError, match=f"{setting} must be"):
+        SceneConfig(**{setting: value})
+
+
 def test_queries_read_back(tmp_path):
     generate(tmp_path, 5, size=256, seed=2, objects=(3, 4))
     queries = read_queries(tmp_path)

@@ -17,6 +17,7 @@ from .scenes import Scene, SceneConfig, make_scene
 
 ANNOTATIONS = "annotations.json"
 IMAGES = "images"
+_STARTED = ".clver_ds_started.json"
 _QUALITY = 90
 
 
@@ -46,7 +47,8 @@ def generate(
     which only that description is public.
 
     Args:
-        out_dir: a new or empty folder, or one that an equal call filled
+        out_dir: a new folder, one without images, or one that an equal call
+            filled or began to fill
         n: number of scenes
         bank ("both"): ``"things"``, ``"solids"`` or ``"both"``
         size (1120): side, or ``(width, height)``, in pixels, at most 4096
@@ -72,14 +74,12 @@ def generate(
     info = {"description": "CLVER-DS", "seed": seed, "n": n,
             "config": _plain(config)}
     if target.exists():
-        if json.loads(target.read_text())["info"] == info:
-            return target
-        raise ValueError(
-            f"{out_dir} holds a data set made with other settings: "
-            "choose another folder or delete it"
-        )
+        found = _read(target)
+        found = found.get("info") if isinstance(found, dict) else None
+        _check_same(target, found, info)
+        return target
     images = out_dir / IMAGES
-    images.mkdir(parents=True, exist_ok=True)
+    _start(out_dir, info)
     jobs = [
         _Job(config, seed, i, images / f"scene_{i:06d}.jpg") for i in range(n)
     ]
@@ -89,7 +89,40 @@ def generate(
     partial = target.with_suffix(".part")
     partial.write_text(json.dumps(coco, indent=1))
     partial.replace(target)
+    (out_dir / _STARTED).unlink()
     return target
+
+
+def _check_same(file: Path, found: object, info: dict) -> None:
+    if found != info:
+        raise ValueError(
+            f"{file.parent} holds a data set made with other settings: "
+            "choose another folder or delete it"
+        )
+
+
+def _start(out_dir: Path, info: dict) -> None:
+    """Makes the folders, and a mark by which a call that was cut short goes on."""
+    mark, images = out_dir / _STARTED, out_dir / IMAGES
+    if mark.exists():
+        _check_same(mark, _read(mark), info)
+    elif images.exists() and (not images.is_dir() or any(images.iterdir())):
+        raise ValueError(
+            f"{images} holds something else, which is not overwritten: "
+            "choose another folder"
+        )
+    out_dir.mkdir(parents=True, exist_ok=True)
+    partial = mark.with_suffix(".part")
+    partial.write_text(json.dumps(info))
+    partial.replace(mark)
+    images.mkdir(exist_ok=True)
+
+
+def _read(file: Path) -> object:
+    try:
+        return json.loads(file.read_text())
+    except ValueError:
+        return None
 
 
 def _plain(config: SceneConfig) -> dict:

@@ -57,9 +57,12 @@ class SceneConfig:
                     f"{name} must be 64 to {MAX_SIDE} pixels, "
                     f"not {getattr(self, name)}"
                 )
-        low, high = self.objects
-        if not 0 <= low <= high:
-            raise ValueError(f"objects must be (low, high), not {self.objects}")
+        if not _is_range(self.objects) or self.objects[0] < 0:
+            raise ValueError(f"objects must be (low, high), not {self.objects!r}")
+        if self.scale_range and not _is_range(self.scale_range):
+            raise ValueError(
+                f"scale_range must be (low, high), not {self.scale_range!r}"
+            )
         for scale in self.scale_range or self.scales:
             if not 0 < scale <= 1:
                 raise ValueError(f"a scale must be in (0, 1], not {scale}")
@@ -145,6 +148,15 @@ def make_scene(config: SceneConfig, seed: Sequence[int]) -> Scene:
     return Scene(canvas, placed, kind)
 
 
+def _is_range(value: object) -> bool:
+    """Whether this is a pair of numbers, the smaller one first."""
+    try:
+        low, high = value
+        return bool(low <= high)
+    except (TypeError, ValueError):
+        return False
+
+
 def _draw_scale(config: SceneConfig, rng: np.random.Generator) -> float:
     if config.scale_range:
         return float(np.exp(rng.uniform(*np.log(config.scale_range))))
@@ -165,7 +177,7 @@ def _sprite(concept, config, rng, scale) -> np.ndarray:
     factor = min(side / np.sqrt(height * width),
                  config.width / width, config.height / height)
     return sprites.resize(
-        image, max(1, int(width * factor)), max(1, int(height * factor))
+        image, max(1, round(width * factor)), max(1, round(height * factor))
     )
 
 
