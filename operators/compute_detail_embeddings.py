@@ -36,6 +36,7 @@ class ComputeDetailEmbeddings(foo.Operator):
             execute_as_generator=True,
             allow_immediate_execution=True,
             allow_delegated_execution=True,
+            disable_schema_validation=True,  # Python's types; the form checks all
             risk_level=types.RiskLevel.MEDIUM,
         )
 
@@ -175,15 +176,15 @@ class ComputeDetailEmbeddings(foo.Operator):
 
         params = {
             "backbone": backbone,
-            "pretrained": pretrained,
+            "pretrained": None if pretrained is None else str(pretrained),
             "cover": cover,
             "fuser": fuser,
             "brain_key": brain_key,
             "spacing": spacing,
             "vectors": vectors,
             "vectors_by": vectors_by,
-            "keep_features": keep_features or None,  # a text in the form
-            "proxies": list(proxies),
+            "keep_features": keep_features,
+            "proxies": proxies,
             "proxy_field": proxy_field,
             "backend": backend,
             "also_global": also_global,
@@ -194,7 +195,9 @@ class ComputeDetailEmbeddings(foo.Operator):
             "allow_random_weights": allow_random_weights,
             "overwrite": overwrite,
         }
-        run = Request.from_params(params).start(sample_collection)
+        request = Request.from_params(params)
+        run = request.start(sample_collection)
+        params["proxies"] = list(request.settings.proxies)  # a database stores lists
         if not delegate:
             return asdict(run.finish(progress=True))
         return foo.execute_operator(

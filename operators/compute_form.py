@@ -12,7 +12,7 @@ from fiftyone.operators import types
 
 from ..detail_embed import fusers
 from ..detail_embed.choice import AUTO
-from ..detail_embed.cover import CompleteCover
+from ..detail_embed.cover import MAX_C, CompleteCover
 from ..detail_embed.features import DTYPES
 from ..detail_embed.few_vectors import MAX_VECTORS
 from ..detail_embed.fiftyone_bridge import feature_stores
@@ -20,7 +20,6 @@ from ..detail_embed.fiftyone_bridge.presets import BACKBONES
 from ..detail_embed.fiftyone_bridge.settings import WITH_WORDS, Settings
 from .request import Request
 
-_COVERS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15)
 _FUSERS = {
     "auto": "measured on your images: what keeps most of a full patch search",
     "attention": "trained on your images and a vocabulary",
@@ -82,7 +81,7 @@ def add_cover(inputs: types.Object) -> None:
     """Adds the cover and its spacing."""
     view = types.DropdownView()
     view.add_choice("auto", label="as fine as the backbone can use")
-    for c in _COVERS:
+    for c in range(1, MAX_C + 1):
         count = len(CompleteCover(c).boxes(1000, 1000))
         view.add_choice(str(c), label=f"{c}: {count} patches of a square image")
     inputs.enum(
@@ -115,7 +114,8 @@ def _add_vectors(
         description="More find more and take more room; they become patches, with "
         "boxes, and the best of an image counts",
     )
-    if (params.get("vectors") or Settings.vectors) > 1:
+    vectors = params.get("vectors")
+    if isinstance(vectors, int) and vectors > 1:
         name = params.get("vectors_by") or Settings.vectors_by
         _add_ways(inputs, "vectors_by", "How they are made", _FEW, Settings.vectors_by)
     else:
@@ -164,7 +164,9 @@ def _add_features(
     inputs: types.Object, params: Mapping[str, Any], samples: foc.SampleCollection
 ) -> None:
     try:
-        room = feature_stores.describe(samples, Request.from_params(params).settings)
+        settings = Request.from_params(params).settings
+        settings.check()
+        room = feature_stores.describe(samples, settings)
     except ValueError:  # what it is will be said by the check of the whole form
         room = ""
     inputs.str(

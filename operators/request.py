@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -75,12 +75,16 @@ def _read_cover(value: int | str) -> int | str:
     if value == "auto":
         return value
     try:
+        if isinstance(value, bool) or int(value) != float(value):
+            raise ValueError
         return int(value)
-    except ValueError:
+    except (ValueError, TypeError):
         raise ValueError(f"cover must be 1 to 15 or 'auto', not {value!r}") from None
 
 
 def _read_words(value: str | list[str]) -> tuple[str, ...]:
     """Words of a list, or of a text with commas or line breaks between them."""
     words = re.split(r"[,\n]", value) if isinstance(value, str) else value
+    if not isinstance(words, Iterable) or not all(isinstance(w, str) for w in words):
+        raise ValueError(f"proxies must be words, not {value!r}")
     return tuple(word.strip() for word in words if word.strip())

@@ -1,5 +1,7 @@
 """The operators as FiftyOne runs them: from its plugin folder."""
 
+import inspect
+import re
 import sys
 
 import fiftyone as fo
@@ -10,6 +12,7 @@ from fiftyone.operators.executor import Executor
 from fiftyone.plugins.context import build_plugin_contexts
 
 from detail_embed import demo
+from detail_embed.fiftyone_bridge import index
 
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 CREATE = "@detail/detail-embed/create_clver_ds"
@@ -75,6 +78,7 @@ def test_the_form_accepts_its_own_defaults(compute, dataset):
     ctx.params.update({k: p.default for k, p in properties.items() if p.default})
     assert _problems(compute, ctx) == []
     assert "laion2b_s34b_b79k" in properties["pretrained"].view.description
+    assert properties["cover"].type.values == ["auto", *map(str, range(1, 16))]
     assert form.to_json()
     assert compute.resolve_placement(ctx).to_json()
 
@@ -168,20 +172,99 @@ def test_the_app_shows_why_a_run_failed(compute, dataset, tmp_path):
     assert notice["variant"] == "error" and "missing.pt" in notice["message"]
 
 
-def test_a_delegated_run(compute, dataset):
+@pytest.fixture
+def service():
+    """A delegated service; what the test queued is deleted after it."""
     service = DelegatedOperationService()
-    queued = compute(dataset[:5], **PARAMS, delegate=True)
+    before = {run.id for run in service.list_operations(operator=COMPUTE)}
+    yield service
+    for run in service.list_operations(operator=COMPUTE):
+        if run.id not in before:
+            service.delete_operation(run.id)
+
+
+def _execute(service, queued):
     assert queued.delegated
     service.execute_queued_operations(operator=COMPUTE, limit=1)
     run = service.get(queued.result["id"])
-    try:
-        assert run.run_state == "completed"
-        assert run.result.result["embedded"] == 5
-        assert run.status.progress == 1
-    finally:
-        service.delete_operation(run.id)
+    assert run.run_state == "completed", run.result and run.result.error
+    return run
+
+
+def test_a_delegated_run(compute, dataset, service):
+    run = _execute(service, compute(dataset[:5], **PARAMS, delegate=True))
+    assert run.result.result["embedded"] == 5
+    assert run.status.progress == 1
     dataset.reload()
     assert len(dataset.exists("detail_embedding")) == 5
+
+
+def test_a_delegated_run_with_default_arguments_is_queued(compute, dataset, service):
+    assert compute(dataset, backbone=demo.NAME, delegate=True).delegated
+    for cover in ("7", 9, 11, 12, 13, 14, 15, "auto"):
+        queued = compute(dataset, backbone=demo.NAME, cover=cover, delegate=True)
+        assert queued.delegated
+
+
+def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
+    arguments = {
+        "backbone": demo.NAME, "pretrained": demo.WEIGHTS, "cover": 2,
+        "fuser": "ridge", "brain_key": "other", "spacing": "authors", "vectors": 3,
+        "vectors_by": "facility-location", "keep_features": "int8",
+        "proxies": ["red cube", "cat, dog"], "proxy_field": "ground_truth",
+        "backend": "sklearn", "also_global": True, "batch_size": 8, "num_workers": 1,
+        "device": "cpu", "precision": "fp32", "allow_random_weights": True,
+        "overwrite": True,
+    }
+    signature = inspect.signature(type(compute).__call__).parameters
+    assert set(signature) == {"self", "sample_collection", "delegate", *arguments}
+    run = _execute(service, compute(dataset[:4], **arguments, delegate=True))
+    assert run.result.result["embedded"] == 4
+    dataset.reload()
+    assert set(dataset.list_brain_runs()) == {"other", "other_global"}
+    identity = dataset.get_run_info("other").config.identity
+    assert list(identity["proxies"]) == ["red cube", "cat, dog"]
+    index.delete(dataset, "other")
+
+
+def test_an_execution_with_the_types_of_python(dataset):
+    params = {
+        "backbone": demo.NAME, "cover": 2, "brain_key": "x", "proxies": ["cat", "dog"],
+        "fuser": "ridge", "keep_features": False, "pretrained": None,
+    }
+    result = foo.execute_operator(COMPUTE, ctx={"view": dataset[:2]}, params=params)
+    assert not result.delegated
+    assert dataset.list_brain_runs() == ["x"]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"cover": 2.7}, "2.7"),
+        ({"cover": [2]}, "cover must be"),
+        ({"cover": True}, "cover must be"),
+        ({"proxies": 5}, "proxies"),
+        ({"batch_size": "8"}, "batch_size"),
+        ({"vectors": "4"}, "'4'"),
+        ({"brain_key": 5}, "brain key 5"),
+        ({"backbone": 5}, "backbone"),
+        ({"pretrained": 5}, "pretrained"),
+        ({"device": 5}, "device"),
+        ({"fuser": 5}, "5"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_named(compute, dataset, wrong, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        compute(dataset, **(PARAMS | wrong))
+    ctx = _context(COMPUTE, dataset, **(PARAMS | wrong))
+    assert message in _problems(compute, ctx)[0]
+
+
+def test_words_in_a_text_are_read_as_in_the_form(compute, dataset):
+    words = PARAMS | {"fuser": "ridge", "proxies": "cat, dog"}
+    compute(dataset[:4], **words)
+    identity = dataset.get_run_info("detail").config.identity
+    assert list(identity["proxies"]) == ["cat", "dog"]
 
 
 def test_a_delegated_run_is_checked_before_it_is_queued(compute, dataset):

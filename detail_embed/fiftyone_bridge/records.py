@@ -65,7 +65,8 @@ def check_brain_key(brain_key: str, what: str = "brain key") -> None:
         ValueError: if it cannot
     """
     if (
-        not brain_key.isidentifier()
+        not isinstance(brain_key, str)
+        or not brain_key.isidentifier()
         or keyword.iskeyword(brain_key)
         or brain_key.startswith("_")
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ class Settings:
     num_workers: int | None = None
 
     def __post_init__(self):
-        if self.pretrained and Path(self.pretrained).is_file():
+        if isinstance(self.pretrained, (str, Path)) and os.path.isfile(self.pretrained):
             path = str(Path(self.pretrained).resolve())
             object.__setattr__(self, "pretrained", path)
 
@@ -78,6 +79,7 @@ class Settings:
         Raises:
             ValueError: naming the setting and what to do
         """
+        self._check_types()
         CompleteCover(self.cover, self.spacing)
         names = [AUTO, *fusers.names(), *fuser_library.names()]
         if self.fuser not in names:
@@ -96,10 +98,6 @@ class Settings:
         if not self.allow_random_weights:
             check_trained(self.backbone, self.pretrained)
         resolve_device(self.device)
-        for name in ("batch_size", "num_workers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
 
     @property
     def fuser_name(self) -> str:
@@ -164,6 +162,21 @@ class Settings:
             trained = fuser_library.load(self.fuser, space.patch_slug)
             space.fuser = trained.to(backbone.device)
         return space
+
+    def _check_types(self) -> None:
+        for name in ("backbone", "pretrained", "proxy_field", "device", "precision"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise ValueError(f"{name} must be a text, not {value!r}")
+        if isinstance(self.proxies, str):
+            raise ValueError(f"proxies must be a list of words, not {self.proxies!r}")
+        for name in ("batch_size", "num_workers"):
+            value = getattr(self, name)
+            is_count = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and not (is_count and value >= 1):
+                raise ValueError(
+                    f"{name} must be a whole number of at least 1, not {value!r}"
+                )
 
     def _check_few(self) -> None:
         if self.vectors == 1 and not isinstance(self.vectors, bool):
