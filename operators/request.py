@@ -56,7 +56,12 @@ class Request:
     def check(self, samples: foc.SampleCollection) -> None:
         """Checks what can be checked before a run; see :func:`index.check`."""
         index.check(
-            samples, self.settings, self.brain_key, self.backend, self.overwrite
+            samples,
+            self.settings,
+            self.brain_key,
+            self.backend,
+            self.overwrite,
+            self.also_global,
         )
 
     def start(self, samples: foc.SampleCollection) -> Run:

@@ -1,6 +1,7 @@
 """Vectors in fields, brain runs on them, and all that can go wrong on the way."""
 
 import json
+from dataclasses import asdict
 
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -241,6 +242,71 @@ def test_a_field_of_somebody_else_is_refused(dataset):
     dataset.add_sample_field(FIELD, fo.VectorField)
     with pytest.raises(ValueError, match=f"field {FIELD!r} exists"):
         index.compute(dataset, SETTINGS)
+
+
+def test_whole_images_never_go_into_an_index_of_its_own(dataset):
+    mean = Settings(backbone=demo.NAME, cover=1, fuser="mean", device="cpu")
+    _run(dataset[:6])
+    _run(dataset[:6], mean, brain_key="detail_global")
+    vectors = dataset.values("detail_global_embedding")
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="'detail' would go to 'detail_global'"):
+            index.compute(dataset, SETTINGS, also_global=True, overwrite=overwrite)
+    _run(dataset[:6], overwrite=True)
+    index.delete(dataset, "detail")
+    assert dataset.list_brain_runs() == ["detail_global"]
+    assert dataset.list_runs() == ["detail_global"]
+    np.testing.assert_equal(dataset.values("detail_global_embedding"), vectors)
+
+
+def test_whole_images_never_go_into_what_somebody_else_made(dataset):
+    _run(dataset[:6])
+    dataset.add_sample_field("detail_global_embedding", fo.VectorField)
+    with pytest.raises(ValueError, match="field 'detail_global_embedding' exists"):
+        index.compute(dataset, SETTINGS, also_global=True)
+    fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail_global")
+    with pytest.raises(ValueError, match="index of its own"):
+        index.compute(dataset, SETTINGS, also_global=True)
+    assert records.find(dataset, "detail_global") == (None, False)
+    index.delete(dataset, "detail")
+    assert dataset.list_brain_runs() == ["detail_global"]
+    assert dataset.has_field("detail_global_embedding")
+
+
+def test_the_key_of_a_whole_image_index_is_taken(dataset):
+    _run(dataset[:6], also_global=True)
+    with pytest.raises(ValueError, match="'detail_global' .* belong to 'detail'"):
+        index.compute(dataset, SETTINGS, brain_key="detail_global")
+
+
+def test_a_record_of_an_older_version_owns_its_whole_image_index(dataset):
+    _run(dataset[:6], also_global=True)
+    values = asdict(records.read(dataset, "detail"))
+    del values["has_global"]
+    config = dataset.init_run(method=records.METHOD, **values)
+    dataset.register_run("detail", config, overwrite=True)
+    assert records.read(dataset, "detail").has_global is None
+    assert _run(dataset[:6], also_global=True).present == 6
+    index.delete(dataset, "detail")
+    assert not dataset.list_brain_runs()
+    assert not dataset.has_field("detail_global_embedding")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", [fo.StringField, fo.FloatField])
+@pytest.mark.parametrize("field", [ERRORS, "detail_patches"])
+def test_the_users_own_field_is_refused(dataset, field, kind, overwrite):
+    dataset.add_sample_field(field, kind)
+    with pytest.raises(ValueError, match=f"field {field!r} exists"):
+        index.compute(dataset, SETTINGS, overwrite=overwrite)
+
+
+def test_starting_over_with_a_few_vectors_spares_the_users_own_field(dataset):
+    _run(dataset[:2])
+    dataset.add_sample_field("detail_patches", fo.StringField)
+    few = Settings(backbone=demo.NAME, cover=2, vectors=2, device="cpu")
+    with pytest.raises(ValueError, match="field 'detail_patches' exists"):
+        index.compute(dataset, few, overwrite=True)
 
 
 @pytest.mark.parametrize("brain_key", ["", "two words", "1st", "_own", "a-b", "class"])

@@ -15,9 +15,12 @@ from ..engine import stream_reusing
 from ..features import FeatureStore
 from ..space import DetailEmbedder, draw
 from . import brain_runs, feature_stores, few_index, records, zoo
+from .deletion import clear, delete
 from .samples import Sink, check_images, declare, flat_images, ids_with, without
 from .settings import Settings, make_global_space
 from .steps import Progress, Result, Run, report
+
+__all__ = ["check", "compute", "delete"]
 
 _FIT_IMAGES = 200
 _CHUNK = 16
@@ -56,7 +59,7 @@ def compute(
         ValueError: if the samples, the settings or the brain key cannot be used; while
             iterating, also if no image could be read
     """
-    check(samples, settings, brain_key, backend, overwrite)
+    check(samples, settings, brain_key, backend, overwrite, also_global)
     return Run(_compute(samples, settings, brain_key, backend, also_global, overwrite))
 
 
@@ -66,6 +69,7 @@ def check(
     brain_key: str,
     backend: str | None = None,
     overwrite: bool = False,
+    also_global: bool = False,
 ) -> None:
     """Checks all that can be checked before a run, quickly; see :func:`compute`.
 
@@ -76,7 +80,7 @@ def check(
     settings.check()
     feature_stores.check(samples, settings)
     dataset = samples._root_dataset
-    records.check(dataset, brain_key, None if overwrite else settings.identity())
+    records.check(dataset, brain_key, settings.identity(), overwrite, also_global)
     brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
 
 
@@ -97,7 +101,9 @@ def _compute(
     field = _declare(dataset, brain_key, settings.vectors > 1)
     global_field = records.vector_field(records.global_key(brain_key))
     errors = records.error_field(brain_key)
-    declare(dataset, [global_field] if also_global else [], fo.VectorField)
+    if also_global:
+        records.claim_global(dataset, brain_key)
+        declare(dataset, [global_field], fo.VectorField)
 
     done = ids_with(dataset, field)
     if settings.keep_features:
@@ -139,38 +145,6 @@ def _compute(
         fuser=record.fuser,
         reason=record.reason,
     )
-
-
-def delete(dataset: fo.Dataset, brain_key: str) -> None:
-    """Deletes the indexes under a brain key, their vectors and their record.
-
-    Only what detail-embed made; without a record nothing is touched. Patch features
-    that no other brain key of the data set uses are deleted, too. The zoo keeps the
-    spaces: other data sets may use them.
-    """
-    record = records.read(dataset, brain_key)
-    _clear(dataset, brain_key)
-    rest = records.read_all(dataset).values()
-    if record is not None and record.features not in {r.features for r in rest}:
-        feature_stores.delete(dataset, record.features)
-
-
-def _clear(dataset: fo.Dataset, brain_key: str) -> None:
-    """Deletes all but the patch features."""
-    record = records.read(dataset, brain_key)
-    if record is None:
-        return
-    fields = [records.error_field(brain_key)]
-    if record.vectors > 1:
-        fields.append(records.patches_field(brain_key))
-    for key in (brain_key, records.global_key(brain_key)):
-        if key in dataset.list_brain_runs():
-            dataset.delete_brain_run(key)
-        fields.append(records.vector_field(key))
-    for field in fields:
-        if dataset.has_field(field):
-            dataset.delete_sample_field(field)
-    dataset.delete_run(brain_key)
 
 
 def _declare(dataset: fo.Dataset, brain_key: str, few: bool) -> str:
@@ -215,7 +189,7 @@ def _open_space(
             features=folder,
             card=choice and choice.to_dict(),
         )
-        _clear(dataset, brain_key)
+        clear(dataset, brain_key)
         records.write(dataset, brain_key, record)
     elif folder not in (None, record.features):
         records.write(dataset, brain_key, replace(record, features=folder))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import keyword
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import fiftyone as fo
@@ -29,6 +29,8 @@ class Record:
         features: folder of the patch features that are kept, None for none
         card: what ``fuser="auto"`` chose and why, see
             :meth:`detail_embed.choice.Choice.to_dict`; None for other fusers
+        has_global: whether whole-image vectors were asked for, too; None in records
+            of older versions, which did not write it down
     """
 
     space: str
@@ -36,6 +38,7 @@ class Record:
     identity: dict[str, Any]
     features: str | None = None
     card: dict[str, Any] | None = None
+    has_global: bool | None = False
 
     @property
     def vectors(self) -> int:
@@ -86,6 +89,12 @@ def patches_field(brain_key: str) -> str:
     return f"{brain_key}_patches"
 
 
+def index_field(brain_key: str, record: Record) -> str:
+    """Name of the field that the index of a record is on."""
+    few = record.vectors > 1
+    return patches_field(brain_key) if few else vector_field(brain_key)
+
+
 def error_field(brain_key: str) -> str:
     """Name of the field that says why an image has no vector."""
     return f"{brain_key}_error"
@@ -107,6 +116,7 @@ def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
         _plain(config.identity),
         getattr(config, "features", None),  # records of older versions have none
         _plain(getattr(config, "card", None)),
+        getattr(config, "has_global", None),
     )
 
 
@@ -126,7 +136,10 @@ def find(dataset: fo.Dataset, brain_key: str) -> tuple[Record | None, bool]:
     base = brain_key.removesuffix(global_key(""))
     if own is not None or base == brain_key:
         return own, False
-    return read(dataset, base), True
+    record = read(dataset, base)
+    if record is None or not owns_global(dataset, base, record):
+        return None, False
+    return record, True
 
 
 def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
@@ -135,14 +148,39 @@ def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
     dataset.register_run(brain_key, config, overwrite=True)
 
 
-def check(dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None) -> None:
+def claim_global(dataset: fo.Dataset, brain_key: str) -> None:
+    """Writes down that the whole-image index beside a brain key belongs to it."""
+    record = read(dataset, brain_key)
+    if not record.has_global:
+        write(dataset, brain_key, replace(record, has_global=True))
+
+
+def owns_global(dataset: fo.Dataset, brain_key: str, record: Record) -> bool:
+    """Whether what is under the global key was made along with the brain key."""
+    key = global_key(brain_key)
+    if key in dataset.list_runs():
+        return False
+    if key in dataset.list_brain_runs():
+        model = getattr(dataset.get_brain_info(key).config, "model", None)
+        return model == record.global_space
+    return record.has_global is not False
+
+
+def check(
+    dataset: fo.Dataset,
+    brain_key: str,
+    identity: dict[str, Any],
+    overwrite: bool = False,
+    also_global: bool = False,
+) -> None:
     """Checks that an index can be computed, or continued, under a brain key.
 
     Args:
         dataset: the data set
         brain_key: the key asked for
-        identity: the choices asked for, see :meth:`.settings.Settings.identity`;
-            None if what is under the key will be deleted
+        identity: the choices asked for, see :meth:`.settings.Settings.identity`
+        overwrite (False): whether what is ours under the key will be deleted
+        also_global (False): whether whole-image vectors are asked for, too
 
     Raises:
         ValueError: if the key cannot be used, belongs to something else, or holds
@@ -150,10 +188,32 @@ def check(dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None) 
     """
     check_brain_key(brain_key)
     record = read(dataset, brain_key)
-    if record is not None:
-        if identity is not None:
-            _check_same_space(brain_key, record, identity)
+    if record is None:
+        _check_new(dataset, brain_key)
         return
+    if also_global:
+        _check_global(dataset, brain_key, record)
+    if not overwrite:
+        _check_same_space(brain_key, record, identity)
+        return
+    ours = index_field(brain_key, record)
+    for field in (vector_field(brain_key), patches_field(brain_key)):
+        if field != ours:
+            _check_free_field(dataset, brain_key, field)
+
+
+def _check_new(dataset: fo.Dataset, brain_key: str) -> None:
+    """Checks that everything under a brain key, and beside it, is free."""
+    is_there = brain_key in dataset.list_brain_runs() or dataset.has_field(
+        vector_field(brain_key)
+    )
+    _, is_global = find(dataset, brain_key)
+    if is_there and is_global:
+        base = brain_key.removesuffix(global_key(""))
+        raise ValueError(
+            f"brain key {brain_key!r} holds the vectors of whole images that belong to "
+            f"{base!r}; choose another brain key"
+        )
     for key in (brain_key, global_key(brain_key)):
         if key in dataset.list_brain_runs() or key in dataset.list_runs():
             raise ValueError(
@@ -163,13 +223,31 @@ def check(dataset: fo.Dataset, brain_key: str, identity: dict[str, Any] | None) 
     for key, field in (
         (brain_key, vector_field(brain_key)),
         (brain_key, patches_field(brain_key)),
+        (brain_key, error_field(brain_key)),
         (global_key(brain_key), vector_field(global_key(brain_key))),
     ):
-        if dataset.has_field(field):
-            raise ValueError(
-                f"field {field!r} exists and no detail index is known under {key!r}; "
-                "choose another brain key or delete the field"
-            )
+        _check_free_field(dataset, key, field)
+
+
+def _check_global(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
+    """Checks that whole-image vectors can be put beside an index that exists."""
+    key = global_key(brain_key)
+    if owns_global(dataset, brain_key, record):
+        return
+    if key in dataset.list_runs() or key in dataset.list_brain_runs():
+        raise ValueError(
+            f"the whole-image vectors of {brain_key!r} would go to {key!r}, which is "
+            "an index of its own; leave also_global out, or choose another brain key"
+        )
+    _check_free_field(dataset, key, vector_field(key))
+
+
+def _check_free_field(dataset: fo.Dataset, key: str, field: str) -> None:
+    if dataset.has_field(field):
+        raise ValueError(
+            f"field {field!r} exists and no detail index is known under {key!r}; "
+            "choose another brain key or delete the field"
+        )
 
 
 def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) -> None:
