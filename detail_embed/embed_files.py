@@ -51,9 +51,11 @@ def embed_files(
     Args: as of ``DetailEmbedder.embed_files()``.
 
     Raises:
+        TypeError: see there
         ValueError: see there
         RuntimeError: see there
     """
+    check_paths(paths)
     rows: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
         rows.setdefault(os.path.abspath(path), []).append(i)
@@ -83,6 +85,16 @@ def embed_files(
             _put(chunk, rows, result)
             bar.update(len(chunk.ids) + len(chunk.errors))
     return result
+
+
+def check_paths(paths: Sequence[str | Path]) -> None:
+    """Checks that files come as a list.
+
+    Raises:
+        TypeError: if it is one path
+    """
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise TypeError(f"pass a list of paths, such as [{str(paths)!r}], not one path")
 
 
 def _put(chunk: Chunk, rows: dict[str, list[int]], result: EmbedResult) -> None:

@@ -18,7 +18,7 @@ from . import fusers
 from .backbone import Backbone
 from .choice import CANDIDATES, Choice, choose_fuser
 from .cover import CompleteCover
-from .embed_files import EmbedResult, embed_files
+from .embed_files import EmbedResult, check_paths, embed_files
 from .encoding import iter_patch_features, patch_slug
 from .features import FeatureStore
 from .few_vectors import FewVectors
@@ -99,8 +99,10 @@ class DetailEmbedder:
             the embedder itself
 
         Raises:
+            TypeError: if ``paths`` is one path
             ValueError: if no file can be read, or the fuser lacks what it needs
         """
+        check_paths(paths)
         if not self.fuser.needs_fit:
             return self
         chosen = draw(paths, max_images, seed)
@@ -164,8 +166,10 @@ class DetailEmbedder:
             the fitted fuser, its report card and the reason in words
 
         Raises:
+            TypeError: if ``paths`` is one path
             ValueError: if no file can be read, or no fuser can be fitted
         """
+        check_paths(paths)
         chosen = draw(paths, max_images, seed)
         features = self._sample(chosen, max_patches)
         return self._choose(features, vocabulary, candidates)
@@ -219,6 +223,7 @@ class DetailEmbedder:
                 fuser, and not encoded. Their size is logged before the run
 
         Raises:
+            TypeError: if ``paths`` is one path
             ValueError: if ``out`` belongs to another space, or ``features`` to
                 another backbone or cover, or the disk has too little room for
                 them

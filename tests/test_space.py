@@ -38,6 +38,13 @@ def saved(tmp_path):
     return Backbone.load(TINY, tiny_checkpoint(tmp_path))
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("method", ["fit", "choose_fuser", "embed_files"])
+def test_one_path_is_no_list(saved, paths, method, kind):
+    with pytest.raises(TypeError, match="pass a list of paths"):
+        getattr(make(saved, "gmp"), method)(kind(paths[0]))
+
+
 def test_embedding_files(saved, paths, tmp_path):
     result = make(saved).embed_files([*paths, tmp_path / "gone.png"])
     assert result.vectors.shape == (5, saved.dim)
