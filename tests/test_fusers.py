@@ -336,12 +336,18 @@ def test_bad_features(fuser, images):
         fuser(images, torch.zeros(12, 7, dtype=torch.bool))
 
 
+def test_gmp_of_one_patch_feature_whitens_nothing(images, caplog):
+    gmp = fusers.create("gmp", D).fit(images[0, :1])
+    assert "nothing is whitened" in caplog.text and gmp.is_fitted
+    torch.testing.assert_close(gmp(images[:1, :1])[0], images[0, 0])
+
+
 def test_bad_fits(images, proxies):
     gmp, ridge = fusers.create("gmp", D), fusers.create("ridge", D)
     rows = images.flatten(0, 1)
     for fit, message in [
         (lambda: gmp.fit(), "needs patch_features"),
-        (lambda: gmp.fit(rows[:1]), "at least 2"),
+        (lambda: gmp.fit(rows[:0]), "at least 1"),
         (lambda: gmp.fit(rows[:, :3]), "expected, got"),
         (lambda: gmp.fit(rows[:1].repeat(50, 1)), "all equal"),
         (lambda: gmp.fit(rows * torch.nan), "patch_features: NaN"),

@@ -57,9 +57,17 @@ class GeneralizedMaxPooling(Fuser):
         """Estimates the whitening from ``patch_features``; see :meth:`Fuser.fit`.
 
         ``proxies``, ``images`` and ``mask`` are not used. Fewer features than
-        dimensions are taken, with a warning.
+        dimensions are taken, with a warning; of a single one, nothing is whitened.
         """
-        rows = check_rows(patch_features, self.dim, "patch_features", at_least=2)
+        rows = check_rows(patch_features, self.dim, "patch_features")
+        if len(rows) == 1:
+            logger.warning(
+                "gmp: one patch feature has no spread, so nothing is whitened; fit "
+                "again once there are more images"
+            )
+            self.mean = rows.new_zeros(self.dim).float()
+            self.whitening = torch.eye(self.dim, device=rows.device)
+            return self
         if len(rows) < self.dim:
             logger.warning(
                 "gmp: whitening %d dimensions from only %d patch features",
