@@ -1,18 +1,21 @@
 """Vectors in fields, brain runs on them, and all that can go wrong on the way."""
 
 import json
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 
 import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
+import open_clip
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from detail_embed import demo
 from detail_embed.backbone import Backbone
 from detail_embed.choice import CANDIDATES
-from detail_embed.fiftyone_bridge import index, records
+from detail_embed.fiftyone_bridge import index, records, zoo
 from detail_embed.fiftyone_bridge.settings import Settings
 from detail_embed.prompts import encode_query
 from detail_embed.report_card import ReportCard
@@ -481,6 +484,96 @@ def test_a_checkpoint_that_does_not_fit_is_refused(dataset, tmp_path):
         with pytest.raises(ValueError, match=path.stem):
             list(index.compute(dataset, settings))
     assert not dataset.list_runs()
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A file with weights like those of the demo's, but other ones."""
+    weights = load_file(demo.WEIGHTS)
+    name = next(n for n, tensor in sorted(weights.items()) if tensor.ndim == 2)
+    weights[name] = weights[name] * 1.01
+    path = tmp_path / "a" / "x.safetensors"
+    path.parent.mkdir()
+    save_file(weights, path)
+    return path
+
+
+def _from_file(path, cover=2):
+    return Settings(
+        backbone=demo.NAME, pretrained=str(path), cover=cover, device="cpu"
+    )
+
+
+def _paths_in_zoo(*spaces):
+    texts = [(zoo.space_directory(s) / "space.json").read_text() for s in spaces]
+    return {json.loads(text)["backbone"]["pretrained"] for text in texts}
+
+
+def test_the_same_weights_at_another_path_are_the_same_space(
+    dataset, checkpoint, tmp_path, fresh_python
+):
+    first = _run(dataset[:6], _from_file(checkpoint), also_global=True)
+    spaces = (first.space, records.read(dataset, "detail").global_space)
+    assert _paths_in_zoo(*spaces) == {str(checkpoint)}
+
+    moved = tmp_path / "b.safetensors"
+    checkpoint.rename(moved)
+    second = _run(dataset[:8], _from_file(moved))
+    assert (second.space, second.embedded, second.present) == (first.space, 2, 6)
+    assert _paths_in_zoo(*spaces) == {str(moved)}
+    keys = ("detail", "detail_global")
+    done = fresh_python(SEARCH, dataset.name, QUERY, *keys)
+    assert done.returncode == 0, done.stderr
+
+    twin = shutil.copy(moved, tmp_path / "c.safetensors")
+    _run(dataset[:6], _from_file(twin), brain_key="other", overwrite=True)
+    assert _paths_in_zoo(*spaces) == {str(twin)}
+
+
+def test_other_weights_at_the_same_path_are_another_space(dataset, checkpoint):
+    result = _run(dataset[:4], _from_file(checkpoint))
+    shutil.copy(demo.WEIGHTS, checkpoint)
+    with pytest.raises(ValueError) as error:
+        index.compute(dataset, _from_file(checkpoint))
+    assert f"the space {result.space}" in str(error.value)
+    assert "detail-demo-sha256:" in str(error.value)
+
+
+def test_a_record_with_the_path_of_a_file_goes_on(dataset, checkpoint, tmp_path):
+    result = _run(dataset[:4], _from_file(checkpoint))
+    record = records.read(dataset, "detail")
+    old = record.identity | {"pretrained": str(checkpoint)}
+    records.write(dataset, "detail", replace(record, identity=old))
+    other = _from_file(shutil.copy(demo.WEIGHTS, tmp_path / "other.safetensors"))
+    with pytest.raises(ValueError, match=f"the space {result.space}"):
+        list(index.compute(dataset, other))
+
+    moved = checkpoint.rename(tmp_path / "b.safetensors")
+    assert _run(dataset[:5], _from_file(moved)).present == 4
+    assert records.read(dataset, "detail") == record
+
+
+def test_a_tokenizer_that_is_missing_is_said_before_images_are_embedded(
+    dataset, monkeypatch
+):
+    def refuse(*args, **kwargs):
+        raise ImportError("no module named 'transformers'")
+
+    monkeypatch.setattr(open_clip, "get_tokenizer", refuse)
+    with pytest.raises(RuntimeError, match="pip install transformers"):
+        list(index.compute(dataset, SETTINGS))
+    assert not dataset.list_runs() and not dataset.has_field(FIELD)
+
+
+@pytest.mark.parametrize("fuser", ["gmp", "auto"])
+def test_one_image_without_a_cut_can_be_indexed(dataset, caplog, fuser):
+    settings = Settings(backbone=demo.NAME, cover=1, fuser=fuser, device="cpu")
+    first = _run(dataset[:1], settings)
+    assert "nothing is whitened" in caplog.text
+    view = dataset.sort_by_similarity(QUERY, brain_key="detail", k=25)
+    assert view.values("id") == [dataset.first().id]
+    second = _run(dataset, settings)
+    assert (second.space, second.embedded, second.present) == (first.space, 23, 1)
 
 
 def test_auto_measures_chooses_and_remembers_why(dataset):

@@ -191,8 +191,12 @@ def _open_space(
         )
         clear(dataset, brain_key)
         records.write(dataset, brain_key, record)
-    elif folder not in (None, record.features):
-        records.write(dataset, brain_key, replace(record, features=folder))
+        return space, store
+    changed = replace(
+        record, features=folder or record.features, identity=settings.identity()
+    )
+    if changed != record:  # paths of files in records of older versions become hashes
+        records.write(dataset, brain_key, changed)
     return space, store
 
 

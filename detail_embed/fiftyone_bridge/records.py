@@ -14,6 +14,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..few_vectors import FewVectors
+from . import checkpoints
 
 METHOD = "detail_embed"
 
@@ -251,17 +252,16 @@ def _check_free_field(dataset: fo.Dataset, key: str, field: str) -> None:
 
 
 def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) -> None:
-    changed = [
-        name for name, value in identity.items() if record.identity.get(name) != value
-    ]
+    had = record.identity
+    changed = [name for name, value in identity.items() if had.get(name) != value]
+    if checkpoints.may_be_same(had.get("pretrained"), identity["pretrained"]):
+        changed = [name for name in changed if name != "pretrained"]
     if changed:
         wanted = ", ".join(f"{name}={_short(identity[name])}" for name in changed)
-        had = ", ".join(
-            f"{name}={_short(record.identity.get(name))}" for name in changed
-        )
+        others = ", ".join(f"{name}={_short(had.get(name))}" for name in changed)
         raise ValueError(
             f"brain key {brain_key!r} holds vectors of the space {record.space} "
-            f"({had}); {_name(identity)} ({wanted}) is another space, and their "
+            f"({others}); {_name(identity)} ({wanted}) is another space, and their "
             "vectors cannot be compared. Choose another brain key, or start over "
             "with overwrite=True"
         )
@@ -270,7 +270,7 @@ def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) 
 def _name(identity: dict[str, Any]) -> str:
     parts = (
         identity["backbone"],
-        identity["pretrained"],
+        checkpoints.short(identity["pretrained"]),
         f"cc{identity['cover']}",
         identity["spacing"],
         identity["fuser"],
@@ -281,7 +281,7 @@ def _name(identity: dict[str, Any]) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, list) and len(value) > 3:
         return f"[{', '.join(value[:3])}, ... {len(value)} words]"
-    return repr(value)
+    return repr(checkpoints.short(value) if isinstance(value, str) else value)
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,7 @@ from ..few_vectors import METHODS, FewVectors, check_count
 from ..space import DetailEmbedder
 from ..vocabulary import Vocabulary
 from ..weights import check_trained
+from . import checkpoints
 
 WITH_WORDS = (AUTO, "ridge", "attention", "transformer", "facility-location")
 
@@ -113,7 +114,7 @@ class Settings:
         """The choices that decide whether vectors can be compared, as JSON values."""
         return {
             "backbone": self.backbone,
-            "pretrained": self.pretrained,
+            "pretrained": checkpoints.identify(self.pretrained),
             "cover": self.cover,
             "spacing": self.spacing,
             "fuser": FewVectors.name if self.vectors > 1 else self.fuser,
@@ -140,13 +141,21 @@ class Settings:
         return own + classes if own else classes
 
     def load_backbone(self) -> Backbone:
-        """Loads the backbone; see :meth:`Backbone.load` for what it raises."""
-        return Backbone.load(
+        """Loads the backbone, with its tokenizer: without, no text finds anything.
+
+        Raises:
+            ValueError: as of :meth:`Backbone.load`
+            RuntimeError: if the weights cannot be downloaded, or the tokenizer cannot
+                be loaded
+        """
+        backbone = Backbone.load(
             self.backbone,
             self.pretrained,
             device=self.device,
             precision=self.precision,
         )
+        backbone.encode_texts(["a photo"])
+        return backbone
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
         """Makes the space that was asked for; its fuser is to be fitted, or chosen."""

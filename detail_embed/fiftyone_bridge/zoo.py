@@ -56,8 +56,8 @@ def is_published(slug: str) -> bool:
 def publish(space: DetailEmbedder) -> str:
     """Makes ``foz.load_zoo_model(space.slug)`` work in every process.
 
-    Idempotent: a space that is there already stays as it is, and the source is
-    written anew only where it differs.
+    Idempotent: a space that is there already stays as it is, but for the path of its
+    checkpoint file, and the source is written anew only where it differs.
 
     Args:
         space: a space with a fitted fuser
@@ -77,6 +77,7 @@ def publish(space: DetailEmbedder) -> str:
             shutil.rmtree(partial, ignore_errors=True)
             if not directory.is_dir():  # another process may have been first
                 raise
+    relocate(space.backbone)
     refresh()
     return space.slug
 
@@ -98,7 +99,25 @@ def load(slug: str, backbone: Backbone) -> DetailEmbedder:
             f"{space_directory(slug)} is missing. Copy it from the machine that "
             "computed the index, or start over with overwrite=True"
         )
-    return DetailEmbedder.load(space_directory(slug), backbone=backbone)
+    space = DetailEmbedder.load(space_directory(slug), backbone=backbone)
+    relocate(backbone)
+    return space
+
+
+def relocate(backbone: Backbone) -> None:
+    """Tells all spaces of a checkpoint file where it lies now."""
+    if backbone.pretrained is None or not os.path.isabs(backbone.pretrained):
+        return
+    for path in sorted((source_directory() / SPACES).glob("[!.]*/space.json")):
+        config = json.loads(path.read_text("utf-8"))
+        wanted = config["backbone"]
+        by_path = wanted["pretrained"] and os.path.isabs(wanted["pretrained"])
+        if by_path and (wanted["name"], wanted["weights_hash"]) == (
+            backbone.name,
+            backbone.weights_hash,
+        ):
+            wanted["pretrained"] = backbone.pretrained
+            _write(path, json.dumps(config, indent=1) + "\n")
 
 
 def refresh() -> None:
