@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from detail_embed.few_vectors import FewVectors
 from torch import Tensor
 
 from detail_embed import fusers
+from detail_embed.few_vectors import FewVectors
 from detail_embed.fusers import Fuser
 from detail_embed.retrieval import average_precision, maxsim_batch
 from detail_embed.training import Stored, Training, TrainingConfig
