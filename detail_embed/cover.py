@@ -10,7 +10,6 @@ Details into CLIP's Feature Space" (arXiv 2208.14649) do, so a square image has
 import dataclasses
 import functools
 import logging
-import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -18,36 +17,19 @@ from typing import Any
 import numpy as np
 
 from .authors_cover import authors_windows
+from .even_cover import (
+    MAX_WINDOWS,
+    even_windows,
+    exact_gap,
+    kept_levels,
+    windows_per_side,
+)
+from .guarantee import Guarantee, chain, in_pixels
 
 logger = logging.getLogger(__name__)
 
 MAX_C = 15
-MAX_WINDOWS = 4096
 SPACINGS = ("even", "authors")
-
-
-@dataclasses.dataclass(frozen=True)
-class Guarantee:
-    """What one level of a cover is certain to find.
-
-    Every object whose side is in ``(larger_than, object_side]``, wherever it
-    is, lies wholly inside a window of side ``window`` and fills more than
-    ``fill`` of the window's side. All but ``fill`` are fractions of the image's
-    short side; an object's side is the longer side of its bounding box.
-
-    Attributes:
-        level: the level's ``m``
-        larger_than: a smaller level takes care of objects up to this side
-        object_side: largest side of which the statement holds
-        window: side of the window, ``level / c``
-        fill: ``larger_than / window``
-    """
-
-    level: int
-    larger_than: float
-    object_side: float
-    window: float
-    fill: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +49,9 @@ class CompleteCover:
     them. Sides below ``c`` pixels can make some of these equal.
 
     An image so long that its windows would number more than ``MAX_WINDOWS``
-    (never below an aspect ratio of 1:8) goes without its smallest levels.
+    (never below an aspect ratio of 1:8) goes without its smallest levels. Where
+    even the squares of the full short side would be more, they are spaced wider,
+    at most edge to edge; longer still, the whole image is the only window.
 
     Args:
         c (10): number of levels before reduction, 1 to 15, or "auto": the
@@ -164,65 +148,78 @@ class CompleteCover:
         m = np.array([m for m, _ in layout], dtype=np.int64)
         return np.repeat(m, [len(boxes) for _, boxes in layout])
 
-    def guarantee(self) -> tuple[Guarantee, ...]:
+    def guarantee(
+        self, width: int | None = None, height: int | None = None
+    ) -> tuple[Guarantee, ...]:
         """States which objects are sure to lie wholly inside which window.
 
         Objects larger than the last row's ``object_side`` lie wholly inside the
         whole image and maybe in no other window.
 
-        For ``spacing="even"`` the containment holds exactly for all objects of
-        whole pixels in images of any size (of which no level had to be left
-        out, see the class). A window is rounded up to whole pixels, so its side
-        is less than one pixel more than ``window`` says and the filled part
-        accordingly less: of note in images of few pixels only.
+        For an image whose size is given, all of it holds exactly for objects of
+        whole pixels, and the rows name levels that ``levels()`` has.
+
+        Without a size, the statement is the one for images of many pixels. For
+        ``spacing="even"`` its containment holds for all objects of whole pixels
+        in images of any size (of which no level had to be left out, see the
+        class), but a window is rounded up to whole pixels, by less than one, so
+        it is filled accordingly less; and of levels whose windows are equal in
+        pixels ``levels()`` has one only.
 
         For ``spacing="authors"`` read all sides as fractions of the respective
-        image side; valid for images of at least ``10 * c`` pixels a side.
+        image side; without a size, valid for at least ``10 * c`` pixels a side.
+
+        Args:
+            width (None): the image's width in pixels
+            height (None): the image's height in pixels
 
         Returns:
             rows from small to large objects
 
         Raises:
-            ValueError: if ``c="auto"``: ask ``for_image(w, h).guarantee()``
+            ValueError: if ``c="auto"`` and no size is given, or half of one
         """
+        if width is not None and height is not None:
+            return chain(_exact_levels(self, width, height))
+        if width is not None or height is not None:
+            raise ValueError("give both width and height, or neither")
         if self.c == "auto":
             raise ValueError(
                 'c="auto" depends on the image: ask for_image(w, h).guarantee()'
             )
-        rows, larger_than = [], Fraction(0)
-        for m in reversed(_kept_levels(self.c)):
-            window = Fraction(m, self.c)
-            overlap = self._overlap(m)
-            if overlap > larger_than:
-                sides = larger_than, overlap, window, larger_than / window
-                rows.append(Guarantee(m, *map(float, sides)))
-                larger_than = overlap
-        return tuple(rows)
+        return chain(
+            (m, self._overlap(m), Fraction(m, self.c))
+            for m in reversed(kept_levels(self.c))
+        )
 
-    def window_for(self, object_side: float) -> float | None:
+    def window_for(
+        self, object_side: float, width: int | None = None, height: int | None = None
+    ) -> float | None:
         """Returns the side of the smallest window sure to hold an object.
 
         Args:
             object_side: longer side of the object's bounding box, as a fraction
                 of the image's short side
+            width (None): as in ``guarantee()``
+            height (None): as in ``guarantee()``
 
         Returns:
             the window's side as a fraction of the image's short side, or None
             where only the whole image is certain
 
         Raises:
-            ValueError: if ``c="auto"``
+            ValueError: as in ``guarantee()``
         """
-        for row in self.guarantee():
+        for row in self.guarantee(width, height):
             if object_side <= row.object_side:
                 return row.window
         return None
 
     def _overlap(self, m: int) -> Fraction:
         """Overlap of neighbours at level ``m``, as a fraction of the short side."""
-        c, n = self.c, _windows_per_side(self.c, m)
+        c, n = self.c, windows_per_side(self.c, m)
         if self.spacing == "even":
-            return Fraction(m, c) - _gap(c, m, c) / c
+            return Fraction(m, c) - exact_gap(c, m, c) / c
         if m == c:
             return Fraction(1)
         return max(Fraction(2 * m - c, c), Fraction(0)) if n == 2 else Fraction(0)
@@ -234,7 +231,7 @@ def _layout(
 ) -> tuple[tuple[int, np.ndarray], ...]:
     """Pairs of level and ``(n, 4)`` boxes; the first is the whole image."""
     cover = cover.for_image(width, height)
-    levels = _even if cover.spacing == "even" else authors_windows
+    levels = even_windows if cover.spacing == "even" else authors_windows
     result = [(cover.c, np.array([[0, 0, width, height]], dtype=np.int64))]
     total = 1
     for m, x, y in levels(cover.c, width, height):
@@ -253,61 +250,19 @@ def _layout(
     return tuple(result)
 
 
+def _exact_levels(
+    cover: CompleteCover, width: int, height: int
+) -> Iterator[tuple[int, Fraction, Fraction]]:
+    """Measures the levels of one image, from small to large windows."""
+    even = cover.spacing == "even"
+    full = (min(width, height),) * 2 if even else (width, height)
+    first = 1 if even and width != height else 0  # the whole image is no square
+    for m, boxes in reversed(_layout(cover, width, height)[first:]):
+        yield in_pixels(m, boxes, full)
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _windows_per_side(c: int, m: int) -> int:
-    """The authors' number of windows of side ``m/c`` along one side."""
-    if m == c:
-        return 1
-    return c if m == 1 else c // m + 1
-
-
-def _kept_levels(c: int) -> list[int]:
-    """Levels from large to small; of equal window counts, only the smallest."""
-    return list({_windows_per_side(c, m): m for m in range(c, 0, -1)}.values())
-
-
-def _gap(c: int, m: int, short: int) -> Fraction:
-    """Exact distance in pixels of neighbours at level ``m``, even spacing."""
-    if c == 1:
-        return Fraction(short, 2)
-    if m == c:
-        m = _kept_levels(c)[1]
-    return Fraction(short - _side(c, m, short), _windows_per_side(c, m) - 1)
-
-
-def _side(c: int, m: int, short: int) -> int:
-    return -(-m * short // c)
-
-
-def _even(
-    c: int, width: int, height: int
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yields level and ``(n, 2)`` start-end intervals along x and along y.
-
-    Neighbours are never less than a pixel apart, hence all distinct. Of levels
-    whose windows have the same number of pixels the finest remains; windows as
-    large as the image are left out.
-    """
-    short = min(width, height)
-    for side, m in {_side(c, m, short): m for m in _kept_levels(c)}.items():
-        if side < max(width, height):
-            gap = max(_gap(c, m, short), Fraction(1))
-            yield m, _spread(width, side, gap), _spread(height, side, gap)
-
-
-def _spread(total: int, side: int, gap: Fraction) -> np.ndarray:
-    """Intervals of length ``side``, evenly from 0 to ``total``: ``(n, 2)``.
-
-    As many as keep neighbours at most ``gap`` apart, before rounding to pixels.
-    """
-    last = total - side
-    steps = math.ceil(last / gap)
-    i = np.arange(steps + 1, dtype=np.int64)
-    starts = (2 * i * last + steps) // max(2 * steps, 1)
-    return np.stack([starts, starts + side], axis=1)
 
 
 def _grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -191,14 +191,74 @@ def check_guarantee(cover, width, height):
 
 
 def holds_everywhere(boxes, side, width, height):
-    if not len(boxes):
-        return False
-    for axis, total in enumerate((width, height)):
-        x0, x1 = np.unique(boxes[:, [axis, axis + 2]], axis=0).T
-        x = np.arange(total - side + 1)[:, None]
-        if not ((x0 <= x) & (x + side <= x1)).any(axis=1).all():
-            return False
-    return True
+    return len(boxes) > 0 and all(
+        holds_along(boxes, axis, side, total)
+        for axis, total in enumerate((width, height))
+    )
+
+
+def holds_along(boxes, axis, side, total):
+    x0, x1 = np.unique(boxes[:, [axis, axis + 2]], axis=0).T
+    x = np.arange(total - side + 1)[:, None]
+    return bool(((x0 <= x) & (x + side <= x1)).any(axis=1).all())
+
+
+def check_guarantee_of_an_image(cover, width, height):
+    """Every whole-pixel side is held, at a level that is there, and fills it."""
+    boxes, levels = cover.boxes(width, height), cover.levels(width, height)
+    rows, even = cover.guarantee(width, height), cover.spacing == "even"
+    full = np.array([min(width, height)] * 2 if even else [width, height])
+    assert [r.larger_than for r in rows] == [0, *(r.object_side for r in rows[:-1])]
+    is_window = np.arange(len(boxes)) > 0
+    is_window[0] = not even or width == height
+    for row in rows:
+        level = boxes[is_window & (levels == row.level)]
+        assert len(level), row
+        pixels = (level[:, 2:] - level[:, :2]).max(axis=0)
+        assert (pixels / full).max() == row.window
+        for axis in (0, 1):
+            for side in range(1, full[axis] + 1):
+                if row.larger_than < side / full[axis] <= row.object_side:
+                    assert holds_along(level, axis, side, (width, height)[axis]), row
+                    assert side / pixels[axis] > row.fill, row
+                    fraction = side / full[axis]
+                    assert cover.window_for(fraction, width, height) == row.window
+
+
+@pytest.mark.parametrize("spacing", ["even", "authors"])
+@pytest.mark.parametrize("c", [1, 5, 10, 12])
+def test_guarantee_of_every_small_image(c, spacing):
+    cover = CompleteCover(c, spacing)
+    for width in range(1, 41):
+        for height in {7, 19, 40, width}:
+            check_guarantee_of_an_image(cover, width, height)
+
+
+@given(cs, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["even", "authors"]))
+@settings(deadline=None, max_examples=60)
+def test_guarantee_of_an_image_by_brute_force(c, width, height, spacing):
+    check_guarantee_of_an_image(CompleteCover(c, spacing), width, height)
+
+
+def test_guarantee_of_an_image_that_goes_without_levels():
+    for size in ((3000, 3), (5, 20_001)):
+        check_guarantee_of_an_image(CompleteCover(10), *size)
+
+
+def test_guarantee_of_a_large_image_is_the_general_one():
+    for spacing in ("even", "authors"):
+        cover = CompleteCover(10, spacing)
+        general, exact = cover.guarantee(), cover.guarantee(40_000, 120_000)
+        # neighbours that touch hold a single pixel: a row of its own
+        exact = [r for r in exact if r.object_side > 1e-3]
+        assert [r.level for r in exact] == [r.level for r in general]
+        for a, b in zip(exact, general):
+            assert a.object_side == pytest.approx(b.object_side, abs=1e-3)
+            assert a.fill == pytest.approx(b.fill, abs=1e-3)
+    auto = CompleteCover("auto", input_size=224)
+    assert auto.guarantee(1120, 1200) == CompleteCover(5).guarantee(1120, 1200)
+    with pytest.raises(ValueError, match="both width and height"):
+        cover.guarantee(100)
 
 
 def test_guarantee_of_c_10():
@@ -254,9 +314,23 @@ def test_extreme_images_keep_their_largest_levels(size, caplog):
     cover = CompleteCover(10)
     with caplog.at_level(logging.WARNING):
         boxes = cover.boxes(*size)
-    assert 1 <= len(boxes) <= MAX_WINDOWS
+    assert 1 < len(boxes) <= MAX_WINDOWS
     assert boxes[0].tolist() == [0, 0, *size]
     assert "go without windows of level" in caplog.text
+    axis = int(size[1] > size[0])
+    squares = boxes[1:][cover.levels(*size)[1:] == 10]
+    starts, ends = squares[:, axis], squares[:, axis + 2]
+    assert starts[0] == 0 and ends[-1] == max(size)
+    assert (starts[1:] <= ends[:-1]).all()
+
+
+@pytest.mark.parametrize("c", [1, 2, 10, 15])
+def test_squares_come_edge_to_edge_before_they_go(c):
+    cover = CompleteCover(c)
+    assert len(cover.boxes(4095, 1)) == 4096
+    assert len(cover.boxes(4096, 1)) == 1
+    boxes = cover.boxes(8 * 4095 - 3, 8)[1:]
+    assert len(boxes) == 4095 and (np.diff(boxes[:, 0]) <= 8).all()
 
 
 @pytest.mark.parametrize("c", [0, 16, -1, 2.5, "ten", True, None])
