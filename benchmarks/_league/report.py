@@ -31,6 +31,7 @@ def report(measured: dict) -> str:
     table = _table(measured["results"])
     parts = [
         _HEAD.format(machine=_machine(), date=datetime.date.today().isoformat()),
+        "" if measured["trainings"] else _UNTRAINED,
         _main_table(table),
         "## By object scale, held-out things, mAP in %\n",
         _scale_table(table),
@@ -58,6 +59,8 @@ kind of background. "Held-out" words were no proxies, "reworded" are proxies in 
 that were none, "unseen" the backbone does not know either. Bytes are float32 vectors
 as FiftyOne stores them; for MaxSim and re-ranking the float16 feature store as well.
 """
+
+_UNTRAINED = "Trained fusers are not in this table: it was run with `--minutes 0`.\n"
 
 
 def _table(results: list[dict]) -> dict[str, dict[str, list[dict]]]:
