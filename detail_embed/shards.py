@@ -129,7 +129,9 @@ def remove(path: Path, reason: str) -> None:
 
 
 def megabytes(count: float) -> str:
-    """A number of bytes in words, such as ``"12.5 MB"``."""
+    """A number of bytes in words, such as ``"12.5 MB"`` or ``"61.6 GB"``."""
+    if count >= 1e9:
+        return f"{count / 1e9:,.1f} GB"
     return f"{count / 1e6:,.{1 if count >= 1e6 else 3}f} MB"
 
 

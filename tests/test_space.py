@@ -220,7 +220,7 @@ def test_a_disk_with_too_little_room_is_named_first(
 ):
     full = shutil.disk_usage(tmp_path)._replace(free=500)
     monkeypatch.setattr("shutil.disk_usage", lambda _: full)
-    with pytest.raises(ValueError, match="features of 4 images: about .* MB free"):
+    with pytest.raises(ValueError, match="features of 4 images: about .* [MG]B free"):
         make(saved).embed_files(paths, features=tmp_path / "features")
     assert not encoded
     result = make(saved).embed_files([tmp_path / "gone"], features=tmp_path / "none")
