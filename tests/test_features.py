@@ -242,7 +242,7 @@ def test_a_full_disk(tmp_path, monkeypatch, file):
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=7))
     link = tmp_path / f"shard_{uuid.UUID(int=7).hex}.{file}.part"
     link.symlink_to("/dev/full")
-    with pytest.raises(RuntimeError, match="disk full: .* needs .*MB, .*MB free"):
+    with pytest.raises(RuntimeError, match="disk full: .* needs .*MB, .*[MG]B free"):
         store.add(["b"], *images([3]))
     monkeypatch.undo()
     assert len(list(tmp_path.glob("shard_*"))) == 2 and not link.is_symlink()
@@ -261,7 +261,7 @@ def test_a_disk_that_is_really_full(tmp_path):
     try:
         store = fill(disk, ["a"])
         before = sorted(disk.iterdir())
-        with pytest.raises(RuntimeError, match="disk full: .* needs .*MB, .*MB free"):
+        with pytest.raises(RuntimeError, match="disk full: .* needs .*MB, .*[MG]B free"):
             store.add(["b"], *images([3000]))
         assert sorted(disk.iterdir()) == before
         store.add(["b"], *images([3]))
