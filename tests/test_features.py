@@ -261,7 +261,7 @@ def test_a_disk_that_is_really_full(tmp_path):
     try:
         store = fill(disk, ["a"])
         before = sorted(disk.iterdir())
-        with pytest.raises(RuntimeError, match="disk full: .* needs .*MB, .*[MG]B free"):
+        with pytest.raises(RuntimeError, match="disk full: .* needs .* free"):
             store.add(["b"], *images([3000]))
         assert sorted(disk.iterdir()) == before
         store.add(["b"], *images([3]))
