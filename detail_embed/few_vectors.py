@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from .fusers.base import check_images, check_number, check_rows, fit_whitening
 from .fusers.saved import Saved, read
+from .retrieval.metrics import maxsim_batch
 
 logger = logging.getLogger(__name__)
 
@@ -142,10 +143,7 @@ class FewVectors(Saved):
             raise ValueError(f"fit() needs at least 2 images, (b, p, {self.dim})")
         images, mask = check_images(images, mask, self.dim)
         self.proxies = self.proxies.to(images.device)
-        best = torch.stack([
-            (rows[valid] @ self.proxies.T).amax(dim=0)
-            for rows, valid in zip(images, mask)
-        ])
+        best = maxsim_batch(self.proxies, images, mask)
         self.score_mean = best.mean(dim=0)
         self.score_std = best.std(dim=0).clamp(min=1e-6)
         return self

@@ -12,7 +12,7 @@ from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
 from . import progress
-from .problem import INSTALL, add_problem
+from .problem import resolve_form
 
 if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.steps import Run
@@ -51,23 +51,14 @@ class ComputeDetailEmbeddings(foo.Operator):
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever cannot work is said in it."""
-        inputs = types.Object()
-        form = types.Property(inputs, view=types.View(label=self.config.label))
-        if ctx.dataset is None:
-            add_problem(inputs, "Open a data set first")
-            return form
-        samples = ctx.target_view()
-        try:
+        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
             from .compute_form import add_inputs
             from .request import Request
 
             add_inputs(inputs, ctx.params, samples)
             Request.from_params(ctx.params).check(samples)
-        except (ValueError, TypeError) as error:
-            add_problem(inputs, str(error))
-        except ImportError as error:
-            add_problem(inputs, f"{error}. {INSTALL}")
-        return form
+
+        return resolve_form(ctx, self.config.label, fill)
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Runs in steps in the App, or to the end where it was delegated."""

@@ -28,6 +28,7 @@ _FUSERS = {
     "ridge": "keeps the scores of a vocabulary",
     "transformer": "the paper's, trained on your images and a vocabulary",
 }
+_HOW = "How the patches of an image become its vectors"
 _FEW = {
     "kmeans": "clusters of patches",
     "facility-location": "the patches that a vocabulary of yours needs",
@@ -117,18 +118,26 @@ def _add_vectors(
     vectors = params.get("vectors")
     if isinstance(vectors, int) and vectors > 1:
         name = params.get("vectors_by") or Settings.vectors_by
-        _add_ways(inputs, "vectors_by", "How they are made", _FEW, Settings.vectors_by)
+        add_ways(
+            inputs, "vectors_by", "How they are made", _FEW, Settings.vectors_by, _HOW
+        )
     else:
         name = params.get("fuser", Settings.fuser)
         ways = {name: _FUSERS.get(name) for name in (AUTO, *fusers.names())}
-        _add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser)
+        add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser, _HOW)
     if name in WITH_WORDS:
         add_vocabulary(inputs, samples)
 
 
-def _add_ways(
-    inputs: types.Object, name: str, label: str, ways: Mapping[str, Any], default: str
+def add_ways(
+    inputs: types.Object,
+    name: str,
+    label: str,
+    ways: Mapping[str, str | None],
+    default: str,
+    description: str | None = None,
 ) -> None:
+    """Adds a drop-down of ways to do something, each with its description."""
     view = types.DropdownView()
     for way, description in ways.items():
         view.add_choice(way, label=way, description=description)
@@ -137,7 +146,7 @@ def _add_ways(
         view.values(),
         default=default,
         label=label,
-        description="How the patches of an image become its vectors",
+        description=description,
         view=view,
     )
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
 from fiftyone.operators import types
 
 INSTALL = (
@@ -14,3 +18,29 @@ def add_problem(inputs: types.Object, text: str) -> None:
     """Shows a problem in a form, which cannot be sent until it is solved."""
     warning = types.Warning(label="Not yet", description=text)
     inputs.view("problem", warning).invalid = True
+
+
+def resolve_form(
+    ctx: foo.ExecutionContext,
+    label: str,
+    fill: Callable[[types.Object, foc.SampleCollection], None],
+) -> types.Property:
+    """Makes the form of an operator on samples; whatever cannot work is said in it.
+
+    Args:
+        ctx: of the operator
+        label: of the form
+        fill: adds the inputs, for the samples that are meant; may raise
+    """
+    inputs = types.Object()
+    form = types.Property(inputs, view=types.View(label=label))
+    if ctx.dataset is None:
+        add_problem(inputs, "Open a data set first")
+        return form
+    try:
+        fill(inputs, ctx.target_view())
+    except (ValueError, TypeError) as error:
+        add_problem(inputs, str(error))
+    except ImportError as error:
+        add_problem(inputs, f"{error}. {INSTALL}")
+    return form

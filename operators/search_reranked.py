@@ -8,7 +8,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from .problem import INSTALL, add_problem
+from .problem import resolve_form
 
 if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.search import Found
@@ -31,13 +31,7 @@ class SearchReranked(foo.Operator):
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever cannot work is said in it."""
-        inputs = types.Object()
-        form = types.Property(inputs, view=types.View(label=self.config.label))
-        if ctx.dataset is None:
-            add_problem(inputs, "Open a data set first")
-            return form
-        samples = ctx.target_view()
-        try:
+        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
             from ..detail_embed.fiftyone_bridge import search
 
             keys = search.searchable(ctx.dataset)
@@ -49,11 +43,8 @@ class SearchReranked(foo.Operator):
             _add_inputs(inputs, keys)
             if ctx.params.get("text"):
                 search.check(samples, **_arguments(ctx.params))
-        except ValueError as error:
-            add_problem(inputs, str(error))
-        except ImportError as error:
-            add_problem(inputs, f"{error}. {INSTALL}")
-        return form
+
+        return resolve_form(ctx, self.config.label, fill)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""

@@ -12,7 +12,7 @@ from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
 from . import progress
-from .problem import INSTALL, add_problem
+from .problem import resolve_form
 
 if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.fuser_training import TrainResult
@@ -34,18 +34,13 @@ class TrainFuser(foo.Operator):
             execute_as_generator=True,
             allow_immediate_execution=True,
             allow_delegated_execution=True,
+            disable_schema_validation=True,  # Python's types; the form checks all
             risk_level=types.RiskLevel.MEDIUM,
         )
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever cannot work is said in it, and what it will take."""
-        inputs = types.Object()
-        form = types.Property(inputs, view=types.View(label=self.config.label))
-        if ctx.dataset is None:
-            add_problem(inputs, "Open a data set first")
-            return form
-        samples = ctx.target_view()
-        try:
+        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
             from .training_request import TrainingRequest, add_inputs
 
             add_inputs(inputs, ctx.params, samples)
@@ -53,11 +48,8 @@ class TrainFuser(foo.Operator):
             if ctx.params.get("name"):
                 request.check(samples)
             inputs.view("estimate", types.Notice(label=request.estimate(samples)))
-        except (ValueError, TypeError) as error:
-            add_problem(inputs, str(error))
-        except ImportError as error:
-            add_problem(inputs, f"{error}. {INSTALL}")
-        return form
+
+        return resolve_form(ctx, self.config.label, fill)
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Runs in steps in the App, or to the end where it was delegated."""
@@ -146,9 +138,9 @@ class TrainFuser(foo.Operator):
             "objective": objective,
             "backbone": backbone,
             "pretrained": pretrained,
-            "cover": str(cover),
+            "cover": cover,
             "spacing": spacing,
-            "proxies": proxies if isinstance(proxies, str) else "\n".join(proxies),
+            "proxies": proxies,
             "proxy_field": proxy_field,
             "minutes": minutes,
             "epochs": epochs,
@@ -159,13 +151,14 @@ class TrainFuser(foo.Operator):
             "overwrite": overwrite,
         }
         request = TrainingRequest.from_params(params)
-        request.check(sample_collection)
+        run = request.start(sample_collection)
+        params["proxies"] = list(request.settings.proxies)  # a database stores lists
         if not delegate:
-            return request.start(sample_collection).finish(progress=True)
+            return run.finish(progress=True)
         return foo.execute_operator(
             self.uri,
             ctx={"view": sample_collection.view()},
-            params={k: v for k, v in params.items() if v is not None},
+            params=params,
             request_delegation=True,
         )
 

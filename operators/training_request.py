@@ -14,7 +14,7 @@ from ..detail_embed.fiftyone_bridge.settings import Settings
 from ..detail_embed.fiftyone_bridge.steps import Run
 from ..detail_embed.fusers.transformer import SIZES
 from ..detail_embed.training import OBJECTIVES, TrainingConfig
-from .compute_form import add_backbone, add_cover, add_vocabulary
+from .compute_form import add_backbone, add_cover, add_vocabulary, add_ways
 from .request import Request
 
 _KINDS = {
@@ -103,10 +103,10 @@ def add_inputs(
         label="Name",
         description="Of the trained fuser: choose it when you compute an index",
     )
-    _add_choice(inputs, "kind", "Fuser", _KINDS, "attention")
+    add_ways(inputs, "kind", "Fuser", _KINDS, "attention")
     if params.get("kind") == "transformer":
-        _add_choice(inputs, "size", "Size", dict.fromkeys(SIZES), "tiny")
-    _add_choice(
+        add_ways(inputs, "size", "Size", dict.fromkeys(SIZES), "tiny")
+    add_ways(
         inputs, "objective", "Objective", {k: _OBJECTIVES[k] for k in OBJECTIVES},
         OBJECTIVES[0],
     )
@@ -126,12 +126,3 @@ def add_inputs(
         label="Train anew",
         description="Replaces a fuser of that name",
     )
-
-
-def _add_choice(
-    inputs: types.Object, name: str, label: str, ways: Mapping[str, Any], default: str
-) -> None:
-    view = types.DropdownView()
-    for way, description in ways.items():
-        view.add_choice(way, label=way, description=description)
-    inputs.enum(name, view.values(), default=default, label=label, view=view)
