@@ -110,3 +110,15 @@ def unpack_optimizer(
             state.setdefault(int(index), {})[key] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def part(
+    tensors: dict[str, Tensor], prefix: str, device: torch.device
+) -> dict[str, Tensor]:
+    """The tensors under a prefix, by the rest of their names."""
+    start = f"{prefix}."
+    return {
+        name[len(start) :]: tensor.to(device)
+        for name, tensor in tensors.items()
+        if name.startswith(start)
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -82,3 +83,17 @@ class Stored:
         mask = torch.arange(features.shape[1]) < counts[:, None]
         boxes = pad([relative_boxes(image.boxes) for image in images], batch_first=True)
         return F.normalize(features, dim=2), mask, boxes
+
+
+def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of the images to train on, and of those held out."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(count, generator=generator).tolist()
+    held_out = min(max(round(count * share), 4), count - 4)
+    return sorted(order[held_out:]), sorted(order[:held_out])
+
+
+def spread(rows: list[int], count: int) -> list[int]:
+    """At most so many rows, evenly spaced."""
+    step = max(1, math.ceil(len(rows) / count))
+    return rows[::step]

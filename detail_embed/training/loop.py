@@ -17,9 +17,10 @@ from ..fusers.base import check_rows
 from ..fusers.trained import TrainedFuser
 from ..retrieval import agreement, maxsim_batch
 from . import objectives
-from .checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
+from .checkpoint import Checkpoint, pack_optimizer, part, unpack_optimizer
 from .config import TrainingConfig
-from .data import Source
+from .data import Source, split, spread
+from .queue import Queue
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,9 @@ class Training:
             check_rows(texts, fuser.dim, what, 2).float().to(self._device)
             for texts, what in ((proxies, "proxies"), (held_out, "held-out words"))
         )
-        self._train_rows, self._test_rows = _split(len(source), self._config)
+        self._train_rows, self._test_rows = split(
+            len(source), self._config.held_out_images, self._config.seed
+        )
         self._batch_size = min(self._config.batch_size, len(self._train_rows))
         self._steps = max(1, len(self._train_rows) // self._batch_size)
         self._checkpoint = (
@@ -129,7 +132,7 @@ class Training:
     def _begin(self) -> None:
         """Computes what the teacher says, and takes up what a run before left."""
         rows = self._train_rows
-        sample = _spread(rows, _SAMPLE)
+        sample = spread(rows, _SAMPLE)
         features, mask, _ = self._to_device(self._source.batch(sample))
         torch.manual_seed(self._config.seed)
         self._fuser.prepare(features, mask, self._proxies)
@@ -146,7 +149,7 @@ class Training:
             lr=self._config.learning_rate,
             weight_decay=self._config.weight_decay,
         )
-        self._queue = _Queue(self._config.queue)
+        self._queue = Queue(self._config.queue)
         self._spent, self._started = 0.0, time.monotonic()
         self._best = self._copy()
         self._resume()
@@ -277,8 +280,8 @@ class Training:
         values, tensors = held
         self.history = [Epoch(**epoch) for epoch in values["history"]]
         self._spent = self.history[-1].seconds
-        self._fuser.restore(_part(tensors, "now", self._device))
-        self._best = _part(tensors, "best", self._device)
+        self._fuser.restore(part(tensors, "now", self._device))
+        self._best = part(tensors, "best", self._device)
         unpack_optimizer(self._optimizer, tensors)
         self._queue.unpack(tensors, self._device)
         logger.info("going on after epoch %d", self.history[-1].number)
@@ -309,61 +312,3 @@ class Training:
             "words": texts.hexdigest(),
             **config,
         }
-
-
-class _Queue:
-    """The fused vectors of the last images, and which images they were."""
-
-    def __init__(self, size: int):
-        self._size = size
-        self._vectors: Tensor | None = None
-        self._places: Tensor | None = None
-
-    def with_earlier(self, fused: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Joins a batch with the queue, and puts it there; gradients end here."""
-        places = places.to(fused.device)
-        vectors, seen = fused, places
-        if self._vectors is not None and self._size:
-            vectors = torch.cat([fused, self._vectors])
-            seen = torch.cat([places, self._places])
-        if self._size:
-            self._vectors = vectors[: self._size].detach()
-            self._places = seen[: self._size]
-        return vectors, seen
-
-    def pack(self) -> dict[str, Tensor]:
-        if self._vectors is None:
-            return {}
-        return {
-            "queue.vectors": self._vectors.cpu().contiguous(),
-            "queue.places": self._places.cpu().contiguous(),
-        }
-
-    def unpack(self, tensors: dict[str, Tensor], device: torch.device) -> None:
-        held = _part(tensors, "queue", device)
-        self._vectors, self._places = held.get("vectors"), held.get("places")
-
-
-def _split(count: int, config: TrainingConfig) -> tuple[list[int], list[int]]:
-    """Numbers of the images to train on, and of those held out."""
-    generator = torch.Generator().manual_seed(config.seed)
-    order = torch.randperm(count, generator=generator).tolist()
-    held_out = min(max(round(count * config.held_out_images), 4), count - 4)
-    return sorted(order[held_out:]), sorted(order[:held_out])
-
-
-def _spread(rows: list[int], count: int) -> list[int]:
-    """At most so many rows, evenly spaced."""
-    step = max(1, math.ceil(len(rows) / count))
-    return rows[::step]
-
-
-def _part(
-    tensors: dict[str, Tensor], prefix: str, device: torch.device
-) -> dict[str, Tensor]:
-    start = f"{prefix}."
-    return {
-        name[len(start) :]: tensor.to(device)
-        for name, tensor in tensors.items()
-        if name.startswith(start)
-    }
