@@ -60,11 +60,9 @@ class FewVectors(Saved):
     the best patches' scores of many images; patch ``p`` gains ``sum_k relu(z_kp - c)``
     beyond what the patches before it have. Where none gains it is the whole image.
 
-    On 300 CLVER-DS scenes with the demo backbone, mAP of things by held-out words:
-    whole image .185, k-means .277, .466, .610 and .626 for k = 2, 4, 8 and 16, all 166
-    patches .689. Keeping the whole image as one vector more did no good, not even for
-    objects above a quarter of the image (k = 8: .656 against .714; global .416). So it
-    is but one patch among the others.
+    To either ``w v_0``, a share of the whole image, is added, and the sum brought to
+    length 1: without it one thing that fills the image is found less well than by the
+    whole image alone, see ``docs/results.md``.
 
     Call it with ``features`` ``(b, p, d)``, unit float32, row 0 the whole image, and
     optionally a boolean ``mask`` ``(b, p)``, True where a row is valid. It returns
@@ -80,6 +78,8 @@ class FewVectors(Saved):
             eigenvalue, > 0
         power (6.0): how much the patches near a centre count more, >= 0
         threshold (1.5): c, in standard deviations
+        global_weight (0.1): ``w``, how much of the whole image's own vector is added,
+            >= 0
     """
 
     name = "few"
@@ -92,6 +92,7 @@ class FewVectors(Saved):
         eps: float = 0.02,
         power: float = 6.0,
         threshold: float = 1.5,
+        global_weight: float = 0.1,
     ) -> None:
         check_count(k)
         if method not in METHODS:
@@ -103,6 +104,7 @@ class FewVectors(Saved):
             eps=check_number("eps", eps, above=0),
             power=check_number("power", power, at_least=0),
             threshold=check_number("threshold", threshold),
+            global_weight=check_number("global_weight", global_weight, at_least=0),
         )
         for buffer in _BUFFERS[method]:
             self.register_buffer(buffer, torch.empty(0))
@@ -155,11 +157,14 @@ class FewVectors(Saved):
         self._require_fitted()
         features, mask = check_images(features, mask, self.dim)
         if self.options["method"] == "kmeans":
-            return self._cluster(features, mask)
-        chosen = torch.stack([
-            self._select(rows, valid) for rows, valid in zip(features, mask)
-        ])
-        return F.normalize(_rows(features, chosen), dim=-1), chosen
+            vectors, chosen = self._cluster(features, mask)
+        else:
+            chosen = torch.stack([
+                self._select(rows, valid) for rows, valid in zip(features, mask)
+            ])
+            vectors = F.normalize(_rows(features, chosen), dim=-1)
+        whole = self.options["global_weight"] * features[:, :1]
+        return F.normalize(vectors + whole, dim=-1), chosen
 
     def _cluster(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         whitened = F.normalize((features - self.mean) @ self.whitening, dim=-1)

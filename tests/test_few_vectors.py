@@ -18,8 +18,8 @@ def _features(*shape, seed=0):
     return F.normalize(torch.randn(*shape, DIM, generator=generator) + 0.3, dim=-1)
 
 
-def _fitted(k=4, **options):
-    few = FewVectors(DIM, k=k, **options)
+def _fitted(k=4, global_weight=0.0, **options):
+    few = FewVectors(DIM, k=k, global_weight=global_weight, **options)
     images = _features(20, 9, seed=5)
     return few.fit(images.flatten(0, 1), proxies=_features(30, seed=7), images=images)
 
@@ -90,6 +90,17 @@ def test_selected_patches_are_those_of_the_definition(threshold):
     for i, image in enumerate(images.double().numpy()):
         assert chosen[i].tolist() == _selected(image, fit, proxies, 4, threshold)
         torch.testing.assert_close(vectors[i], images[i, chosen[i]])
+
+
+@pytest.mark.parametrize("method", few_vectors.METHODS)
+def test_the_whole_image_has_a_share_in_every_vector(method):
+    images = _features(3, 12)
+    parts, patches = _fitted(4, method=method)(images)
+    vectors, chosen = _fitted(4, global_weight=0.3, method=method)(images)
+    assert torch.equal(patches, chosen)
+    torch.testing.assert_close(
+        vectors, F.normalize(parts + 0.3 * images[:, :1], dim=-1)
+    )
 
 
 def test_where_no_patch_gains_it_is_the_whole_image():
@@ -191,6 +202,7 @@ def test_what_it_cannot_work_with():
         ({"method": "magic"}, "method='magic'"),
         ({"eps": 0}, "eps"),
         ({"power": -1}, "power"),
+        ({"global_weight": -0.1}, "global_weight"),
     ],
 )
 def test_options_that_cannot_be(options, message):

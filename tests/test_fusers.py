@@ -175,25 +175,25 @@ def test_ridge_keeps_near_duplicates_near(images, proxies):
 
 def test_ridge_auto_is_the_best_of_the_grid_on_proxies_left_out(images, proxies):
     fuser = fusers.create("ridge", D).fit(proxies=proxies, images=images)
+    weight = fuser.options["global_weight"]
     agreements = {}
     for lam in ridge_module.LAMS:
-        for weight in ridge_module.GLOBAL_WEIGHTS:
-            total = 0.0
-            for block in np.array_split(np.arange(len(proxies)), 4):  # runs of 10
-                kept = np.delete(np.arange(len(proxies)), block)
-                r = ridge_reference(proxies[kept], images, images, lam, weight)
-                s = np.array([(proxies @ v.T).amax(dim=1).numpy() for v in images])
-                predicted = r @ proxies[block].double().numpy().T
-                total += agreement(*map(torch.from_numpy, (predicted, s[:, block])))
-            agreements[lam, weight] = total
-    best = max(agreements, key=agreements.get)
-    assert tuple(fuser.chosen.tolist()) == pytest.approx(best)
+        agreements[lam] = 0.0
+        for block in np.array_split(np.arange(len(proxies)), 4):  # runs of 10
+            kept = np.delete(np.arange(len(proxies)), block)
+            r = ridge_reference(proxies[kept], images, images, lam, weight)
+            s = np.array([(proxies @ v.T).amax(dim=1).numpy() for v in images])
+            predicted = r @ proxies[block].double().numpy().T
+            agreements[lam] += agreement(
+                *map(torch.from_numpy, (predicted, s[:, block]))
+            )
+    assert fuser.lam.item() == pytest.approx(max(agreements, key=agreements.get))
 
 
-def test_ridge_takes_defaults_for_a_few_classes(images, caplog):
-    fuser = fusers.create("ridge", D, lam=0.5)
+def test_ridge_takes_a_default_for_a_few_classes(images, caplog):
+    fuser = fusers.create("ridge", D)
     fuser.fit(proxies=unit(3, D, seed=2), images=images)
-    assert fuser.chosen.tolist() == pytest.approx([0.5, ridge_module.DEFAULTS[1]])
+    assert fuser.lam.item() == pytest.approx(ridge_module.DEFAULT_LAM)
     assert "too few" in caplog.text
 
 

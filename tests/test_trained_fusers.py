@@ -105,12 +105,27 @@ def test_attention_follows_its_formula(attention, images, boxes):
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(12))
     u = (images - attention.mean) @ attention.whitening
     _, _, hidden = attention._weigh(images, torch.ones(12, 7, dtype=torch.bool), boxes)
-    vector = attention.base(images)
+    learned = torch.zeros(12, D)
     for p in range(7):
         value = attention.direct(u[:, p]) + attention.value(hidden[:, p])
-        vector = vector + weights[:, p : p + 1] * value
+        learned = learned + weights[:, p : p + 1] * value
+    vector = attention.base(images) + learned @ attention.text_whitening
     expected = F.normalize(vector, dim=1)
     torch.testing.assert_close(attention(images, boxes=boxes), expected)
+
+
+def test_attention_learns_where_texts_differ(images, proxies):
+    """``H`` is ``(T^T T + lam m I)^-1/2``, of norm ``sqrt(d) / 4``."""
+    attention = fusers.create("attention", D)
+    attention.prepare(images, torch.ones(12, 7, dtype=torch.bool), proxies)
+    texts = proxies.double()
+    gram = texts.T @ texts
+    regular = gram + 1e-3 * gram.trace() / D * torch.eye(D)
+    root = attention.text_whitening.double()
+    inverse = torch.linalg.inv(regular)
+    scale = root.norm() ** 2 / inverse.trace()
+    torch.testing.assert_close(root @ root, scale * inverse, rtol=1e-3, atol=1e-5)
+    assert root.norm().item() == pytest.approx(D**0.5 / 4)
 
 
 def test_attention_sees_where_a_patch_lies(attention, images, boxes):

@@ -15,6 +15,7 @@ from .trained import TrainedFuser
 
 logger = logging.getLogger(__name__)
 
+_LAM = 1e-3
 _PLACE = 10  # numbers that describe where a patch lies
 
 
@@ -27,28 +28,31 @@ class Attention(TrainedFuser):
 
         x_p = block(gelu(A u_p + B place(b_p) + C u_0))
         a   = mean over heads of softmax_p(G x_p)               the patch weights
-        f   = unit(r + sum_p a_p (D u_p + E x_p))
+        f   = unit(r + H sum_p a_p (D u_p + E x_p))
 
-    ``D`` and ``E`` start at zero: before the first step ``f`` is the closed form, so
+    ``H`` is proportional to ``(T^T T + lam m I)^-1/2`` of the proxies ``T``, ``m`` the
+    mean eigenvalue: texts differ least where features vary most, and without ``H`` the
+    first steps would drown the closed form there. ``D`` and ``E`` start at zero: before the first step ``f`` is the closed form, so
     that training can only depart from it where this helps held-out words on held-out
     images. Without boxes the places count as unknown, which training shows it too.
 
     Args:
         dim: d, the dimension of the features
-        hidden (512): width of the block
+        hidden (256): width of the block
         heads (4): softmaxes over the patches, averaged
     """
 
     name = "attention"
     uses_boxes = True
 
-    def __init__(self, dim: int, hidden: int = 512, heads: int = 4) -> None:
+    def __init__(self, dim: int, hidden: int = 256, heads: int = 4) -> None:
         for option, value in (("hidden", hidden), ("heads", heads)):
             check_number(option, value, at_least=1)
         super().__init__(dim, hidden=hidden, heads=heads)
         self.base = Ridge(dim)
         self.register_buffer("mean", torch.empty(0))
         self.register_buffer("whitening", torch.empty(0))
+        self.register_buffer("text_whitening", torch.empty(0))
         self.patch = nn.Linear(dim, hidden)
         self.place = nn.Linear(_PLACE, hidden, bias=False)
         self.whole = nn.Linear(dim, hidden, bias=False)
@@ -69,6 +73,8 @@ class Attention(TrainedFuser):
         self.mean, whitening = fit_whitening(rows.double(), eps=0.02)
         spread = ((rows - self.mean) @ whitening).square().mean().sqrt()
         self.whitening = whitening / spread
+        texts = proxies.to(images.device).double()
+        self.text_whitening = _inverse_root(texts.T @ texts).float()
 
     def patch_weights(
         self,
@@ -85,7 +91,8 @@ class Attention(TrainedFuser):
     ) -> Tensor:
         weights, whitened, hidden = self._weigh(features, mask, boxes)
         values = self.direct(whitened) + self.value(hidden)
-        return self.base(features, mask) + (weights[:, None] @ values).squeeze(1)
+        learned = (weights[:, None] @ values).squeeze(1)
+        return self.base(features, mask) + learned @ self.text_whitening
 
     def _weigh(
         self, features: Tensor, mask: Tensor, boxes: Tensor | None
@@ -99,6 +106,13 @@ class Attention(TrainedFuser):
         hidden = hidden + self.block(hidden)
         logits = self.gate(hidden).masked_fill(~mask[..., None], -torch.inf)
         return logits.softmax(dim=1).mean(dim=2), whitened, hidden
+
+
+def _inverse_root(gram: Tensor) -> Tensor:
+    """``(G + lam m I)^-1/2``, of Frobenius norm ``sqrt(d) / 4``."""
+    values, vectors = torch.linalg.eigh(gram)
+    root = vectors * (values.clamp(min=0) + _LAM * values.mean()).rsqrt() @ vectors.T
+    return root / root.norm() * len(gram) ** 0.5 / 4
 
 
 def _describe(boxes: Tensor) -> Tensor:

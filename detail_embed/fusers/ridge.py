@@ -16,8 +16,7 @@ from .base import Fuser, check_images, check_number, check_rows, register
 logger = logging.getLogger(__name__)
 
 LAMS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
-GLOBAL_WEIGHTS = (0.0, 0.3, 1.0)
-DEFAULTS = (1e-2, 0.3)
+DEFAULT_LAM = 1e-2
 _FOLDS = 4
 _RUN = 16  # proxies that are left out together
 _MIN_IMAGES = 8
@@ -57,8 +56,9 @@ class Ridge(Fuser):
         dim: d, the dimension of the features
         lam ("auto"): regularisation in mean eigenvalues of ``T^T T``, > 0; by default
             the one of ``LAMS`` that does best on proxies left out, see :meth:`fit`
-        global_weight ("auto"): ``w``, how much of the whole image's own vector is
-            added, >= 0; by default the best of ``GLOBAL_WEIGHTS``, likewise
+        global_weight (0.5): ``w``, how much of the whole image's own vector is added,
+            >= 0. Less finds more small things and loses some that fill the image, see
+            ``docs/results.md``
     """
 
     name = "ridge"
@@ -67,20 +67,19 @@ class Ridge(Fuser):
         self,
         dim: int,
         lam: float | Literal["auto"] = "auto",
-        global_weight: float | Literal["auto"] = "auto",
+        global_weight: float = 0.5,
     ) -> None:
         if lam != "auto":
             lam = check_number("lam", lam, above=0)
-        if global_weight != "auto":
-            global_weight = check_number("global_weight", global_weight, at_least=0)
-        super().__init__(dim, lam=lam, global_weight=global_weight)
+        weight = check_number("global_weight", global_weight, at_least=0)
+        super().__init__(dim, lam=lam, global_weight=weight)
         self.register_buffer("proxies", torch.empty(0))
         self.register_buffer("decoder", torch.empty(0))
         self.register_buffer("score_mean", torch.empty(0))
         self.register_buffer("global_mean", torch.empty(0))
         self.register_buffer("free", torch.empty(0))
         self.register_buffer("radius", torch.empty(0))
-        self.register_buffer("chosen", torch.empty(0))
+        self.register_buffer("lam", torch.empty(0))
 
     def fit(
         self,
@@ -91,12 +90,12 @@ class Ridge(Fuser):
     ) -> Ridge:
         """Solves for ``proxies``, with means from ``images``; see :meth:`Fuser.fit`.
 
-        Options that are "auto" are chosen by cross-validation: the proxies are cut
-        into 4 blocks of neighbours (so that wordings of one thing, listed together,
-        stay together), each is predicted from the others, and what decides is how
-        many of the images with the best ``s`` rank first by ``t . r``, see
-        :func:`detail_embed.retrieval.agreement`. With fewer than 8 proxies
-        or 8 images ``DEFAULTS`` are taken. ``patch_features`` is not used.
+        ``lam="auto"`` is chosen by cross-validation: the proxies are cut into 4 blocks
+        of neighbours (so that wordings of one thing, listed together, stay together),
+        each is predicted from the others, and what decides is how many of the images
+        with the best ``s`` rank first by ``t . r``, see
+        :func:`detail_embed.retrieval.agreement`. With fewer than 8 proxies or 8 images
+        it is 0.01. ``patch_features`` is not used.
 
         Raises:
             ValueError: also if the images are all equal
@@ -114,28 +113,28 @@ class Ridge(Fuser):
         score_mean, global_mean = scores.mean(dim=0), whole.mean(dim=0)
         scores, whole = scores - score_mean, whole - global_mean
 
-        lam, weight = self._choose(texts, scores, whole)
+        whole *= self.options["global_weight"]
+        lam = self._choose_lam(texts, scores, whole)
         values, vectors = _spectrum(texts)
         decoder = texts @ _inverse(values, vectors, lam)
         free = vectors[:, : max(1, self.dim // 32)]
-        visible = weight * whole + scores @ decoder
+        visible = whole + scores @ decoder
         radius = (visible - visible @ free @ free.T).norm(dim=1).max()
         if radius <= torch.finfo(torch.float32).eps:
             raise ValueError("images are all equal: nothing to tell them apart by")
         self.decoder = (decoder - decoder @ free @ free.T).float()
         self.score_mean, self.global_mean = score_mean.float(), global_mean.float()
         self.free, self.radius = free.T.float().contiguous(), radius.float()[None]
-        self.chosen = torch.tensor([lam, weight], device=images.device)
-        logger.info(
-            "ridge: %d proxies, lam %g, global weight %g", len(texts), lam, weight
-        )
+        self.lam = torch.tensor([lam], device=images.device)
+        logger.info("ridge: %d proxies, lam %g", len(texts), lam)
         return self
 
     def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
         whole = features[:, 0] - self.global_mean
         hidden = whole @ self.free.T
         scores = self._best_scores(features, mask) - self.score_mean
-        visible = scores @ self.decoder + self.chosen[1] * (whole - hidden @ self.free)
+        seen = self.options["global_weight"] * (whole - hidden @ self.free)
+        visible = scores @ self.decoder + seen
         room = (self.radius**2 - visible.square().sum(dim=1, keepdim=True)).clamp(min=0)
         return visible + room.sqrt() * (F.normalize(hidden, dim=1) @ self.free)
 
@@ -143,37 +142,22 @@ class Ridge(Fuser):
         """``(b, K)`` score of the best valid patch."""
         return maxsim_batch(self.proxies, features, mask)
 
-    def _choose(
-        self, texts: Tensor, scores: Tensor, whole: Tensor
-    ) -> tuple[float, float]:
-        """Picks (lam, global weight) by agreement on proxies left out of the fit."""
-        lams, weights = (
-            grid if option == "auto" else (option,)
-            for option, grid in zip(
-                (self.options["lam"], self.options["global_weight"]),
-                (LAMS, GLOBAL_WEIGHTS),
-                strict=True,
-            )
-        )
-        grid = [(lam, weight) for lam in lams for weight in weights]
-        if len(grid) == 1:
-            return grid[0]
+    def _choose_lam(self, texts: Tensor, scores: Tensor, whole: Tensor) -> float:
+        """Picks by agreement on proxies that are left out of the fit."""
+        if self.options["lam"] != "auto":
+            return self.options["lam"]
         if len(texts) < 2 * _FOLDS or len(scores) < _MIN_IMAGES:
             logger.warning(
-                "ridge: defaults taken, for %d proxies and %d images are too few to "
-                "choose by",
-                len(texts),
-                len(scores),
+                "ridge: lam is %g, for %d proxies and %d images are too few to choose "
+                "it by",
+                DEFAULT_LAM, len(texts), len(scores),
             )
-            return tuple(
-                default if option == "auto" else option
-                for default, option in zip(DEFAULTS, self.options.values(), strict=True)
-            )
+            return DEFAULT_LAM
         agreement = sum(
-            _held_out_agreement(texts, scores, whole, block, grid)
+            _held_out_agreement(texts, scores, whole, block)
             for block in _folds(len(texts))
         )
-        return grid[int(agreement.argmax())]
+        return LAMS[int(agreement.argmax())]
 
 
 def _folds(count: int) -> list[Tensor]:
@@ -187,9 +171,8 @@ def _held_out_agreement(
     scores: Tensor,
     whole: Tensor,
     block: Tensor,
-    grid: list[tuple[float, float]],
 ) -> Tensor:
-    """How well the others rank images for the proxies of a block, by setting."""
+    """How well the others rank images for the proxies of a block, by lam."""
     kept = torch.ones(len(texts), dtype=torch.bool, device=texts.device)
     kept[block.to(texts.device)] = False
     values, vectors = _spectrum(texts[kept])
@@ -199,10 +182,9 @@ def _held_out_agreement(
     return torch.tensor(
         [
             agreement(
-                weight * plain + evidence @ _inverse(values, vectors, lam) @ left_out.T,
-                targets,
+                plain + evidence @ _inverse(values, vectors, lam) @ left_out.T, targets
             )
-            for lam, weight in grid
+            for lam in LAMS
         ]
     )
 
