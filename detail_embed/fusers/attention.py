@@ -32,9 +32,10 @@ class Attention(TrainedFuser):
 
     ``H`` is proportional to ``(T^T T + lam m I)^-1/2`` of the proxies ``T``, ``m`` the
     mean eigenvalue: texts differ least where features vary most, and without ``H`` the
-    first steps would drown the closed form there. ``D`` and ``E`` start at zero: before the first step ``f`` is the closed form, so
-    that training can only depart from it where this helps held-out words on held-out
-    images. Without boxes the places count as unknown, which training shows it too.
+    first steps would drown the closed form there. ``D`` and ``E`` start at zero: before
+    the first step ``f`` is the closed form, so that training can only depart from it
+    where this helps held-out words on held-out images. Without boxes the places count
+    as unknown, which training shows it too.
 
     Args:
         dim: d, the dimension of the features
