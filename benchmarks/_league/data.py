@@ -55,7 +55,7 @@ def scene_sets(share: float = 1.0) -> dict[str, SceneSet]:
         share (1.0): of the number of scenes, for a quick look
     """
     seen, unseen = {"backgrounds": SEEN_KINDS}, {"backgrounds": UNSEEN_KINDS}
-    whole = unseen | {"objects": (1, 1), "scale_range": (0.35, 0.8)}
+    one = {"objects": (1, 1), "scale_range": (0.35, 0.8), "bank": "things"}
     sets = [
         SceneSet("train", 2500, 401, seen),
         SceneSet("validation", 400, 402, seen),
@@ -64,7 +64,8 @@ def scene_sets(share: float = 1.0) -> dict[str, SceneSet]:
         SceneSet("things-16", 200, 405, unseen | {"bank": "things",
                                                   "objects": (16, 16)}),
         SceneSet("things-wide", 200, 406, unseen | {"bank": "things", "size": WIDE}),
-        SceneSet("things-whole", 600, 407, whole | {"bank": "things"}),
+        SceneSet("things-whole", 600, 407, unseen | one),
+        SceneSet("validation-whole", 600, 408, seen | one),
     ]
     return {
         s.name: SceneSet(s.name, max(20, round(s.n * share)), s.seed, s.settings)

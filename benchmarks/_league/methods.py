@@ -24,9 +24,11 @@ from .data import Scenes
 logger = logging.getLogger(__name__)
 
 _SAMPLE = 400
-RIDGE_GRID = list(product((1e-4, 1e-3, 1e-2, 1e-1), (0.0, 0.1, 0.3, 1.0)))
+LAMS = (1e-4, 1e-3, 1e-2, 1e-1)
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # of the whole image
 GMP_GRID = list(product((0.003, 0.03, 0.3), (0.3, 1.0, 10.0)))
 POWERS = (2.0, 6.0)
+SMALL = "ridge, for small things"
 TRAINED = {
     "transformer, paper's loss": ("transformer", "proxy-mse", 3e-4),
     "transformer, ranking": ("transformer", "ranking", 3e-4),
@@ -135,23 +137,30 @@ def sample(scenes: Scenes) -> tuple[Tensor, Tensor]:
 def closed_forms(images: Tensor, mask: Tensor, texts: Tensor) -> dict[str, list]:
     """Every setting of the fusers that are solved for: ``(options, fitted)``."""
     dim, rows = texts.shape[1], images[mask]
+    ridge = [{"lam": lam, "global_weight": w} for lam, w in product(LAMS, SHARES)]
     grids = {
         "mean": [{}],
         "gmp": [{"eps": eps, "lam": lam} for eps, lam in GMP_GRID],
-        "ridge": [{"lam": lam, "global_weight": w} for lam, w in RIDGE_GRID],
+        "ridge": ridge,
+        SMALL: ridge,
     }
     return {
         name: [
             (
                 options,
                 lambda name=name, options=options: fusers.create(
-                    name, dim, **options
+                    kind(name), dim, **options
                 ).fit(rows, texts, images, mask),
             )
             for options in grid
         ]
         for name, grid in grids.items()
     }
+
+
+def kind(name: str) -> str:
+    """The kind of fuser that a row of the table is of."""
+    return "ridge" if name == SMALL else name
 
 
 def few_vectors(images: Tensor, mask: Tensor, k: int) -> list:
@@ -167,17 +176,36 @@ def few_vectors(images: Tensor, mask: Tensor, k: int) -> list:
 
 
 def best_setting(
-    settings: list, score: Callable, scenes: Scenes, members: np.ndarray
+    settings: list, score: Callable, scenes: Scenes, members: Callable,
+    guard: tuple[Scenes, float] | None = None,
 ) -> tuple[dict, float]:
-    """The options with the highest mAP of some words on validation scenes."""
-    relevant = scenes.queries.target_scale > 0
+    """The options with the highest mAP of some words on validation scenes.
+
+    Args:
+        settings: of ``closed_forms`` or ``few_vectors``
+        score: a function of a fitted method and scenes
+        scenes: to compare on
+        members: the rows of the words that count, by scenes
+        guard (None): further scenes, and the mAP that must be reached on them
+    """
     found = []
     for options, fit in settings:
-        scores = score(fit(), scenes).scores
-        found.append(float(np.nanmean(average_precision(scores, relevant)[members])))
-        logger.info("%s: %.4f", options, found[-1])
+        fitted = fit()
+        value = mean_precision(score(fitted, scenes), scenes, members)
+        if guard and mean_precision(score(fitted, guard[0]), guard[0], members) < (
+            guard[1]
+        ):
+            value -= 1
+        found.append(value)
+        logger.info("%s: %.4f", options, value)
     best = int(np.argmax(found))
     return settings[best][0], found[best]
+
+
+def mean_precision(scored: Scored, scenes: Scenes, members: Callable) -> float:
+    """Mean average precision of some words."""
+    values = average_precision(scored.scores, scenes.queries.target_scale > 0)
+    return float(np.nanmean(values[members(scenes)]))
 
 
 def train(

@@ -19,7 +19,7 @@ from ..fiftyone_bridge.home import isolate
 from ..retrieval import average_precision, format_table, plot, write_csv
 from .picture import compare
 from .table import GLOBAL, retrieval_rows, score_methods
-from .validate import default_fuser, fit_fusers
+from .validate import OPTIONS, default_fuser, fit_fusers
 
 _SEED = 0
 _SMALL = 0.1  # side of a small object, as a fraction of the image's
@@ -50,7 +50,7 @@ def _run(args: argparse.Namespace) -> None:
     print(f"2. Global and detail index (fuser {fuser!r}, the better one on "
           "validation scenes)")
     dataset = app.open_dataset(folder)
-    space = app.compute_indexes(dataset, fuser)
+    space = app.compute_indexes(dataset, fuser, OPTIONS.get(fuser, {}))
     print("3. How well words find the scenes that show them, in %")
     results = args.home / "results" / f"{folder.name}-{space.slug}"
     if not (results / "try.json").is_file():

@@ -28,6 +28,7 @@ from .table import retrieval_rows, score_methods
 CHOICE = Path(__file__).with_name("validation.json")
 COVER = CompleteCover(10)
 FUSERS = ("mean", "gmp", "ridge")
+OPTIONS = {"ridge": {"global_weight": 0.1}}  # the demo's things are small
 _CANDIDATES = ("gmp", "ridge")
 _FIT_SEED, _TEST_SEED = 7001, 7002
 
@@ -52,7 +53,7 @@ def fit_fusers(
     ])
     proxies = proxy_features(backbone).to(images)
     return {
-        name: fusers.create(name, dim=backbone.dim).fit(
+        name: fusers.create(name, backbone.dim, **OPTIONS.get(name, {})).fit(
             images.flatten(0, 1), proxies=proxies, images=images
         )
         for name in FUSERS

@@ -8,6 +8,7 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 
@@ -29,12 +30,15 @@ def open_dataset(folder: Path) -> fo.Dataset:
     return load_clver_ds(folder, name)
 
 
-def compute_indexes(dataset: fo.Dataset, fuser: str) -> DetailEmbedder:
+def compute_indexes(
+    dataset: fo.Dataset, fuser: str, options: dict[str, Any]
+) -> DetailEmbedder:
     """Indexes the scenes: ``detail`` and ``detail_global``.
 
     Args:
         dataset: the scenes
         fuser: name of the fuser of the detail index
+        options: its options
 
     Returns:
         the space of the detail index
@@ -42,6 +46,7 @@ def compute_indexes(dataset: fo.Dataset, fuser: str) -> DetailEmbedder:
     settings = Settings(
         backbone=NAME,
         fuser=fuser,
+        fuser_options=options,
         proxies=Vocabulary.demo().words if fuser == "ridge" else (),
     )
     backbone = settings.load_backbone()

@@ -56,9 +56,9 @@ class Ridge(Fuser):
         dim: d, the dimension of the features
         lam ("auto"): regularisation in mean eigenvalues of ``T^T T``, > 0; by default
             the one of ``LAMS`` that does best on proxies left out, see :meth:`fit`
-        global_weight (0.5): ``w``, how much of the whole image's own vector is added,
-            >= 0. Less finds more small things and loses some that fill the image, see
-            ``docs/results.md``
+        global_weight (1.0): ``w``, how much of the whole image's own vector is added,
+            >= 0. Less, e.g. 0.1, finds more small things and loses some that fill the
+            image, see ``docs/results/single-vector.md``
     """
 
     name = "ridge"
@@ -67,7 +67,7 @@ class Ridge(Fuser):
         self,
         dim: int,
         lam: float | Literal["auto"] = "auto",
-        global_weight: float = 0.5,
+        global_weight: float = 1.0,
     ) -> None:
         if lam != "auto":
             lam = check_number("lam", lam, above=0)
