@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +89,9 @@ class ComputeDetailEmbeddings(foo.Operator):
         backbone: str = "ViT-B-32",
         pretrained: str | None = None,
         cover: int | str = 10,
-        fuser: str = "gmp",
+        fuser: str = "auto",
         brain_key: str = "detail",
+        fuser_options: Mapping[str, Any] | None = None,
         spacing: str = "even",
         vectors: int = 1,
         vectors_by: str = "kmeans",
@@ -125,10 +126,12 @@ class ComputeDetailEmbeddings(foo.Operator):
             pretrained (None): open_clip tag or path of a checkpoint; by default a good
                 tag for the backbones that are offered in the App
             cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``
-            fuser ("gmp"): name of a fuser, or ``"auto"`` for the one that keeps most of
-                a full patch search on a sample of the images
+            fuser ("auto"): name of a fuser; by default the one that keeps most of a
+                full patch search on a sample of the images
             brain_key ("detail"): key of the index; a second run under the same key
                 embeds only new images
+            fuser_options (None): of a fuser that is named, or of a few vectors, e.g.
+                ``{"global_weight": 0.1}``
             spacing ("even"): of the windows, ``"even"`` or ``"authors"``
             vectors (1): per image, up to 16; above 1 they become Detections in the
                 field ``<brain_key>_patches``, with the boxes they stand for, and the
@@ -171,6 +174,7 @@ class ComputeDetailEmbeddings(foo.Operator):
             "cover": cover,
             "fuser": fuser,
             "brain_key": brain_key,
+            "fuser_options": dict(fuser_options or {}),
             "spacing": spacing,
             "vectors": vectors,
             "vectors_by": vectors_by,

@@ -358,11 +358,13 @@ def test_images_of_any_shape(new_dataset, tmp_path):
     assert _run(new_dataset(samples)).embedded == 3
 
 
-def test_too_little_to_fit_a_fuser_on_says_what_to_do(new_dataset, tmp_path):
+@pytest.mark.parametrize("fuser", ["gmp", "auto"])
+def test_too_little_to_fit_a_fuser_on_says_what_to_do(new_dataset, tmp_path, fuser):
     path = tmp_path / "grey.png"
     Image.new("L", (64, 64), 128).save(path)
-    with pytest.raises(ValueError, match="'gmp' .*1 images.*fuser='mean'"):
-        list(index.compute(new_dataset([fo.Sample(filepath=str(path))]), SETTINGS))
+    settings = replace(SETTINGS, fuser=fuser)
+    with pytest.raises(ValueError, match=f"'{fuser}' .*1 images.*fuser='mean'"):
+        list(index.compute(new_dataset([fo.Sample(filepath=str(path))]), settings))
 
 
 def test_an_empty_data_set_and_an_empty_view(dataset, new_dataset):
@@ -447,6 +449,9 @@ def test_a_field_without_classes_is_refused(dataset, fuser):
         ({"fuser": "magic"}, "unknown fuser 'magic'"),
         ({"cover": 99}, "99"),
         ({"fuser": "auto", "fuser_options": {"lam": 1}}, "name it instead"),
+        ({"fuser": "ridge", "fuser_options": {"lam": -1}}, "lam must be a number"),
+        ({"fuser": "gmp", "fuser_options": {"size": 3}}, "argument 'size'"),
+        ({"vectors": 4, "fuser_options": {"lam": 1}}, "argument 'lam'"),
         ({"batch_size": 0}, "batch_size"),
     ],
 )

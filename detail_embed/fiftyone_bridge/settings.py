@@ -17,11 +17,13 @@ from ..choice import AUTO, default_vocabulary
 from ..cover import CompleteCover
 from ..features import DTYPES
 from ..few_vectors import METHODS, FewVectors, check_count
+from ..fusers import Fuser
 from ..space import DetailEmbedder
 from ..vocabulary import Vocabulary
 from ..weights import check_trained
 from . import checkpoints
 
+_ANY_DIM = 512
 WITH_WORDS = (AUTO, "ridge", "attention", "transformer", "facility-location")
 
 
@@ -37,7 +39,7 @@ class Settings:
         spacing: of the windows, ``"even"`` or ``"authors"``
         fuser: name of a fuser, for one vector per image; that of a kind, of one that
             was trained, or ``"auto"`` for the one that does best on the images
-        fuser_options: options of that fuser
+        fuser_options: options of that fuser, or of a few vectors
         vectors: per image; above 1 the fuser is not used
         vectors_by: how a few vectors are made, a method of ``FewVectors``
         proxies: words for what needs a vocabulary; by default, and without a label
@@ -56,7 +58,7 @@ class Settings:
     pretrained: str | None = None
     cover: int | str = 10
     spacing: str = "even"
-    fuser: str = "gmp"
+    fuser: str = AUTO
     fuser_options: dict[str, Any] = field(default_factory=dict)
     vectors: int = 1
     vectors_by: str = "kmeans"
@@ -85,12 +87,8 @@ class Settings:
         names = [AUTO, *fusers.names(), *fuser_library.names()]
         if self.fuser not in names:
             raise ValueError(f"unknown fuser {self.fuser!r}; choose one of {names}")
-        if self.fuser == AUTO and self.fuser_options:
-            raise ValueError(
-                f"fuser_options={self.fuser_options} are of one fuser: name it instead "
-                f"of {AUTO!r}"
-            )
         self._check_few()
+        self._check_options()
         if self.keep_features not in (False, *DTYPES):
             raise ValueError(
                 f"keep_features={self.keep_features!r}: give False or one of "
@@ -159,18 +157,23 @@ class Settings:
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
         """Makes the space that was asked for; its fuser is to be fitted, or chosen."""
-        is_kind = self.fuser in fusers.names()
-        if self.vectors > 1:
-            fuser = FewVectors(backbone.dim, **self._options())
-        else:
-            name = self.fuser if is_kind else "mean"
-            fuser = fusers.create(name, dim=backbone.dim, **self._options())
         cover = CompleteCover(self.cover, self.spacing)
-        space = DetailEmbedder(backbone, cover, fuser)
-        if self.fuser_name == self.fuser and not is_kind and self.fuser != AUTO:
+        space = DetailEmbedder(backbone, cover, self._unfitted(backbone.dim))
+        if self.vectors == 1 and self._is_trained:
             trained = fuser_library.load(self.fuser, space.patch_slug)
             space.fuser = trained.to(backbone.device)
         return space
+
+    def _unfitted(self, dim: int) -> Fuser | FewVectors:
+        """What was asked for, or what stands in until it is chosen or loaded."""
+        if self.vectors > 1:
+            return FewVectors(dim, **self._options())
+        name = self.fuser if self.fuser in fusers.names() else "mean"
+        return fusers.create(name, dim=dim, **self._options())
+
+    @property
+    def _is_trained(self) -> bool:
+        return self.fuser not in (AUTO, *fusers.names())
 
     def _check_types(self) -> None:
         for name in ("backbone", "pretrained", "proxy_field", "device", "precision"):
@@ -196,10 +199,24 @@ class Settings:
                 f"vectors_by={self.vectors_by!r}: give one of {', '.join(METHODS)}"
             )
 
+    def _check_options(self) -> None:
+        if not self.fuser_options:
+            return
+        if self.vectors == 1 and (self.fuser == AUTO or self._is_trained):
+            raise ValueError(
+                f"fuser_options={self.fuser_options} are of one kind of fuser: name it "
+                f"instead of {self.fuser!r}"
+            )
+        try:
+            self._unfitted(_ANY_DIM)
+        except TypeError as error:
+            raise ValueError(f"fuser_options={self.fuser_options}: {error}") from error
+
     def _options(self) -> dict[str, Any]:
+        given = dict(self.fuser_options)
         if self.vectors > 1:
-            return {"k": self.vectors, "method": self.vectors_by}
-        return dict(self.fuser_options)
+            return {"k": self.vectors, "method": self.vectors_by} | given
+        return given
 
     def needs_fit(self, space: DetailEmbedder) -> bool:
         """Whether the fuser of a new space is still to be fitted, or chosen."""
