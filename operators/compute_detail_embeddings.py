@@ -72,6 +72,8 @@ class ComputeDetailEmbeddings(foo.Operator):
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """What a delegated run did."""
         outputs = types.Object()
+        if not ctx.results:
+            return types.Property(outputs)
         outputs.str("brain_key", label="Brain key")
         outputs.str("space", label="Embedding space")
         outputs.int("embedded", label="Images embedded")
@@ -206,5 +208,7 @@ class ComputeDetailEmbeddings(foo.Operator):
         self, ctx: foo.ExecutionContext, run: Run
     ) -> Iterator[GeneratedMessage]:
         yield from progress.in_app(ctx, run)
-        yield ctx.ops.notify(progress.summarise(run.result), variant="success")
+        summary = progress.summarise(run.result)
+        yield ctx.ops.set_progress(label=summary, progress=1)
+        yield ctx.ops.notify(summary, variant="success")
         yield ctx.ops.reload_dataset()

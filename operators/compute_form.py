@@ -10,12 +10,12 @@ import fiftyone.brain as fob
 import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
-from ..detail_embed import fusers
+from ..detail_embed import fuser_library, fusers
 from ..detail_embed.choice import AUTO
 from ..detail_embed.cover import MAX_C, CompleteCover
 from ..detail_embed.features import DTYPES
 from ..detail_embed.few_vectors import MAX_VECTORS
-from ..detail_embed.fiftyone_bridge import feature_stores
+from ..detail_embed.fiftyone_bridge import feature_stores, records
 from ..detail_embed.fiftyone_bridge.presets import BACKBONES
 from ..detail_embed.fiftyone_bridge.settings import WITH_WORDS, Settings
 from .request import Request
@@ -123,10 +123,24 @@ def _add_vectors(
         )
     else:
         name = params.get("fuser", Settings.fuser)
-        ways = {name: _FUSERS.get(name) for name in (AUTO, *fusers.names())}
+        ways = _fuser_ways(samples._root_dataset, params.get("brain_key"))
         add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser, _HOW)
     if name in WITH_WORDS:
         add_vocabulary(inputs, samples)
+
+
+def _fuser_ways(dataset: fo.Dataset, brain_key: str | None) -> dict[str, str | None]:
+    """Kinds of fusers, those that were trained, and a deleted one of the index."""
+    ways = {name: _FUSERS.get(name) for name in (AUTO, *fusers.names())}
+    for facts in map(fuser_library.describe, fuser_library.names()):
+        ways[facts.name] = (
+            f"trained, keeps {100 * facts.held_out:.0f} % of the ranking for held-out "
+            f"words; for patches of {facts.patch_slug}"
+        )
+    record = records.read(dataset, brain_key)
+    if record is not None and record.vectors == 1:
+        ways.setdefault(record.identity["fuser"], f"of the index {brain_key!r}, only")
+    return ways
 
 
 def add_ways(
@@ -139,8 +153,8 @@ def add_ways(
 ) -> None:
     """Adds a drop-down of ways to do something, each with its description."""
     view = types.DropdownView()
-    for way, description in ways.items():
-        view.add_choice(way, label=way, description=description)
+    for way, explanation in ways.items():
+        view.add_choice(way, label=way, description=explanation)
     inputs.enum(
         name,
         view.values(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from fiftyone.operators import types
@@ -12,9 +13,11 @@ from ..detail_embed.retrieval.table import ALL, title
 
 if TYPE_CHECKING:
     from ..detail_embed.retrieval import Evaluation
+    from ..detail_embed.retrieval.table import Row
 
 _WORST = 25
-_COLUMNS = {"method": "Brain key", "words": "Words", "scale": "Side of the object"}
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_NO_BREAK_DASH = "\N{WORD JOINER}–\N{WORD JOINER}"
 
 
 def results(evaluation: Evaluation, files: Sequence[str] = ()) -> dict[str, Any]:
@@ -24,29 +27,38 @@ def results(evaluation: Evaluation, files: Sequence[str] = ()) -> dict[str, Any]
         evaluation: what was measured
         files: that were written
     """
+    rows = evaluation.rows
+    groups = [row for row in rows if row.scale == ALL and row.words != ALL]
+    if len({row.words for row in groups}) < 2:  # it is the line for all words again
+        groups = []
+    groups.sort(key=lambda row: evaluation.words.index(row.words))
+    overall = [row for row in rows if row.scale == row.words == ALL]
+    scales = [row for row in rows if row.scale != ALL and row.words == ALL]
+    scales.sort(key=lambda row: evaluation.scales.index(row.scale))
     return {
         "summary": _summary(evaluation, files),
-        "metrics": list(evaluation.metrics),
-        "table": [_line(evaluation, row) for row in evaluation.rows],
-        "by_scale": _by_scale(evaluation) if len(evaluation.scales) > 1 else [],
+        "table": _markdown(evaluation, [*overall, *groups], bool(groups), False),
+        "by_scale": _by_scale(evaluation) if scales else [],
+        "scales": _markdown(evaluation, scales, False, True) if scales else "",
         "by_class": _by_class(evaluation),
     }
 
 
 def schema(values: Mapping[str, Any]) -> types.Property:
-    """How :func:`results` are shown."""
+    """How :func:`results` are shown; nothing where there are none.
+
+    Tables are Markdown: the App's own view of a table does not let the mouse wheel
+    through to what is below it.
+    """
     outputs = types.Object()
-    outputs.str("summary", view=types.MarkdownView())
-    table = types.TableView()
-    for key, label in _COLUMNS.items():
-        table.add_column(key, label=label)
-    table.add_column("queries", label="Classes")
-    for metric in values.get("metrics", ()):
-        table.add_column(metric, label=title(metric))
-    outputs.list("table", types.Object(), label="In %", view=table)
-    if values.get("by_scale"):
-        _add_plot(outputs, "by_scale", "mAP by the side of the object", "% of the side")
-    _add_plot(outputs, "by_class", f"mAP by class, the {_WORST} worst", "")
+    if values:
+        outputs.str("summary", view=types.MarkdownView())
+        outputs.str("table", label="All sizes, in %", view=types.MarkdownView())
+        if values["by_scale"]:
+            side = "Side of the object, % of the image"
+            _add_plot(outputs, "by_scale", "mAP by size", side)
+            outputs.str("scales", label="By size, in %", view=types.MarkdownView())
+        _add_plot(outputs, "by_class", f"mAP by class, the {_WORST} worst", "")
     return types.Property(outputs, view=types.View(label="Retrieval"))
 
 
@@ -56,8 +68,8 @@ def _add_plot(outputs: types.Object, name: str, label: str, x_title: str) -> Non
         label=label,
         height="380px",
         layout={
-            "title": {"text": label},
             "showlegend": True,
+            "legend": {"orientation": "h", "x": 0, "y": 1.15},
             "barmode": "group",
             "margin": {"t": 40, "l": 60, "b": 60, "r": 20},
             "xaxis": {"title": {"text": x_title}, "type": "category"},
@@ -66,12 +78,29 @@ def _add_plot(outputs: types.Object, name: str, label: str, x_title: str) -> Non
     )
 
 
-def _line(evaluation: Evaluation, row: Any) -> dict[str, Any]:
-    line = {key: getattr(row, key) for key in _COLUMNS} | {"queries": row.queries}
-    line |= {metric: f"{100 * row[metric]:.1f}" for metric in evaluation.metrics}
+def _markdown(
+    evaluation: Evaluation, rows: Sequence[Row], has_words: bool, has_scale: bool
+) -> str:
+    titles = ["Brain key", "Words", "Side in %", "Classes"]
+    shown = [True, has_words, has_scale, True]
+    lines = []
+    for row in rows:
+        scale = _percent(row.scale) if has_scale else ALL
+        facts = [f"`{row.method}`", row.words, scale, str(row.queries)]
+        lines.append([*compress(facts, shown), *_numbers(evaluation, row)])
+    head = [*compress(titles, shown), *map(title, evaluation.metrics)]
+    return "\n".join(
+        f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines)
+    )
+
+
+def _numbers(evaluation: Evaluation, row: Row) -> list[str]:
+    numbers = {metric: f"{100 * row[metric]:.1f}" for metric in evaluation.metrics}
     if not math.isnan(row["map_low"]):
-        line["map"] += f" ({100 * row['map_low']:.1f}–{100 * row['map_high']:.1f})"
-    return line
+        low, high = (f"{100 * row[end]:.1f}" for end in ("map_low", "map_high"))
+        ends = f"({low}{_NO_BREAK_DASH}{high})"
+        numbers["map"] += f"{_NO_BREAK}{ends}"
+    return list(numbers.values())
 
 
 def _summary(evaluation: Evaluation, files: Sequence[str]) -> str:

@@ -11,9 +11,17 @@ from typing import Any
 import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
-from ..detail_embed.fiftyone_bridge import evaluation, evaluation_runs, labels, ranking
+from ..detail_embed.fiftyone_bridge import (
+    evaluation,
+    evaluation_runs,
+    labels,
+    ranking,
+    records,
+)
 from ..detail_embed.fiftyone_bridge.steps import Run
 from ..detail_embed.retrieval import Evaluation
+
+_COMPARED = 4  # indexes that the form proposes
 
 
 @dataclass(frozen=True)
@@ -83,20 +91,33 @@ class EvaluationRequest:
 def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
     """Adds the inputs of the form."""
     dataset = samples._root_dataset
+    brain_keys = sorted(
+        ranking.promptable(dataset), key=lambda key: not records.find(dataset, key)[1]
+    )  # whole-image indexes first: others are compared with the first
+    fields = labels.label_fields(samples)
+    if not brain_keys:
+        raise ValueError(
+            "No index of this data set can be searched by text: use 'Compute detail "
+            "embeddings'"
+        )
+    if not fields:
+        raise ValueError("This data set has no field of Detections or Classifications")
     inputs.list(
         "brain_keys",
         types.String(),
         required=True,
+        default=brain_keys[:_COMPARED],
         label="Brain keys",
-        description="Indexes that can be searched by text",
-        view=_choices(types.DropdownView(multiple=True), ranking.promptable(dataset)),
+        description="Indexes to compare: those that can be searched by text",
+        view=_choices(types.DropdownView(multiple=True), brain_keys),
     )
     inputs.str(
         "label_field",
         required=True,
+        default=fields[0] if len(fields) == 1 else None,
         label="Label field",
         description="Every class of it is typed; right are the images that have it",
-        view=_choices(types.DropdownView(), labels.label_fields(samples)),
+        view=_choices(types.DropdownView(), fields),
     )
     inputs.str(
         "name",

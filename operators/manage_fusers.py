@@ -41,7 +41,10 @@ class ManageFusers(foo.Operator):
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The table, and which one to delete."""
         inputs = types.Object()
-        form = types.Property(inputs, view=types.View(label=self.config.label))
+        view = types.PromptView(
+            label=self.config.label, submit_button_label="Delete"
+        )
+        form = types.Property(inputs, view=view)
         try:
             from ..detail_embed import fuser_library
 
@@ -53,10 +56,18 @@ class ManageFusers(foo.Operator):
             add_problem(inputs, "No fuser was trained yet: use 'Train a fuser'")
             return form
         inputs.md(_table(rows), name="table")
-        view = types.DropdownView()
+        choice = types.DropdownView()
         for name in fuser_library.names():
-            view.add_choice(name, label=name)
-        inputs.enum("delete", view.values(), label="Delete", view=view)
+            choice.add_choice(name, label=name)
+        delete = inputs.enum(
+            "delete",
+            choice.values(),
+            label="Delete",
+            description="For good. Indexes made with it have a copy and go on",
+            view=choice,
+        )
+        delete.invalid = not ctx.params.get("delete")
+        delete.error_message = " "  # else the App calls what is not chosen yet invalid
         return form
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
@@ -65,12 +76,12 @@ class ManageFusers(foo.Operator):
         if name:
             self(delete=name)
             ctx.ops.notify(f"The fuser {name!r} was deleted", variant="success")
-        return {"fusers": self._rows()}
+        return {"fusers": _table(self._rows())}
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The table of what is left."""
         outputs = types.Object()
-        outputs.md(_table(self._rows()), name="table")
+        outputs.str("fusers", view=types.MarkdownView())
         return types.Property(outputs, view=types.View(label="Trained fusers"))
 
     def __call__(self, delete: str | None = None) -> list[TrainedFacts]:
@@ -108,10 +119,11 @@ class ManageFusers(foo.Operator):
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "No trained fuser is left."
     lines = [list(_COLUMNS.values()), ["---"] * len(_COLUMNS)]
     for row in rows:
-        lines.append([
-            f"{value:.3f}" if isinstance(value, float) else str(value)
-            for value in row.values()
-        ])
+        row["held_out"] = f"{100 * row['held_out']:.1f} %"
+        row["created"] = row["created"].replace("T", " ")
+        lines.append(list(map(str, row.values())))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

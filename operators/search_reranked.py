@@ -40,7 +40,7 @@ class SearchReranked(foo.Operator):
                     "No index of this data set has patch features: compute detail "
                     "embeddings with 'Keep patch features'"
                 )
-            _add_inputs(inputs, keys)
+            _add_inputs(inputs, keys, len(samples))
             if ctx.params.get("text"):
                 search.check(samples, **_arguments(ctx.params))
 
@@ -50,8 +50,10 @@ class SearchReranked(foo.Operator):
         """Shows what is found, best first."""
         from ..detail_embed.fiftyone_bridge.search import search
 
-        found = search(ctx.target_view(), **_arguments(ctx.params))
+        samples = ctx.target_view()
+        found = search(samples, **_arguments(ctx.params))
         ctx.ops.set_view(found.view)
+        ctx.ops.notify(_summarise(found, len(samples)), variant="success")
         return {"found": len(found.ids), "scores": found.scores}
 
     def __call__(
@@ -93,8 +95,21 @@ class SearchReranked(foo.Operator):
         return search(sample_collection, text, brain_key, k, candidates)
 
 
-def _add_inputs(inputs: types.Object, keys: list[str]) -> None:
-    inputs.str("text", required=True, label="Text", description="What to look for")
+def _summarise(found: Found, total: int) -> str:
+    text = f"{len(found.ids)} of {total} images, best first"
+    rest = found.scores.count(None)
+    if not rest:
+        return text
+    return f"{text}; the last {rest} have no patch features and are not re-ranked"
+
+
+def _add_inputs(inputs: types.Object, keys: list[str], total: int) -> None:
+    inputs.str(
+        "text",
+        required=True,
+        label="Text",
+        description=f"What to look for in the {total} images of the target view",
+    )
     view = types.DropdownView()
     for key in keys:
         view.add_choice(key, label=key)

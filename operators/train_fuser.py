@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
@@ -11,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from . import progress
+from . import progress, training_output
 from .problem import resolve_form
 
 if TYPE_CHECKING:
@@ -45,9 +44,8 @@ class TrainFuser(foo.Operator):
 
             add_inputs(inputs, ctx.params, samples)
             request = TrainingRequest.from_params(ctx.params)
-            if ctx.params.get("name"):
-                request.check(samples)
             inputs.view("estimate", types.Notice(label=request.estimate(samples)))
+            request.check(samples)
 
         return resolve_form(ctx, self.config.label, fill)
 
@@ -57,12 +55,12 @@ class TrainFuser(foo.Operator):
 
         run = TrainingRequest.from_params(ctx.params).start(ctx.target_view())
         if ctx.delegated:
-            return asdict(progress.delegated(ctx, run))
+            return training_output.results(progress.delegated(ctx, run))
         return self._in_app(ctx, run)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """What a delegated run trained."""
-        return _output()
+        return training_output.schema(ctx.results)
 
     def __call__(
         self,
@@ -166,39 +164,5 @@ class TrainFuser(foo.Operator):
         self, ctx: foo.ExecutionContext, run: Run
     ) -> Iterator[GeneratedMessage]:
         yield from progress.in_app(ctx, run)
-        result = run.result
-        yield ctx.ops.notify(
-            f"{result.name!r} is trained: it keeps {result.held_out:.0%} of the "
-            f"ranking for held-out words, {result.before:.0%} before. Choose it as "
-            "the fuser of an index",
-            variant="success",
-        )
-        yield ctx.ops.show_output(_output(result.history).to_json(), asdict(result))
-
-
-def _output(history: Sequence[dict] = ()) -> types.Property:
-    outputs = types.Object()
-    outputs.str("name", label="Name")
-    outputs.str("kind", label="Fuser")
-    outputs.str("patch_slug", label="For patches of")
-    outputs.int("images", label="Images")
-    outputs.int("words", label="Words")
-    outputs.int("epochs", label="Epochs")
-    outputs.float("before", label="Kept for held-out words before")
-    outputs.float("held_out", label="Kept for held-out words now")
-    outputs.float("seconds", label="Seconds")
-    if history:
-        numbers = [epoch["number"] for epoch in history]
-        lines = [
-            {"x": numbers, "y": [epoch["held_out"] for epoch in history],
-             "name": "kept for held-out words", "mode": "lines+markers"},
-            {"x": numbers, "y": [epoch["loss"] for epoch in history],
-             "name": "loss", "mode": "lines+markers", "yaxis": "y2"},
-        ]
-        layout = {
-            "xaxis": {"title": {"text": "epoch"}},
-            "yaxis": {"title": {"text": "kept"}, "rangemode": "tozero"},
-            "yaxis2": {"title": {"text": "loss"}, "overlaying": "y", "side": "right"},
-        }
-        outputs.plot("curve", label="Training", data=lines, layout=layout)
-    return types.Property(outputs, view=types.View(label="Trained fuser"))
+        results = training_output.results(run.result)
+        yield ctx.ops.show_output(training_output.schema(results).to_json(), results)

@@ -1,15 +1,17 @@
 """The evaluation operator as FiftyOne runs it: from its plugin folder."""
 
+import importlib
 import json
 from urllib.parse import unquote
 
+import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import Executor
 
 from detail_embed import demo
-from detail_embed.fiftyone_bridge import evaluation_runs, index
+from detail_embed.fiftyone_bridge import deletion, evaluation_runs, index
 from detail_embed.fiftyone_bridge.settings import Settings
 
 EVALUATE = "@detail/detail-embed/evaluate_retrieval"
@@ -64,8 +66,10 @@ def test_the_form_offers_what_there_is(evaluate, dataset):
     ctx = _context(dataset, **PARAMS)
     form = evaluate.resolve_input(ctx)
     properties = form.type.properties
-    assert properties["brain_keys"].view.values() == ["detail", "detail_global"]
+    assert properties["brain_keys"].view.values() == ["detail_global", "detail"]
+    assert properties["brain_keys"].default == ["detail_global", "detail"]
     assert properties["label_field"].view.values() == ["ground_truth"]
+    assert properties["label_field"].default == "ground_truth"
     assert properties["name"].default == "retrieval"
     assert properties["ks"].default == "10"
     ctx.params.update({k: p.default for k, p in properties.items() if p.default})
@@ -101,11 +105,19 @@ def test_the_app_shows_a_table_and_plots(evaluate, dataset, tmp_path):
     (output,) = _requests(ctx, "show_output")
     assert json.dumps(output, allow_nan=False)
     results = output["results"]
-    assert set(output["outputs"]["type"]["properties"]) == set(results) - {"metrics"}
+    assert set(output["outputs"]["type"]["properties"]) == set(results)
     assert "`detail` against `detail_global`: mAP +0.0" in results["summary"]
-    columns = output["outputs"]["type"]["properties"]["table"]["view"]["columns"]
-    assert {c["key"] for c in columns} <= set(results["table"][0])
-    assert "R@5" in [c["label"] for c in columns]
+    evaluation = evaluation_runs.load(dataset, "retrieval")
+    head, _, *lines = _cells(results["table"])
+    assert head[:4] == ["Brain key", "Words", "Classes", "mAP"] and "R@5" in head
+    groups = [word for word in evaluation.words for _ in PARAMS["brain_keys"]]
+    assert [line[1] for line in lines] == groups
+    assert [line[0] for line in lines[:2]] == ["`detail_global`", "`detail`"]
+    row = evaluation.rows[0]
+    assert lines[0][3].startswith(f"{100 * row.map:.1f}\N{NO-BREAK SPACE}(")
+    head, _, *lines = _cells(results["scales"])
+    assert head[1] == "Side in %"
+    assert [line[1] for line in lines[:2]] == ["10–16", "10–16"]
     assert [trace["name"] for trace in results["by_scale"]] == PARAMS["brain_keys"]
     assert len(results["by_class"][0]["x"]) == 25
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".csv", ".csv", ".png"]
@@ -115,6 +127,42 @@ def test_the_app_shows_a_table_and_plots(evaluate, dataset, tmp_path):
     for download, name in zip(downloads, names):
         text = unquote(download["url"].partition(",")[2])
         assert text.encode() == (tmp_path / name).read_bytes()
+
+
+def _cells(table):
+    """The cells of a Markdown table."""
+    return [line.strip("| ").split(" | ") for line in table.splitlines()]
+
+
+def test_the_form_says_what_is_missing(evaluate, dataset):
+    plain = fo.Dataset()
+    plain.add_samples([fo.Sample(filepath=path) for path in dataset.values("filepath")])
+    try:
+        ctx = _context(plain)
+        (problem,) = _problems(evaluate, ctx)
+        assert "No index of this data set can be searched by text" in problem
+        assert "brain_keys" not in evaluate.resolve_input(ctx).type.properties
+        settings = Settings(backbone=demo.NAME, cover=1, fuser="mean", device="cpu")
+        index.compute(plain, settings).finish()
+        (problem,) = _problems(evaluate, _context(plain))
+        assert "no field of Detections or Classifications" in problem
+        assert evaluate.resolve_output(ctx).type.properties == {}
+    finally:
+        plain.delete()
+
+
+def test_one_group_of_words_is_told_once(evaluate, dataset):
+    settings = Settings(
+        backbone=demo.NAME, cover=1, fuser="ridge", proxy_field="ground_truth"
+    )
+    index.compute(dataset, settings, "known").finish()
+    result = evaluate(dataset, "known", "ground_truth")
+    assert {query.words for query in result.queries} == {"proxy"}
+    package = type(evaluate).__module__.rpartition(".")[0]
+    output = importlib.import_module(f"{package}.evaluation_output")
+    head, _, *lines = _cells(output.results(result)["table"])
+    assert "Words" not in head and len(lines) == 1
+    deletion.delete(dataset, "known")
 
 
 def test_the_app_shows_why_a_run_failed(evaluate, dataset):
@@ -140,7 +188,7 @@ def test_a_delegated_run(evaluate, dataset):
     try:
         assert run.run_state == "completed", run.result.error
         results = run.result.result
-        assert results["table"][0]["method"] == "detail_global"
+        assert "`detail_global`" in results["table"]
         ctx = _context(dataset)
         assert evaluate.resolve_output(ctx).to_json()
     finally:

@@ -1,6 +1,7 @@
 """Evaluations of indexes: what a user's own search finds, and bad input."""
 
 import csv
+from dataclasses import replace
 
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -9,7 +10,7 @@ import pytest
 
 from detail_embed import demo
 from detail_embed.clver_ds import concepts
-from detail_embed.fiftyone_bridge import evaluation_runs, index
+from detail_embed.fiftyone_bridge import evaluation_runs, index, labels, records
 from detail_embed.fiftyone_bridge.evaluation import evaluate
 from detail_embed.fiftyone_bridge.settings import Settings
 from detail_embed.retrieval import ALL, BINS, Evaluation, average_precision, ndcg
@@ -242,6 +243,15 @@ def test_the_words_that_a_fuser_knows_are_told_apart(dataset):
     index.compute(dataset, fuser, "classes").finish()
     result = evaluate(dataset, ["classes"], FIELD).finish()
     assert {q.words for q in result.queries} == {"proxy"}
+
+
+def test_what_a_fuser_of_the_library_was_trained_on_is_not_known(clean):
+    record = records.read(clean, "detail")
+    identity = record.identity | {"fuser": "drones"}
+    records.write(clean, "detail", replace(record, identity=identity))
+    groups = labels.word_groups(clean, ["detail_global", "detail"], ["red cube", "x"])
+    assert groups == [ALL, ALL]
+    records.write(clean, "detail", record)
 
 
 @pytest.fixture

@@ -232,6 +232,16 @@ def _by_maxsim(dataset):
     return ids, [float(near[id].max()) for id in ids], boxes
 
 
+def _notice(ctx):
+    """What the App tells a user."""
+    (notice,) = (
+        r.params["message"]
+        for r in ctx.executor._requests
+        if r.operator_uri == "notify"
+    )
+    return notice
+
+
 def test_the_reranked_order_is_that_of_brute_force(dataset, operator):
     _run(dataset, KEPT, also_global=True)
     ids, scores, boxes = _by_maxsim(dataset)
@@ -260,8 +270,10 @@ def test_the_reranked_order_is_that_of_brute_force(dataset, operator):
     )
     properties = operator.resolve_input(ctx).type.properties
     assert properties["brain_key"].default == "detail"
+    assert "in the 24 images" in properties["text"].view.description
     assert not [p for p in properties.values() if p.invalid]
     assert operator.execute(ctx)["found"] == 4
+    assert _notice(ctx) == "4 of 24 images, best first"
     assert "set_view" in [r.operator_uri for r in ctx.executor._requests]
 
 
@@ -273,6 +285,14 @@ def test_images_without_features_keep_their_order_at_the_end(dataset, operator):
     found = operator(dataset, QUERY, k=24)
     assert found.ids == ids + [id for id in native if id not in ids]
     assert found.scores[4:] == found.boxes[4:] == [None] * 20
+    params = {"text": QUERY, "brain_key": "detail", "k": 6}
+    ctx = foo.ExecutionContext(
+        request_params={"dataset_name": dataset.name, "params": params},
+        executor=Executor(),
+        operator_uri=operator.uri,
+    )
+    operator.execute(ctx)
+    assert "the last 2 have no patch features" in _notice(ctx)
 
 
 def test_searches_that_cannot_be_reranked(dataset, operator):

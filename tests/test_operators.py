@@ -3,6 +3,7 @@
 import inspect
 import re
 import sys
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -13,6 +14,7 @@ from fiftyone.plugins.context import build_plugin_contexts
 
 from detail_embed import demo
 from detail_embed.fiftyone_bridge import index
+from detail_embed.user_data import data_directory
 
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 CREATE = "@detail/detail-embed/create_clver_ds"
@@ -89,18 +91,25 @@ def test_the_form_asks_for_a_vocabulary_only_where_it_is_needed(compute, dataset
     ctx = _context(COMPUTE, dataset, **(PARAMS | {"fuser": "ridge"}))
     properties = compute.resolve_input(ctx).type.properties
     assert "auto" in properties["fuser"].type.values
+    assert properties["fuser"].view.description.startswith("How the patches")
     assert properties["proxy_field"].view.values() == ["ground_truth"]
     assert _problems(compute, ctx) == []
     ctx.params["proxies"] = "red cube, sphere\ndog"
     assert _problems(compute, ctx) == []
 
 
-def test_the_form_offers_a_few_vectors_and_to_keep_features(compute, dataset):
+def test_the_form_offers_a_few_vectors_and_to_keep_features(
+    compute, dataset, monkeypatch
+):
     ctx = _context(COMPUTE, dataset, **(PARAMS | {"vectors": 4, "cover": "3"}))
     properties = compute.resolve_input(ctx).type.properties
     assert "fuser" not in properties and "proxies" not in properties
     assert properties["vectors_by"].default == "kmeans"
     assert "24 images take about" in properties["keep_features"].view.description
+    assert str(data_directory()) in properties["keep_features"].view.description
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(Path.home() / "kept"))
+    properties = compute.resolve_input(ctx).type.properties
+    assert "; ~/kept has" in properties["keep_features"].view.description
     assert _problems(compute, ctx) == []
     ctx.params["vectors_by"] = "facility-location"
     assert _problems(compute, ctx) == []
@@ -150,6 +159,7 @@ def test_the_app_shows_progress_and_the_result(compute, dataset):
     assert fractions == sorted(fractions) and fractions[-1] == 1
     (notice,) = _requests(ctx, "notify")
     assert notice["variant"] == "success" and "20 images embedded" in notice["message"]
+    assert progress[-1]["label"] == notice["message"]
     assert len(_requests(ctx, "reload_dataset")) == 1
     assert len(dataset.exists("detail_embedding")) == 20
 

@@ -1,5 +1,10 @@
 """Training a fuser from FiftyOne, using it, listing and deleting it."""
 
+import dataclasses
+import json
+import re
+import sys
+
 import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
@@ -9,9 +14,11 @@ from fiftyone.operators.executor import Executor
 
 from detail_embed import encoding, fuser_library
 from detail_embed.fiftyone_bridge import fuser_training, index
+from detail_embed.fiftyone_bridge.fuser_training import TrainResult
 from detail_embed.fiftyone_bridge.settings import Settings
 from detail_embed.training import TrainingConfig
 
+COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 TRAIN = "@detail/detail-embed/train_fuser"
 PROXIES = ["cube", "sphere", "cone", "cylinder", "torus", "red metal cube",
            "blue rubber sphere", "green metal cone", "pyramid", "ring"]
@@ -35,7 +42,7 @@ def manage():
 
 @pytest.fixture
 def compute():
-    return foo.get_operator("@detail/detail-embed/compute_detail_embeddings")
+    return foo.get_operator(COMPUTE)
 
 
 def context(uri, dataset, **params):
@@ -50,7 +57,7 @@ def problems(operator, ctx):
     return [p.view.description for p in properties.values() if p.invalid]
 
 
-def test_train_use_list_delete(dataset, train, manage, monkeypatch):
+def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     result = train(dataset, "solids_1", epochs=2, **CHOICES)
     assert (result.images, result.epochs, result.kind) == (24, 2, "attention")
     assert result.held_out >= result.before > 0
@@ -79,6 +86,16 @@ def test_train_use_list_delete(dataset, train, manage, monkeypatch):
         manage(delete="solids_1")
     again = dataset.sort_by_similarity("red metal cube", brain_key="trained", k=5)
     assert again.values("id") == view.values("id")
+
+    extra = dataset.add_sample(fo.Sample(filepath=dataset.first().filepath))
+    monkeypatch.undo()
+    ctx = context(COMPUTE, dataset, brain_key="trained")
+    properties = compute.resolve_input(ctx).type.properties
+    assert properties["fuser"].type.values[-1] == "solids_1"
+    assert index.compute(dataset, settings, "trained").finish().embedded == 1
+    np.testing.assert_allclose(dataset[extra]["trained_embedding"], vectors[0])
+    with pytest.raises(ValueError, match="unknown fuser 'solids_1'"):
+        index.compute(dataset, settings, "trained", overwrite=True)
 
 
 def test_a_trained_fuser_is_for_its_own_patches(dataset, train, compute):
@@ -113,7 +130,10 @@ def test_progress_shows_loss_and_curve(dataset):
     texts = [progress.text for progress in run]
     assert texts[0] == "Loading the backbone"
     assert any("24 of 24 images" in text for text in texts)
-    assert "loss" in texts[-1] and "held-out" in texts[-1] and "best" in texts[-1]
+    assert re.match(
+        r"Epoch 2: loss \d\.\d+, kept for held-out words \d+\.\d % .+ best \d+\.\d %$",
+        texts[-1],
+    )
 
 
 def test_the_form(dataset, train):
@@ -121,18 +141,28 @@ def test_the_form(dataset, train):
     properties = train.resolve_input(ctx).type.properties
     assert problems(train, ctx) == []
     estimate = properties["estimate"].view.label
+    assert properties["kind"].view.description is None
     assert "24 images take about" in estimate and "at most 30 minutes" in estimate
     ctx.params["kind"] = "transformer"
     assert "size" in train.resolve_input(ctx).type.properties
     ctx.params["name"] = "two words"
     assert "cannot name a fuser" in problems(train, ctx)[0]
+    del ctx.params["name"]
+    assert problems(train, ctx) == ["type a name for the fuser"]
 
 
 def test_a_delegated_training(dataset, train):
     queued = train(dataset, "later", epochs=1, delegate=True, **CHOICES)
     assert queued.delegated
-    DelegatedOperationService().execute_queued_operations(log=False)
+    service = DelegatedOperationService()
+    service.execute_queued_operations(log=False)
     assert fuser_library.describe("later").images == 24
+    results = service.get(queued.result["id"]).result.result
+    assert "**later** is trained" in results["summary"]
+    ctx = context(TRAIN, dataset)
+    output = sys.modules[type(train).__module__].training_output.schema(results)
+    assert set(output.type.properties) == {"summary", "curve"}
+    assert train.resolve_output(ctx).to_json()
 
 
 def test_in_the_app(dataset, train):
@@ -140,11 +170,43 @@ def test_in_the_app(dataset, train):
         TRAIN, dataset, name="shown", epochs=1, backbone="detail-demo", cover="2",
         proxies="\n".join(PROXIES),
     )
-    messages = list(train.execute(ctx))
-    kinds = [message.cls_name if hasattr(message, "cls_name") else str(message)
-             for message in messages]
-    assert len(kinds) > 4
+    assert train.resolve_output(ctx).type.properties == {}
+    for _ in train.execute(ctx):
+        pass
     assert fuser_library.names() == ["shown"]
+    (output,) = (
+        r.params for r in ctx.executor._requests if r.operator_uri == "show_output"
+    )
+    assert json.dumps(output, allow_nan=False)
+    results = output["results"]
+    shown = output["outputs"]["type"]["properties"]
+    assert set(shown) == {"summary", "curve"} and shown["curve"]["view"]["height"]
+    facts = fuser_library.describe("shown")
+    assert f"keeps {100 * facts.held_out:.1f} % of the ranking" in results["summary"]
+    kept, loss = results["curve"]
+    assert kept["y"] == [100 * epoch["held_out"] for epoch in facts.history]
+    assert loss["yaxis"] == "y2" and loss["y"][0] is None
+
+    compute = foo.get_operator(COMPUTE)
+    form = compute.resolve_input(context(COMPUTE, dataset, backbone="detail-demo"))
+    (choice,) = (
+        c for c in form.type.properties["fuser"].view.choices if c.value == "shown"
+    )
+    assert facts.patch_slug in choice.description
+    ctx = context(
+        COMPUTE, dataset, backbone="detail-demo", cover="2", fuser="shown"
+    )
+    assert problems(compute, ctx) == []
+
+
+def test_what_a_training_gained_is_told(train):
+    output = sys.modules[type(train).__module__].training_output
+    facts = ("a", "attention", "slug", 24, 10, 2)
+    gained = TrainResult(*facts, before=0.5, held_out=0.61, seconds=3.2, history=[])
+    assert "keeps 61.0 % " in output.results(gained)["summary"]
+    assert "50.0 % before the first step" in output.results(gained)["summary"]
+    same = dataclasses.replace(gained, held_out=0.5)
+    assert "it stays as it started" in output.results(same)["summary"]
 
 
 def test_the_list_in_the_app(dataset, train, manage):
@@ -154,7 +216,19 @@ def test_the_list_in_the_app(dataset, train, manage):
     ctx = context(uri, dataset)
     properties = manage.resolve_input(ctx).type.properties
     assert properties["delete"].type.values == ["solids_1"]
-    assert manage.execute(context(uri, dataset, delete="solids_1")) == {"fusers": []}
+    assert properties["delete"].invalid  # nothing is chosen yet
+    ctx.params["delete"] = "solids_1"
+    form = manage.resolve_input(ctx)
+    assert not form.type.properties["delete"].invalid
+    assert form.view.submit_button_label == "Delete"
+    train(dataset, "solids_2", epochs=1, **CHOICES)
+    left = manage.execute(ctx)["fusers"]
+    assert fuser_library.names() == ["solids_2"]
+    held_out = fuser_library.describe("solids_2").held_out
+    assert "| solids_2 | attention |" in left and f"{100 * held_out:.1f} % |" in left
+    assert "solids_1" not in left
+    none = manage.execute(context(uri, dataset, delete="solids_2"))
+    assert none == {"fusers": "No trained fuser is left."}
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def check(
     for k in ks or ():
         if not isinstance(k, int) or not 1 <= k <= len(samples):
             raise ValueError(
-                f"k must be a whole number from 1 to {len(samples)}, the number of "
-                f"images, not {k!r}"
+                f"a depth of recall must be a whole number from 1 to {len(samples)}, "
+                f"the number of images, not {k!r}"
             )
     edges = list(bins)
     if edges and (

@@ -29,7 +29,8 @@ _FEATURES = "features"
 def describe(samples: foc.SampleCollection, settings: Settings) -> str:
     """Says what keeping the features of samples takes, and what there is room for."""
     needed = _estimate(samples, settings)
-    room = f"{data_directory()} has {megabytes(free_bytes(data_directory()))} free"
+    free = megabytes(free_bytes(data_directory()))
+    room = f"{_short(data_directory())} has {free} free"
     if needed is None:
         return room
     dtype = settings.keep_features or "float16"
@@ -117,6 +118,12 @@ def _estimate(samples: foc.SampleCollection, settings: Settings) -> int | None:
         return None
     dtype = settings.keep_features or "float16"
     return estimate(samples.values("filepath"), cover, config["embed_dim"], dtype)
+
+
+def _short(path: Path) -> Path:
+    """A path with ~ for the home."""
+    home = Path.home()
+    return Path("~") / path.relative_to(home) if path.is_relative_to(home) else path
 
 
 def _folder(dataset: fo.Dataset, patch_slug: str) -> Path:

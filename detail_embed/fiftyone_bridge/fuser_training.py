@@ -113,6 +113,8 @@ def check(
         raise ValueError(
             f"fuser={settings.fuser!r} is not trained: choose one of {KINDS}"
         )
+    if not name:
+        raise ValueError("type a name for the fuser")
     fuser_library.check_name(name)
     if len(samples) < _MIN_IMAGES:
         raise ValueError(
@@ -123,8 +125,8 @@ def check(
     if name in fuser_library.names() and not (overwrite or is_cut_short):
         raise ValueError(
             f"a fuser called {name!r} was trained on "
-            f"{fuser_library.describe(name).created}: choose another name, or pass "
-            "overwrite=True"
+            f"{fuser_library.describe(name).created}: choose another name, or train "
+            "anew (overwrite=True)"
         )
 
 
@@ -250,8 +252,8 @@ def _report(epoch: Epoch, history: list[Epoch], config: TrainingConfig) -> Progr
     if config.time_budget:
         done = max(done, epoch.seconds / config.time_budget)
     return Progress(
-        f"Epoch {epoch.number}: {loss}held-out {epoch.held_out:.3f} {curve} "
-        f"best {best:.3f}",
+        f"Epoch {epoch.number}: {loss}kept for held-out words "
+        f"{100 * epoch.held_out:.1f} % {curve} best {100 * best:.1f} %",
         min(done, 1.0),
     )
 

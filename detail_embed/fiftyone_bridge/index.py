@@ -77,9 +77,10 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    settings.check()
-    feature_stores.check(samples, settings)
     dataset = samples._root_dataset
+    record = None if overwrite else records.read(dataset, brain_key)
+    settings.check(fitted=record and record.identity["fuser"])
+    feature_stores.check(samples, settings)
     records.check(dataset, brain_key, settings.identity(), overwrite, also_global)
     brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
 

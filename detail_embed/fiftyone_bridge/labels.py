@@ -10,11 +10,13 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
+from .. import fusers
 from ..choice import default_vocabulary
 from ..clver_ds import concepts
 from ..demo import NAME
 from ..retrieval import ALL
 from . import records
+from .settings import WITH_WORDS
 
 _LISTS = {fo.Detections: fo.Detection, fo.Classifications: fo.Classification}
 _KINDS = (*_LISTS, *_LISTS.values())
@@ -117,7 +119,8 @@ def word_groups(
     Returns:
         for each class ``"proxy"`` if a fuser of these indexes was fitted on it and
         ``"held-out"`` if not; in the demo's world also ``"unseen"``, for what its
-        backbone does not know. ``"all"`` where nothing is known
+        backbone does not know. ``"all"`` where nothing is known, as of the words of a
+        fuser from the library
     """
     proxies: set[str] = set()
     world = {}
@@ -128,8 +131,11 @@ def word_groups(
         if record.identity["backbone"] == NAME:
             world = {concept.name: concept for concept in concepts()}
         if not is_global:
+            if record.vectors == 1 and record.fuser not in fusers.names():
+                return [ALL] * len(classes)
             words, field = (record.identity[k] for k in ("proxies", "proxy_field"))
-            if record.fuser == "ridge" and not (words or field):
+            made_by = {record.fuser, record.identity["fuser_options"].get("method")}
+            if made_by.intersection(WITH_WORDS) and not (words or field):
                 words = default_vocabulary().words
             proxies.update(words)
             if field and dataset.has_field(field):

@@ -76,8 +76,12 @@ class Settings:
             path = str(Path(self.pretrained).resolve())
             object.__setattr__(self, "pretrained", path)
 
-    def check(self) -> None:
+    def check(self, fitted: str | None = None) -> None:
         """Checks what can be checked without loading the backbone.
+
+        Args:
+            fitted (None): a fuser that an index has, which is used as it is even if it
+                was deleted
 
         Raises:
             ValueError: naming the setting and what to do
@@ -85,7 +89,7 @@ class Settings:
         self._check_types()
         CompleteCover(self.cover, self.spacing)
         names = [AUTO, *fusers.names(), *fuser_library.names()]
-        if self.fuser not in names:
+        if self.fuser not in (*names, fitted):
             raise ValueError(f"unknown fuser {self.fuser!r}; choose one of {names}")
         self._check_few()
         self._check_options()

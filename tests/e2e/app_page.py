@@ -8,6 +8,7 @@ visible texts and accessible names; never a style class. Tried with FiftyOne
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, Response, expect
@@ -15,6 +16,7 @@ from playwright.sync_api import Locator, Page, Response, expect
 VIEWPORT = {"width": 1440, "height": 900}
 FIRST_LOAD = 120_000
 SEARCH = 60_000
+QUALITY = 55  # of pictures: texts are sharp, and a full grid is below 150 KB
 
 
 def _is_first_page(response: Response) -> bool:
@@ -73,7 +75,7 @@ class AppPage:
         """Saves what the browser shows as ``<name>.jpg``."""
         self.screenshots.mkdir(parents=True, exist_ok=True)
         path = self.screenshots / f"{name}.jpg"
-        self.page.screenshot(path=path, type="jpeg", quality=85)
+        self.page.screenshot(path=path, type="jpeg", quality=QUALITY)
 
     @property
     def form(self) -> Locator:
@@ -108,15 +110,47 @@ class AppPage:
         option.first.click()
         expect(box).to_contain_text(value)
 
-    def await_valid(self) -> Locator:
+    def await_valid(self, button: str = "Execute") -> Locator:
         """Waits until the App accepts the form; returns its button."""
-        button = self.form.get_by_role("button", name="Execute", exact=True)
-        expect(button).to_be_enabled(timeout=15_000)
-        return button
+        found = self.form.get_by_role("button", name=button, exact=True)
+        expect(found).to_be_enabled(timeout=15_000)
+        return found
 
-    def execute(self) -> None:
+    def execute(self, button: str = "Execute") -> None:
         """Starts the operator whose form is open."""
-        self.await_valid().click()
+        self.await_valid(button).click()
+
+    def await_problem(self, text: str, button: str = "Execute") -> None:
+        """Waits until the open form says why it cannot be sent."""
+        problem = f"Not yet{text}"  # the first form waits until torch is imported
+        expect(self.form).to_contain_text(problem, timeout=FIRST_LOAD)
+        found = self.form.get_by_role("button", name=button, exact=True)
+        expect(found).to_be_disabled()
+
+    def cancel(self) -> None:
+        """Closes the open form."""
+        self.form.get_by_role("button", name="Cancel", exact=True).click()
+        expect(self.form).to_have_count(0)
+
+    @property
+    def report(self) -> Locator:
+        """The window in which an operator shows its result."""
+        return self.page.get_by_role("dialog")
+
+    def table(self, number: int = 0) -> list[list[str]]:
+        """The texts of a table of the open window, its head first."""
+        rows = self.report.locator("table").nth(number).locator("tr")
+        return [row.locator("th, td").all_inner_texts() for row in rows.all()]
+
+    def await_plot(self, *names: str) -> None:
+        """Waits until the open window shows a readable plot with these lines."""
+        plot = self.report.locator(".js-plotly-plot").first
+        for name in names:
+            legend = plot.locator(".legendtext").filter(has_text=name)
+            expect(legend.first).to_be_visible(timeout=20_000)
+        lines = plot.locator(".scatterlayer .trace .js-line")
+        expect(lines).to_have_count(len(names))
+        assert plot.bounding_box()["height"] > 300
 
     def await_text(self, pattern: str, timeout: float) -> None:
         """Waits until the App shows a text, for at most ``timeout`` seconds."""
@@ -125,7 +159,7 @@ class AppPage:
 
     def close_report(self) -> None:
         """Closes the window in which an operator reported its progress."""
-        report = self.page.get_by_role("dialog")
+        report = self.report
         if report.is_visible():
             report.get_by_role("button").filter(
                 has_text=re.compile("^(Done|Close)$")
@@ -152,8 +186,17 @@ class AppPage:
         card = cards.filter(has_text=f"{text} · ").first
         expect(card).to_contain_text("Completed", timeout=SEARCH)
         # forced: the card is a sortable item that is marked as disabled
-        with self.page.expect_response(_is_first_page) as answer:
-            card.get_by_label("Show results").click(force=True)
+        show = card.get_by_label("Show results")
+        return self.images_of(lambda: show.click(force=True))
+
+    def images_of(self, action: Callable[[], None]) -> list[str]:
+        """Does what makes the App show other images.
+
+        Returns:
+            the paths of the images in the grid, in order (the first page)
+        """
+        with self.page.expect_response(_is_first_page, timeout=SEARCH) as answer:
+            action()
         samples = answer.value.json()["data"]["samples"]["edges"]
         self.settle()
         return [edge["node"]["sample"]["filepath"] for edge in samples]

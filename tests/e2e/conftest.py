@@ -1,0 +1,92 @@
+"""One browser and one App for the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import fiftyone as fo
+import pytest
+
+from detail_embed import clver_ds
+from detail_embed.fiftyone_bridge.datasets import load_clver_ds
+from detail_embed.user_data import DATA_VARIABLE
+
+from .app_page import AppPage
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = Path(
+    os.environ.get("E2E_SCREENSHOTS", CHECKOUT / "artifacts" / "screenshots")
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update "
+    "--disable-sync --use-gl=swiftshader --enable-unsafe-swiftshader "
+    "--ignore-gpu-blocklist"
+).split()
+SCENES = 48
+IN_VIEW = 30
+SEED = 35  # scenes of the view hold each of the things searched for
+DATASET = "small-things"
+VIEW = "some"
+
+
+@pytest.fixture(scope="session")
+def page():
+    """A tab of a real browser."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"needs one of these browsers on the PATH: {BROWSERS}")
+    with sync_api.sync_playwright() as playwright:
+        tab = playwright.chromium.launch(
+            executable_path=browser, args=BROWSER_FLAGS
+        ).new_page()
+        yield tab
+        tab.context.browser.close()
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of features and trained fusers, empty, where a user has it."""
+    folder = Path.home() / ".local" / "share" / "detail-embed"
+    shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(DATA_VARIABLE, str(folder))
+        yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """Scenes as a FiftyOne data set with a saved view of some."""
+    folder = tmp_path_factory.mktemp("scenes")
+    clver_ds.generate(folder, SCENES, size=640, seed=SEED)
+    if fo.dataset_exists(DATASET):
+        fo.delete_dataset(DATASET)
+    dataset = load_clver_ds(folder, DATASET)
+    dataset.save_view(VIEW, dataset.limit(IN_VIEW))
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="session")
+def served(page, dataset, data):
+    """The App in the browser, once for all tests."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
+    yield AppPage(page, f"http://127.0.0.1:{port}", SCREENSHOTS)
+    session.close()
+
+
+@pytest.fixture
+def app(served, dataset):
+    """The App in the browser, with the view of the data set open."""
+    served.open(dataset.name, VIEW)
+    yield served
+    served.shoot("last")
