@@ -29,7 +29,7 @@ test-fast: setup ## run the tests that need no browser
 screenshots: setup ## take the README's pictures of the App anew
 	.venv/bin/python -m pytest tests/e2e
 	mkdir -p docs/images
-	cp artifacts/screenshots/[1-6]*.jpg docs/images
+	cp artifacts/screenshots/[1-8]*.jpg docs/images
 
 lint: setup ## check style and docstrings
 	.venv/bin/ruff check .

@@ -72,6 +72,7 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("patches are stored and not to be encoded again")
 
+    extract = encoding.extract_patches
     monkeypatch.setattr(encoding, "extract_patches", fail)
     settings = Settings(fuser="solids_1", **CHOICES)
     found = index.compute(dataset, settings, "trained").finish()
@@ -88,12 +89,13 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     assert again.values("id") == view.values("id")
 
     extra = dataset.add_sample(fo.Sample(filepath=dataset.first().filepath))
-    monkeypatch.undo()
+    monkeypatch.setattr(encoding, "extract_patches", extract)
     ctx = context(COMPUTE, dataset, brain_key="trained")
     properties = compute.resolve_input(ctx).type.properties
     assert properties["fuser"].type.values[-1] == "solids_1"
     assert index.compute(dataset, settings, "trained").finish().embedded == 1
-    np.testing.assert_allclose(dataset[extra]["trained_embedding"], vectors[0])
+    cosine = dataset[extra]["trained_embedding"] @ vectors[0]
+    assert cosine > 0.999  # those of the others are of features in float16
     with pytest.raises(ValueError, match="unknown fuser 'solids_1'"):
         index.compute(dataset, settings, "trained", overwrite=True)
 
@@ -220,7 +222,7 @@ def test_the_list_in_the_app(dataset, train, manage):
     ctx.params["delete"] = "solids_1"
     form = manage.resolve_input(ctx)
     assert not form.type.properties["delete"].invalid
-    assert form.view.submit_button_label == "Delete"
+    assert form.view.to_json()["submit_button_label"] == "Delete"
     train(dataset, "solids_2", epochs=1, **CHOICES)
     left = manage.execute(ctx)["fusers"]
     assert fuser_library.names() == ["solids_2"]

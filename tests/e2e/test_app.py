@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 THINGS = ("cupcake", "red metal cube")
 BRAIN_KEY = "detail"
-EMBEDDING = 120  # seconds
+EMBEDDING = 240  # seconds, on a busy machine
 
 
 def _showing(dataset, thing):
