@@ -28,8 +28,8 @@ test-fast: setup ## run the tests that need no browser
 
 screenshots: setup ## take the README's pictures of the App anew
 	.venv/bin/python -m pytest tests/e2e
-	mkdir -p docs/images
-	cp artifacts/screenshots/[1-8]*.jpg docs/images
+	cd docs/images && for picture in [1-8]*.jpg; do \
+		cp ../../artifacts/screenshots/$$picture . || exit 1; done
 
 lint: setup ## check style and docstrings
 	.venv/bin/ruff check .

@@ -88,7 +88,9 @@ class AppPage:
         self.hook("operators-browser-search").fill(label)
         choice = self.hook("operators-browser").get_by_text(label, exact=True)
         choice.first.click()
-        self.form.wait_for()
+        # empty until the App's server has imported torch, the first time
+        cancel = self.form.get_by_role("button", name="Cancel", exact=True)
+        cancel.wait_for(timeout=FIRST_LOAD)
 
     def fill(self, label: str, value: str) -> None:
         """Types into the field of the open form that has this label."""
@@ -122,8 +124,7 @@ class AppPage:
 
     def await_problem(self, text: str, button: str = "Execute") -> None:
         """Waits until the open form says why it cannot be sent."""
-        problem = f"Not yet{text}"  # the first form waits until torch is imported
-        expect(self.form).to_contain_text(problem, timeout=FIRST_LOAD)
+        expect(self.form).to_contain_text(f"Not yet{text}", timeout=15_000)
         found = self.form.get_by_role("button", name=button, exact=True)
         expect(found).to_be_disabled()
 
