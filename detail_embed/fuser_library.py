@@ -30,7 +30,7 @@ class TrainedFacts:
         name: of the fuser, in :func:`names`
         kind: of the fuser, in :func:`detail_embed.fusers.names`
         patch_slug: backbone, weights and cover that its patches come from
-        words: number of words it was trained on
+        words: what it was trained on
         vocabulary: where they came from
         images: number of images it was trained on, the held-out ones included
         config: of the training, see :class:`detail_embed.training.TrainingConfig`
@@ -42,7 +42,7 @@ class TrainedFacts:
     name: str
     kind: str
     patch_slug: str
-    words: int
+    words: list[str]
     vocabulary: str
     images: int
     config: dict[str, Any]
@@ -51,6 +51,11 @@ class TrainedFacts:
         default_factory=lambda: datetime.datetime.now().isoformat(timespec="seconds")
     )
     versions: dict[str, str] = field(default_factory=lambda: _versions())
+
+    @property
+    def num_words(self) -> int:
+        """How many words it was trained on."""
+        return len(self.words)
 
     @property
     def held_out(self) -> float:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import random
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from . import fusers
+from . import fusers, patch_sample
 from .backbone import Backbone
 from .choice import CANDIDATES, Choice, choose_fuser
 from .cover import CompleteCover
 from .embed_files import EmbedResult, check_paths, embed_files
-from .encoding import iter_patch_features, patch_slug
+from .encoding import patch_slug
 from .features import FeatureStore
 from .few_vectors import FewVectors
 from .fusers.base import Fuser
@@ -30,7 +26,6 @@ from .vocabulary import Vocabulary
 
 _CONFIG = "space.json"
 _FUSER = "fuser"
-_Item = TypeVar("_Item")
 
 
 class DetailEmbedder:
@@ -105,8 +100,7 @@ class DetailEmbedder:
         check_paths(paths)
         if not self.fuser.needs_fit:
             return self
-        chosen = draw(paths, max_images, seed)
-        return self._fit(self._sample(chosen, max_patches), proxies)
+        return self._fit(self._sample(paths, max_images, max_patches, seed), proxies)
 
     def fit_stored(
         self,
@@ -134,9 +128,9 @@ class DetailEmbedder:
         return self._fit(self._stored(store, ids, max_patches), proxies)
 
     def _fit(
-        self, features: list[Tensor], proxies: Sequence[str] | None
+        self, sample: tuple[Tensor, Tensor], proxies: Sequence[str] | None
     ) -> DetailEmbedder:
-        images, mask = _stack(features)
+        images, mask = sample
         texts = None
         if proxies is not None:
             texts = encode_vocabulary(self.backbone, proxies)
@@ -170,9 +164,8 @@ class DetailEmbedder:
             ValueError: if no file can be read, or no fuser can be fitted
         """
         check_paths(paths)
-        chosen = draw(paths, max_images, seed)
-        features = self._sample(chosen, max_patches)
-        return self._choose(features, vocabulary, candidates)
+        sample = self._sample(paths, max_images, max_patches, seed)
+        return self._choose(sample, vocabulary, candidates)
 
     def choose_stored(
         self,
@@ -186,18 +179,30 @@ class DetailEmbedder:
 
         Args and errors: as of :meth:`choose_fuser` and :meth:`fit_stored`.
         """
-        features = self._stored(store, ids, max_patches)
-        return self._choose(features, vocabulary, candidates)
+        sample = self._stored(store, ids, max_patches)
+        return self._choose(sample, vocabulary, candidates)
 
     def _choose(
         self,
-        features: list[Tensor],
+        sample: tuple[Tensor, Tensor],
         vocabulary: Vocabulary | None,
         candidates: Sequence[str],
     ) -> Choice:
-        choice = choose_fuser(self.backbone, *_stack(features), vocabulary, candidates)
+        choice = choose_fuser(self.backbone, *sample, vocabulary, candidates)
         self.fuser = choice.fuser
         return choice
+
+    def _sample(
+        self, paths: Sequence[str | Path], max_images: int, max_patches: int, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        chosen = patch_sample.draw(paths, max_images, seed)
+        return patch_sample.of_files(chosen, self.backbone, self.cover, max_patches)
+
+    def _stored(
+        self, store: FeatureStore, ids: Sequence[str], max_patches: int
+    ) -> tuple[Tensor, Tensor]:
+        store.require(self.patch_slug)
+        return patch_sample.of_store(store, ids, max_patches, self.backbone.device)
 
     def embed_files(
         self,
@@ -247,22 +252,6 @@ class DetailEmbedder:
             ValueError: if a text is empty
         """
         return encode_queries(self.backbone, texts)
-
-    def _sample(self, paths: Sequence[str | Path], max_patches: int) -> list[Tensor]:
-        """Patch features of files, see :func:`_take`."""
-        found = iter_patch_features(enumerate(paths), self.backbone, self.cover)
-        with closing(found):
-            features = (i.features for i in found if i.features is not None)
-            return _take(features, max_patches)
-
-    def _stored(
-        self, store: FeatureStore, ids: Sequence[str], max_patches: int
-    ) -> list[Tensor]:
-        """Stored patch features of images, see :func:`_take`."""
-        store.require(self.patch_slug)
-        device = self.backbone.device
-        features = (F.normalize(store[id].features.to(device), dim=1) for id in ids)
-        return _take(features, max_patches)
 
     def save(self, directory: str | Path) -> None:
         """Saves what makes the space, but not the backbone's weights.
@@ -326,34 +315,7 @@ class DetailEmbedder:
         return space
 
 
-def draw(items: Sequence[_Item], count: int, seed: int = 0) -> list[_Item]:
-    """Draws ``count`` items, or all, to fit a fuser on; always the same."""
-    return random.Random(seed).sample(list(items), min(count, len(items)))
-
-
-def _take(features: Iterable[Tensor], max_patches: int) -> list[Tensor]:
-    """Patch features of images, until padded to one length they are many."""
-    images: list[Tensor] = []
-    longest = 0
-    for image in features:
-        images.append(image)
-        longest = max(longest, len(image))
-        if len(images) * longest >= max_patches:
-            break
-    if not images:
-        raise ValueError("none of the images could be read: there is nothing to fit on")
-    return images
-
-
 def _make_fuser(name: str, dim: int, **options: Any) -> Saved:
     if name == FewVectors.name:
         return FewVectors(dim, **options)
     return fusers.create(name, dim, **options)
-
-
-def _stack(images: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Pads images to one length: ``(b, p, d)`` and the mask of valid rows."""
-    counts = torch.tensor([len(i) for i in images], device=images[0].device)
-    padded = torch.nn.utils.rnn.pad_sequence(images, batch_first=True)
-    positions = torch.arange(padded.shape[1], device=padded.device)
-    return padded, positions < counts[:, None]

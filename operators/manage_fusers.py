@@ -16,7 +16,7 @@ _COLUMNS = {
     "name": "Name",
     "kind": "Fuser",
     "patch_slug": "For patches of",
-    "words": "Words",
+    "num_words": "Words",
     "images": "Images",
     "held_out": "Kept for held-out words",
     "created": "Trained",

@@ -8,7 +8,7 @@ import fiftyone.brain as fob
 import numpy as np
 import pytest
 
-from detail_embed import demo
+from detail_embed import demo, fuser_library, fusers
 from detail_embed.clver_ds import concepts
 from detail_embed.fiftyone_bridge import evaluation_runs, index, labels, records
 from detail_embed.fiftyone_bridge.evaluation import evaluate
@@ -245,12 +245,22 @@ def test_the_words_that_a_fuser_knows_are_told_apart(dataset):
     assert {q.words for q in result.queries} == {"proxy"}
 
 
-def test_what_a_fuser_of_the_library_was_trained_on_is_not_known(clean):
+def test_what_a_trained_fuser_knows_is_known_until_it_is_deleted(
+    clean, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path))
+    facts = fuser_library.TrainedFacts(
+        name="drones", kind="mean", patch_slug="any", words=["red cube"],
+        vocabulary="words", images=10, config={}, history=[],
+    )
+    fuser_library.save(fusers.create("mean", 8), facts)
     record = records.read(clean, "detail")
     identity = record.identity | {"fuser": "drones"}
     records.write(clean, "detail", replace(record, identity=identity))
-    groups = labels.word_groups(clean, ["detail_global", "detail"], ["red cube", "x"])
-    assert groups == [ALL, ALL]
+    keys, classes = ["detail_global", "detail"], ["red cube", "x"]
+    assert labels.word_groups(clean, keys, classes) == ["proxy", "held-out"]
+    fuser_library.delete("drones")
+    assert labels.word_groups(clean, keys, classes) == [ALL, ALL]
     records.write(clean, "detail", record)
 
 

@@ -17,8 +17,9 @@ def data(tmp_path, monkeypatch):
 
 def facts(name, **changes):
     known = dict(
-        name=name, kind="gmp", patch_slug="demo-cc10", words=3, vocabulary="words",
-        images=12, config={}, history=[{"held_out": 0.25}, {"held_out": 0.5}],
+        name=name, kind="gmp", patch_slug="demo-cc10", words=["hat", "bee"],
+        vocabulary="words", images=12, config={},
+        history=[{"held_out": 0.25}, {"held_out": 0.5}],
     )
     return TrainedFacts(**(known | changes))
 
@@ -43,9 +44,9 @@ def test_round_trip(fuser):
 def test_a_name_is_used_again_as_a_whole(fuser):
     fuser_library.save(fuser, facts("drones"))
     other = fusers.create("gmp", D, lam=2).fit(F.normalize(torch.randn(50, D), dim=1))
-    fuser_library.save(other, facts("drones", words=9))
+    fuser_library.save(other, facts("drones", words=["cat"]))
     assert fuser_library.load("drones", "demo-cc10").hash == other.hash
-    assert fuser_library.describe("drones").words == 9
+    assert fuser_library.describe("drones").num_words == 1
     with pytest.raises(RuntimeError, match="not fitted"):
         fuser_library.save(fusers.create("gmp", D), facts("drones"))
     assert fuser_library.load("drones", "demo-cc10").hash == other.hash

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from detail_embed import DetailEmbedder, fusers
+from detail_embed import DetailEmbedder, fusers, patch_sample
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.features import FeatureStore
@@ -298,10 +298,12 @@ def test_a_moved_checkpoint_is_named_and_can_be_given(saved, tmp_path):
     assert loaded.slug == make(saved).slug
 
 
-def test_fitting_stops_at_enough_patches(saved, paths):
-    space = make(saved, "gmp")
-    assert len(space._sample(paths, max_patches=20)) == 2
-    assert len(space._sample(paths, max_patches=10_000)) == 4
+@pytest.mark.parametrize("most, taken", [(20, 2), (10_000, 4)])
+def test_a_sample_ends_where_it_has_enough_patches(saved, paths, most, taken):
+    space = make(saved)
+    features, mask = patch_sample.of_files(paths, saved, space.cover, most)
+    assert features.shape == (taken, mask.shape[1], saved.dim)
+    assert mask.any(dim=1).all()
 
 
 def test_other_weights_are_refused(saved, tmp_path):

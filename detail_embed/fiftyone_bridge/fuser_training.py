@@ -194,7 +194,7 @@ def _train(
     finally:
         if training.history:
             facts = TrainedFacts(
-                name, space.fuser.name, space.patch_slug, len(words),
+                name, space.fuser.name, space.patch_slug, list(words.words),
                 vocabulary.source, len(ids), asdict(config),
                 [asdict(epoch) for epoch in training.history],
             )
@@ -206,7 +206,7 @@ def _train(
         kind=facts.kind,
         patch_slug=facts.patch_slug,
         images=facts.images,
-        words=facts.words,
+        words=facts.num_words,
         epochs=training.history[-1].number,
         before=training.history[0].held_out,
         held_out=facts.held_out,

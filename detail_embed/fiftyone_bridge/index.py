@@ -13,7 +13,8 @@ import fiftyone.core.collections as foc
 from ..choice import AUTO, Choice
 from ..engine import stream_reusing
 from ..features import FeatureStore
-from ..space import DetailEmbedder, draw
+from ..patch_sample import draw
+from ..space import DetailEmbedder
 from . import brain_runs, feature_stores, few_index, records, zoo
 from .deletion import clear, delete
 from .samples import Sink, check_images, declare, flat_images, ids_with, without

@@ -10,7 +10,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from .. import fusers
+from .. import fuser_library, fusers
 from ..choice import default_vocabulary
 from ..clver_ds import concepts
 from ..demo import NAME
@@ -119,8 +119,8 @@ def word_groups(
     Returns:
         for each class ``"proxy"`` if a fuser of these indexes was fitted on it and
         ``"held-out"`` if not; in the demo's world also ``"unseen"``, for what its
-        backbone does not know. ``"all"`` where nothing is known, as of the words of a
-        fuser from the library
+        backbone does not know. ``"all"`` where nothing is known, as of a trained fuser
+        that was deleted
     """
     proxies: set[str] = set()
     world = {}
@@ -131,17 +131,28 @@ def word_groups(
         if record.identity["backbone"] == NAME:
             world = {concept.name: concept for concept in concepts()}
         if not is_global:
-            if record.vectors == 1 and record.fuser not in fusers.names():
+            is_trained = record.vectors == 1 and record.fuser not in fusers.names()
+            if is_trained and record.fuser not in fuser_library.names():
                 return [ALL] * len(classes)
-            words, field = (record.identity[k] for k in ("proxies", "proxy_field"))
-            made_by = {record.fuser, record.identity["fuser_options"].get("method")}
-            if made_by.intersection(WITH_WORDS) and not (words or field):
-                words = default_vocabulary().words
-            proxies.update(words)
-            if field and dataset.has_field(field):
-                path = dataset._get_label_field_path(field, "label")[1]
-                proxies.update(dataset.distinct(path))
+            proxies.update(
+                fuser_library.describe(record.fuser).words
+                if is_trained
+                else _fitted_on(dataset, record)
+            )
     return [_group(name, proxies, world.get(prompt(name))) for name in classes]
+
+
+def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
+    """The words that an index's own fuser was fitted on."""
+    words, field = (record.identity[k] for k in ("proxies", "proxy_field"))
+    made_by = {record.fuser, record.identity["fuser_options"].get("method")}
+    if made_by.intersection(WITH_WORDS) and not (words or field):
+        words = default_vocabulary().words
+    found = set(words)
+    if field and dataset.has_field(field):
+        path = dataset._get_label_field_path(field, "label")[1]
+        found.update(dataset.distinct(path))
+    return found
 
 
 def _group(name: str, proxies: set[str], concept) -> str:
