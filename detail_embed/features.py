@@ -20,7 +20,8 @@ from .store_label import LABEL, check_label, other_store, read_label
 
 DTYPES = ("float16", "int8")
 
-_OPEN_SHARDS = 32
+_OPEN_SHARDS = 1024  # mapped at once; that takes addresses, neither memory nor files
+_PLACES = ("boxes", "levels")
 _PLACE_BYTES = 20  # of a patch: box and level, int32
 _NAME_BYTES = 120  # of an image: its id and its offset, as JSON
 
@@ -98,9 +99,7 @@ class FeatureStore:
         self.slug, self.dim, self.dtype = slug, dim, dtype
         self._directory.mkdir(parents=True, exist_ok=True)
         check_label(self._directory, {"slug": slug, "dim": dim, "dtype": dtype})
-        self._file = functools.lru_cache(_OPEN_SHARDS)(
-            functools.partial(safe_open, framework="pt")
-        )
+        self._mapped = functools.lru_cache(_OPEN_SHARDS)(_map)
         self._load()
 
     @classmethod
@@ -189,16 +188,21 @@ class FeatureStore:
         Raises:
             KeyError: if it is not in the store
         """
-        shard, row = self._places[id]
-        rows = slice(*shard.offsets[row : row + 2].tolist())
-        file = self._file(shard.path)
-        features = file.get_slice("features")[rows].float()
+        tensors, rows = self._locate(id)
+        boxes, levels = (tensors[key][rows].numpy().copy() for key in _PLACES)
+        return StoredImage(id, self.features(id), boxes, levels)
+
+    def features(self, id: str) -> Tensor:
+        """Reads the features of one image, ``(p, d)`` float32, and nothing else.
+
+        Raises:
+            KeyError: if it is not in the store
+        """
+        tensors, rows = self._locate(id)
+        features = tensors["features"][rows].float()
         if self.dtype == "int8":
-            features *= file.get_slice("scale")[rows][:, None]
-        boxes, levels = (
-            file.get_slice(key)[rows].numpy().copy() for key in ("boxes", "levels")
-        )
-        return StoredImage(id, features, boxes, levels)
+            features *= tensors["scale"][rows, None]
+        return features
 
     def batch(self, ids: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Reads the features of ``b`` images, as fusers take them.
@@ -210,7 +214,7 @@ class FeatureStore:
         Raises:
             KeyError: if an image is not in the store
         """
-        images = [self[id].features for id in ids]
+        images = [self.features(id) for id in ids]
         longest = max(map(len, images), default=0)
         features = torch.zeros(len(images), longest, self.dim)
         mask = torch.zeros(len(images), longest, dtype=torch.bool)
@@ -228,7 +232,7 @@ class FeatureStore:
             the images that were lost, to be encoded again
         """
         before = self.ids
-        self._file.cache_clear()
+        self._mapped.cache_clear()
         for shard in tqdm(self._shards, unit="shard", disable=not progress):
             if not shard.is_intact:
                 remove(shard.path, "its checksum is wrong")
@@ -240,6 +244,11 @@ class FeatureStore:
         self._places: dict[str, tuple[Shard, int]] = {}
         for shard in open_shards(self._directory):
             self._index(shard)
+
+    def _locate(self, id: str) -> tuple[dict[str, Tensor], slice]:
+        """The tensors of the image's shard, and its rows in them."""
+        shard, row = self._places[id]
+        return self._mapped(shard.path), slice(*shard.offsets[row : row + 2].tolist())
 
     def _index(self, shard: Shard) -> None:
         self._shards.append(shard)
@@ -270,6 +279,12 @@ class FeatureStore:
             )
         packed |= {"boxes": boxes, "levels": levels}
         return {key: tensor.cpu() for key, tensor in packed.items()}
+
+
+def _map(path: Path) -> dict[str, Tensor]:
+    """The tensors of a shard; what is not read stays on the disk."""
+    with safe_open(path, "pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}
 
 
 def _quantize(features: Tensor) -> dict[str, Tensor]:
