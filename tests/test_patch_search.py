@@ -1,6 +1,7 @@
 """Full patch search against brute force, round trips, new images, bad input."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip("faiss", reason="faiss-cpu is not installed")
 from detail_embed.patch_search import PatchIndex  # noqa: E402
 
 DIM, PATCHES = 64, 6
+MAPS = Path("/proc/self/maps")
 
 
 def fill(folder, n=200, slug="clip-cc3", seed=0):
@@ -86,11 +88,43 @@ def test_bad_input_is_refused(tmp_path):
 
 
 def test_damage_is_noticed(tmp_path):
-    PatchIndex.build(fill(tmp_path / "store", n=30), tmp_path / "index")
+    index = PatchIndex.build(fill(tmp_path / "store", n=30), tmp_path / "index")
+    index.verify()
     path = tmp_path / "index" / "patches.faiss"
-    path.write_bytes(path.read_bytes()[:-5])
+    data = path.read_bytes()
+    path.unlink()  # what is mapped stays as it was
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(ValueError, match="checksum"):
+        PatchIndex.open(tmp_path / "index").verify()
+    path.write_bytes(data[:-5])
+    with pytest.raises(ValueError, match="damaged.*bytes, not"):
         PatchIndex.open(tmp_path / "index")
+    path.write_bytes(bytes(len(data)))
+    with pytest.raises(ValueError, match="damaged"):
+        PatchIndex.open(tmp_path / "index")
+
+
+def test_moves_with_its_store(tmp_path):
+    store = fill(tmp_path / "here" / "store", n=30)
+    before = PatchIndex.build(store, tmp_path / "here" / "index").search(queries(), 5)
+    (tmp_path / "here").rename(tmp_path / "there")
+    after = PatchIndex.open(tmp_path / "there" / "index").search(queries(), 5)
+    assert after[0] == before[0]
+    (tmp_path / "there" / "store").rename(tmp_path / "lost")
+    with pytest.raises(ValueError, match="not a feature store"):
+        PatchIndex.open(tmp_path / "there" / "index")
+
+
+def test_is_mapped_and_as_small_as_it_says(tmp_path):
+    store = fill(tmp_path / "store", n=1000)
+    index = PatchIndex.build(store, tmp_path / "index")
+    name = str((tmp_path / "index" / "patches.faiss").resolve())
+    if MAPS.exists():
+        assert name in MAPS.read_text()
+    centres = 4 * DIM * index._index.nlist
+    patches = len(store) * PATCHES * (DIM / 4 + 28)
+    size = (tmp_path / "index" / "patches.faiss").stat().st_size
+    assert patches + centres < size < patches + centres + 16 * DIM + 10_000
 
 
 def test_says_what_to_install(tmp_path, monkeypatch):
