@@ -189,7 +189,7 @@ class PatchIndex:
         scores = np.full((len(queries), k), -np.inf, np.float32)
         patches = np.full((len(queries), k), -1, np.int64)
         for row, query in enumerate(queries):
-            found = self._rank(query, self._candidates(query, k))[:k]
+            found = self._rank(query, self._candidates(query, k), k)
             ids.append([id for _, _, id in found])
             scores[row, : len(found)] = [score for score, _, _ in found]
             patches[row, : len(found)] = [patch for _, patch, _ in found]
@@ -209,14 +209,14 @@ class PatchIndex:
             depth *= 4
 
     def _rank(
-        self, query: np.ndarray, ids: Sequence[str]
+        self, query: np.ndarray, ids: Sequence[str], k: int
     ) -> list[tuple[float, int, str]]:
-        """Exact score, best patch and id of images, best first."""
-        text, found = from_numpy(query), []
-        for id in ids:
-            score, patch = (self._store.features(id) @ text).max(0)
-            found.append((score.item(), patch.item(), id))
-        return sorted(found, key=lambda item: -item[0])
+        """Exact score, best patch and id of the ``k`` best images, best first."""
+        text = from_numpy(query)
+        scores = [self._store.features(id) @ text for id in ids]
+        best = [score.amax().item() for score in scores]
+        order = sorted(range(len(ids)), key=best.__getitem__, reverse=True)
+        return [(best[i], scores[i].argmax().item(), ids[i]) for i in order[:k]]
 
     def _extend(self, ids: Sequence[str]) -> None:
         """Indexes images in small chunks; saves the index, and maps what was saved."""
