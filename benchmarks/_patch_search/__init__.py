@@ -1,0 +1,1 @@
+"""Full patch search: what the engines take, and what they miss."""

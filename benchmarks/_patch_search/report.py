@@ -1,0 +1,93 @@
+"""The rows as Markdown."""
+
+from __future__ import annotations
+
+import datetime
+
+from _league.report import _machine, _markdown
+
+from .data import NOISE
+
+_OURS = "PatchIndex: RaBitQ 2 bits + re-rank"
+_HEAD = ["engine", "bytes/patch", "bytes/image", "build s", "median ms", "p95 ms",
+         "recall@25", "mAP@25", "mAP"]
+_KEYS = ["engine", "bytes_per_patch", "bytes_per_image", "build_s", "median_ms",
+         "p95_ms", "recall_25", "map_25_share", "map_share"]
+
+
+def report(rows: list[dict]) -> str:
+    """Lays the rows out as Markdown.
+
+    Args:
+        rows: what :func:`_patch_search.run.run` returns
+    """
+    sizes = sorted({int(row["images"]) for row in rows})
+    few = sizes[0]
+    parts = [_INTRODUCTION.format(
+        machine=_machine(), date=datetime.date.today().isoformat(), few=few,
+        noise=NOISE,
+    )]
+    for n in sizes:
+        made = "real scenes" if n == few else "resampled"
+        parts += [f"## {n:,} images ({made})\n", _table(rows, n)]
+    parts += ["## Bars\n", _bars(rows, few, sizes[-1])]
+    return "\n".join(parts)
+
+
+_INTRODUCTION = """# Full patch search: engines side by side
+
+Measured by `python benchmarks/patch_search.py` with the demo backbone (d = 256) on
+CLVER-DS, 166 patches an image; {machine}, held to one; {date}. Other programs ran on
+the machine: times are higher than on one that is idle, and a p95 more so than a median.
+
+The smallest set is {few:,} real scenes on backgrounds that the backbone does not know.
+The larger ones are resampled from it: an image takes each of its windows from a scene
+drawn at random, and noise of length {noise} is added to every patch of length 1. Real
+images repeat themselves more from window to window, and less from image to image: here
+the best 25 of 10,000 images are near copies of one another, and harder to tell apart.
+
+Queries are the held-out words that a scene shows, one at a time, for 25 images; files
+are in the page cache. Recall@25 is the share of exact MaxSim's first 25 images. mAP is
+given as a share of exact MaxSim's, for the first 25 images that are asked for, and for
+the whole ranking. Re-ranking reads the best 4 candidates per image asked for in the
+feature store (532 bytes a patch, on the disk), so that a whole ranking that is
+re-ranked is exact but for images that were not found: the engine's own is the row
+without. LanceDB's bytes are its index without the rows, which hold the features too.
+All lists are as many, and as many are probed, but for the graphs, which have none.
+"""
+
+
+def _table(rows: list[dict], n: int) -> str:
+    """Every engine at one size; what was not measured says why."""
+    found, left = [], []
+    for row in rows:
+        if int(row["images"]) != n:
+            continue
+        if row["note"]:
+            left.append(f"- {row['engine']}: {row['note']}")
+        else:
+            found.append([_cell(key, row[key]) for key in _KEYS])
+    return _markdown(_HEAD, found) + "".join(f"\n{line}" for line in left) + "\n"
+
+
+def _cell(key: str, value: str) -> str:
+    if key.endswith("_share") and value:
+        return f"{100 * float(value):.1f} %"
+    return f"{float(value):,.0f}" if key == "bytes_per_image" else value
+
+
+def _bars(rows: list[dict], few: int, most: int) -> str:
+    """The goals, each with what was reached."""
+    ours = {int(r["images"]): r for r in rows if r["engine"] == _OURS}
+    small, large = ours[few], ours[most]
+    bars = [
+        ("at most 100 bytes a patch", small["bytes_per_patch"], 100, -1),
+        ("% of MaxSim's mAP@25, at least", 100 * float(small["map_25_share"]), 98, 1),
+        (f"ms for {most:,} images, at most", large["median_ms"], 100, -1),
+    ]
+    return _markdown(
+        ["PatchIndex", "bar", "reached", "met"],
+        [[name, str(bar), f"{float(got):.1f}",
+          "yes" if sign * float(got) >= sign * bar else "no"]
+         for name, got, bar, sign in bars],
+    )
