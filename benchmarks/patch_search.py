@@ -4,10 +4,10 @@
     python benchmarks/patch_search.py
     python benchmarks/patch_search.py --images 60 300 --out /tmp/look.md
 
-One thread each; give the command one core to keep LanceDB to it as well (`taskset -c
-0`). Scenes and features are kept in ``--home``, rows in the CSV file beside ``--out``:
-a run that was cut short goes on where it was. Writes docs/results/patch-search.md and
-docs/results/patch-search.csv.
+Times are those of the processor, on one thread; give the command one core to keep
+LanceDB to it as well (`taskset -c 0`). Scenes and features are kept in ``--home``, rows
+in the CSV file beside ``--out``: a run that was cut short goes on where it was. Writes
+docs/results/patch-search.md and docs/results/patch-search.csv.
 """
 
 from __future__ import annotations

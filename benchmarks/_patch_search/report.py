@@ -37,8 +37,9 @@ def report(rows: list[dict]) -> str:
 _INTRODUCTION = """# Full patch search: engines side by side
 
 Measured by `python benchmarks/patch_search.py` with the demo backbone (d = 256) on
-CLVER-DS, 166 patches an image; {machine}, held to one; {date}. Other programs ran on
-the machine: times are higher than on one that is idle, and a p95 more so than a median.
+CLVER-DS, 166 patches an image; {machine}, held to one; {date}. Times are seconds and
+milliseconds of the processor, one thread: those of the wall on a core that does nothing
+else. Other programs ran on the machine and took its caches.
 
 The smallest set is {few:,} real scenes on backgrounds that the backbone does not know.
 The larger ones are resampled from it: an image takes each of its windows from a scene
