@@ -16,6 +16,7 @@ from torch import Tensor
 from detail_embed import fusers
 from detail_embed.few_vectors import FewVectors
 from detail_embed.fusers import Fuser
+from detail_embed.patch_search import PatchIndex
 from detail_embed.retrieval import average_precision, maxsim_batch
 from detail_embed.training import Stored, Training, TrainingConfig
 
@@ -24,7 +25,8 @@ from .data import Scenes
 logger = logging.getLogger(__name__)
 
 _SAMPLE = 400
-LAMS = (1e-4, 1e-3, 1e-2, 1e-1)
+_LISTED = 100  # images that a full patch search lists
+LAMS = (1e-4, 1e-2)
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # of the whole image
 GMP_GRID = list(product((0.003, 0.03, 0.3), (0.3, 1.0, 10.0)))
 POWERS = (2.0, 6.0)
@@ -108,6 +110,21 @@ def score_maxsim(scenes: Scenes) -> Scored:
     return Scored(
         torch.cat(columns, dim=1).numpy(), scenes.store.num_bytes / len(scenes.ids)
     )
+
+
+def score_patch_search(scenes: Scenes, folder: Path) -> Scored:
+    """All patches at two bits, the best candidates in their exact order.
+
+    An image that is no candidate comes after all that are.
+    """
+    index = PatchIndex.build(scenes.store, folder)
+    columns = {id: column for column, id in enumerate(scenes.ids)}
+    found, values, _ = index.search(scenes.texts.numpy(), min(_LISTED, len(index)))
+    scores = np.full((len(scenes.texts), len(scenes.ids)), -2.0, np.float32)
+    for row, (ids, some) in enumerate(zip(found, values)):
+        scores[row, [columns[id] for id in ids]] = some[: len(ids)]
+    stored = index.num_bytes + scenes.store.num_bytes
+    return Scored(scores, stored / len(scenes.ids))
 
 
 def rerank(first: Scored, exact: Scored, share: float) -> Scored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ SHARES = (0.05, 0.1)
 FIRST = ("ridge", "k = 8", "k = 16")  # what proposes candidates
 MOST_LOST = 0.02
 MAXSIM = "MaxSim (all patches)"
+PATCHES = "full patch search, 2 bits"
 _FIT_SCENES = 500  # all that the closed forms need
 
 
@@ -181,6 +183,8 @@ def _score(chosen: dict, trained: dict, scenes: Scenes) -> dict[str, Scored]:
         )
         scored[name] = score(method, scenes)
     scored[MAXSIM] = methods.score_maxsim(scenes)
+    with tempfile.TemporaryDirectory() as folder:
+        scored[PATCHES] = methods.score_patch_search(scenes, Path(folder))
     for share in SHARES:
         for first in FIRST:
             if first in scored:
