@@ -6,6 +6,7 @@ Times are processor time, which is that of the wall on one idle core.
 from __future__ import annotations
 
 import csv
+import functools
 import logging
 import shutil
 import time
@@ -52,14 +53,18 @@ def run(home: Path, sizes: list[int], out: Path, build_minutes: float) -> list[d
         all rows of the file
     """
     rows = _read(out)
-    few = real(home, min(sizes))
+
+    @functools.cache
+    def patches(n: int) -> Patches:
+        few = min(sizes)
+        return real(home, n) if n == few else more(home, patches(few), n)
+
     for n in sorted(sizes):
-        patches = few if n == min(sizes) else more(home, few, n)
         for kind in ENGINES:
             if any(r["engine"] in kind.names and int(r["images"]) == n for r in rows):
                 continue
             late = _too_late(kind, n, rows, build_minutes)
-            found = late or _measure(kind, patches, home / "index")
+            found = late or _measure(kind, patches(n), home / "index")
             rows += [dict.fromkeys(COLUMNS, "") | row for row in found]
             _write(out, rows)
             for row in found:
@@ -81,7 +86,10 @@ def _too_late(
     minutes = float(last["build_s"]) / 60 * n / int(last["images"])
     if minutes <= build_minutes:
         return []
-    note = f"not built: {minutes:.0f} min, if that grows as the patches do"
+    note = (
+        f"not built: {minutes:.0f} min of the processor if that grows as the patches "
+        f"do, and this run's limit was {build_minutes:g}"
+    )
     return [{"images": n, "engine": name, "note": note} for name in kind.names]
 
 
@@ -144,10 +152,11 @@ def _share(search: Search, patches: Patches, depth: int) -> str:
 
 
 def _read(path: Path) -> list[dict]:
+    """What was measured; what was left out may fit into this run's time."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if not row["note"]]
 
 
 def _write(path: Path, rows: list[dict]) -> None:
