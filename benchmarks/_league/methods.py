@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from detail_embed import fusers
+from detail_embed.features import FeatureStore
 from detail_embed.few_vectors import FewVectors
 from detail_embed.fusers import Fuser
 from detail_embed.patch_search import PatchIndex
@@ -25,6 +26,7 @@ from .data import Scenes
 logger = logging.getLogger(__name__)
 
 _SAMPLE = 400
+_SHARD = 100
 _LISTED = 100  # images that a full patch search lists
 LAMS = (1e-4, 1e-2)
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # of the whole image
@@ -110,6 +112,19 @@ def score_maxsim(scenes: Scenes) -> Scored:
     return Scored(
         torch.cat(columns, dim=1).numpy(), scenes.store.num_bytes / len(scenes.ids)
     )
+
+
+def score_int8(scenes: Scenes, folder: Path) -> Scored:
+    """The best of all patches, kept in 8 bits."""
+    full = scenes.store
+    small = FeatureStore(folder, full.slug, full.dim, dtype="int8")
+    for start in range(0, len(scenes.ids), _SHARD):
+        ids = scenes.ids[start : start + _SHARD]
+        small.add(ids, *zip(*(
+            (found.features, found.boxes, found.levels)
+            for found in map(full.__getitem__, ids)
+        )))
+    return score_maxsim(replace(scenes, store=small))
 
 
 def score_patch_search(scenes: Scenes, folder: Path) -> Scored:

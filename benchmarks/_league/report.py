@@ -138,8 +138,8 @@ def _bars(table: dict) -> str:
 
     singles = [
         m for m in things
-        if m not in ("global", _CEILING, "oracle crops")
-        and not m.startswith(("k =", "re-ranked", "full patch"))
+        if m not in ("global", "oracle crops")
+        and not m.startswith(("k =", "re-ranked", "full patch", "MaxSim"))
     ]
     best = max(singles, key=value)
     ceiling, plain = value(_CEILING), value("global")

@@ -30,6 +30,7 @@ SHARES = (0.05, 0.1)
 FIRST = ("ridge", "k = 8", "k = 16")  # what proposes candidates
 MOST_LOST = 0.02
 MAXSIM = "MaxSim (all patches)"
+INT8 = "MaxSim, features in int8"
 PATCHES = "full patch search, 2 bits"
 _FIT_SCENES = 500  # all that the closed forms need
 
@@ -184,7 +185,8 @@ def _score(chosen: dict, trained: dict, scenes: Scenes) -> dict[str, Scored]:
         scored[name] = score(method, scenes)
     scored[MAXSIM] = methods.score_maxsim(scenes)
     with tempfile.TemporaryDirectory() as folder:
-        scored[PATCHES] = methods.score_patch_search(scenes, Path(folder))
+        scored[INT8] = methods.score_int8(scenes, Path(folder) / "int8")
+        scored[PATCHES] = methods.score_patch_search(scenes, Path(folder) / "index")
     for share in SHARES:
         for first in FIRST:
             if first in scored:
