@@ -219,7 +219,8 @@ def test_a_delegated_run_with_default_arguments_is_queued(compute, dataset, serv
 def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
     arguments = {
         "backbone": demo.NAME, "pretrained": demo.WEIGHTS, "cover": 2,
-        "fuser": "ridge", "brain_key": "other", "spacing": "authors", "vectors": 3,
+        "fuser": "ridge", "fuser_options": {"global_weight": 0.2},
+        "brain_key": "other", "spacing": "authors", "vectors": 3,
         "vectors_by": "facility-location", "keep_features": "int8",
         "proxies": ["red cube", "cat, dog"], "proxy_field": "ground_truth",
         "backend": "sklearn", "also_global": True, "batch_size": 8, "num_workers": 1,

@@ -44,9 +44,9 @@ def test_order_scores_and_patches_are_maxsim(store):
 
 
 def test_only_candidates_are_read(store, monkeypatch):
-    read, original = [], FeatureStore.__getitem__
+    read, original = [], FeatureStore.features
     monkeypatch.setattr(
-        FeatureStore, "__getitem__",
+        FeatureStore, "features",
         lambda self, id: read.append(id) or original(self, id),
     )
     found = rerank(_queries(2), ["i5", "i3"], store)
