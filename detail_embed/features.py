@@ -69,12 +69,9 @@ class FeatureStore:
     from them. One image of 166 patches takes 88 KB at d = 256 and 173 KB at 512,
     and is read in 0.04 to 0.07 ms (one CPU core, file in the page cache).
 
-    ``"int8"`` has one scale per vector and takes half of that. What it costs, for
-    the demo backbone on 40 CLVER-DS scenes and 200 words: a mean cosine error of
-    3.3e-5 (at most 7e-5; float16 2e-8); of all pairs of images 99.85 % keep their
-    order by MaxSim (float16 99.99 %), and the first image is always the same. A
-    fuser that whitens feels it more: cosine errors of fused vectors are at most
-    4e-6 for ``mean`` but 0.02 for ``gmp`` (float16: 1e-7 and 9e-6).
+    ``"int8"`` has one scale per vector and takes half of that. MaxSim by it has the
+    same mAP to a tenth of a point, see ``docs/results.md``; a fuser that whitens
+    feels it more.
 
     Two runs may write to a folder at once; of two shards with the same image the
     later counts. A damaged shard is removed alone: one whose length is wrong when

@@ -76,7 +76,7 @@ class FewVectors(Saved):
         method ("kmeans"): or ``"facility-location"``, which needs proxies
         eps (0.02): floor of the covariance's spectrum, as a share of its largest
             eigenvalue, > 0
-        power (6.0): how much the patches near a centre count more, >= 0
+        power (2.0): how much the patches near a centre count more, >= 0
         threshold (1.5): c, in standard deviations
         global_weight (0.1): ``w``, how much of the whole image's own vector is added,
             >= 0
@@ -90,7 +90,7 @@ class FewVectors(Saved):
         k: int = 8,
         method: Literal["kmeans", "facility-location"] = "kmeans",
         eps: float = 0.02,
-        power: float = 6.0,
+        power: float = 2.0,
         threshold: float = 1.5,
         global_weight: float = 0.1,
     ) -> None:

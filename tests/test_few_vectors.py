@@ -28,7 +28,7 @@ def _unit(x):
     return x / np.linalg.norm(x)
 
 
-def _clustered(rows, sample, k, eps=0.02, power=6.0, iterations=6):
+def _clustered(rows, sample, k, eps=0.02, power=2.0, iterations=6):
     """One image, with loops."""
     mean = sample.mean(0)
     values, vectors = np.linalg.eigh(np.cov(sample.T, bias=True))

@@ -57,8 +57,8 @@ def report(measured: dict) -> str:
 
 _HEAD = """# League table: what finds small things, by what it stores
 
-Measured by `python benchmarks/league.py` with the demo backbone on CLVER-DS; {machine};
-{date}. mAP in %, brackets: 95 % bootstrap interval over queries; trained fusers: mean
+Measured by `python benchmarks/league.py` with the demo backbone on CLVER-DS; {machine}; {date}.
+mAP in %, brackets: 95 % bootstrap interval over queries; trained fusers: mean
 and range over the seeds. Test scenes differ from training scenes in seed and in the
 kind of background. "Held-out" words were no proxies, "reworded" are proxies in words
 that were none, "unseen" the backbone does not know either. Bytes are float32 vectors
@@ -77,9 +77,9 @@ _DEFAULTS = """## Defaults, and why
   of an embedding; which fuser makes the best one depends on backbone, vocabulary and
   images (elsewhere `gmp` did better), so it is chosen on the user's own, see
   [report-card.md](results/report-card.md). Here that is `ridge`.
-- **`ridge` adds the whole image's vector in full** (`global_weight=1`), the least share
-  that keeps one large thing within 2 points of the whole image alone, on validation
-  scenes. "For small things" has the share that is best for things of all sizes.
+- **`ridge` adds the whole image's vector in full** (`global_weight=1`): of the shares
+  that lose at most 2 points to the whole image alone where one large thing is asked
+  for, the best on validation scenes. "For small things" has the best share of all.
 - **For small things, 8 or 16 vectors per image**, if there is room. They add a tenth of
   the whole image's vector.
 - **Exact order: re-rank candidates of 16 vectors**, or a full patch search.
