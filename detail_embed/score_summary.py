@@ -1,0 +1,75 @@
+"""The scores of one query over all images: how far each stands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreHistogram:
+    """The z-scores of the images, in bins.
+
+    Attributes:
+        counts: ``(bins,)`` int64, images
+        edges: ``(bins + 1,)`` float64, z-scores, rising
+        z_scores: ``(n,)`` float64, those that were counted, rising
+    """
+
+    counts: np.ndarray
+    edges: np.ndarray
+    z_scores: np.ndarray
+
+    def above(self, threshold: float) -> int:
+        """Counts the images whose z-score is at or above a threshold."""
+        below = np.searchsorted(self.z_scores, threshold, side="left")
+        return len(self.z_scores) - int(below)
+
+
+def standardise(scores: ArrayLike) -> np.ndarray:
+    """Gives scores as standard deviations from their mean.
+
+    Args:
+        scores: ``(n,)``, NaN for an image without a vector
+
+    Returns:
+        ``(n,)`` float64: NaN stays NaN, scores that are all equal are 0
+
+    Raises:
+        ValueError: if the scores are not one list of numbers, or one is infinite
+    """
+    scores = np.array(scores, dtype=np.float64)
+    if scores.ndim != 1:
+        raise ValueError(f"scores: shape (n,) expected, got {scores.shape}")
+    if np.isinf(scores).any():
+        raise ValueError("scores hold infinite values")
+    known = ~np.isnan(scores)
+    if known.any():
+        scores[known] = _z_scores(scores[known])
+    return scores
+
+
+def _z_scores(scores: np.ndarray) -> np.ndarray:
+    low, high = scores.min(), scores.max()
+    if low == high:
+        return np.zeros_like(scores)
+    scores = (scores - low) / (high - low)  # so that close scores do not round to one
+    return (scores - scores.mean()) / scores.std()
+
+
+def histogram(scores: ArrayLike, bins: int = 30) -> ScoreHistogram:
+    """Counts the images by their z-score.
+
+    Args:
+        scores: as of :func:`standardise`; NaN is not counted
+        bins (30): how many, of equal width
+
+    Raises:
+        ValueError: as of :func:`standardise`, or if ``bins`` is below 1
+    """
+    z_scores = standardise(scores)
+    z_scores = np.sort(z_scores[~np.isnan(z_scores)])
+    counts, edges = np.histogram(z_scores, bins=bins)
+    return ScoreHistogram(counts, edges, z_scores)
