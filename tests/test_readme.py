@@ -16,8 +16,9 @@ def test_every_block_is_python(block):
     ast.parse(block)
 
 
-def test_the_library_alone(scenes):
-    (block,) = [b for b in BLOCKS if "embed_files" in b]
+def test_the_library_alone(scenes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    block, search = [b for b in BLOCKS if "embed_files" in b]
     assert MODEL in block and "CompleteCover(10)" in block
     paths = sorted((scenes / "images").iterdir())[:6]
     names = {"paths": paths}
@@ -25,3 +26,5 @@ def test_the_library_alone(scenes):
     exec(code, names)
     assert names["result"].vectors.shape == (6, 256)
     assert names["scores"].shape == (6, 1)
+    exec(search.replace("k=25", "k=6"), names)
+    assert sorted(names["ids"][0]) == sorted(map(str, paths))

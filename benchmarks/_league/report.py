@@ -57,7 +57,7 @@ def report(measured: dict) -> str:
 
 _HEAD = """# League table: what finds small things, by what it stores
 
-Measured by `python benchmarks/league.py` with the demo backbone on CLVER-DS; {machine}; {date}.
+Measured by `python benchmarks/league.py`, demo backbone, CLVER-DS; {machine}; {date}.
 mAP in %, brackets: 95 % bootstrap interval over queries; trained fusers: mean
 and range over the seeds. Test scenes differ from training scenes in seed and in the
 kind of background. "Held-out" words were no proxies, "reworded" are proxies in words
