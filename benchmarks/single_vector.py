@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,13 +28,17 @@ from _league.single import (  # noqa: E402
     best_patches,
     competition,
     pseudo_words,
+    reduced,
     snapped,
     text_map,
+    vectors,
+    whitened,
 )
 from torch import Tensor  # noqa: E402
 
 from detail_embed.backbone import Backbone  # noqa: E402
 from detail_embed.cover import CompleteCover  # noqa: E402
+from detail_embed.few_vectors import FewVectors  # noqa: E402
 from detail_embed.text_cache import encode_vocabulary  # noqa: E402
 from detail_embed.training import Stored  # noqa: E402
 from detail_embed.vocabulary import Vocabulary  # noqa: E402
@@ -86,14 +92,23 @@ def _study(measured: Measured, images: Tensor, words, backbone: Backbone):
 
     yield "Ends of the scale", _ENDS, [
         row("the whole image alone", lambda x: x[:, 0]),
-        ("MaxSim over all patches", measured.ceiling()),
+        row("MaxSim over all patches", lambda x: x),
         row("closed form, w = 0", base),
     ]
     yield "The share of the whole image", _SHARE, [
         row(f"w = {w:g}", Closed(texts, few, share=w)) for w in _SHARES
     ]
+    rows = few.flatten(0, 1)
+    yield "The same share in a few vectors", _FEW, [
+        row(f"k = {k}, w = {w:g}", partial(vectors, FewVectors(
+            texts.shape[1], k=k, global_weight=w
+        ).fit(rows)))
+        for k, w in product((8, 16), (0.0, 0.1, 0.2, 0.3))
+    ]
     yield "What the vector is to answer", _TARGET, [
         row("MaxSim", base),
+        row("MaxSim over whitened patches",
+            Closed(texts, few, scores=whitened(texts, few))),
         row("z, in standard deviations", Closed(texts, few, target="z")),
         row("z + 3 relu(z - 2)", Closed(texts, few, target="sharp")),
         *(
@@ -113,6 +128,10 @@ def _study(measured: Measured, images: Tensor, words, backbone: Backbone):
             ]), few))
             for n in (1000, 3000, 9000)
         ),
+    ]
+    yield "How many dimensions", _DIMENSIONS, [
+        row(f"{n} of {texts.shape[1]}", reduced(texts, few, n))
+        for n in (32, 64, 128, texts.shape[1])
     ]
     to_text = text_map(texts, images)
     pseudo = pseudo_words(to_text, texts, images, generator)
@@ -136,8 +155,9 @@ Measured by `python benchmarks/single_vector.py`: demo backbone, d = 256, the le
 validation scenes, with backgrounds as in the training scenes on which everything here
 is fitted; mAP in %. "Held-out" are things' words that are no proxies here. The closed
 form is `ridge` without its filling: scores `s` of the words for the best patch and
-`(T^T T + lam m I)^-1 T^T (s - <s>)` with lam = 1e-4; no row depends on how long
-something was trained. Each table changes one thing.
+`(T^T T + lam m I)^-1 T^T (s - <s>)` with lam = 1e-4. No row depends on how long
+something was trained, nor on how many images there were: of them the closed form takes
+means, which are the same for all. Each table changes one thing.
 """
 
 _ENDS = "Between these two it is to be."
@@ -145,11 +165,17 @@ _ENDS = "Between these two it is to be."
 _SHARE = """`w` times the whole image's own vector is added. It trades small things
 for one that fills the image."""
 
+_FEW = """Here a tenth costs little and gives most of what is lost on one large thing
+back."""
+
 _TARGET = """Instead of the best patch's score. In the last rows a patch counts for a
 word by `relu(z) softmax(beta z)` over the words, so that it votes for the few it
 shows best: what a word it resembles a little gets from it is noise to the rest."""
 
 _VOCABULARY = """The demo backbone does not know most of the nouns."""
+
+_DIMENSIONS = """Texts and patches in the directions in which the texts of the fit are
+longest."""
 
 _PSEUDO = """For things that no word names: patches that stand out, mapped into the
 words' space by a linear map learned from the words' own best patches, join the

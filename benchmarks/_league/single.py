@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from detail_embed.few_vectors import FewVectors
+from detail_embed.fusers.base import fit_whitening
 from detail_embed.retrieval import average_precision
 
 from .data import Scenes
@@ -41,19 +43,17 @@ class Measured:
         """The columns of a table.
 
         Args:
-            embed: ``(b, p, d)`` patch features to ``(b, d)`` vectors
+            embed: ``(b, p, d)`` patch features to ``(b, k, d)`` vectors, of which the
+                best counts, or to ``(b, d)``
         """
-        return self._cells(
-            part.texts @ torch.cat([embed(x) for x in part.batches()]).T
+        first, second = (
+            torch.cat([
+                _best(part.texts, embed(x).view(len(x), -1, x.shape[2]))[0]
+                for x in part.batches()
+            ]).T.numpy()
             for part in self.sets
         )
-
-    def ceiling(self) -> list[str]:
-        """The columns for the best patch."""
-        return self._cells(
-            torch.cat([_best(part.texts, x)[0] for x in part.batches()]).T
-            for part in self.sets
-        )
+        return [*self.sets[0].cells(first), self.sets[1].cells(second)[1]]
 
     def oracle(self, texts: Tensor, shown: Tensor) -> list[str]:
         """The columns of sums over what each image shows, without one large thing.
@@ -67,10 +67,6 @@ class Measured:
         mean = (weights * shown).sum(dim=(0, 1)) / weights.sum()
         vectors = (weights * (shown - mean)).sum(dim=0) @ inverse(texts)
         return [*part.cells((part.texts @ vectors.T).numpy()), ""]
-
-    def _cells(self, scores) -> list[str]:
-        first, second = (s.numpy() for s in scores)
-        return [*self.sets[0].cells(first), self.sets[1].cells(second)[1]]
 
 
 class _Set:
@@ -144,6 +140,28 @@ def competition(
         return (z.relu() * (beta * z).softmax(dim=2)).amax(dim=1)
 
     return scores
+
+
+def whitened(texts: Tensor, images: Tensor) -> Callable[[Tensor], Tensor]:
+    """Scores of the best patch after whitening: rare patches count for more."""
+    mean, matrix = fit_whitening(images[:, ::4].flatten(0, 1).double(), eps=0.02)
+
+    def scores(features: Tensor) -> Tensor:
+        return _best(texts, F.normalize((features - mean) @ matrix, dim=-1))[0]
+
+    return scores
+
+
+def vectors(few: FewVectors, features: Tensor) -> Tensor:
+    """``(b, k, d)``, without the patches that they stand for."""
+    return few(features)[0]
+
+
+def reduced(texts: Tensor, images: Tensor, dim: int) -> Callable[[Tensor], Tensor]:
+    """The closed form in the ``dim`` directions in which texts are longest."""
+    basis = torch.linalg.eigh(texts.T @ texts).eigenvectors[:, -dim:]
+    closed = Closed(texts @ basis, images @ basis)
+    return lambda features: closed(features @ basis) @ basis.T
 
 
 @dataclass(frozen=True)
