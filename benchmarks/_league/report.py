@@ -69,8 +69,8 @@ _LIMITS = """Where held-out things are lost: of perfect crops the backbone finds
 of the windows of the cover, which show a thing smaller and beside others, {:.1f}; one
 vector keeps {:.1f} of that at best, so it is the fusing that limits. It falls short of
 its bars whatever was tried: what limits it, and what was tried, is in
-[single-vector.md](results/single-vector.md). Full patch search takes at most 100 bytes a
-patch, beside the features that it re-ranks by; its engines are compared in
+[single-vector.md](results/single-vector.md). Full patch search takes at most 100 bytes
+a patch, beside the features that it re-ranks by; its engines are compared in
 [patch-search.md](results/patch-search.md).
 """
 
