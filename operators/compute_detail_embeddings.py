@@ -176,7 +176,7 @@ class ComputeDetailEmbeddings(foo.Operator):
             "cover": cover,
             "fuser": fuser,
             "brain_key": brain_key,
-            "fuser_options": dict(fuser_options or {}),
+            "fuser_options": fuser_options or {},
             "spacing": spacing,
             "vectors": vectors,
             "vectors_by": vectors_by,

@@ -452,6 +452,8 @@ def test_a_field_without_classes_is_refused(dataset, fuser):
         ({"fuser": "ridge", "fuser_options": {"lam": -1}}, "lam must be a number"),
         ({"fuser": "gmp", "fuser_options": {"size": 3}}, "argument 'size'"),
         ({"vectors": 4, "fuser_options": {"lam": 1}}, "argument 'lam'"),
+        ({"vectors": 4, "fuser_options": {"k": 8}}, "said by vectors"),
+        ({"fuser": "ridge", "fuser_options": "lam"}, "must be a dict"),
         ({"batch_size": 0}, "batch_size"),
     ],
 )

@@ -204,12 +204,21 @@ class Settings:
             )
 
     def _check_options(self) -> None:
+        if not isinstance(self.fuser_options, dict):
+            raise ValueError(
+                f"fuser_options must be a dict, not {self.fuser_options!r}"
+            )
         if not self.fuser_options:
             return
         if self.vectors == 1 and (self.fuser == AUTO or self._is_trained):
             raise ValueError(
                 f"fuser_options={self.fuser_options} are of one kind of fuser: name it "
                 f"instead of {self.fuser!r}"
+            )
+        if self.vectors > 1 and {"k", "method"} & set(self.fuser_options):
+            raise ValueError(
+                f"fuser_options={self.fuser_options}: 'k' and 'method' are said by "
+                "vectors and vectors_by"
             )
         try:
             self._unfitted(_ANY_DIM)
