@@ -165,8 +165,8 @@ _ENDS = "Between these two it is to be."
 _SHARE = """`w` times the whole image's own vector is added. It trades small things
 for one that fills the image."""
 
-_FEW = """Here a tenth costs little and gives most of what is lost on one large thing
-back."""
+_FEW = """A tenth, the default, costs things of all sizes a point at most, small ones up
+to 5, and gives a part of what is lost on one large thing back."""
 
 _TARGET = """Instead of the best patch's score. In the last rows a patch counts for a
 word by `relu(z) softmax(beta z)` over the words, so that it votes for the few it
