@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "DETAIL_EMBED_CACHE"
-_BLOCK = 2048  # words in a file, at most: what an interrupted run loses
+_BLOCK = 256  # words in a file, at most: what an interrupted run loses
 
 
 def cache_directory() -> Path:
@@ -64,6 +64,31 @@ def encode_vocabulary(
         TypeError: if ``words`` is not a list of strings
         ValueError: if a word is empty, or the templates are wrong
     """
+    steps = encode_in_steps(backbone, words, templates, cache_dir)
+    with tqdm(total=0, unit="word", disable=not progress) as bar:
+        try:
+            while True:
+                bar.n, bar.total = next(steps)
+                bar.refresh()
+        except StopIteration as end:
+            return end.value
+
+
+def encode_in_steps(
+    backbone: Backbone,
+    words: Sequence[str],
+    templates: str | Sequence[str] = "own",
+    cache_dir: str | Path | None = None,
+) -> Generator[tuple[int, int], None, Tensor]:
+    """Encodes words as :func:`encode_vocabulary` does, and says how far it is.
+
+    Yields:
+        how many words were encoded, and how many have to be; nothing where all are in
+        the cache
+
+    Returns:
+        ``(K, d)``, see :func:`encode_vocabulary`, which names the errors, too
+    """
     if isinstance(words, str) or not all(isinstance(word, str) for word in words):
         raise TypeError(f"words must be a list of strings, not {words!r:.80}")
     sentences = template_set(templates)
@@ -72,15 +97,14 @@ def encode_vocabulary(
         return torch.zeros(0, backbone.dim, device=backbone.device)
     store, rows = _open(backbone, sentences, cache_dir, set(names))
     new = [name for name in dict.fromkeys(names) if name not in rows]
-    with tqdm(total=len(new), unit="word", disable=not (progress and new)) as bar:
-        for start in range(0, len(new), _BLOCK):
-            block = new[start : start + _BLOCK]
-            features = encode_queries(backbone, block, sentences).cpu().numpy()
-            rows.update(zip(block, features))
-            if store is not None:
-                with _warned("written"):
-                    store.add(block, features)
-            bar.update(len(block))
+    for start in range(0, len(new), _BLOCK):
+        yield start, len(new)
+        block = new[start : start + _BLOCK]
+        features = encode_queries(backbone, block, sentences).cpu().numpy()
+        rows.update(zip(block, features))
+        if store is not None:
+            with _warned("written"):
+                store.add(block, features)
     return torch.from_numpy(np.stack([rows[n] for n in names])).to(backbone.device)
 
 

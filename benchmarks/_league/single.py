@@ -253,10 +253,9 @@ def snapped(vectors: Tensor, texts: Tensor, mean: Tensor) -> Tensor:
 
 def inverse(texts: Tensor) -> Tensor:
     """``(T^T T + lam m I)^-1``, m the mean eigenvalue."""
-    gram = texts.T @ texts
-    return torch.linalg.inv(
-        gram + _LAM * gram.trace() / len(gram) * torch.eye(len(gram))
-    )
+    gram = texts.T.double() @ texts.double()
+    regular = gram + _LAM * gram.trace() / len(gram) * torch.eye(len(gram))
+    return torch.linalg.inv(regular).float()
 
 
 def _best(texts: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:

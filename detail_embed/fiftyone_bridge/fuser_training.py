@@ -19,12 +19,11 @@ from ..engine import stream
 from ..features import FeatureStore
 from ..fuser_library import TrainedFacts
 from ..space import DetailEmbedder
-from ..text_cache import encode_vocabulary
 from ..training import Epoch, Stored, Training, TrainingConfig
 from . import feature_stores
 from .samples import check_images
 from .settings import Settings
-from .steps import Progress, Run, report
+from .steps import Progress, Run, encode_words, report
 
 logger = logging.getLogger(__name__)
 
@@ -176,12 +175,11 @@ def _train(
         )
     vocabulary = enough(settings.vocabulary(samples))
     words, held_out = vocabulary.split()
-    yield Progress(f"Encoding {len(vocabulary)} words", 0.0)
     training = Training(
         space.fuser,
         Stored(store, ids),
-        encode_vocabulary(space.backbone, words.words),
-        encode_vocabulary(space.backbone, held_out.words),
+        (yield from encode_words(space.backbone, words)),
+        (yield from encode_words(space.backbone, held_out)),
         config,
         checkpoint=fuser_library.checkpoint_directory(name),
         device=space.backbone.device,

@@ -10,7 +10,7 @@ from dataclasses import replace
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from ..choice import AUTO, Choice
+from ..choice import AUTO, Choice, enough
 from ..engine import stream_reusing
 from ..features import FeatureStore
 from ..patch_sample import draw
@@ -19,7 +19,7 @@ from . import brain_runs, feature_stores, few_index, records, zoo
 from .deletion import clear, delete
 from .samples import Sink, check_images, declare, flat_images, ids_with, without
 from .settings import Settings, make_global_space
-from .steps import Progress, Result, Run, report
+from .steps import Progress, Result, Run, encode_words, report
 
 __all__ = ["check", "compute", "delete"]
 
@@ -215,10 +215,14 @@ def _fit(
     ids = [id for id, _ in draw(items, _FIT_IMAGES)]
     paths = [path for _, path in items]
     name = settings.fuser_name
+    words = settings.vocabulary(samples) if settings.needs_vocabulary else None
+    if name == AUTO:
+        words = enough(words)
+    if words is not None:
+        yield from encode_words(space.backbone, words)
     yield Progress(f"Fitting the {name!r} fuser on {len(ids)} images", 0.0)
     is_stored = store is not None and all(id in store for id in ids)
     try:
-        words = settings.vocabulary(samples) if settings.needs_vocabulary else None
         if name == AUTO:
             choice = (
                 space.choose_stored(store, ids, words) if is_stored

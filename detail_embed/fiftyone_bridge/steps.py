@@ -6,7 +6,12 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+from torch import Tensor
 from tqdm import tqdm
+
+from ..backbone import Backbone
+from ..text_cache import encode_in_steps
+from ..vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,24 @@ class Run:
                 bar.n = step.fraction
                 bar.set_description_str(step.text)
         return self.result
+
+
+def encode_words(
+    backbone: Backbone, vocabulary: Vocabulary
+) -> Generator[Progress, None, Tensor]:
+    """Encodes a vocabulary; only what the cache does not hold takes time.
+
+    Returns:
+        ``(K, d)``, see :func:`detail_embed.text_cache.encode_vocabulary`
+    """
+    steps = encode_in_steps(backbone, vocabulary.words)
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            return end.value
+        text = f"Encoding {total:,} words, once for this backbone"
+        yield Progress(f"{text}: {done:,} done", done / total)
 
 
 def report(done: int, total: int, failed: int, seconds: float) -> Progress:
