@@ -1,4 +1,7 @@
-"""One browser and one App for the tests of this folder."""
+"""One browser and one App for the tests of this folder, and for no test after them.
+
+Playwright keeps an event loop running, in which operators answer with a task.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ DATASET = "small-things"
 VIEW = "some"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def page():
     """A tab of a real browser."""
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -49,7 +52,7 @@ def page():
         tab.context.browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def data():
     """The folder of features and trained fusers, empty, where a user has it."""
     folder = Path.home() / ".local" / "share" / "detail-embed"
@@ -60,7 +63,7 @@ def data():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dataset(tmp_path_factory):
     """Scenes as a FiftyOne data set with a saved view of some."""
     folder = tmp_path_factory.mktemp("scenes")
@@ -73,7 +76,7 @@ def dataset(tmp_path_factory):
     dataset.delete()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(page, dataset, data):
     """The App in the browser, once for all tests."""
     with socket.socket() as free:
