@@ -98,7 +98,7 @@ def save(fuser: Fuser, facts: TrainedFacts) -> None:
         text = json.dumps(asdict(facts), indent=1) + "\n"
         (partial / _FACTS).write_text(text, "utf-8")
         partial.chmod(0o755)
-        delete(facts.name)
+        _remove(facts.name)
         partial.rename(_root() / facts.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -134,13 +134,22 @@ def load(name: str, patch_slug: str) -> Fuser:
 
 
 def delete(name: str) -> bool:
-    """Deletes a trained fuser; indexes made with it have a copy of their own.
+    """Deletes a trained fuser, and what its training would go on from.
+
+    Indexes made with it have a copy of their own.
 
     Returns:
         whether there was one
     """
+    if not _NAME.fullmatch(name):
+        return False
+    shutil.rmtree(checkpoint_directory(name), ignore_errors=True)
+    return _remove(name)
+
+
+def _remove(name: str) -> bool:
     folder = _root() / name
-    if not _NAME.fullmatch(name) or not folder.is_dir():
+    if not folder.is_dir():
         return False
     shutil.rmtree(folder)
     return True

@@ -231,7 +231,14 @@ class PatchIndex:
     def _save(self) -> None:
         path, label = self._directory / _FILE, self._directory / _LABEL
         parts = [file.with_name(f"{file.name}.part") for file in (path, label)]
-        _faiss().write_index(self._index, str(parts[0]))
+        try:
+            _faiss().write_index(self._index, str(parts[0]))
+        except RuntimeError as error:
+            parts[0].unlink(missing_ok=True)
+            raise RuntimeError(
+                f"the patch index cannot be written to {self._directory}; is the disk "
+                f"full? {error}"
+            ) from error
         content = {
             "format": _FORMAT,
             "slug": self.slug,

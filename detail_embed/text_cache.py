@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import platformdirs
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from tqdm import tqdm
 
@@ -133,5 +134,5 @@ def _warned(action: str):
     """Turns what is wrong with the cache into a warning: it only saves time."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         logger.warning("the cache of texts cannot be %s: %s", action, error)

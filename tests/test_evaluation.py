@@ -230,7 +230,7 @@ def test_classifications_have_no_scales(clean, tmp_path):
 
 def test_the_words_that_a_fuser_knows_are_told_apart(dataset):
     labels = dataset.distinct(f"{FIELD}.detections.label")
-    known = ["red cube", labels[0], labels[2]]
+    known = ["red cube", f"{labels[0].title()}s", labels[2]]
     settings = Settings(backbone=demo.NAME, cover=1, fuser="ridge", proxies=known)
     index.compute(dataset, settings).finish()
     result = evaluate(dataset, "detail", FIELD).finish()

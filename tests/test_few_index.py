@@ -295,6 +295,14 @@ def test_images_without_features_keep_their_order_at_the_end(dataset, operator):
     assert "the last 2 have no patch features" in _notice(ctx)
 
 
+def test_deleted_images_take_no_places(dataset, operator):
+    _run(dataset, KEPT)
+    first = operator(dataset, QUERY, k=8).ids
+    dataset.delete_samples(first)
+    found = operator(dataset, QUERY, k=8, candidates=8)
+    assert len(found.ids) == 8 and not set(first) & set(found.ids)
+
+
 def test_searches_that_cannot_be_reranked(dataset, operator):
     _run(dataset[:8])
     for wrong, message in [

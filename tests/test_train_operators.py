@@ -100,6 +100,31 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
         index.compute(dataset, settings, "trained", overwrite=True)
 
 
+def test_a_name_that_another_run_has(dataset, train, compute):
+    compute(dataset, **CHOICES, brain_key="mine", fuser="mean")
+    with pytest.raises(ValueError, match="'mine' belongs to another run"):
+        train(dataset, "mine", epochs=1, **CHOICES)
+    compute(dataset, **CHOICES, brain_key="mine", fuser="mean")
+
+
+def test_the_seed_decides_and_deleting_forgets_the_checkpoint(dataset):
+    settings = Settings(fuser="transformer", **CHOICES)
+    config = TrainingConfig(epochs=1)
+    one, two = (
+        fuser_training.train(dataset, settings, name, config).finish()
+        for name in ("one", "two")
+    )
+    assert one.before == two.before and one.held_out == two.held_out
+    steps = iter(fuser_training.train(dataset, settings, "cut", config))
+    for progress in steps:
+        if progress.text.startswith("Epoch 0"):
+            break
+    steps.close()
+    assert fuser_library.checkpoint_directory("cut").is_dir()
+    assert fuser_library.delete("cut")
+    assert not fuser_library.checkpoint_directory("cut").exists()
+
+
 def test_a_trained_fuser_is_for_its_own_patches(dataset, train, compute):
     train(dataset, "solids_1", epochs=1, **CHOICES)
     with pytest.raises(ValueError, match="trained on patches of .*cc2.*, not of .*cc3"):

@@ -177,6 +177,31 @@ def test_another_training_in_the_folder(world, tmp_path):
         )
 
 
+def test_other_images_are_another_training(world, tmp_path):
+    _, run = training(world, checkpoint=tmp_path)
+    list(itertools.islice(iter(run), 1))
+    features, *texts = world
+    with pytest.raises(ValueError, match="differs in images"):
+        training((features.flip(0), *texts), checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["state.json", "epoch-0.safetensors"])
+def test_a_damaged_checkpoint_says_what_to_do(world, tmp_path, name):
+    _, run = training(world, checkpoint=tmp_path)
+    list(itertools.islice(iter(run), 1))
+    (tmp_path / name).write_bytes(b"{")
+    with pytest.raises(ValueError, match="is damaged .*train anew"):
+        list(training(world, checkpoint=tmp_path)[1])
+
+
+def test_vectors_that_are_not_finite_are_a_divergence(world):
+    config = dataclasses.replace(CONFIG, batch_size=N, learning_rate=1e30)
+    fuser, run = training(world, config)
+    with pytest.raises(TrainingDiverged, match="diverged"):
+        list(run)
+    assert torch.isfinite(fuser(world[0])).all()
+
+
 def test_divergence_is_an_error_and_keeps_the_best(world, tmp_path, monkeypatch):
     fuser, run = training(world, checkpoint=tmp_path)
     losses = itertools.count()

@@ -12,6 +12,7 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import torch
 
 from .. import fuser_library, fusers
 from ..choice import enough
@@ -120,6 +121,13 @@ def check(
             f"{len(samples)} images are too few to train on: give at least "
             f"{_MIN_IMAGES}, better some thousands"
         )
+    dataset = samples._root_dataset
+    runs = dataset.list_runs()
+    if name in runs and dataset.get_run_info(name).config.method != METHOD:
+        raise ValueError(
+            f"{name!r} belongs to another run of this data set, such as an index or an "
+            "evaluation: choose another name"
+        )
     is_cut_short = fuser_library.checkpoint_directory(name).is_dir()
     if name in fuser_library.names() and not (overwrite or is_cut_short):
         raise ValueError(
@@ -161,7 +169,10 @@ def _train(
     if overwrite:
         shutil.rmtree(fuser_library.checkpoint_directory(name), ignore_errors=True)
     yield Progress("Loading the backbone", 0.0)
-    space = settings.make_space(settings.load_backbone())
+    backbone = settings.load_backbone()
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        space = settings.make_space(backbone)
     items = list(zip(*samples.values(["id", "filepath"])))
     dataset = samples._root_dataset
     keep = settings.keep_features or _held_dtype(dataset, space)

@@ -11,10 +11,12 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from .. import fuser_library, fusers
-from ..choice import default_vocabulary
+from ..choice import default_vocabulary, enough
 from ..clver_ds import concepts
 from ..demo import NAME
 from ..retrieval import ALL
+from ..vocabulary import Vocabulary
+from ..wordings import base_form
 from . import records
 from .settings import WITH_WORDS
 
@@ -139,7 +141,8 @@ def word_groups(
                 if is_trained
                 else _fitted_on(dataset, record)
             )
-    return [_group(name, proxies, world.get(prompt(name))) for name in classes]
+    known = {base_form(proxy) for proxy in proxies}
+    return [_group(name, known, world.get(prompt(name))) for name in classes]
 
 
 def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
@@ -148,6 +151,8 @@ def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
     made_by = {record.fuser, record.identity["fuser_options"].get("method")}
     if made_by.intersection(WITH_WORDS) and not (words or field):
         words = default_vocabulary().words
+    elif words and record.card is not None:
+        words = enough(Vocabulary.from_words(words)).words
     found = set(words)
     if field and dataset.has_field(field):
         path = dataset._get_label_field_path(field, "label")[1]
@@ -156,7 +161,7 @@ def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
 
 
 def _group(name: str, proxies: set[str], concept) -> str:
-    if name in proxies or prompt(name) in proxies:
+    if base_form(prompt(name)) in proxies:
         return "proxy"
     if concept is not None and concept.unseen:
         return "unseen"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -42,8 +43,9 @@ class Checkpoint:
         if held is not None and held["identity"] != identity:
             changed = [k for k in identity if held["identity"].get(k) != identity[k]]
             raise ValueError(
-                f"{directory} holds another training (differs in "
-                f"{', '.join(changed)}): give another folder, or delete it"
+                f"{directory} holds another training that was cut short (differs in "
+                f"{', '.join(changed)}): train anew (overwrite=True), or give another "
+                "name or folder"
             )
 
     @staticmethod
@@ -60,7 +62,10 @@ class Checkpoint:
         held = self._read()
         if held is None:
             return None
-        return held["values"], load_file(self._directory / held["tensors"])
+        try:
+            return held["values"], load_file(self._directory / held["tensors"])
+        except (OSError, SafetensorError) as error:
+            raise _damaged(self._directory, error) from error
 
     def save(
         self, epoch: int, values: dict[str, Any], tensors: dict[str, Tensor]
@@ -86,7 +91,17 @@ class Checkpoint:
 
     def _read(self) -> dict[str, Any] | None:
         path = self._directory / _STATE
-        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+        try:
+            return json.loads(path.read_text("utf-8")) if path.is_file() else None
+        except ValueError as error:
+            raise _damaged(self._directory, error) from error
+
+
+def _damaged(directory: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"the checkpoint in {directory} is damaged ({error}): train anew "
+        "(overwrite=True), or delete the folder"
+    )
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -206,17 +206,22 @@ class Training:
         first = next((e.loss for e in self.history if e.loss is not None), None)
         blown_up = first is not None and loss > _BLOWN_UP * max(first, 1.0)
         if blown_up or not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"the training diverged: the loss is {loss:.4g} in epoch "
-                f"{self.history[-1].number + 1}. The best fuser so far is kept; try a "
-                f"learning rate below {self._config.learning_rate:g}"
-            )
+            raise self._diverged(f"the loss is {loss:.4g}")
+
+    def _diverged(self, how: str) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"the training diverged: {how} in epoch {self.history[-1].number + 1}. The "
+            "best fuser so far is kept; try a learning rate below "
+            f"{self._config.learning_rate:g}"
+        )
 
     @torch.inference_mode()
     def _measure(self) -> float:
         fused = torch.cat([
             self._fuser(*batch) for batch in self._batches(self._test_rows)
         ])
+        if not fused.isfinite().all():
+            raise self._diverged("vectors are not finite")
         return agreement(fused @ self._held_out.T, self._target)
 
     def _end_of_epoch(self, number: int, loss: float | None) -> Epoch:
@@ -300,6 +305,12 @@ class Training:
     def _to_device(self, batch):
         return tuple(x if x is None else x.to(self._device) for x in batch)
 
+    def _fingerprint(self) -> str:
+        """Of the first, the middle and the last image."""
+        last = len(self._source) - 1
+        features, _, _ = self._source.batch([0, last // 2, last])
+        return hashlib.sha256(features.cpu().numpy().tobytes()).hexdigest()[:16]
+
     def _identity(self) -> dict:
         texts = hashlib.sha256()
         for words in (self._proxies, self._held_out):
@@ -308,7 +319,7 @@ class Training:
         del config["time_budget"]  # a run may be given more time
         return {
             "fuser": {"name": self._fuser.name, **self._fuser.options},
-            "images": len(self._source),
+            "images": [len(self._source), self._fingerprint()],
             "words": texts.hexdigest(),
             **config,
         }
