@@ -6,9 +6,15 @@ import re
 
 _GLUE = frozenset("a an and at by for from in made of on or the to with".split())
 _SINGULARS = {
-    "children": "child", "feet": "foot", "geese": "goose", "knives": "knife",
-    "leaves": "leaf", "loaves": "loaf", "mice": "mouse", "people": "person",
-    "shelves": "shelf", "teeth": "tooth", "wolves": "wolf",
+    "axes": "axe", "bookshelves": "bookshelf", "buses": "bus", "cacti": "cactus",
+    "cactuses": "cactus", "calves": "calf", "children": "child", "feet": "foot",
+    "gas": "gas", "gases": "gas", "geese": "goose", "halves": "half",
+    "knives": "knife", "leaves": "leaf", "lens": "lens", "lenses": "lens",
+    "loaves": "loaf", "mangoes": "mango", "mice": "mouse", "octopi": "octopus",
+    "octopuses": "octopus", "oxen": "ox", "people": "person", "potatoes": "potato",
+    "quizzes": "quiz", "scarves": "scarf", "shelves": "shelf", "teeth": "tooth",
+    "thieves": "thief", "tomatoes": "tomato", "viruses": "virus",
+    "walruses": "walrus", "wolves": "wolf",
 }
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATORS = re.compile(r"[\s_\-]+")

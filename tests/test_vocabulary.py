@@ -165,6 +165,9 @@ def test_what_belongs_to_a_class_is_listed_together():
         ["berry", "berries"],
         ["glass", "glasses"],
         ["wolf", "wolves"],
+        ["school bus", "School buses"],
+        ["lens", "lenses"],
+        ["potato", "potatoes"],
     ],
 )
 def test_wordings_of_one_thing(texts):
