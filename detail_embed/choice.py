@@ -64,7 +64,8 @@ def choose_fuser(
     The candidates are fitted on the first half of the images and the training words
     of the vocabulary, and compared on the other half and the held-out words. The best
     is fitted anew on everything. A candidate that cannot be fitted is left out; where
-    nothing can be compared ``"gmp"`` is taken, and a warning says so.
+    nothing can be compared ``"gmp"`` is taken, or ``"mean"`` where all patches are
+    equal, and a warning says so.
 
     Args:
         backbone: encodes the words
@@ -75,8 +76,7 @@ def choose_fuser(
         candidates (("mean", "gmp", "ridge")): names of fusers
 
     Raises:
-        ValueError: if features are not finite, a candidate is unknown, or even the
-            fallback cannot be fitted
+        ValueError: if features are not finite, or a candidate is unknown
     """
     images, mask = check_images(images, mask, backbone.dim)
     vocabulary = enough(vocabulary)
@@ -85,9 +85,10 @@ def choose_fuser(
         card = _compare(backbone, images, mask, vocabulary, unfitted)
         name, reason = card.best(), card.reason()
     except ValueError as error:
-        card, name = None, FALLBACK
-        reason = f"{FALLBACK} was taken unmeasured: {error}"
+        fuser = _fall_back(backbone.dim, images, mask)
+        reason = f"{fuser.name} was taken unmeasured: {error}"
         logger.warning("%s", reason)
+        return Choice(fuser, None, reason)
     words = encode_vocabulary(backbone, vocabulary.words) if name == "ridge" else None
     fuser = _fitted(fusers.create(name, backbone.dim), images, mask, words)
     return Choice(fuser, card, reason)
@@ -125,6 +126,14 @@ def _compare(
             logger.warning("%s is left out of the comparison: %s", name, error)
     test = encode_vocabulary(backbone, held_out.words)
     return report_card(fitted, images[half:], mask[half:], test, held_out.source)
+
+
+def _fall_back(dim: int, images: Tensor, mask: Tensor) -> Fuser:
+    """What needs least: ``FALLBACK``, or where all patches are equal their mean."""
+    try:
+        return _fitted(fusers.create(FALLBACK, dim), images, mask, None)
+    except ValueError:
+        return _fitted(fusers.create("mean", dim), images, mask, None)
 
 
 def _fitted(fuser: Fuser, images: Tensor, mask: Tensor, words: Tensor | None) -> Fuser:
