@@ -203,12 +203,14 @@ def _propose(
     """Ids of the ``count`` images that the index ranks first.
 
     Of k vectors per image, ``count * k`` belong to at least ``count`` images. Samples
-    that were deleted may still take places in FiftyOne's cached index.
+    that were deleted may still take places in FiftyOne's cached index: then all of it
+    is asked for.
     """
-    dataset = samples._root_dataset
-    index = dataset.load_brain_results(brain_key)
-    gone = set(index.sample_ids).difference(dataset.values("id"))
-    wanted = (count + len(gone)) * vectors
-    wanted = min(wanted, index.config.max_k or wanted)
-    view = samples.sort_by_similarity(query[0], brain_key=brain_key, k=wanted)
-    return view.values("id")[:count]
+    index = samples._root_dataset.load_brain_results(brain_key)
+    for wanted in (count * vectors, index.total_index_size):
+        wanted = min(wanted, index.config.max_k or wanted)
+        view = samples.sort_by_similarity(query[0], brain_key=brain_key, k=wanted)
+        ids = view.values("id")[:count]
+        if len(ids) == count:
+            break
+    return ids
