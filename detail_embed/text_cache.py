@@ -72,6 +72,7 @@ def encode_vocabulary(
                 bar.n, bar.total = next(steps)
                 bar.refresh()
         except StopIteration as end:
+            bar.n = bar.total
             return end.value
 
 
