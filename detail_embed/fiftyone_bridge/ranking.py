@@ -33,6 +33,18 @@ def check(dataset: fo.Dataset, brain_key: str) -> None:
         )
 
 
+def check_similarity(dataset: fo.Dataset, brain_key: str) -> None:
+    """Checks that there is a similarity index, searchable by text or not.
+
+    Raises:
+        ValueError: saying which there are
+    """
+    known = dataset.list_brain_runs(type=fob.Similarity)
+    if brain_key not in known:
+        choice = f"choose one of {known}" if known else "compute an index first"
+        raise ValueError(f"{brain_key!r} is no similarity index; {choice}")
+
+
 class Ranking:
     """One index as it answers texts in a fresh process.
 

@@ -1,0 +1,129 @@
+"""The vectors of a similarity index in memory: every image's score for a query.
+
+FiftyOne's own search returns the nearest images; a threshold, a histogram or "but
+not" need the score of every image.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from . import ranking
+from .samples import flat_images
+
+_INDEXES = 4  # kept in memory
+_memory: dict[tuple[str, str], tuple[Hashable, IndexVectors]] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class IndexVectors:
+    """The ``v`` vectors of ``n`` images; those of an image are in one piece.
+
+    Attributes:
+        ids: ``n`` sample ids
+        labels: ``v`` label ids where the index is of patches, else None
+        starts: ``(n,)`` int64, the first row of each image
+        matrix: ``(v, d)`` float32, unit length
+    """
+
+    ids: list[str]
+    labels: list[str] | None
+    starts: np.ndarray
+    matrix: np.ndarray
+
+    def scores(self, query: np.ndarray) -> np.ndarray:
+        """Cosine of the query and the best vector of each image.
+
+        Args:
+            query: ``(d,)``
+
+        Returns:
+            ``(n,)`` float32, -1 to 1
+
+        Raises:
+            ValueError: if the query has another dimension, is 0 or not finite
+        """
+        query = np.asarray(query, np.float32)
+        if query.shape != self.matrix.shape[1:]:
+            raise ValueError(
+                f"the query has shape {query.shape}, but the vectors of the index "
+                f"have {self.matrix.shape[1]} dimensions: it is of another model"
+            )
+        length = np.linalg.norm(query)
+        if not np.isfinite(length) or length == 0:
+            raise ValueError("the query is 0 or not finite, so nothing is near it")
+        return np.maximum.reduceat(self.matrix @ (query / length), self.starts)
+
+    def rows(self, image: int) -> slice:
+        """The rows of an image."""
+        ends = [*self.starts[image + 1 : image + 2], len(self.matrix)]
+        return slice(int(self.starts[image]), int(ends[0]))
+
+
+def load(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
+    """Reads the vectors of an index, or takes them from memory if none has changed.
+
+    Args:
+        dataset: the data set
+        brain_key: a similarity index of any backend, of images or of patches
+
+    Raises:
+        ValueError: if there is no such index, or it holds nothing
+    """
+    ranking.check_similarity(dataset, brain_key)
+    place, state = (str(dataset._doc.id), brain_key), _state(dataset, brain_key)
+    with _lock:
+        known = _memory.pop(place, None)
+        if known is None or known[0] != state:
+            known = state, _read(dataset, brain_key)
+        _memory[place] = known
+        while len(_memory) > _INDEXES:
+            del _memory[next(iter(_memory))]
+        return known[1]
+
+
+def open_index(dataset: fo.Dataset, brain_key: str) -> Any:
+    """Opens an index afresh, as it is stored.
+
+    Not the cached results: a search for duplicates may have shifted their vectors,
+    see https://github.com/voxel51/fiftyone-brain/issues/258.
+
+    Raises:
+        ValueError: if it was never finished, or holds nothing
+    """
+    index = dataset.load_brain_results(brain_key, cache=False, load_view=False)
+    if index is None or not index.total_index_size:
+        raise ValueError(f"the index {brain_key!r} holds no vectors; compute it again")
+    return index
+
+
+def _state(dataset: fo.Dataset, brain_key: str) -> Hashable:
+    """What changes when vectors do."""
+    made = dataset.get_brain_info(brain_key).timestamp
+    images = flat_images(dataset)
+    return made, images.count(), images.max("last_modified_at")
+
+
+def _read(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
+    matrix, ids, labels = open_index(dataset, brain_key).get_embeddings()
+    matrix, ids = np.asarray(matrix, np.float32), np.asarray(ids)
+    order = np.argsort(ids, kind="stable")  # the vectors of an image in one piece
+    if labels is None and len(set(ids.tolist())) == len(ids):
+        order = np.arange(len(ids))
+    matrix, ids = matrix[order], ids[order]
+    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix /= np.where(lengths > 0, lengths, 1)
+    return IndexVectors(
+        ids=ids[starts].tolist(),
+        labels=None if labels is None else np.asarray(labels)[order].tolist(),
+        starts=starts,
+        matrix=matrix,
+    )
