@@ -109,7 +109,7 @@ def encode_queries(
         raise TypeError(f"texts must be a list of strings, not {texts!r:.80}")
     sentences = [s for t in texts for s in apply_templates(t, templates)]
     features = backbone.encode_texts(sentences)
-    means = features.view(len(texts), len(templates), backbone.dim).mean(1)
+    means = features.unflatten(0, (len(texts), len(templates))).mean(1)
     return F.normalize(means, dim=-1)
 
 

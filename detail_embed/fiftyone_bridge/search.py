@@ -71,7 +71,9 @@ def search(
     """
     check(samples, text, brain_key, k, candidates)
     dataset = samples._root_dataset
-    store, vectors = _open(dataset, brain_key)
+    store = open_store(dataset, brain_key)
+    own = records.read(dataset, brain_key)
+    vectors = 1 if own is None else own.vectors
     query = _encode(dataset, brain_key, text)
     count = _count(len(samples), k, candidates)
     ids = _propose(samples, brain_key, query, count, vectors)
@@ -125,6 +127,23 @@ def searchable(dataset: fo.Dataset) -> list[str]:
     return keys
 
 
+def open_store(dataset: fo.Dataset, brain_key: str) -> FeatureStore:
+    """Opens the patch features behind an index.
+
+    Raises:
+        ValueError: if there are none, or they are gone or of another space
+    """
+    folder, record = _folder(dataset, brain_key)
+    store = FeatureStore.open(folder)
+    if not record.space.startswith(f"{store.slug}-"):
+        raise ValueError(
+            f"{folder} holds patch features of {store.slug}, but the index "
+            f"{brain_key!r} is of the space {record.space}: compute it again with "
+            "keep_features, or delete the folder"
+        )
+    return store
+
+
 def _count(total: int, k: int, candidates: int | float | None) -> int:
     """The number of candidates."""
     if candidates is None:
@@ -167,20 +186,6 @@ def _folder(dataset: fo.Dataset, brain_key: str) -> tuple[Path, records.Record]:
     if not (folder / LABEL).is_file():
         raise ValueError(f"the patch features in {folder} are gone: {again}")
     return folder, record
-
-
-def _open(dataset: fo.Dataset, brain_key: str) -> tuple[FeatureStore, int]:
-    """The store behind an index, and how many vectors the index has per image."""
-    folder, record = _folder(dataset, brain_key)
-    store = FeatureStore.open(folder)
-    if not record.space.startswith(f"{store.slug}-"):
-        raise ValueError(
-            f"{folder} holds patch features of {store.slug}, but the index "
-            f"{brain_key!r} is of the space {record.space}: compute it again with "
-            "keep_features, or delete the folder"
-        )
-    own = records.read(dataset, brain_key)
-    return store, 1 if own is None else own.vectors
 
 
 def _encode(dataset: fo.Dataset, brain_key: str, text: str) -> np.ndarray:

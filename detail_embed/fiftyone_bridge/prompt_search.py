@@ -1,0 +1,184 @@
+"""Search by prompts: the score of every image, and the best as a view.
+
+Unlike ``sort_by_similarity`` it knows "but not", weights, template sets, thresholds
+and what the scores of all images look like; for one plain prompt it finds the same.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import fiftyone.core.view as fov
+import numpy as np
+import torch
+from fiftyone import ViewExpression
+
+from ..query import Query
+from ..rerank import rerank
+from ..score_summary import ScoreHistogram, histogram, standardise
+from . import index_vectors, query_vectors
+from .samples import check_images, declare
+from .search import open_store, searchable
+
+SCORE = "detail_score"
+VECTORS, RERANKED, PATCHES = METHODS = ("vectors", "reranked", "patches")
+_SHARE, _TIMES = 0.1, 4  # of the images, and of k: candidates that are re-ranked
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a search found, best first.
+
+    Attributes:
+        ids: of the ``k`` samples, or fewer
+        scores: cosine of the query and the best vector, or the best patch, of each
+        z_scores: the same in standard deviations from the mean of all that were scored
+        histogram: of all that were scored
+        searched: images that were scored
+        missing: images without a vector, or without stored patches: they are not found
+        above: images at or above the threshold
+        vector: ``(d,)`` float32, the query
+        method: one of ``METHODS``
+        seconds: that it took
+    """
+
+    ids: list[str]
+    scores: list[float]
+    z_scores: list[float]
+    histogram: ScoreHistogram
+    searched: int
+    missing: int
+    above: int
+    vector: np.ndarray
+    method: str
+    seconds: float
+
+    def view(self, samples: foc.SampleCollection) -> fov.DatasetView:
+        """The images in this order, with their scores in the field ``detail_score``.
+
+        The scores belong to the view: nothing is written to the samples.
+        """
+        declare(samples._root_dataset, [SCORE], fo.FloatField)
+        place = {"$indexOfArray": [self.ids, {"$toString": "$_id"}]}
+        scores = ViewExpression({"$arrayElemAt": [self.scores, place]})
+        return samples.select(self.ids, ordered=True).set_field(SCORE, scores)
+
+
+def search(
+    samples: foc.SampleCollection,
+    query: str | Query | np.ndarray,
+    brain_key: str = "detail",
+    k: int = 25,
+    threshold: float | None = None,
+    templates: str = "own",
+    method: str = VECTORS,
+) -> Answer:
+    """Finds the images that fit a query best.
+
+    Args:
+        samples: a data set or view of images to search in
+        query: prompts in one line, such as ``"a red helmet, -a bicycle, 0.5 * at
+            night"``, see :mod:`detail_embed.query`; or a vector ``(d,)`` in the space
+            of the index
+        brain_key ("detail"): an index that can be searched by text
+        k (25): images to return, at most
+        threshold (None): z-score that an image must reach to be returned
+        templates ("own"): sentences around the prompts, see :mod:`detail_embed.prompts`
+        method ("vectors"): ``"vectors"``, by the vectors of the index; ``"reranked"``,
+            these propose a tenth and at least 4 k, and the best stored patch of each
+            decides; ``"patches"``, the best stored patch of every image
+
+    Raises:
+        ValueError: if nothing can be searched so; the message says what to do
+    """
+    started = time.monotonic()
+    check_images(samples)
+    _check(k, threshold, method)
+    dataset = samples._root_dataset
+    if isinstance(query, np.ndarray):
+        vector = query
+    else:
+        vector = query_vectors.encode(dataset, brain_key, query, templates)
+    vectors = index_vectors.load(dataset, brain_key)
+    ids, scores = _within(samples, vectors.ids, vectors.scores(vector))
+    missing = len(samples) - len(ids)
+    if method != VECTORS:
+        count = len(ids) if method == PATCHES else _candidates(len(ids), k)
+        order = np.argsort(-scores, kind="stable")[:count]
+        candidates = [ids[i] for i in order]
+        ids, scores = _by_patches(dataset, brain_key, vector, candidates)
+        missing += count - len(ids)
+    return _answer(ids, scores, missing, k, threshold, vector, method, started)
+
+
+def methods(dataset: fo.Dataset, brain_key: str) -> list[str]:
+    """The ways in which an index can be searched."""
+    has_patches = brain_key in searchable(dataset)
+    return list(METHODS) if has_patches else [VECTORS]
+
+
+def _answer(
+    ids: list[str], scores: np.ndarray, missing: int, k: int, threshold: float | None,
+    vector: np.ndarray, method: str, started: float,
+) -> Answer:
+    z_scores = standardise(scores)
+    order = np.argsort(-scores, kind="stable")
+    above = len(ids) if threshold is None else int((z_scores >= threshold).sum())
+    best = order[: min(k, above)]
+    return Answer(
+        ids=[ids[i] for i in best],
+        scores=[round(float(scores[i]), 4) for i in best],
+        z_scores=z_scores[best].tolist(),
+        histogram=histogram(scores),
+        searched=len(ids),
+        missing=missing,
+        above=above,
+        vector=vector,
+        method=method,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _check(k: int, threshold: float | None, method: str) -> None:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"k={k!r}: give a whole number of images, at least 1")
+    if threshold is not None and not np.isfinite(threshold):
+        raise ValueError(f"threshold={threshold!r}: give a z-score, such as 2.5")
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
+
+
+def _within(
+    samples: foc.SampleCollection, ids: list[str], scores: np.ndarray
+) -> tuple[list[str], np.ndarray]:
+    """Keeps the images that are among the samples."""
+    wanted = set(samples.values("id"))
+    kept = [i for i, id in enumerate(ids) if id in wanted]
+    if not kept:
+        raise ValueError(
+            f"none of these {len(wanted)} images has a vector in the index: embed them "
+            "first, or search in the whole data set"
+        )
+    return [ids[i] for i in kept], scores[kept]
+
+
+def _candidates(total: int, k: int) -> int:
+    return min(total, max(round(_SHARE * total), _TIMES * k))
+
+
+def _by_patches(
+    dataset: fo.Dataset, brain_key: str, vector: np.ndarray, ids: list[str]
+) -> tuple[list[str], np.ndarray]:
+    """The images with stored patches, scored by the best of these."""
+    store = open_store(dataset, brain_key)
+    held = [id for id in ids if id in store]
+    if not held:
+        raise ValueError(
+            f"no patch features are stored for these {len(ids)} images: update the "
+            "index, or search by its vectors"
+        )
+    found = rerank(torch.from_numpy(vector)[None], held, store)
+    return [held[i] for i in found.order[0]], found.scores[0]
