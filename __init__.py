@@ -2,8 +2,8 @@
 
 
 def register(plugin):
-    """Registers the plugin's operators."""
-    from .operators import OPERATORS  # here, so that pytest can import this file
+    """Registers the plugin's operators and its panel."""
+    from .operators import OPERATORS, PANELS  # here, so that pytest can import this
 
-    for operator in OPERATORS:
-        plugin.register(operator)
+    for part in (*OPERATORS, *PANELS):
+        plugin.register(part)

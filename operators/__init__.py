@@ -4,6 +4,7 @@ from .compute_detail_embeddings import ComputeDetailEmbeddings
 from .create_clver_ds import CreateClverDs
 from .evaluate_retrieval import EvaluateRetrieval
 from .manage_fusers import ManageFusers
+from .panel import DetailSearch
 from .search_reranked import SearchReranked
 from .train_fuser import TrainFuser
 
@@ -15,3 +16,5 @@ OPERATORS = (
     SearchReranked,
     TrainFuser,
 )
+
+PANELS = (DetailSearch,)

@@ -19,6 +19,7 @@ from detail_embed.user_data import data_directory
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 CREATE = "@detail/detail-embed/create_clver_ds"
 EVALUATE = "@detail/detail-embed/evaluate_retrieval"
+PANEL = "@detail/detail-embed/detail_search"
 MANAGE = "@detail/detail-embed/manage_fusers"
 SEARCH = "@detail/detail-embed/search_reranked"
 TRAIN = "@detail/detail-embed/train_fuser"
@@ -69,7 +70,7 @@ def test_the_plugin_loads_without_errors():
     ours = contexts["@detail/detail-embed"]
     assert not ours.errors
     assert {i.uri for i in ours.instances} == {
-        COMPUTE, CREATE, EVALUATE, MANAGE, SEARCH, TRAIN
+        COMPUTE, CREATE, EVALUATE, MANAGE, PANEL, SEARCH, TRAIN
     }
 
 

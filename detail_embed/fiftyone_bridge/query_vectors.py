@@ -51,9 +51,23 @@ def encode(
         raise ValueError(
             f"templates={templates!r}: give one of {', '.join(TEMPLATE_SETS)}"
         )
+    return _encode(*_model_name(dataset, brain_key), query, templates)
+
+
+def model_of(dataset: fo.Dataset, brain_key: str) -> fom.Model:
+    """Loads the model of an index.
+
+    Raises:
+        ValueError: if it is not on this machine
+    """
+    return load_model(*_model_name(dataset, brain_key))
+
+
+def _model_name(dataset: fo.Dataset, brain_key: str) -> tuple[str, str]:
+    """Name and options, as JSON, of the zoo model of an index."""
     config = dataset.get_brain_info(brain_key).config
-    options = json.dumps(getattr(config, "model_kwargs", None) or {}, sort_keys=True)
-    return _encode(config.model, options, query, templates)
+    options = getattr(config, "model_kwargs", None) or {}
+    return config.model, json.dumps(options, sort_keys=True)
 
 
 @lru_cache(_QUERIES)

@@ -1,0 +1,153 @@
+"""Search by example: samples, boxes and pictures as queries, mixed with text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..patches import whole_image
+from ..query import Query
+from . import index_vectors, query_vectors, ranking
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of an image.
+
+    Attributes:
+        filepath: of the image
+        bounding_box: left, top, width and height as shares of the image
+    """
+
+    filepath: str
+    bounding_box: Sequence[float]
+
+
+def mix(
+    dataset: fo.Dataset,
+    brain_key: str,
+    text: str | Query | None = None,
+    sample_ids: Sequence[str] = (),
+    boxes: Sequence[Box] = (),
+    pictures: Sequence[bytes | Image.Image] = (),
+    weight: float = 1.0,
+    templates: str = "own",
+) -> np.ndarray:
+    """Makes one query of examples, and a text where there is one.
+
+    Args:
+        dataset: the data set
+        brain_key: the index that shall be searched
+        text (None): prompts in one line
+        sample_ids (()): samples that the index has vectors of
+        boxes (()): parts of images, such as selected labels
+        pictures (()): other pictures, as the bytes of a file or opened
+        weight (1.0): of all examples together, against 1 of the text
+        templates ("own"): around the text
+
+    Returns:
+        ``(d,)`` float32, unit length
+
+    Raises:
+        ValueError: if there is nothing to search by, a picture cannot be read, or a
+            sample has no vector
+    """
+    examples = []
+    if sample_ids:
+        examples.append(of_samples(dataset, brain_key, sample_ids))
+    crops = [_crop(box) for box in boxes] + [_open(picture) for picture in pictures]
+    if crops:
+        examples.append(of_images(dataset, brain_key, crops))
+    if not examples and text is None:
+        raise ValueError("give a text, samples, boxes or pictures to search by")
+    total = np.zeros(1, np.float32)
+    if examples:
+        total = weight * _unit(np.concatenate(examples).sum(axis=0))
+    if text is not None:
+        total = total + query_vectors.encode(dataset, brain_key, text, templates)
+    return _unit(total)
+
+
+def of_samples(
+    dataset: fo.Dataset, brain_key: str, sample_ids: Sequence[str]
+) -> np.ndarray:
+    """The vectors that an index has of samples; of k vectors their mean.
+
+    Returns:
+        ``(n, d)`` float32, unit length
+
+    Raises:
+        ValueError: naming a sample without a vector
+    """
+    vectors = index_vectors.load(dataset, brain_key)
+    numbers = {id: number for number, id in enumerate(vectors.ids)}
+    for id in sample_ids:
+        if id not in numbers:
+            raise ValueError(
+                f"sample {id} has no vector in the index {brain_key!r}: embed it "
+                "first, or select another"
+            )
+    rows = [vectors.rows(numbers[id]) for id in sample_ids]
+    return np.stack([_unit(vectors.matrix[row].mean(axis=0)) for row in rows])
+
+
+def of_images(
+    dataset: fo.Dataset, brain_key: str, images: Sequence[Image.Image]
+) -> np.ndarray:
+    """Encodes pictures of things, each as a whole, by the backbone of an index.
+
+    Returns:
+        ``(n, d)`` float32, unit length
+    """
+    ranking.check(dataset, brain_key)
+    model = query_vectors.model_of(dataset, brain_key)
+    if not hasattr(model, "space"):
+        with model:
+            return np.stack([_unit(model.embed(np.asarray(i))) for i in images])
+    backbone = model.space.backbone
+    patches = torch.stack(
+        [whole_image(_tensor(image), backbone.patch_spec) for image in images]
+    )
+    with torch.inference_mode():
+        return backbone.encode_patches(patches.to(backbone.device)).cpu().numpy()
+
+
+def _crop(box: Box) -> Image.Image:
+    """The square around a box, as the windows of the index are squares."""
+    image = _open(box.filepath)
+    size = np.array(image.size)
+    x, y, w, h = box.bounding_box
+    side = int(np.clip(np.ceil(max(w * size[0], h * size[1])), 1, size.min()))
+    centre = np.array([x + w / 2, y + h / 2]) * size
+    left, top = np.clip(np.rint(centre - side / 2), 0, size - side).astype(int).tolist()
+    return image.crop((left, top, left + side, top + side))
+
+
+def _open(picture: Any) -> Image.Image:
+    """A picture upright and in RGB."""
+    if isinstance(picture, Image.Image):
+        return picture.convert("RGB")
+    source = BytesIO(picture) if isinstance(picture, bytes) else picture
+    try:
+        return ImageOps.exif_transpose(Image.open(source)).convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        name = "the picture" if isinstance(picture, bytes) else repr(picture)
+        raise ValueError(f"{name} cannot be read as an image: {error}") from error
+
+
+def _tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vector)
+    if length < 1e-6:
+        raise ValueError("text and examples cancel each other out: change the weights")
+    return (vector / length).astype(np.float32)

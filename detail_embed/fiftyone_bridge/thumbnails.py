@@ -1,0 +1,66 @@
+"""Small pictures of images as data URLs, which a panel can show."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+SIDE = 132  # pixels
+_KEPT = 2048
+_TAG, _FRAME, _BLANK = (20, 20, 20), (255, 109, 4), (64, 64, 64)
+
+
+def draw(
+    paths: Sequence[str], tags: Sequence[str] = (), framed: Sequence[bool] = ()
+) -> list[str]:
+    """Makes square pictures, several at a time.
+
+    Args:
+        paths: ``n`` image files; one that cannot be read is a grey square
+        tags (()): short texts in their corners
+        framed (()): whether a picture has a frame
+
+    Returns:
+        ``n`` data URLs of JPEGs
+    """
+    tags = tags or [""] * len(paths)
+    framed = framed or [False] * len(paths)
+    with ThreadPoolExecutor() as pool:
+        pictures = list(pool.map(_shrink, paths))
+    return [_finish(*picture) for picture in zip(pictures, tags, framed)]
+
+
+def _shrink(path: str) -> Image.Image:
+    try:
+        return _read(path, os.stat(path).st_mtime_ns)
+    except (OSError, Image.DecompressionBombError):
+        return Image.new("RGB", (SIDE, SIDE), _BLANK)
+
+
+@lru_cache(_KEPT)
+def _read(path: str, modified: int) -> Image.Image:
+    with Image.open(path) as image:
+        image.draft("RGB", (2 * SIDE, 2 * SIDE))
+        image = ImageOps.exif_transpose(image).convert("RGB")
+        return ImageOps.fit(image, (SIDE, SIDE))
+
+
+def _finish(picture: Image.Image, tag: str, framed: bool) -> str:
+    picture = picture.copy()
+    pen = ImageDraw.Draw(picture)
+    if framed:
+        pen.rectangle((0, 0, SIDE - 1, SIDE - 1), outline=_FRAME, width=5)
+    if tag:
+        font = ImageFont.load_default(16)
+        box = pen.textbbox((9, 7), tag, font=font)
+        pen.rectangle((5, 5, box[2] + 4, box[3] + 4), fill=_FRAME if framed else _TAG)
+        pen.text((9, 7), tag, font=font, fill="white")
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

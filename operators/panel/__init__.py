@@ -1,0 +1,106 @@
+"""The Detail Search panel: ask, see where, compare, curate."""
+
+from __future__ import annotations
+
+import logging
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.categories import Categories
+
+from . import indexes, messages, search_state, warm_up
+from .compare_tab import CompareTab
+from .history_part import HistoryPart
+from .messages import guarded
+from .search_tab import SearchTab
+from .start_page import StartPage
+
+logger = logging.getLogger(__name__)
+
+TABS = {"search": "Search", "compare": "Compare"}
+
+
+class DetailSearch(StartPage, SearchTab, HistoryPart, CompareTab, foo.Panel):
+    """Search by prompts, and what to do with what is found.
+
+    Each tab is a class of its own, in a file of its own. The state of a panel is in
+    the browser, so that users do not see each other's.
+    """
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        """Name, label and place."""
+        return foo.PanelConfig(
+            name="detail_search",
+            label="Detail Search",
+            icon="/assets/icon.svg",
+            category=Categories.CURATE,
+            surfaces="grid",
+            help_markdown="Find small things in big pictures by text.",
+        )
+
+    @guarded
+    def on_load(self, ctx: foo.ExecutionContext) -> None:
+        """Fills in what a new panel starts with, and what has changed meanwhile."""
+        if ctx.dataset is not None and warm_up.is_ready():
+            self.refresh(ctx)
+
+    def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
+        """Starts anew with another data set."""
+        ctx.panel.set_state({"found": None, "search": None})
+        self.on_load(ctx)
+
+    def on_tab(self, ctx: foo.ExecutionContext) -> None:
+        """Draws another tab."""
+
+    def refresh(self, ctx: foo.ExecutionContext) -> None:
+        """Reads what the data set has, and keeps the form to it."""
+        values = {
+            name: value
+            for name, value in search_state.DEFAULTS.items()
+            if ctx.panel.get_state(search_state.PATHS[name]) is None
+        }
+        keys = list(indexes.choices(ctx.dataset))
+        if search_state.read(ctx).brain_key not in keys:
+            values["brain_key"] = keys[0] if keys else None
+        if values:
+            search_state.write(ctx, **values)
+        self.choose_sides(ctx, keys)
+        self.draw_strips(ctx)
+        self.list_history(ctx)
+        warm_up.load(ctx.dataset, search_state.read(ctx).brain_key)
+
+    def render(self, ctx: foo.ExecutionContext) -> types.Property:
+        """Draws the panel; nothing is computed here."""
+        panel = types.Object()
+        try:
+            self._draw(ctx, panel)
+        except Exception as error:
+            logger.exception("the panel could not be drawn")
+            panel = types.Object()
+            messages.draw(panel, f"The panel cannot be drawn: {error}", "error")
+        return types.Property(
+            panel,
+            view=types.GridView(
+                orientation="vertical",
+                gap=2,
+                componentsProps={
+                    "grid": {
+                        "sx": {
+                            "padding": "0 16px 16px",
+                            "gridTemplateColumns": "minmax(0, 1fr)",
+                        }
+                    }
+                },
+            ),
+        )
+
+    def _draw(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        if self.draw_start(ctx, panel):
+            return
+        tabs = types.TabsView()
+        for name, label in TABS.items():
+            tabs.add_choice(name, label=label)
+        panel.enum("tab", list(TABS), view=tabs, on_change=self.on_tab)
+        messages.add(ctx, panel)
+        getattr(self, f"render_{ctx.panel.get_state('tab') or 'search'}")(ctx, panel)

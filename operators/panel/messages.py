@@ -1,0 +1,64 @@
+"""What the panel tells a person, and how errors get there."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+logger = logging.getLogger(__name__)
+
+_MESSAGE = "detail_search_message"
+
+
+def say(ctx: foo.ExecutionContext, text: str, severity: str = "info") -> None:
+    """Shows a message above the tab until the next event.
+
+    Args:
+        ctx: of the panel
+        text: Markdown
+        severity ("info"): or ``"success"``, ``"warning"``, ``"error"``
+    """
+    setattr(ctx, _MESSAGE, (text, severity))
+
+
+def add(ctx: foo.ExecutionContext, panel: types.Object) -> None:
+    """Draws the message of this event, if there is one."""
+    message = getattr(ctx, _MESSAGE, None)
+    if message:
+        draw(panel, *message)
+
+
+def draw(panel: types.Object, text: str, severity: str) -> None:
+    """Draws a message."""
+    panel.view("notice", types.AlertView(label=text, severity=severity))
+
+
+def guarded(event: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes what goes wrong in an event a message; traces go to the log."""
+
+    @functools.wraps(event)
+    def run(panel: foo.Panel, ctx: foo.ExecutionContext) -> Any:
+        try:
+            return event(panel, ctx)
+        except (ValueError, TypeError, ImportError) as error:
+            logger.info("%s: %s", event.__name__, error)
+            say(ctx, _shown(error), "error")
+        except Exception as error:
+            logger.exception("%s failed", event.__name__)
+            say(ctx, f"That did not work: {error}. The log says more", "error")
+
+    return run
+
+
+def _shown(error: Exception) -> str:
+    """The text of an error; one that points at a place keeps its columns."""
+    text = str(error)
+    if not hasattr(error, "position"):
+        return text
+    reason, _, place = text.partition("\n")
+    return f"{reason}\n\n```\n{place}\n```"

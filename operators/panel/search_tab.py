@@ -1,0 +1,193 @@
+"""The tab that searches by prompts."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+import fiftyone.core.view as fov
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from . import indexes, search_output, search_state, widgets
+from .messages import guarded, say
+
+_METHODS = {
+    "vectors": "By its vectors",
+    "reranked": "Re-ranked by patches",
+    "patches": "By all patches",
+}
+_TEMPLATES = {
+    "own": "Ours, 4",
+    "simple-7": "CLIP's, 7",
+    "openai-80": "CLIP's, 80",
+    "plain": "None",
+}
+
+
+class SearchTab:
+    """Index, prompts, options; what was found is in the grid."""
+
+    def render_search(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        """Draws the tab."""
+        asked = search_state.read(ctx)
+        part = widgets.column(panel, search_state.ROOT)
+        self._draw_which(part, ctx.dataset, asked)
+        widgets.prompts(part, self.on_prompts)
+        self._draw_buttons(part, ctx)
+        if ctx.panel.get_state("search.shows_options"):
+            self._draw_options(part, asked)
+        search_output.draw(part, ctx, self.on_threshold, self.on_histogram)
+        self.render_history(ctx, part)
+
+    @guarded
+    def on_prompts(self, ctx: foo.ExecutionContext) -> None:
+        """Searches when a prompt was entered or taken away."""
+        typed = search_state.read(ctx).prompts
+        prompts = search_state.split(typed)
+        if prompts != list(typed):
+            search_state.write(ctx, prompts=prompts)
+        if prompts:
+            self.search(ctx)
+        elif search_output.found(ctx):
+            self.clear(ctx)
+
+    @guarded
+    def on_search(self, ctx: foo.ExecutionContext) -> None:
+        """Searches."""
+        self.search(ctx)
+
+    @guarded
+    def on_index(self, ctx: foo.ExecutionContext) -> None:
+        """Takes a way to search that the chosen index has."""
+        asked = search_state.read(ctx)
+        if asked.method not in indexes.methods(ctx.dataset, asked.brain_key):
+            search_state.write(ctx, method="vectors")
+        self._again(ctx)
+
+    @guarded
+    def on_option(self, ctx: foo.ExecutionContext) -> None:
+        """Searches again with the new option."""
+        self._again(ctx)
+
+    @guarded
+    def on_threshold(self, ctx: foo.ExecutionContext) -> None:
+        """Shows what is above the new threshold."""
+        self._again(ctx)
+
+    @guarded
+    def on_histogram(self, ctx: foo.ExecutionContext) -> None:
+        """Takes the bar that was clicked as the threshold."""
+        start = (ctx.params.get("range") or [None])[0]
+        if start is not None:
+            search_state.write(ctx, threshold=round(max(float(start), 0.1), 1))
+            self._again(ctx)
+
+    @guarded
+    def on_options(self, ctx: foo.ExecutionContext) -> None:
+        """Shows or hides the options."""
+        shown = ctx.panel.get_state("search.shows_options")
+        ctx.panel.set_state("search.shows_options", not shown)
+
+    @guarded
+    def on_clear(self, ctx: foo.ExecutionContext) -> None:
+        """Shows what was shown before the search, without scores."""
+        self.clear(ctx)
+
+    @guarded
+    def on_show_where(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that marks the place in the images shown."""
+        asked = search_state.read(ctx)
+        widgets.ask(ctx, "show_where", text=asked.text, brain_key=asked.brain_key)
+
+    @guarded
+    def on_save_view(self, ctx: foo.ExecutionContext) -> None:
+        """Opens FiftyOne's form that saves the view."""
+        ctx.prompt("@voxel51/operators/save_view")
+
+    def search(self, ctx: foo.ExecutionContext) -> None:
+        """Searches for what the form says, and shows it."""
+        from ...detail_embed.fiftyone_bridge import prompt_search
+
+        asked = search_state.read(ctx)
+        if asked.brain_key is None:
+            raise ValueError("this data set has no index yet: compute one first")
+        if not asked.prompts:
+            raise ValueError("type what you are looking for, and press Enter")
+        base = self._samples(ctx, asked)
+        answer = prompt_search.search(
+            base, asked.text, asked.brain_key, asked.k, asked.threshold,
+            asked.templates, asked.method,
+        )
+        view = answer.view(base)
+        search_output.keep(ctx, asked, answer, view, base)
+        ctx.ops.set_view(view)
+        self.remember(ctx, asked)
+        if not answer.ids:
+            say(
+                ctx,
+                f"No image is at {asked.threshold:g} standard deviations or above: "
+                "lower the threshold",
+                "warning",
+            )
+
+    def clear(self, ctx: foo.ExecutionContext) -> None:
+        """Empties the form, and shows what was shown before the search."""
+        found = search_output.found(ctx)
+        search_state.write(ctx, prompts=[], threshold=search_state.OFF)
+        if found:
+            ctx.ops.set_view(_base(ctx, found))
+            search_output.forget(ctx)
+
+    def _again(self, ctx: foo.ExecutionContext) -> None:
+        if search_output.found(ctx):
+            self.search(ctx)
+
+    def _samples(
+        self, ctx: foo.ExecutionContext, asked: search_state.Asked
+    ) -> fo.Dataset | fov.DatasetView:
+        """What to search in; not in the result of the search before."""
+        if asked.within == "dataset":
+            return ctx.dataset
+        found = search_output.found(ctx)
+        if found and search_state.digest(ctx.view) == found["shown"]:
+            return _base(ctx, found)
+        return ctx.view
+
+    def _draw_which(
+        self, part: types.Object, dataset: fo.Dataset, asked: search_state.Asked
+    ) -> None:
+        which = widgets.fields(part, "which")
+        widgets.dropdown(
+            which, "brain_key", indexes.choices(dataset), "Index", self.on_index
+        )
+        known = indexes.methods(dataset, asked.brain_key)
+        widgets.dropdown(
+            which, "method", {name: _METHODS[name] for name in known}, "Search",
+            self.on_option,
+        )
+
+    def _draw_buttons(self, part: types.Object, ctx: foo.ExecutionContext) -> None:
+        buttons = widgets.row(part, "buttons")
+        widgets.button(buttons, "go", "Search", self.on_search, primary=True)
+        if search_output.found(ctx):
+            widgets.button(buttons, "where", "Show where", self.on_show_where)
+            widgets.button(buttons, "save", "Save view", self.on_save_view)
+            widgets.button(buttons, "clear", "Clear", self.on_clear)
+        shown = ctx.panel.get_state("search.shows_options")
+        label = "Fewer options" if shown else "Options"
+        widgets.button(buttons, "options", label, self.on_options)
+
+    def _draw_options(self, part: types.Object, asked: search_state.Asked) -> None:
+        options = widgets.fields(part, "options")
+        options.int("k", label="Images to show", min=1, on_change=self.on_option)
+        widgets.dropdown(
+            options, "within", {"dataset": "The whole data set", "view": "This view"},
+            "Search in", self.on_option,
+        )
+        widgets.dropdown(
+            options, "templates", _TEMPLATES, "Sentences around a prompt",
+            self.on_option, caption=search_output.templates(asked.templates),
+        )
+
+
+def _base(ctx: foo.ExecutionContext, found: dict) -> fov.DatasetView:
+    return fov.DatasetView._build(ctx.dataset, found["base"])

@@ -1,0 +1,142 @@
+"""Building blocks of the panel, so that all tabs look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+_FULL = {"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}}
+_NARROW = {"item": {"sx": {"width": "auto"}}}
+
+
+def column(panel: types.Object, name: str, **kwargs: Any) -> types.Object:
+    """Adds a part whose contents stand below each other."""
+    view = {"orientation": "vertical", "gap": 1.5, "componentsProps": _FULL}
+    return _stack(panel, name, view | kwargs)
+
+
+def row(panel: types.Object, name: str, **kwargs: Any) -> types.Object:
+    """Adds a part whose contents stand side by side, and wrap where it is narrow."""
+    view = {"orientation": "2d", "gap": 1, "align_y": "center"}
+    return _stack(panel, name, view | kwargs)
+
+
+def fields(panel: types.Object, name: str) -> types.Object:
+    """Adds a part of inputs in columns of one width, as many as there is room for."""
+    props = {
+        "grid": {
+            "sx": {
+                "display": "grid",
+                "gridAutoFlow": "row",
+                "gridTemplateColumns": "repeat(auto-fit, minmax(170px, 1fr))",
+            }
+        }
+    }
+    view = {"orientation": "2d", "gap": 2, "align_y": "start", "componentsProps": props}
+    return _stack(panel, name, view)
+
+
+def dropdown(
+    panel: types.Object, name: str, choices: Mapping[str, str], label: str,
+    on_change: Callable | None = None, **kwargs: Any,
+) -> None:
+    """Adds a list to choose from.
+
+    Args:
+        panel: where to
+        name: of the value
+        choices: ``{value: label}``
+        label: of the list
+        on_change (None): called when another is chosen
+        kwargs: of the view
+    """
+    view = types.DropdownView(**kwargs)
+    for value, text in choices.items():
+        view.add_choice(value, label=text)
+    panel.enum(name, list(choices), label=label, view=view, on_change=on_change)
+
+
+def button(
+    panel: types.Object, name: str, label: str, on_click: Callable,
+    primary: bool = False, **kwargs: Any,
+) -> None:
+    """Adds a button; one of a tab is the primary one.
+
+    Args:
+        panel: where to
+        name: of the button
+        label: on it
+        on_click: called when it is clicked
+        primary (False): whether it is the one that a person most likely wants
+        kwargs: of the view
+    """
+    view = types.Button(
+        label=label,
+        operator=on_click,
+        variant="contained" if primary else "outlined",
+        componentsProps=_NARROW,
+        **kwargs,
+    )
+    panel.view(name, view)
+
+
+def prompts(panel: types.Object, on_change: Callable) -> None:
+    """Adds the box for prompts, one entry for each.
+
+    A list and not a text: a text field would send every key to the server, and the App
+    reads its page anew each time.
+    """
+    panel.list(
+        "prompts",
+        types.String(),
+        label="What are you looking for?",
+        description="Enter searches. -word: but not; 2 * word: twice as much",
+        view=types.AutocompleteView(allow_duplicates=False),
+        on_change=on_change,
+    )
+
+
+def note(panel: types.Object, name: str, text: str) -> None:
+    """Adds a text in Markdown."""
+    panel.md(text, name=name)
+
+
+def table(
+    panel: types.Object, name: str, columns: Mapping[str, str],
+    actions: Sequence[tuple[str, str, str, Callable]] = (), label: str | None = None,
+    on_click_row: Callable | None = None,
+) -> None:
+    """Adds a table; its rows are panel data of the same name.
+
+    Args:
+        panel: where to
+        name: of the value
+        columns: ``{key: title}``
+        actions (()): name, Material icon, tooltip and event of buttons in each row
+        label (None): above the table
+        on_click_row (None): called when a row is clicked
+    """
+    view = types.TableView(
+        label=label, on_click_row=on_click_row,
+        max_inline_actions=len(actions),
+        componentsProps={"table": {"sx": {"minWidth": 0}}},
+    )
+    for key, title in columns.items():
+        view.add_column(key, label=title)
+    for action, icon, tooltip, event in actions:
+        view.add_row_action(action, event, icon=icon, tooltip=tooltip)
+    panel.list(name, types.Object(), view=view)
+
+
+def ask(ctx: foo.ExecutionContext, operator: str, **params: Any) -> None:
+    """Opens the form of one of our operators with values filled in."""
+    ctx.prompt(f"@detail/detail-embed/{operator}", params=params)
+
+
+def _stack(panel: types.Object, name: str, view: dict[str, Any]) -> types.Object:
+    part = types.Object()
+    panel.define_property(name, part, view=types.GridView(**view))
+    return part
