@@ -56,17 +56,31 @@ def schema(values: Mapping[str, Any]) -> types.Property:
         outputs.str("table", label="All sizes, in %", view=types.MarkdownView())
         if values["by_scale"]:
             side = "Side of the object, % of the image"
-            _add_plot(outputs, "by_scale", "mAP by size", side)
+            add_plot(outputs, "by_scale", "mAP by size", side)
             outputs.str("scales", label="By size, in %", view=types.MarkdownView())
-        _add_plot(outputs, "by_class", f"mAP by class, the {_WORST} worst", "")
+        add_plot(outputs, "by_class", f"mAP by class, the {_WORST} worst", "")
     return types.Property(outputs, view=types.View(label="Retrieval"))
 
 
-def _add_plot(outputs: types.Object, name: str, label: str, x_title: str) -> None:
+def worst(evaluation: Evaluation, count: int = _WORST) -> list[dict[str, str]]:
+    """The classes that all indexes find badly, with the mAP of each, in percent."""
+    maps = evaluation.values[:, :, 0, evaluation.metrics.index("map")]
+    rows = maps.max(axis=0).argsort(kind="stable")[:count]
+    return [
+        {"label": evaluation.queries[q].label}
+        | {key: f"{100 * maps[m, q]:.1f}" for m, key in enumerate(evaluation.methods)}
+        for q in rows
+    ]
+
+
+def add_plot(
+    outputs: types.Object, name: str, label: str, x_title: str, height: str = "380px"
+) -> None:
+    """Adds a plot of mAP."""
     outputs.plot(
         name,
         label=label,
-        height="380px",
+        height=height,
         layout={
             "showlegend": True,
             "legend": {"orientation": "h", "x": 0, "y": 1.15},

@@ -9,13 +9,13 @@ import fiftyone.operators as foo
 from fiftyone.operators.message import GeneratedMessage
 
 if TYPE_CHECKING:
-    from ..detail_embed.fiftyone_bridge.steps import Result, Run
+    from ..detail_embed.fiftyone_bridge.steps import Progress, Result, Run
 
 
 def in_app(ctx: foo.ExecutionContext, run: Run) -> Iterator[GeneratedMessage]:
     """Does the run while the App shows how far it is."""
     try:
-        for progress in run:
+        for progress in _tracked(ctx, run):
             yield ctx.ops.set_progress(label=progress.text, progress=progress.fraction)
     except Exception as error:
         yield ctx.ops.notify(str(error), variant="error")
@@ -24,9 +24,17 @@ def in_app(ctx: foo.ExecutionContext, run: Run) -> Iterator[GeneratedMessage]:
 
 def delegated(ctx: foo.ExecutionContext, run: Run) -> Result:
     """Does the run while the runs page shows how far it is."""
-    for progress in run:
+    for progress in _tracked(ctx, run):
         ctx.set_progress(progress=progress.fraction, label=progress.text)
     return run.result
+
+
+def _tracked(ctx: foo.ExecutionContext, run: Run) -> Iterator[Progress]:
+    from ..detail_embed.fiftyone_bridge.run_board import RunBoard
+
+    name = ctx.operator_uri.rpartition("/")[2]
+    label = name.replace("_", " ").capitalize()
+    return RunBoard(ctx.dataset).track(label, run)
 
 
 def summarise(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.fuser_training import TrainResult
 
 _GAIN = 0.0005  # what rounding to a tenth of a percent shows
-_LAYOUT = {
+LAYOUT = {
     "margin": {"t": 40, "l": 60, "b": 60, "r": 60},
     "showlegend": True,
     "legend": {"orientation": "h", "x": 0, "y": 1.15},
@@ -29,7 +29,23 @@ _LAYOUT = {
 
 def results(trained: TrainResult) -> dict[str, Any]:
     """What is shown, as JSON values, and all that is known of the training."""
-    return asdict(trained) | {"summary": _summary(trained), "curve": _curve(trained)}
+    shown = {"summary": _summary(trained), "curve": curve(trained.history)}
+    return asdict(trained) | shown
+
+
+def curve(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What was kept for held-out words, and the loss, by epoch, as lines."""
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [epoch["number"] for epoch in history],
+    }
+    kept = [100 * epoch["held_out"] for epoch in history]
+    loss = [epoch["loss"] for epoch in history]
+    return [
+        line | {"name": "kept for held-out words", "y": kept},
+        line | {"name": "loss", "y": loss, "yaxis": "y2", "line": {"dash": "dot"}},
+    ]
 
 
 def schema(values: Mapping[str, Any] | None) -> types.Property:
@@ -37,7 +53,7 @@ def schema(values: Mapping[str, Any] | None) -> types.Property:
     outputs = types.Object()
     if values:
         outputs.str("summary", view=types.MarkdownView())
-        outputs.plot("curve", label="Training", height="380px", layout=_LAYOUT)
+        outputs.plot("curve", label="Training", height="380px", layout=LAYOUT)
     return types.Property(outputs, view=types.View(label="Trained fuser"))
 
 
@@ -54,14 +70,3 @@ def _summary(trained: TrainResult) -> str:
         f"`{trained.patch_slug}`.\n\n"
         "Choose it as *Fuser* in **Compute detail embeddings**."
     )
-
-
-def _curve(trained: TrainResult) -> list[dict[str, Any]]:
-    epochs = [epoch["number"] for epoch in trained.history]
-    line = {"type": "scatter", "mode": "lines+markers", "x": epochs}
-    kept = [100 * epoch["held_out"] for epoch in trained.history]
-    loss = [epoch["loss"] for epoch in trained.history]
-    return [
-        line | {"name": "kept for held-out words", "y": kept},
-        line | {"name": "loss", "y": loss, "yaxis": "y2", "line": {"dash": "dot"}},
-    ]

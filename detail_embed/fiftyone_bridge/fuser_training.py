@@ -264,6 +264,7 @@ def _report(epoch: Epoch, history: list[Epoch], config: TrainingConfig) -> Progr
         f"Epoch {epoch.number}: {loss}kept for held-out words "
         f"{100 * epoch.held_out:.1f} % {curve} best {100 * best:.1f} %",
         min(done, 1.0),
+        [asdict(epoch) for epoch in history],
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 from tqdm import tqdm
@@ -21,10 +22,12 @@ class Progress:
     Attributes:
         text: what is being done, with images per second and the time left
         fraction: of the whole, 0 to 1
+        history: of a training, what every epoch so far reached
     """
 
     text: str
     fraction: float
+    history: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True)

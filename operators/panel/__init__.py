@@ -10,17 +10,34 @@ from fiftyone.operators.categories import Categories
 
 from . import indexes, messages, search_state, warm_up
 from .compare_tab import CompareTab
+from .evaluate_tab import EvaluateTab
+from .fusers_tab import FusersTab
 from .history_part import HistoryPart
 from .messages import guarded
+from .runs_part import RunsPart
 from .search_tab import SearchTab
 from .start_page import StartPage
 
 logger = logging.getLogger(__name__)
 
-TABS = {"search": "Search", "compare": "Compare"}
+TABS = {
+    "search": "Search",
+    "compare": "Compare",
+    "fusers": "Fusers",
+    "evaluate": "Evaluate",
+}
 
 
-class DetailSearch(StartPage, SearchTab, HistoryPart, CompareTab, foo.Panel):
+class DetailSearch(
+    StartPage,
+    SearchTab,
+    HistoryPart,
+    CompareTab,
+    FusersTab,
+    EvaluateTab,
+    RunsPart,
+    foo.Panel,
+):
     """Search by prompts, and what to do with what is found.
 
     Each tab is a class of its own, in a file of its own. The state of a panel is in
@@ -50,8 +67,11 @@ class DetailSearch(StartPage, SearchTab, HistoryPart, CompareTab, foo.Panel):
         ctx.panel.set_state({"found": None, "search": None})
         self.on_load(ctx)
 
+    @guarded
     def on_tab(self, ctx: foo.ExecutionContext) -> None:
-        """Draws another tab."""
+        """Reads what another tab shows."""
+        if warm_up.is_ready():
+            self._refresh_tab(ctx)
 
     def refresh(self, ctx: foo.ExecutionContext) -> None:
         """Reads what the data set has, and keeps the form to it."""
@@ -66,9 +86,12 @@ class DetailSearch(StartPage, SearchTab, HistoryPart, CompareTab, foo.Panel):
         if values:
             search_state.write(ctx, **values)
         self.choose_sides(ctx, keys)
-        self.draw_strips(ctx)
-        self.list_history(ctx)
+        self._refresh_tab(ctx)
         warm_up.load(ctx.dataset, search_state.read(ctx).brain_key)
+
+    def _refresh_tab(self, ctx: foo.ExecutionContext) -> None:
+        tab = ctx.panel.get_state("tab") or "search"
+        getattr(self, f"refresh_{tab}")(ctx)
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
         """Draws the panel; nothing is computed here."""

@@ -75,9 +75,9 @@ class CompareTab:
         sides = compare(ctx.dataset, ", ".join(prompts), keys, SHOWN)
         kept = {name: _keep(side) for name, side in zip(_SIDES, sides)}
         ctx.panel.set_state({"compare.prompts": prompts, "compare.kept": kept})
-        self.draw_strips(ctx)
+        self.refresh_compare(ctx)
 
-    def draw_strips(self, ctx: foo.ExecutionContext) -> None:
+    def refresh_compare(self, ctx: foo.ExecutionContext) -> None:
         """Makes the thumbnails, which the browser forgets when a page is loaded."""
         from ...detail_embed.fiftyone_bridge import thumbnails
 

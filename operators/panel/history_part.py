@@ -42,9 +42,9 @@ class HistoryPart:
                 asked.templates,
             )
         )
-        self.list_history(ctx)
+        self.refresh_search(ctx)
 
-    def list_history(self, ctx: foo.ExecutionContext) -> None:
+    def refresh_search(self, ctx: foo.ExecutionContext) -> None:
         """Reads the list anew."""
         entries = self._history(ctx).entries()[:_SHOWN]
         ctx.panel.set_state("history", [entry.id for entry in entries])
@@ -63,7 +63,7 @@ class HistoryPart:
     @guarded
     def on_history_row(self, ctx: foo.ExecutionContext) -> None:
         """Makes the search of a row again."""
-        entry = self._history(ctx).get(self._id(ctx))
+        entry = self._history(ctx).get(widgets.clicked(ctx, "history"))
         search_state.write(
             ctx,
             prompts=search_state.split([entry.query]),
@@ -78,27 +78,20 @@ class HistoryPart:
     @guarded
     def on_history_pin(self, ctx: foo.ExecutionContext) -> None:
         """Pins the search of a row, or lets it go."""
-        history, id = self._history(ctx), self._id(ctx)
+        history, id = self._history(ctx), widgets.clicked(ctx, "history")
         history.pin(id, not history.get(id).pinned)
-        self.list_history(ctx)
+        self.refresh_search(ctx)
 
     @guarded
     def on_history_delete(self, ctx: foo.ExecutionContext) -> None:
         """Forgets the search of a row."""
-        self._history(ctx).delete(self._id(ctx))
-        self.list_history(ctx)
+        self._history(ctx).delete(widgets.clicked(ctx, "history"))
+        self.refresh_search(ctx)
 
     def _history(self, ctx: foo.ExecutionContext):
         from ...detail_embed.fiftyone_bridge.history import History
 
         return History(ctx.dataset)
-
-    def _id(self, ctx: foo.ExecutionContext) -> str:
-        """Id of the row that was clicked, of those that the browser shows."""
-        ids, row = ctx.panel.get_state("history"), ctx.params.get("row")
-        if not ids or row is None or not 0 <= row < len(ids):
-            raise ValueError("this list has changed: try again")
-        return ids[row]
 
 
 def _when(seconds: float) -> str:

@@ -92,6 +92,13 @@ def split(typed: Sequence[str]) -> list[str]:
     return [str(prompt) for line in typed for prompt in parse(line).prompts]
 
 
+def quote(texts: Sequence[str]) -> list[str]:
+    """Makes prompts of texts that are meant as they are."""
+    from ...detail_embed.query import Prompt
+
+    return [str(Prompt(text)) for text in texts]
+
+
 def digest(view: fov.DatasetView) -> str:
     """Names what a view shows, for as long as nothing is added to it."""
     stages = [

@@ -131,9 +131,33 @@ def table(
     panel.list(name, types.Object(), view=view)
 
 
-def ask(ctx: foo.ExecutionContext, operator: str, **params: Any) -> None:
+def curve(panel: types.Object, name: str) -> None:
+    """Adds the plot of a training; its lines are panel data of this name."""
+    from ..training_output import LAYOUT
+
+    panel.plot(name, height="240px", layout=LAYOUT)
+
+
+def clicked(ctx: foo.ExecutionContext, state: str) -> str:
+    """The entry of a list in the state whose row of a table was clicked.
+
+    Raises:
+        ValueError: if the list has changed
+    """
+    entries, row = ctx.panel.get_state(state), ctx.params.get("row")
+    if not entries or row is None or not 0 <= row < len(entries):
+        raise ValueError("this list has changed meanwhile: try again")
+    return entries[row]
+
+
+def ask(
+    ctx: foo.ExecutionContext, operator: str, on_success: Callable | None = None,
+    **params: Any,
+) -> None:
     """Opens the form of one of our operators with values filled in."""
-    ctx.prompt(f"@detail/detail-embed/{operator}", params=params)
+    ctx.prompt(
+        f"@detail/detail-embed/{operator}", params=params, on_success=on_success
+    )
 
 
 def _stack(panel: types.Object, name: str, view: dict[str, Any]) -> types.Object:

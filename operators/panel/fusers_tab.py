@@ -1,0 +1,104 @@
+"""The tab of trained fusers: train one, watch it, use it."""
+
+from __future__ import annotations
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from . import widgets
+from .messages import guarded
+
+_COLUMNS = {
+    "name": "Fuser",
+    "kind": "Kind",
+    "held_out": "Kept for held-out words",
+    "images": "Images",
+    "created": "Trained",
+}
+
+
+class FusersTab:
+    """What was trained, and what is being trained."""
+
+    def render_fusers(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        """Draws the tab."""
+        part = widgets.column(panel, "fusers")
+        widgets.note(
+            part, "intro",
+            "A fuser makes one vector of an image's patches. One that is trained on "
+            "your images, without labels, may keep more of what the patches show.",
+        )
+        buttons = widgets.row(part, "buttons")
+        widgets.button(buttons, "train", "Train a fuser", self.on_train, primary=True)
+        self.render_runs(ctx, part)
+        if not ctx.panel.get_state("fuser_names"):
+            widgets.note(part, "empty", "No fuser was trained yet.")
+            return
+        widgets.table(
+            part,
+            "list",
+            _COLUMNS,
+            [
+                ("apply", "play_arrow", "Compute an index with it", self.on_apply),
+                ("delete", "delete", "Delete", self.on_delete_fuser),
+            ],
+            on_click_row=self.on_fuser,
+        )
+        chosen = ctx.panel.get_state("chosen_fuser")
+        if chosen:
+            widgets.note(part, "chosen", f"### {chosen}")
+            widgets.curve(part, "curve")
+
+    def refresh_fusers(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the trained fusers."""
+        from ...detail_embed import fuser_library
+
+        facts = [fuser_library.describe(name) for name in fuser_library.names()]
+        ctx.panel.set_state("fuser_names", [fuser.name for fuser in facts])
+        rows = [
+            {
+                "name": fuser.name,
+                "kind": fuser.kind,
+                "held_out": f"{100 * fuser.held_out:.1f} %",
+                "images": f"{fuser.images:,}",
+                "created": fuser.created.replace("T", " ")[:16],
+            }
+            for fuser in facts
+        ]
+        ctx.panel.set_data("fusers.list", rows)
+
+    @guarded
+    def on_train(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form of a training."""
+        widgets.ask(ctx, "train_fuser", self.on_fusers_changed)
+
+    @guarded
+    def on_fuser(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the curve of the fuser that was clicked."""
+        from ...detail_embed import fuser_library
+        from ..training_output import curve
+
+        name = widgets.clicked(ctx, "fuser_names")
+        ctx.panel.set_state("chosen_fuser", name)
+        history = fuser_library.describe(name).history
+        ctx.panel.set_data("fusers.curve", curve(history))
+
+    @guarded
+    def on_apply(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form of an index with this fuser."""
+        name = widgets.clicked(ctx, "fuser_names")
+        widgets.ask(
+            ctx, "compute_detail_embeddings", self.on_look, fuser=name,
+            brain_key=name if name.isidentifier() else "detail_trained",
+        )
+
+    @guarded
+    def on_delete_fuser(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that deletes the fuser."""
+        name = widgets.clicked(ctx, "fuser_names")
+        widgets.ask(ctx, "manage_fusers", self.on_fusers_changed, delete=name)
+
+    @guarded
+    def on_fusers_changed(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the list anew."""
+        self.refresh_fusers(ctx)
