@@ -6,6 +6,7 @@ from .evaluate_retrieval import EvaluateRetrieval
 from .manage_fusers import ManageFusers
 from .panel import DetailSearch
 from .search_reranked import SearchReranked
+from .show_where import ShowWhere
 from .train_fuser import TrainFuser
 
 OPERATORS = (
@@ -14,6 +15,7 @@ OPERATORS = (
     EvaluateRetrieval,
     ManageFusers,
     SearchReranked,
+    ShowWhere,
     TrainFuser,
 )
 

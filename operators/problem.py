@@ -24,6 +24,9 @@ def resolve_form(
     ctx: foo.ExecutionContext,
     label: str,
     fill: Callable[[types.Object, foc.SampleCollection], None],
+    target: Callable[
+        [foo.ExecutionContext], foc.SampleCollection
+    ] = foo.ExecutionContext.target_view,
 ) -> types.Property:
     """Makes the form of an operator on samples; whatever cannot work is said in it.
 
@@ -31,6 +34,7 @@ def resolve_form(
         ctx: of the operator
         label: of the form
         fill: adds the inputs, for the samples that are meant; may raise
+        target (ExecutionContext.target_view): finds these samples
     """
     inputs = types.Object()
     form = types.Property(inputs, view=types.View(label=label))
@@ -38,7 +42,7 @@ def resolve_form(
         add_problem(inputs, "Open a data set first")
         return form
     try:
-        fill(inputs, ctx.target_view())
+        fill(inputs, target(ctx))
     except (ValueError, TypeError) as error:
         add_problem(inputs, str(error))
     except ImportError as error:
