@@ -53,7 +53,7 @@ def localise(
 
     The first box is always there, unless all windows score alike: then there is no
     box, and the heat is 0. Whether the thing is shown at all, the scores of several
-    images tell, not those of one. A further box has to stand out nearly as much.
+    images tell, not those of one. A further box needs a peak of heat half as high.
 
     Args:
         features: ``(p, d)`` float32 patch features, row 0 the whole image
@@ -63,7 +63,8 @@ def localise(
         max_boxes (3): how many boxes at most
 
     Returns:
-        boxes, the cosine of the window that says most for each, and the heat map
+        boxes, for each the cosine of the best window that holds its hottest place, and
+        the heat map
 
     Raises:
         ValueError: if a shape is wrong, ``max_boxes`` is below 1, or the query is 0 or

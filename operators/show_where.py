@@ -73,7 +73,8 @@ class ShowWhere(foo.Operator):
         run = show_where(_target(ctx), **arguments, label=label)
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
-        is_new = not ctx.dataset.has_field(arguments["field"])
+        fields = arguments["field"], arguments["heatmap_field"]
+        is_new = not all(map(ctx.dataset.has_field, fields))
         return self._in_app(ctx, run, is_new)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:

@@ -259,6 +259,30 @@ def test_other_collections_and_missing_spaces(dataset, classes):
         show_where(dataset.limit(1).skip(1), "cube")
 
 
+def test_slices_of_a_grouped_data_set(scenes, operator, classes):
+    dataset = fo.Dataset()
+    dataset.add_group_field("camera", default="left")
+    for pair in zip(*[iter(sorted((scenes / "images").iterdir())[:6])] * 2):
+        group = fo.Group()
+        dataset.add_samples(
+            [
+                fo.Sample(str(path), camera=group.element(name))
+                for path, name in zip(pair, ("left", "right"))
+            ]
+        )
+    right = dataset.select_group_slices("right")
+    compute(right, cover=2)
+    assert show_where(right, classes[0]).finish().images == 3
+    assert right.count("detail_where") == 3 and dataset.count("detail_where") == 0
+    ctx = context(dataset, right.first().id, text=classes[1])
+    for _ in operator.execute(ctx):
+        pass
+    assert classes[1] in right.first().detail_where.detections[0].label
+    with pytest.raises(ValueError, match="grouped"):
+        show_where(dataset, classes[0])
+    dataset.delete()
+
+
 def test_a_space_that_is_not_on_this_machine(dataset, monkeypatch, tmp_path):
     compute(dataset[:6], cover=2)
     monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path))

@@ -157,7 +157,7 @@ def _show(
     failed: dict[str, str] = {}
     images = boxes = 0
     with closing(_find(items, space, dataset, record, vector, max_boxes)) as found:
-        for (id, path), result in found:
+        for done, ((id, path), result) in enumerate(found, 1):
             if isinstance(result, str):
                 failed[path] = result
             else:
@@ -166,7 +166,6 @@ def _show(
             if len(places) == _SHARE:
                 fields.write(dataset, places, text)
                 places.clear()
-            done = images + len(failed)
             seconds = time.monotonic() - started
             yield report(done, len(items), len(failed), seconds)
     fields.write(dataset, places, text)
