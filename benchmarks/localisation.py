@@ -85,6 +85,8 @@ How far to trust it:
 - A second box needs a peak half as high as the first. With the scores of two classes
   that an image shows put together, 90 % of the things were in a box, with 0.08 wrong
   boxes an image (120 scenes, made-up test: no class is shown twice often enough).
+- The time depends on what else runs: an earlier run of the same command, when other
+  work kept both cores busy, had a median of 0.71 s (0.61 to 2.07 s).
 - One world of plain backgrounds, one small backbone: nothing here says how it does with
   real photographs and real CLIP models.
 """
@@ -190,7 +192,7 @@ def report(found: list[Hit], times: list[float]) -> str:
         f"`show_where` on {_HITS} hits with stored features, boxes and heat maps "
         f"written to MongoDB: median {np.median(times):.2f} s, {min(times):.2f} to "
         f"{max(times):.2f} s in {len(times)} runs (backbone warm, the text encoded "
-        "each time).",
+        f"each time), at a load average of {os.getloadavg()[0]:.1f}.",
     ]
     return "\n".join(lines)
 
