@@ -315,7 +315,7 @@ def test_the_form(dataset, operator, classes):
 
 
 def test_in_the_app(dataset, operator, classes):
-    compute(dataset, cover=3)
+    compute(dataset, cover=2)
     ctx = context(dataset, text=classes[0], max_boxes=1)
     for _ in operator.execute(ctx):
         pass
