@@ -153,10 +153,23 @@ class Query:
                 wrong
         """
         texts = [prompt.text for prompt in self.prompts]
-        features = encode_queries(backbone, texts, template_set(templates))
+        return self.combine(encode_queries(backbone, texts, template_set(templates)))
+
+    def combine(self, features: Tensor) -> Tensor:
+        """Adds up the vectors of the prompts, encoded elsewhere, by their weights.
+
+        Args:
+            features: ``(n, d)``, unit length, one for each prompt
+
+        Returns:
+            ``(d,)``, unit length
+
+        Raises:
+            ValueError: if the prompts cancel each other out
+        """
         largest = max(abs(prompt.weight) for prompt in self.prompts)
         weights = features.new_tensor([p.weight / largest for p in self.prompts])
-        if len(texts) == 1:  # of unit length as it is
+        if len(weights) == 1:  # of unit length as it is
             return features[0] * weights[0]
         total = (weights[:, None] * features).sum(0)
         if torch.linalg.vector_norm(total) <= _CANCELLED * weights.abs().sum():
