@@ -16,6 +16,11 @@ def promptable(dataset: fo.Dataset) -> list[str]:
     return dataset.list_brain_runs(type=fob.Similarity, supports_prompts=True)
 
 
+def similarities(dataset: fo.Dataset) -> list[str]:
+    """The brain keys of similarity indexes, searchable by text or not."""
+    return dataset.list_brain_runs(type=fob.Similarity)
+
+
 def check(dataset: fo.Dataset, brain_key: str) -> None:
     """Checks that an index can be searched by text.
 
@@ -39,7 +44,7 @@ def check_similarity(dataset: fo.Dataset, brain_key: str) -> None:
     Raises:
         ValueError: saying which there are
     """
-    known = dataset.list_brain_runs(type=fob.Similarity)
+    known = similarities(dataset)
     if brain_key not in known:
         choice = f"choose one of {known}" if known else "compute an index first"
         raise ValueError(f"{brain_key!r} is no similarity index; {choice}")
