@@ -25,6 +25,7 @@ from .steps import Progress, Run
 THRESHOLD = 0.1
 COUNT = 25
 _FEWEST = 5  # for FiftyOne's uniqueness
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -162,13 +163,31 @@ def _near_duplicates(
     images, matrix, without = read_vectors(samples, brain_key, 2)
     yield Progress(f"Comparing {len(matrix)} images", 0.3)
     index = fob.compute_near_duplicates(images, threshold=threshold, embeddings=matrix)
-    groups = {
-        kept: [(other, float(distance)) for other, distance in others]
-        for kept, others in index.neighbors_map.items()
-    }
-    ids = index.duplicates_view().values("id") if groups else []
+    groups = _measure(index.neighbors_map, images.values("id"), matrix)
+    ids = [id for kept, others in groups.items() for id in (kept, *dict(others))]
     view = samples.select(ids, ordered=True)
     return NearDuplicates(view, groups, len(matrix), without)
+
+
+def _measure(
+    neighbors: dict[str, list[tuple[str, float]]], ids: list[str], matrix: np.ndarray
+) -> dict[str, list[tuple[str, float]]]:
+    """The groups of the brain with their cosine distances, closest first.
+
+    The brain's own distances are Euclidean ones of unit vectors here, while its
+    threshold is a cosine distance.
+    """
+    centred = matrix - matrix.mean(axis=0)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    centred /= np.maximum(lengths, _TINY)
+    row = {id: place for place, id in enumerate(ids)}
+    groups = {}
+    for kept, others in neighbors.items():
+        cosines = centred[[row[id] for id, _ in others]] @ centred[row[kept]]
+        distances = np.maximum(1 - cosines, 0).tolist()
+        pairs = zip([str(id) for id, _ in others], distances)
+        groups[str(kept)] = sorted(pairs, key=lambda pair: pair[1])
+    return dict(sorted(groups.items(), key=lambda group: group[1][0][1]))
 
 
 def _outliers(
@@ -214,6 +233,6 @@ def read_vectors(
         )
     sums = np.add.reduceat(vectors.matrix, vectors.starts)
     matrix = sums[[places[id] for id in held]]
-    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), _TINY)
     images = samples.select(held, ordered=True) if len(held) < len(ids) else samples
     return images, matrix, len(ids) - len(held)
