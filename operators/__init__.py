@@ -1,21 +1,33 @@
 """The operators: forms and progress, nothing is computed here."""
 
+from .classify_by_prompts import ClassifyByPrompts
 from .compute_detail_embeddings import ComputeDetailEmbeddings
 from .create_clver_ds import CreateClverDs
 from .evaluate_retrieval import EvaluateRetrieval
+from .find_near_duplicates import FindNearDuplicates
+from .find_outliers import FindOutliers
 from .manage_fusers import ManageFusers
+from .map_embeddings import MapEmbeddings
 from .panel import DetailSearch
+from .report_long_tail import ReportLongTail
 from .search_reranked import SearchReranked
 from .show_where import ShowWhere
+from .tag_hits import TagHits
 from .train_fuser import TrainFuser
 
 OPERATORS = (
+    ClassifyByPrompts,
     ComputeDetailEmbeddings,
     CreateClverDs,
     EvaluateRetrieval,
+    FindNearDuplicates,
+    FindOutliers,
     ManageFusers,
+    MapEmbeddings,
+    ReportLongTail,
     SearchReranked,
     ShowWhere,
+    TagHits,
     TrainFuser,
 )
 

@@ -23,8 +23,19 @@ MANAGE = "@detail/detail-embed/manage_fusers"
 SEARCH = "@detail/detail-embed/search_reranked"
 TRAIN = "@detail/detail-embed/train_fuser"
 NAMES = (
-    "compute_detail_embeddings", "create_clver_ds", "detail_search",
-    "evaluate_retrieval", "manage_fusers", "search_reranked", "show_where",
+    "classify_by_prompts",
+    "compute_detail_embeddings",
+    "create_clver_ds",
+    "detail_search",
+    "evaluate_retrieval",
+    "find_near_duplicates",
+    "find_outliers",
+    "manage_fusers",
+    "map_embeddings",
+    "report_long_tail",
+    "search_reranked",
+    "show_where",
+    "tag_hits",
     "train_fuser",
 )
 PARAMS = {"backbone": demo.NAME, "cover": "1", "fuser": "mean", "device": "cpu"}
