@@ -47,6 +47,14 @@ class CuratingOperator(foo.Operator):
         results = {"summary": self.summarise(result)}
         yield ctx.ops.show_output(self._outputs(results).to_json(), results)
 
+    def tell(
+        self, ctx: foo.ExecutionContext, result: Any
+    ) -> Iterator[GeneratedMessage]:
+        """Tells in the App what the run did, beside what it shows."""
+        summary = self.summarise(result)
+        yield ctx.ops.set_progress(label=summary, progress=1)
+        yield ctx.ops.notify(summary, variant="success")
+
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever cannot work is said in it."""
         def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:

@@ -72,7 +72,7 @@ class FindNearDuplicates(curating.CuratingOperator):
         """Shows each image, followed by its duplicates."""
         if result.groups:
             yield ctx.ops.set_view(result.view)
-        yield ctx.ops.notify(self.summarise(result), variant="info")
+        yield from self.tell(ctx, result)
 
     def __call__(
         self,

@@ -54,7 +54,7 @@ class FindOutliers(curating.CuratingOperator):
     def summarise(self, result: Outliers) -> str:
         """Where the distances are."""
         return (
-            f"The field `{result.field}` says how far each of {result.images} images "
+            f"The field '{result.field}' says how far each of {result.images} images "
             f"is from its neighbours, 1 for the farthest."
             f"{curating.without(result.without)}"
         )
@@ -65,7 +65,7 @@ class FindOutliers(curating.CuratingOperator):
         """Shows the farthest images first."""
         yield ctx.ops.reload_dataset()
         yield ctx.ops.set_view(result.view)
-        yield ctx.ops.notify(self.summarise(result), variant="info")
+        yield from self.tell(ctx, result)
 
     def __call__(
         self,

@@ -60,19 +60,19 @@ class MapEmbeddings(curating.CuratingOperator):
         """Where the map is."""
         notice = f" {result.notice}." if result.notice else ""
         return (
-            f"{result.images} images are on the map `{result.brain_key}`, in the panel "
+            f"{result.images} images are on the map '{result.brain_key}', in the panel "
             f"'{_PANEL}'.{notice}{curating.without(result.without)}"
         )
 
     def show(
         self, ctx: foo.ExecutionContext, result: EmbeddingsMap
     ) -> Iterator[GeneratedMessage]:
-        """Opens the map."""
+        """Opens the panel; that of FiftyOne 1.22 lists the maps, older ones show it."""
         yield ctx.ops.reload_dataset()
         yield ctx.ops.open_panel(
             _PANEL, layout="horizontal", state={"brainResult": result.brain_key}
         )
-        yield ctx.ops.notify(self.summarise(result), variant="info")
+        yield from self.tell(ctx, result)
 
     def __call__(
         self,

@@ -354,6 +354,8 @@ def test_what_the_app_shows(curated):
     assert "No near duplicates" in requests["notify"]["message"]
     requests = in_app("find_outliers", context("find_outliers", curated, count=3))
     assert {"reload_dataset", "set_view"} <= set(requests)
+    assert requests["set_progress"]["progress"] == 1
+    assert requests["set_progress"]["label"] == requests["notify"]["message"]
     view = curated[:9]
     ctx = context("map_embeddings", curated, view)
     assert problems("map_embeddings", ctx) == []
