@@ -6,6 +6,8 @@ are named by their sample ids.
 
 from __future__ import annotations
 
+import functools
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +68,24 @@ def find(dataset: fo.Dataset, patch_slug: str) -> FeatureStore | None:
     return FeatureStore.open(folder) if (folder / LABEL).is_file() else None
 
 
+def is_there(folder: str | None) -> bool:
+    """Whether a folder that a record names still holds a store."""
+    return folder is not None and (Path(folder) / LABEL).is_file()
+
+
+def num_bytes(folder: str | None) -> int | None:
+    """What a store takes on the disk; None where there is none.
+
+    The files of a folder are looked at again only after one came or went.
+    """
+    if not is_there(folder):
+        return None
+    try:
+        return _num_bytes(folder, os.stat(folder).st_mtime_ns)
+    except FileNotFoundError:  # deleted meanwhile
+        return None
+
+
 def prepare(
     dataset: fo.Dataset,
     space: DetailEmbedder,
@@ -104,10 +124,13 @@ def prepare(
 
 def delete(dataset: fo.Dataset, folder: str | None) -> None:
     """Deletes a store of a data set; nothing else, such as that of its original."""
-    if folder is None or Path(folder).parent.name != str(dataset._doc.id):
-        return
-    if (Path(folder) / LABEL).is_file():
+    if is_there(folder) and is_own(dataset, folder):
         shutil.rmtree(folder)
+
+
+def is_own(dataset: fo.Dataset, folder: str) -> bool:
+    """Whether a store was made for a data set, and not for its original."""
+    return Path(folder).parent.name == str(dataset._doc.id)
 
 
 def _estimate(samples: foc.SampleCollection, settings: Settings) -> int | None:
@@ -118,6 +141,13 @@ def _estimate(samples: foc.SampleCollection, settings: Settings) -> int | None:
         return None
     dtype = settings.keep_features or "float16"
     return estimate(samples.values("filepath"), cover, config["embed_dim"], dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _num_bytes(folder: str, modified: int) -> int:
+    with os.scandir(folder) as files:
+        shards = [file for file in files if file.name.endswith(".safetensors")]
+        return sum(file.stat().st_size for file in shards)
 
 
 def _short(path: Path) -> Path:

@@ -106,10 +106,23 @@ def global_key(brain_key: str) -> str:
     return f"{brain_key}_global"
 
 
+def base_key(brain_key: str) -> str:
+    """Brain key of the detail index beside a whole-image index."""
+    return brain_key.removesuffix(global_key(""))
+
+
 def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
     """Reads the record of a brain key, None where there is none."""
-    if brain_key not in dataset.list_runs(method=METHOD):
-        return None
+    known = brain_key in dataset.list_runs(method=METHOD)
+    return _read(dataset, brain_key) if known else None
+
+
+def read_all(dataset: fo.Dataset) -> dict[str, Record]:
+    """Reads the records of all brain keys."""
+    return {key: _read(dataset, key) for key in dataset.list_runs(method=METHOD)}
+
+
+def _read(dataset: fo.Dataset, brain_key: str) -> Record:
     config = dataset.get_run_info(brain_key).config
     return Record(
         config.space,
@@ -121,11 +134,6 @@ def read(dataset: fo.Dataset, brain_key: str) -> Record | None:
     )
 
 
-def read_all(dataset: fo.Dataset) -> dict[str, Record]:
-    """Reads the records of all brain keys."""
-    return {key: read(dataset, key) for key in dataset.list_runs(method=METHOD)}
-
-
 def find(dataset: fo.Dataset, brain_key: str) -> tuple[Record | None, bool]:
     """Finds the record behind any of our indexes.
 
@@ -134,7 +142,7 @@ def find(dataset: fo.Dataset, brain_key: str) -> tuple[Record | None, bool]:
         whole-image index
     """
     own = read(dataset, brain_key)
-    base = brain_key.removesuffix(global_key(""))
+    base = base_key(brain_key)
     if own is not None or base == brain_key:
         return own, False
     record = read(dataset, base)
@@ -190,7 +198,7 @@ def check(
     check_brain_key(brain_key)
     record = read(dataset, brain_key)
     if record is None:
-        _check_new(dataset, brain_key)
+        check_free(dataset, brain_key)
         return
     if also_global:
         _check_global(dataset, brain_key, record)
@@ -203,14 +211,18 @@ def check(
             _check_free_field(dataset, brain_key, field)
 
 
-def _check_new(dataset: fo.Dataset, brain_key: str) -> None:
-    """Checks that everything under a brain key, and beside it, is free."""
+def check_free(dataset: fo.Dataset, brain_key: str) -> None:
+    """Checks that everything under a brain key, and beside it, is free.
+
+    Raises:
+        ValueError: if a run or a field has it
+    """
     is_there = brain_key in dataset.list_brain_runs() or dataset.has_field(
         vector_field(brain_key)
     )
     _, is_global = find(dataset, brain_key)
     if is_there and is_global:
-        base = brain_key.removesuffix(global_key(""))
+        base = base_key(brain_key)
         raise ValueError(
             f"brain key {brain_key!r} holds the vectors of whole images that belong to "
             f"{base!r}; choose another brain key"
@@ -221,13 +233,10 @@ def _check_new(dataset: fo.Dataset, brain_key: str) -> None:
                 f"brain key {key!r} belongs to another run of this data set; choose "
                 "another brain key"
             )
-    for key, field in (
-        (brain_key, vector_field(brain_key)),
-        (brain_key, patches_field(brain_key)),
-        (brain_key, error_field(brain_key)),
-        (global_key(brain_key), vector_field(global_key(brain_key))),
-    ):
-        _check_free_field(dataset, key, field)
+    for name in (vector_field, patches_field, error_field):
+        _check_free_field(dataset, brain_key, name(brain_key))
+    whole = global_key(brain_key)
+    _check_free_field(dataset, whole, vector_field(whole))
 
 
 def _check_global(dataset: fo.Dataset, brain_key: str, record: Record) -> None:

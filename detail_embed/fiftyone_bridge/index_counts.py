@@ -1,0 +1,110 @@
+"""How many images have vectors, by field: one pass over the samples, then memory."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.utils as fou
+
+_DATASETS = 4  # whose counts are kept in memory
+_SETTLED = datetime.timedelta(seconds=30)
+_AGAIN = 2.0  # seconds after which what may be half written is counted again
+_memory: dict[Hashable, _Known] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a field of vectors holds.
+
+    Attributes:
+        images: that have a vector
+        vectors: of all images together
+        dim: d of a vector; None where there is none
+    """
+
+    images: int
+    vectors: int
+    dim: int | None
+
+    @property
+    def num_bytes(self) -> int:
+        """What the vectors take as float32."""
+        return 4 * self.vectors * (self.dim or 0)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Counts of a data set, when they were taken, and whether it was at rest."""
+
+    counts: dict[str, Count]
+    taken: float
+    is_final: bool
+
+
+def count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
+    """Counts the vectors of fields; paths that were counted are taken from memory.
+
+    They are counted anew after every write. A write that goes on may be seen half:
+    until the last one is 30 seconds old, counts are kept for 2 seconds only.
+
+    Args:
+        dataset: the data set
+        paths: fields of vectors, ``"field"`` or ``"field.detections.attribute"``
+    """
+    state, is_settled = _state(dataset)
+    now = time.monotonic()
+    with _lock:
+        known = _memory.pop(state, None)
+        if known is None or not (known.is_final or now - known.taken < _AGAIN):
+            known = _Known({}, now, is_settled)
+        todo = [path for path in paths if path not in known.counts]
+        if todo:
+            known.counts.update(_count(dataset, todo))
+        _memory[state] = known
+        while len(_memory) > _DATASETS:
+            del _memory[next(iter(_memory))]
+        return {path: known.counts[path] for path in paths}
+
+
+def _state(dataset: fo.Dataset) -> tuple[Hashable, bool]:
+    """What changes when vectors do, and whether the last change is some time ago."""
+    samples = dataset._sample_collection
+    last = samples.find_one(
+        {}, {"last_modified_at": 1}, sort=[("last_modified_at", -1)]
+    )
+    changed = (last or {}).get("last_modified_at")
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    is_settled = changed is None or now - changed.replace(tzinfo=None) > _SETTLED
+    return (dataset._doc.id, samples.estimated_document_count(), changed), is_settled
+
+
+def _count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
+    group: dict[str, Any] = {"_id": None}
+    for i, path in enumerate(paths):
+        value, some = f"${path}", {"$max": f"${path}"}  # of a list: one that is there
+        has = {"$cond": [{"$gt": [some, None]}, 1, 0]}
+        size = {"$cond": [{"$isArray": value}, {"$size": value}, has]}
+        group |= {
+            f"images{i}": {"$sum": has},
+            f"vectors{i}": {"$sum": size},
+            f"some{i}": {"$max": some},
+        }
+    found = next(dataset._sample_collection.aggregate([{"$group": group}]), None)
+    if found is None:
+        return dict.fromkeys(paths, Count(0, 0, None))
+    return {
+        path: Count(found[f"images{i}"], found[f"vectors{i}"], _dim(found[f"some{i}"]))
+        for i, path in enumerate(paths)
+    }
+
+
+def _dim(value: Any) -> int | None:
+    is_vector = isinstance(value, bytes)
+    return len(fou.deserialize_numpy_array(value)) if is_vector else None
