@@ -24,6 +24,11 @@ def identify(pretrained: str | None) -> str | None:
     return _PREFIX + _digest(pretrained, status.st_size, status.st_mtime_ns)
 
 
+def is_file(name: str | None) -> bool:
+    """Whether a name stands for a checkpoint file, and not for a tag."""
+    return name is not None and (name.startswith(_PREFIX) or os.path.isabs(name))
+
+
 def may_be_same(had: Any, wanted: Any) -> bool:
     """Whether two names can stand for the same weights.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import fiftyone as fo
 
-from . import feature_stores, records
+from . import feature_stores, index_parts, ranking, records
 
 
 def delete(dataset: fo.Dataset, brain_key: str) -> None:
@@ -14,11 +17,42 @@ def delete(dataset: fo.Dataset, brain_key: str) -> None:
     that no other brain key of the data set uses are deleted, too. The zoo keeps the
     spaces: other data sets may use them.
     """
-    record = records.read(dataset, brain_key)
+    folder = unshared_features(dataset, brain_key)
     clear(dataset, brain_key)
-    rest = records.read_all(dataset).values()
-    if record is not None and record.features not in {r.features for r in rest}:
-        feature_stores.delete(dataset, record.features)
+    feature_stores.delete(dataset, folder)
+
+
+def delete_any(dataset: fo.Dataset, brain_key: str) -> None:
+    """Deletes the similarity index that somebody named, whoever made it.
+
+    One of ours as :func:`delete` does; the whole-image index beside one of ours with
+    its vectors, and nothing else; another's as FiftyOne does: its run, and not the
+    field that its vectors may be in.
+
+    Raises:
+        ValueError: if there is no such index
+    """
+    record, is_whole = records.find(dataset, brain_key)
+    if record is None:
+        ranking.check_similarity(dataset, brain_key)
+        dataset.delete_brain_run(brain_key)
+    elif is_whole:
+        _delete_parts(dataset, [brain_key], [records.vector_field(brain_key)])
+        alone = replace(record, has_global=False)
+        records.write(dataset, records.base_key(brain_key), alone)
+    else:
+        delete(dataset, brain_key)
+
+
+def unshared_features(dataset: fo.Dataset, brain_key: str) -> str | None:
+    """Folder of the patch features that are deleted with an index; None for none."""
+    known = records.read_all(dataset)
+    record = known.pop(brain_key, None)
+    if record is None or record.features in {r.features for r in known.values()}:
+        return None
+    folder = record.features
+    is_deletable = feature_stores.is_there(folder)
+    return folder if is_deletable and feature_stores.is_own(dataset, folder) else None
 
 
 def clear(dataset: fo.Dataset, brain_key: str) -> None:
@@ -26,15 +60,17 @@ def clear(dataset: fo.Dataset, brain_key: str) -> None:
     record = records.read(dataset, brain_key)
     if record is None:
         return
-    keys = [brain_key]
-    fields = [records.index_field(brain_key, record), records.error_field(brain_key)]
-    if records.owns_global(dataset, brain_key, record):
-        keys.append(records.global_key(brain_key))
-        fields.append(records.vector_field(keys[-1]))
+    keys = index_parts.keys(dataset, brain_key, record)
+    _delete_parts(dataset, keys, index_parts.fields(brain_key, record, keys))
+    dataset.delete_run(brain_key)
+
+
+def _delete_parts(
+    dataset: fo.Dataset, keys: Iterable[str], fields: Iterable[str]
+) -> None:
     for key in keys:
         if key in dataset.list_brain_runs():
             dataset.delete_brain_run(key)
     for field in fields:
         if dataset.has_field(field):
             dataset.delete_sample_field(field)
-    dataset.delete_run(brain_key)

@@ -1,0 +1,146 @@
+"""Embedding what an index lacks, with the settings it was made with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+
+from . import checkpoints, feature_stores, index, index_parts, records, zoo
+from .records import Record
+from .samples import ids_with
+from .settings import Settings
+from .steps import Run
+
+
+def update(
+    samples: foc.SampleCollection,
+    brain_key: str,
+    pretrained: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+) -> Run:
+    """Embeds the images that an index lacks, in its own space, and indexes them.
+
+    All else is as it was when the index was computed: backbone, cover, fuser, words,
+    vectors per image, whole-image vectors, patch features. Images that failed are
+    tried again. Patch features of new images are kept if most images of the index
+    have them.
+
+    Args:
+        samples: a data set or view of images
+        brain_key: an index of ours; one that was cut short is finished
+        pretrained (None): where the checkpoint file lies now, if it was moved
+        device ("auto"): where the backbone runs
+        precision ("auto"): of the backbone
+        batch_size (None): patches per batch
+        num_workers (None): threads that decode images
+
+    Returns:
+        a :class:`Run`, whose result is that of :func:`index.compute`
+
+    Raises:
+        ValueError: if the index is not ours, the samples cannot be used, or the
+            checkpoint file is gone
+    """
+    options = {
+        "device": device,
+        "precision": precision,
+        "batch_size": batch_size,
+        "num_workers": num_workers,
+    }
+    dataset = samples._root_dataset
+    record = index_parts.require(dataset, brain_key, "update")
+    settings = _settings(dataset, brain_key, record, pretrained, options)
+    whole = index_parts.has_whole(dataset, brain_key, record)
+    return index.compute(samples, settings, brain_key, also_global=whole)
+
+
+def check(
+    samples: foc.SampleCollection,
+    brain_key: str,
+    pretrained: str | Path | None = None,
+) -> None:
+    """Checks what can be checked before a run; see :func:`update`.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    dataset = samples._root_dataset
+    record = index_parts.require(dataset, brain_key, "update")
+    settings = _settings(dataset, brain_key, record, pretrained)
+    whole = index_parts.has_whole(dataset, brain_key, record)
+    index.check(samples, settings, brain_key, also_global=whole)
+
+
+def _settings(
+    dataset: fo.Dataset,
+    brain_key: str,
+    record: Record,
+    pretrained: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The settings that an index was computed with.
+
+    Raises:
+        ValueError: if its checkpoint file is gone
+    """
+    identity = dict(record.identity)
+    given = identity.pop("fuser_options")
+    settings = Settings(
+        **identity,
+        fuser_options={k: v for k, v in given.items() if k not in ("k", "method")},
+        vectors=record.vectors,
+        vectors_by=given.get("method", Settings.vectors_by),
+        keep_features=_kept(dataset, brain_key, record),
+        allow_random_weights=True,  # the space has the hash of those it was made with
+        **(options or {}),
+    )
+    weights = str(pretrained) if pretrained else _locate(record)
+    return replace(settings, pretrained=weights)
+
+
+def _locate(record: Record) -> str | None:
+    """The weights by their tag, or the path where their file was last seen.
+
+    Raises:
+        ValueError: if it is not there any more, or another file
+    """
+    named = record.identity["pretrained"]
+    if not checkpoints.is_file(named):
+        return named
+    path = named if os.path.isabs(named) else _last_seen(record)
+    if path and os.path.isfile(path):
+        if checkpoints.may_be_same(named, checkpoints.identify(path)):
+            return path
+    raise ValueError(
+        f"the checkpoint {checkpoints.short(named)} of the index is not where it was "
+        f"({path}): pass pretrained=<where it lies now>"
+    )
+
+
+def _last_seen(record: Record) -> str | None:
+    config = zoo.space_directory(record.space) / "space.json"
+    if not config.is_file():
+        return None
+    return json.loads(config.read_text("utf-8"))["backbone"]["pretrained"]
+
+
+def _kept(dataset: fo.Dataset, brain_key: str, record: Record) -> bool | str:
+    """How new patch features are kept: as those of most images are, or not at all."""
+    if record.features is None:
+        return False
+    store = feature_stores.find(dataset, Path(record.features).name)
+    if store is None:
+        return False
+    done = ids_with(dataset, records.index_field(brain_key, record))
+    held = sum(id in store for id in done)
+    return store.dtype if 2 * held >= len(done) else False
