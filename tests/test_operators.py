@@ -26,17 +26,21 @@ NAMES = (
     "classify_by_prompts",
     "compute_detail_embeddings",
     "create_clver_ds",
+    "delete_index",
     "detail_search",
     "evaluate_retrieval",
+    "export_vectors",
     "find_near_duplicates",
     "find_outliers",
     "manage_fusers",
     "map_embeddings",
+    "rename_index",
     "report_long_tail",
     "search_reranked",
     "show_where",
     "tag_hits",
     "train_fuser",
+    "update_index",
 )
 PARAMS = {"backbone": demo.NAME, "cover": "1", "fuser": "mean", "device": "cpu"}
 
