@@ -13,6 +13,7 @@ from .map_embeddings import MapEmbeddings
 from .panel import DetailSearch
 from .rename_index import RenameIndex
 from .report_long_tail import ReportLongTail
+from .search_by_prompts import SearchByPrompts
 from .search_reranked import SearchReranked
 from .show_where import ShowWhere
 from .tag_hits import TagHits
@@ -32,6 +33,7 @@ OPERATORS = (
     MapEmbeddings,
     RenameIndex,
     ReportLongTail,
+    SearchByPrompts,
     SearchReranked,
     ShowWhere,
     TagHits,

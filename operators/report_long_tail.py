@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
 
 from . import curating
 
@@ -62,6 +63,15 @@ class ReportLongTail(curating.CuratingOperator):
 
         arguments = curating.given(params, "brain_key", "threshold")
         return long_tail.long_tail(samples, params.get("prompts", ""), **arguments)
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: LongTail
+    ) -> Iterator[GeneratedMessage]:
+        """Shows the table, and keeps it for the panel."""
+        from ..detail_embed.fiftyone_bridge import reports
+
+        reports.keep(ctx.dataset, ctx.params["brain_key"], result)
+        yield from super().show(ctx, result)
 
     def summarise(self, result: LongTail) -> str:
         """The table, rarest first."""

@@ -36,6 +36,7 @@ NAMES = (
     "map_embeddings",
     "rename_index",
     "report_long_tail",
+    "search_by_prompts",
     "search_reranked",
     "show_where",
     "tag_hits",

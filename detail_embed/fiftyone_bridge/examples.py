@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -15,6 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..patches import whole_image
 from ..query import Query
 from . import index_vectors, query_vectors, ranking
+from .samples import flat_images
+
+_NAMES = ("sample_id", "field", "label_id")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ def mix(
     sample_ids: Sequence[str] = (),
     boxes: Sequence[Box] = (),
     pictures: Sequence[bytes | Image.Image] = (),
+    vector: Sequence[float] | None = None,
     weight: float = 1.0,
     templates: str = "own",
 ) -> np.ndarray:
@@ -49,6 +53,7 @@ def mix(
         sample_ids (()): samples that the index has vectors of
         boxes (()): parts of images, such as selected labels
         pictures (()): other pictures, as the bytes of a file or opened
+        vector (None): of examples, as this function made it before
         weight (1.0): of all examples together, against 1 of the text
         templates ("own"): around the text
 
@@ -59,7 +64,7 @@ def mix(
         ValueError: if there is nothing to search by, a picture cannot be read, or a
             sample has no vector
     """
-    examples = []
+    examples = [] if vector is None else [np.asarray([vector], np.float32)]
     if sample_ids:
         examples.append(of_samples(dataset, brain_key, sample_ids))
     crops = [_crop(box) for box in boxes] + [_open(picture) for picture in pictures]
@@ -67,12 +72,25 @@ def mix(
         examples.append(of_images(dataset, brain_key, crops))
     if not examples and text is None:
         raise ValueError("give a text, samples, boxes or pictures to search by")
-    total = np.zeros(1, np.float32)
+    parts = []
     if examples:
-        total = weight * _unit(np.concatenate(examples).sum(axis=0))
+        parts.append(weight * _unit(np.concatenate(examples).sum(axis=0)))
     if text is not None:
-        total = total + query_vectors.encode(dataset, brain_key, text, templates)
-    return _unit(total)
+        parts.append(query_vectors.encode(dataset, brain_key, text, templates))
+    return _unit(np.sum(parts, axis=0))
+
+
+def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[Box]:
+    """Finds the boxes of labels, as the App names those that are selected.
+
+    Args:
+        dataset: the data set
+        labels: each with sample_id, field and label_id
+
+    Raises:
+        ValueError: naming a label that has no box, or is gone
+    """
+    return [_box(dataset, **{k: label[k] for k in _NAMES}) for label in labels]
 
 
 def of_samples(
@@ -117,6 +135,15 @@ def of_images(
     )
     with torch.inference_mode():
         return backbone.encode_patches(patches.to(backbone.device)).cpu().numpy()
+
+
+def _box(dataset: fo.Dataset, sample_id: str, field: str, label_id: str) -> Box:
+    sample = flat_images(dataset).select(sample_id).first()
+    value = sample[field]
+    for label in getattr(value, "detections", [value]):
+        if label is not None and label.id == label_id and "bounding_box" in label:
+            return Box(sample.filepath, label.bounding_box)
+    raise ValueError(f"the label {label_id} of {field!r} has no box: select another")
 
 
 def _crop(box: Box) -> Image.Image:

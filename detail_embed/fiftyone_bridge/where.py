@@ -27,7 +27,14 @@ from .samples import check_images
 from .steps import Progress, Run, report
 from .where_fields import FIELD, HEATMAP_FIELD, WhereFields, clear_where
 
-__all__ = ["Where", "check", "clear_where", "show_where", "showable"]
+__all__ = [
+    "Where",
+    "check",
+    "clear_where",
+    "is_stored",
+    "show_where",
+    "showable",
+]
 
 _NO_TEXT = "query"
 _SHARE = 64  # images that are written together
@@ -133,6 +140,19 @@ def showable(dataset: fo.Dataset) -> list[str]:
         key for key in ranking.promptable(dataset)
         if records.find(dataset, key)[0] is not None
     ]
+
+
+def is_stored(samples: foc.SampleCollection, brain_key: str) -> bool:
+    """Whether the patch features of all images are stored, so that none is encoded.
+
+    Raises:
+        ValueError: if the index cannot show where images match
+    """
+    record = _record(samples._root_dataset, brain_key)
+    if not record.features or not (Path(record.features) / LABEL).is_file():
+        return False
+    store = FeatureStore.open(record.features)
+    return all(id in store for id in samples.values("id"))
 
 
 def _show(

@@ -10,9 +10,11 @@ from fiftyone.operators.categories import Categories
 
 from . import indexes, messages, search_state, warm_up
 from .compare_tab import CompareTab
+from .curate_tab import CurateTab
 from .evaluate_tab import EvaluateTab
 from .fusers_tab import FusersTab
 from .history_part import HistoryPart
+from .indexes_tab import IndexesTab
 from .messages import guarded
 from .runs_part import RunsPart
 from .search_tab import SearchTab
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 TABS = {
     "search": "Search",
     "compare": "Compare",
+    "curate": "Curate",
+    "indexes": "Indexes",
     "fusers": "Fusers",
     "evaluate": "Evaluate",
 }
@@ -33,6 +37,8 @@ class DetailSearch(
     SearchTab,
     HistoryPart,
     CompareTab,
+    CurateTab,
+    IndexesTab,
     FusersTab,
     EvaluateTab,
     RunsPart,
@@ -121,7 +127,8 @@ class DetailSearch(
     def _draw(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         if self.draw_start(ctx, panel):
             return
-        tabs = types.TabsView()
+        narrow = {"tab": {"sx": {"minWidth": 0, "minHeight": 48, "px": 1.5}}}
+        tabs = types.TabsView(componentsProps=narrow)
         for name, label in TABS.items():
             tabs.add_choice(name, label=label)
         panel.enum("tab", list(TABS), view=tabs, on_change=self.on_tab)

@@ -20,6 +20,7 @@ PATHS = {
     "k": "search.options.k",
     "within": "search.options.within",
     "threshold": "search.threshold",
+    "example": "search.example",
 }
 DEFAULTS = {
     "prompts": [],
@@ -44,6 +45,7 @@ class Asked:
         k: images to show
         within: ``"dataset"`` or ``"view"``
         threshold: z-score, None for none
+        example: vector, weight and label of examples, None for none
     """
 
     prompts: tuple[str, ...]
@@ -53,6 +55,7 @@ class Asked:
     k: int
     within: str
     threshold: float | None
+    example: dict[str, Any] | None
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
+import numpy as np
 from fiftyone.operators import types
 
 from . import indexes, search_output, search_state, widgets
@@ -21,6 +22,7 @@ _TEMPLATES = {
     "openai-80": "CLIP's, 80",
     "plain": "None",
 }
+_AT_ONCE = 50  # images in which the place is marked without asking
 
 
 class SearchTab:
@@ -32,6 +34,11 @@ class SearchTab:
         part = widgets.column(panel, search_state.ROOT)
         self._draw_which(part, ctx.dataset, asked)
         widgets.prompts(part, self.on_prompts)
+        if asked.example:
+            chosen = widgets.row(part, "chosen")
+            text = f"Like {asked.example['label']} × {asked.example['weight']:g}"
+            widgets.note(chosen, "text", text)
+            widgets.button(chosen, "forget", "Forget", self.on_no_example)
         self._draw_buttons(part, ctx)
         if ctx.panel.get_state("search.shows_options"):
             self._draw_options(part, asked)
@@ -61,7 +68,35 @@ class SearchTab:
         asked = search_state.read(ctx)
         if asked.method not in indexes.methods(ctx.dataset, asked.brain_key):
             search_state.write(ctx, method="vectors")
-        self._again(ctx)
+        if asked.example:
+            search_state.write(ctx, example=None)
+            say(ctx, "The examples were for another index: choose them again")
+        if asked.prompts:
+            self._again(ctx)
+
+    @guarded
+    def on_example(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that takes selected images, boxes or a picture."""
+        brain_key = search_state.read(ctx).brain_key
+        widgets.ask(
+            ctx, "search_by_prompts", self.on_example_given, for_panel=True,
+            brain_key=brain_key,
+        )
+
+    @guarded
+    def on_example_given(self, ctx: foo.ExecutionContext) -> None:
+        """Searches by what was given, mixed with the prompts."""
+        search_state.write(ctx, example=ctx.params["result"])
+        self.search(ctx)
+
+    @guarded
+    def on_no_example(self, ctx: foo.ExecutionContext) -> None:
+        """Forgets the examples."""
+        search_state.write(ctx, example=None)
+        if search_state.read(ctx).prompts:
+            self._again(ctx)
+        else:
+            self.clear(ctx)
 
     @guarded
     def on_option(self, ctx: foo.ExecutionContext) -> None:
@@ -94,9 +129,28 @@ class SearchTab:
 
     @guarded
     def on_show_where(self, ctx: foo.ExecutionContext) -> None:
-        """Opens the form that marks the place in the images shown."""
+        """Marks the place in the images shown; encodes them where it has to."""
+        from ...detail_embed.fiftyone_bridge import where
+
         asked = search_state.read(ctx)
-        widgets.ask(ctx, "show_where", text=asked.text, brain_key=asked.brain_key)
+        if not where.is_stored(ctx.view.limit(_AT_ONCE + 1), asked.brain_key):
+            ctx.prompt(
+                "@detail/detail-embed/show_where",
+                params={
+                    "vector": _encode(ctx, asked).tolist(),
+                    "text": asked.text or "example",
+                    "brain_key": asked.brain_key,
+                },
+                skip_prompt=True,
+            )
+            return
+        shown = ctx.view.limit(_AT_ONCE)
+        vector, label = _encode(ctx, asked), asked.text or "example"
+        marked = where.show_where(shown, vector, asked.brain_key, label=label).finish()
+        fields = [marked.field, marked.heatmap_field]
+        rest = [field for field in ctx.active_fields if field not in fields]
+        ctx.ops.reload_dataset()
+        ctx.ops.set_active_fields([*rest, *fields])
 
     @guarded
     def on_save_view(self, ctx: foo.ExecutionContext) -> None:
@@ -110,17 +164,16 @@ class SearchTab:
         asked = search_state.read(ctx)
         if asked.brain_key is None:
             raise ValueError("this data set has no index yet: compute one first")
-        if not asked.prompts:
-            raise ValueError("type what you are looking for, and press Enter")
         base = self._samples(ctx, asked)
         answer = prompt_search.search(
-            base, asked.text, asked.brain_key, asked.k, asked.threshold,
+            base, _encode(ctx, asked), asked.brain_key, asked.k, asked.threshold,
             asked.templates, asked.method,
         )
         view = answer.view(base)
         search_output.keep(ctx, asked, answer, view, base)
         ctx.ops.set_view(view)
-        self.remember(ctx, asked)
+        if not asked.example:
+            self.remember(ctx, asked)
         if not answer.ids:
             say(
                 ctx,
@@ -132,7 +185,9 @@ class SearchTab:
     def clear(self, ctx: foo.ExecutionContext) -> None:
         """Empties the form, and shows what was shown before the search."""
         found = search_output.found(ctx)
-        search_state.write(ctx, prompts=[], threshold=search_state.OFF)
+        search_state.write(
+            ctx, prompts=[], threshold=search_state.OFF, example=None
+        )
         if found:
             ctx.ops.set_view(_base(ctx, found))
             search_output.forget(ctx)
@@ -168,6 +223,7 @@ class SearchTab:
     def _draw_buttons(self, part: types.Object, ctx: foo.ExecutionContext) -> None:
         buttons = widgets.row(part, "buttons")
         widgets.button(buttons, "go", "Search", self.on_search, primary=True)
+        widgets.button(buttons, "example", "By example", self.on_example)
         if search_output.found(ctx):
             widgets.button(buttons, "where", "Show where", self.on_show_where)
             widgets.button(buttons, "save", "Save view", self.on_save_view)
@@ -187,6 +243,23 @@ class SearchTab:
             options, "templates", _TEMPLATES, "Sentences around a prompt",
             self.on_option, caption=search_output.templates(asked.templates),
         )
+
+
+def _encode(ctx: foo.ExecutionContext, asked: search_state.Asked) -> np.ndarray:
+    """The query as a vector: prompts, examples or both."""
+    from ...detail_embed.fiftyone_bridge import examples, query_vectors
+
+    if asked.example:
+        return examples.mix(
+            ctx.dataset, asked.brain_key, asked.text or None,
+            vector=asked.example["vector"], weight=asked.example["weight"],
+            templates=asked.templates,
+        )
+    if not asked.prompts:
+        raise ValueError("type what you are looking for, and press Enter")
+    return query_vectors.encode(
+        ctx.dataset, asked.brain_key, asked.text, asked.templates
+    )
 
 
 def _base(ctx: foo.ExecutionContext, found: dict) -> fov.DatasetView:
