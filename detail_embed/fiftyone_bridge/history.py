@@ -43,6 +43,8 @@ class Entry:
         """Names what was asked; the same search has the same id."""
         what = asdict(self)
         del what["time"], what["pinned"]
+        if self.threshold is not None:
+            what["threshold"] = float(self.threshold)  # the browser sends 3 for 3.0
         return hashlib.sha1(json.dumps(what).encode()).hexdigest()[:16]
 
 
