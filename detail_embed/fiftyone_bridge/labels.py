@@ -17,7 +17,7 @@ from ..demo import NAME
 from ..retrieval import ALL
 from ..vocabulary import Vocabulary
 from ..wordings import base_form
-from . import records
+from . import records, where_fields
 from .settings import WITH_WORDS
 
 _LISTS = {fo.Detections: fo.Detection, fo.Classifications: fo.Classification}
@@ -50,9 +50,14 @@ class Labels:
 
 
 def label_fields(samples: foc.SampleCollection) -> list[str]:
-    """Names of the fields whose classes can be queries."""
+    """Names of the fields whose classes can be queries; what we made is none."""
     schema = samples.get_field_schema(embedded_doc_type=_KINDS)
-    return sorted(schema)
+    dataset = samples._root_dataset
+    ours = {records.patches_field(key) for key in records.read_all(dataset)}
+    return sorted(
+        name for name, field in schema.items()
+        if name not in ours and not where_fields.is_ours(field)
+    )
 
 
 def check_field(samples: foc.SampleCollection, field: str) -> None:

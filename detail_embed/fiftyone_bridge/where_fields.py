@@ -106,10 +106,14 @@ def clear_where(
     WhereFields(field, heatmap_field).delete(dataset)
 
 
+def is_ours(field: fo.Field) -> bool:
+    """Whether a field was made to show where images match a query."""
+    return (field.info or {}).get("made_by") == _MADE_BY["made_by"]
+
+
 def _check_ours(field: fo.Field, kind: type[fo.Label]) -> None:
-    is_marked = (field.info or {}).get("made_by") == _MADE_BY["made_by"]
     found = getattr(field, "document_type", type(field))
-    if not is_marked or found is not kind:
+    if not is_ours(field) or found is not kind:
         raise ValueError(
             f"the field {field.name!r} holds {found.__name__} that are not "
             f"{kind.__name__} of an earlier query; they are left alone: give the name "

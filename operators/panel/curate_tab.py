@@ -21,14 +21,14 @@ class CurateTab:
         query = search_state.read(ctx).text
         text = f"The search for **{query}**" if found else "No search is shown"
         self._draw_group(
-            part, "hits", f"#### What was found\n\n{text}.",
+            part, "hits", f"**What was found**\n\n{text}.",
             {
                 "Save as a view": self.on_save_view,
                 "Tag or untag hits": self.on_tag,
             },
         )
         self._draw_group(
-            part, "labels", "#### By a list of prompts\n\nWhat do the images show, and "
+            part, "labels", "**By a list of prompts**\n\nWhat do the images show, and "
             "what is rare among them?",
             {
                 "Classify": self.on_classify,
@@ -41,7 +41,8 @@ class CurateTab:
                 on_click_row=self.on_report_row,
             )
         self._draw_group(
-            part, "vectors", "#### By the vectors alone",
+            part, "vectors", "**By the vectors alone**\n\nWhat is alike, and what is "
+            "like nothing else?",
             {
                 "Near duplicates": self.on_duplicates,
                 "Outliers": self.on_outliers,

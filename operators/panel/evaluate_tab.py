@@ -57,7 +57,9 @@ class EvaluateTab:
     @guarded
     def on_evaluate(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form of an evaluation."""
-        widgets.ask(ctx, "evaluate_retrieval", self.on_evaluated)
+        widgets.ask(
+            ctx, "evaluate_retrieval", self.on_evaluated, **widgets.WHOLE
+        )
 
     @guarded
     def on_evaluated(self, ctx: foo.ExecutionContext) -> None:

@@ -46,7 +46,7 @@ class FusersTab:
         )
         chosen = ctx.panel.get_state("chosen_fuser")
         if chosen:
-            widgets.note(part, "chosen", f"### {chosen}")
+            widgets.note(part, "chosen", f"**{chosen}**")
             widgets.curve(part, "curve")
 
     def refresh_fusers(self, ctx: foo.ExecutionContext) -> None:
@@ -70,7 +70,7 @@ class FusersTab:
     @guarded
     def on_train(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form of a training."""
-        widgets.ask(ctx, "train_fuser", self.on_fusers_changed)
+        widgets.ask(ctx, "train_fuser", self.on_fusers_changed, **widgets.WHOLE)
 
     @guarded
     def on_fuser(self, ctx: foo.ExecutionContext) -> None:
@@ -90,6 +90,7 @@ class FusersTab:
         widgets.ask(
             ctx, "compute_detail_embeddings", self.on_look, fuser=name,
             brain_key=name if name.isidentifier() else "detail_trained",
+            **widgets.WHOLE,
         )
 
     @guarded

@@ -18,9 +18,9 @@ _COLUMNS = {
     "what": "What it is",
     "images": "Images",
     "size": "Size",
-    "created": "Made",
 }
 _GROUPS = {"embedded": "Embedded", "missing": "Missing", "failed": "Failed"}
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _REASONS = 5  # that are shown
 
 
@@ -109,10 +109,10 @@ class IndexesTab:
 
     def _ask_about(self, ctx: foo.ExecutionContext, operator: str) -> None:
         key = widgets.clicked(ctx, "index_keys")
-        widgets.ask(ctx, operator, self.on_look, brain_key=key)
+        widgets.ask(ctx, operator, self.on_look, brain_key=key, **widgets.WHOLE)
 
     def _draw_coverage(self, part: types.Object, shown: dict[str, Any]) -> None:
-        widgets.note(part, "title", f"### {shown['brain_key']}\n\n{shown['facts']}")
+        widgets.note(part, "title", f"**{shown['brain_key']}**\n\n{shown['facts']}")
         groups = widgets.row(part, "groups")
         for group, label in _GROUPS.items():
             widgets.button(
@@ -148,7 +148,6 @@ def _row(facts: IndexFacts) -> dict[str, str]:
         "what": _short(facts),
         "images": "?" if facts.images is None else f"{facts.images:,}",
         "size": _megabytes(sum(filter(None, sizes))),
-        "created": f"{facts.created:%d %b %Y}",
     }
 
 
@@ -163,7 +162,8 @@ def _short(facts: IndexFacts) -> str:
 
 
 def _describe(facts: IndexFacts) -> str:
-    lines = [f"Space `{facts.space}`; search by {', '.join(facts.searches) or '–'}."]
+    searches = ", ".join(facts.searches) or "nothing yet"
+    lines = [f"Space `{facts.space}`, made {facts.created:%d %b %Y}; by {searches}."]
     if facts.vector_bytes is not None:
         text = f"Vectors: {_megabytes(facts.vector_bytes)}"
         if facts.dim:
@@ -177,4 +177,4 @@ def _describe(facts: IndexFacts) -> str:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
+    return f"{count / 1e6:,.1f}{_NO_BREAK}MB"

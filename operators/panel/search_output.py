@@ -76,17 +76,9 @@ def draw(
         },
         on_click=on_click,
     )
-    part.float(
-        "threshold",
-        label="Threshold",
-        view=types.SliderView(
-            min=search_state.OFF,
-            max=round(max(result["high"], 1.0) + 0.1, 1),
-            view_multiple_of=0.1,
-            value_label_display="auto",
-            label_position="left",
-        ),
-        on_change=on_threshold,
+    high = round(max(result["high"], 1.0) + 0.1, 1)
+    widgets.slider(
+        part, "threshold", "Threshold", search_state.OFF, high, 0.1, on_threshold
     )
 
 

@@ -48,10 +48,7 @@ class StartPage:
     @guarded
     def on_compute(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that computes an index."""
-        ctx.prompt(
-            "@detail/detail-embed/compute_detail_embeddings",
-            on_success=self.on_look,
-        )
+        widgets.ask(ctx, "compute_detail_embeddings", self.on_look, **widgets.WHOLE)
 
     @guarded
     def on_look(self, ctx: foo.ExecutionContext) -> None:

@@ -11,6 +11,8 @@ from fiftyone.operators import types
 _FULL = {"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}}
 _NARROW = {"item": {"sx": {"width": "auto"}}}
 
+WHOLE = {"view_target": "DATASET"}  # not the result of a search
+
 
 def column(panel: types.Object, name: str, **kwargs: Any) -> types.Object:
     """Adds a part whose contents stand below each other."""
@@ -102,6 +104,22 @@ def prompts(panel: types.Object, on_change: Callable) -> None:
 def note(panel: types.Object, name: str, text: str) -> None:
     """Adds a text in Markdown."""
     panel.md(text, name=name)
+
+
+def slider(
+    panel: types.Object, name: str, label: str, low: float, high: float, step: float,
+    on_change: Callable,
+) -> None:
+    """Adds a slider; the App puts much room above and below one."""
+    view = types.SliderView(
+        min=low,
+        max=high,
+        view_multiple_of=step,
+        value_label_display="auto",
+        label_position="left",
+        componentsProps={"item": {"sx": {"my": -3}}},
+    )
+    panel.float(name, label=label, view=view, on_change=on_change)
 
 
 def table(
