@@ -39,7 +39,7 @@ class CompareTab:
                 part,
                 "hint",
                 "This data set has one index. Compute another to compare with it: "
-                "**Compute an index** with *Also index whole images* makes the plain "
+                "**Compute an index** with *Index whole-image vectors too* makes the plain "
                 "CLIP index beside a detail index.",
             )
             buttons = widgets.row(part, "start")

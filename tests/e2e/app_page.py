@@ -21,7 +21,8 @@ _TRIES = 3
 QUALITY = 55  # of pictures: texts are sharp, and a full grid is below 150 KB
 
 
-def _is_first_page(response: Response) -> bool:
+def is_first_page(response: Response) -> bool:
+    """Whether the App reads the images of another view."""
     body = response.request.post_data or ""
     return "query paginateSamplesQuery" in body and '"after":null' in body
 
@@ -53,7 +54,14 @@ class AppPage:
 
     def open(self, dataset: str, view: str) -> None:
         """Loads a saved view of a data set and waits until its grid shows images."""
-        self.page.goto(f"{self.url}/datasets/{dataset}?view={view}")
+        self._load(f"{self.url}/datasets/{dataset}?view={view}")
+
+    def open_dataset(self, dataset: str) -> None:
+        """Loads a data set and waits until its grid shows images."""
+        self._load(f"{self.url}/datasets/{dataset}")
+
+    def _load(self, url: str) -> None:
+        self.page.goto(url)
         self.hook("looker").first.wait_for(timeout=FIRST_LOAD)
         dismiss = self.page.get_by_text("Dismiss", exact=True)
         dismiss.or_(self.hook("fo-grid")).first.wait_for()
@@ -117,6 +125,15 @@ class AppPage:
             with contextlib.suppress(AssertionError):
                 return expect(box).to_contain_text(value)
         expect(box).to_contain_text(value)
+
+    def check(self, label: str) -> None:
+        """Ticks the box of the open form that has this label."""
+        box = self.form.locator(
+            f'xpath=.//*[normalize-space(text())="{label}"]'
+            '/preceding::input[@type="checkbox"][1]'
+        )
+        box.check()
+        expect(box).to_be_checked()
 
     def await_valid(self, button: str = "Execute") -> Locator:
         """Waits until the App accepts the form; returns its button."""
@@ -219,7 +236,7 @@ class AppPage:
         Returns:
             the paths of the images in the grid, in order (the first page)
         """
-        with self.page.expect_response(_is_first_page, timeout=SEARCH) as answer:
+        with self.page.expect_response(is_first_page, timeout=SEARCH) as answer:
             action()
         samples = answer.value.json()["data"]["samples"]["edges"]
         self.settle()
@@ -237,7 +254,7 @@ class AppPage:
 
     def show_everything(self) -> None:
         """Clears the view bar, so that the grid shows the whole data set."""
-        with self.page.expect_response(_is_first_page):
+        with self.page.expect_response(is_first_page):
             self.hook("btn-clear-view-bar").click()
         expect(self.hook("view-bar")).not_to_contain_text("Select")
         self.settle()

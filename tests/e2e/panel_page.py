@@ -1,0 +1,102 @@
+"""The Detail Search panel as a person uses it, for browser tests."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Response, expect
+
+from .app_page import FIRST_LOAD, SEARCH, AppPage
+
+BOX = "Type and press enter to add a value"
+
+
+def _is_tab_event(response: Response) -> bool:
+    return '"__method__":"on_tab"' in (response.request.post_data or "")
+
+
+class PanelPage:
+    """The panel in one browser tab.
+
+    Args:
+        app: the tab
+    """
+
+    def __init__(self, app: AppPage):
+        self.app = app
+        self.page = app.page
+
+    def open(self) -> None:
+        """Opens the panel beside the grid, and waits until it is drawn."""
+        self.app.hook("new-panel-btn").first.click()
+        self.page.get_by_text("Detail Search", exact=True).first.click()
+        self.await_drawn()
+
+    def await_drawn(self) -> None:
+        """Waits until the panel shows a tab or its first page."""
+        search = self.page.get_by_text("What are you looking for?")
+        start = self.button("Look again")
+        expect(search.or_(start).first).to_be_visible(timeout=FIRST_LOAD)
+
+    def button(self, name: str) -> Locator:
+        """The button of the panel with this label."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def tab(self, name: str) -> None:
+        """Goes to a tab."""
+        tab = self.page.get_by_role("tab", name=name, exact=True)
+        with self.page.expect_response(_is_tab_event, timeout=SEARCH):
+            tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+
+    def enter(self, prompt: str) -> None:
+        """Types a prompt and presses Enter."""
+        box = self.page.get_by_placeholder(BOX)
+        box.fill(prompt)
+        box.press("Enter")
+
+    def search(self, prompt: str) -> list[str]:
+        """Enters a prompt; returns the paths of the images that the grid shows."""
+        return self.app.images_of(lambda: self.enter(prompt))
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompts that the box holds."""
+        box = self.page.get_by_placeholder(BOX)
+        chips = box.locator("xpath=../*[contains(@class, 'MuiChip-root')]")
+        return chips.all_inner_texts()
+
+    def await_text(self, pattern: str, timeout: float = SEARCH / 1000) -> Locator:
+        """Waits until the panel shows a text; at most ``timeout`` seconds."""
+        shown = self.page.get_by_text(re.compile(pattern)).first
+        expect(shown).to_be_visible(timeout=1000 * timeout)
+        return shown
+
+    def choose(self, label: str, value: str) -> None:
+        """Chooses from the list of the panel that has this label."""
+        self.page.locator(
+            f'xpath=//*[normalize-space(text())="{label}"]'
+            '/following::*[@role="combobox"][1]'
+        ).last.click()
+        self.page.get_by_role("option").filter(has_text=value).first.click()
+
+    def slide(self, steps: int) -> None:
+        """Moves the threshold with the keyboard, a tenth each step."""
+        thumb = self.page.locator('input[type="range"]').last
+        thumb.focus()
+        for _ in range(steps):
+            thumb.press("ArrowRight")
+
+    def row(self, text: str) -> Locator:
+        """The row of a table of the panel with this text."""
+        return self.page.locator("tr").filter(has_text=text).first
+
+    def pictures(self, side: str) -> Locator:
+        """The thumbnails of the left or the right strip."""
+        return self.page.locator(f'img[alt^="{side} "]')
+
+    def close_report(self, pattern: str, timeout: float) -> None:
+        """Waits for what an operator says at its end, and closes its window."""
+        shown = self.app.report.get_by_text(re.compile(pattern)).first
+        expect(shown).to_be_visible(timeout=1000 * timeout)
+        self.app.close_report()

@@ -1,0 +1,164 @@
+"""The Detail Search panel in the real App, from the first open to the last delete."""
+
+from __future__ import annotations
+
+import re
+
+import fiftyone as fo
+import pytest
+from playwright.sync_api import expect
+
+from detail_embed import clver_ds, demo
+from detail_embed.fiftyone_bridge.datasets import load_clver_ds
+
+from .app_page import SEARCH, is_first_page
+from .panel_page import PanelPage
+
+pytestmark = pytest.mark.e2e
+
+NAME = "panel-scenes"
+SCENES = 40
+THING = "red metal cube"
+LONG = 240  # seconds, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Scenes as a data set without an index."""
+    folder = tmp_path_factory.mktemp("panel")
+    clver_ds.generate(folder, SCENES, size=448, seed=11, scales=(0.12, 0.3))
+    if fo.dataset_exists(NAME):
+        fo.delete_dataset(NAME)
+    dataset = load_clver_ds(folder, NAME)
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="module")
+def panel(served, scenes):
+    """The panel, open beside the grid of the scenes."""
+    served.open_dataset(NAME)
+    panel = PanelPage(served)
+    panel.open()
+    yield panel
+    served.shoot("last-panel")
+
+
+def test_from_nothing_to_an_index(panel, scenes):
+    panel.await_text("no index yet")
+    panel.app.shoot("9-panel-start")
+    panel.button("Compute an index").click()
+    app = panel.app
+    app.fill("Backbone", demo.NAME)
+    app.choose("Fuser", "ridge")
+    app.choose("Classes of a label field", "ground_truth")
+    app.choose("Keep patch features", "float16")
+    app.check("Index whole-image vectors too")
+    app.execute()
+    panel.close_report(rf"{SCENES} images embedded", LONG)
+    panel.await_text("What are you looking for")
+    scenes.reload()
+    assert set(scenes.list_brain_runs()) == {"detail", "detail_global"}
+
+
+def test_search_but_not_threshold(panel, scenes):
+    found = panel.search(THING)
+    native = scenes.sort_by_similarity(THING, brain_key="detail", k=25)
+    assert found == native.values("filepath")[: len(found)] and len(found) >= 20
+    panel.await_text("25 of 40 images, best first")
+    panel.app.shoot("10-panel-search")
+
+    off = panel.search("-a yellow thing")
+    assert panel.prompts == [THING, "-a yellow thing"] and off != found
+    panel.await_text("best first")
+    panel.app.shoot("11-panel-but-not")
+
+    cut = panel.app.images_of(lambda: panel.slide(10))
+    panel.await_text(r"are at z ≥")
+    assert 0 < len(cut) < len(off) and cut == off[: len(cut)]
+    panel.app.shoot("12-panel-threshold")
+
+
+def test_show_where(panel, scenes):
+    with panel.page.expect_response(is_first_page, timeout=SEARCH):
+        panel.button("Show where").click()
+    panel.app.settle()
+    panel.app.shoot("13-panel-where")
+    scenes.reload()
+    assert len(scenes.exists("detail_where")) == len(scenes.exists("detail_heatmap"))
+    assert scenes.count("detail_where.detections") > 0
+
+
+def test_a_wrong_line_is_pointed_at(panel):
+    panel.enter('a "cube')
+    panel.await_text("quote is not closed")
+    panel.app.shoot("14-panel-error")
+
+
+def test_compare(panel):
+    panel.tab("Compare")
+    panel.enter(THING)
+    panel.await_text("only here")
+    expect(panel.pictures("left")).to_have_count(12)
+    expect(panel.pictures("right")).to_have_count(12)
+    panel.app.shoot("15-panel-compare")
+
+
+def test_save_the_view_and_reload_the_page(panel, scenes):
+    panel.app.images_of(panel.button("Show in grid").first.click)
+    panel.tab("Search")
+    panel.button("Save view").click()
+    name = panel.app.form.locator("input").first
+    name.fill("red cubes")
+    panel.app.form.get_by_role("button", name=re.compile("Save|Execute")).last.click()
+    expect(panel.app.form).to_have_count(0)
+    scenes.reload()
+    assert scenes.list_saved_views() == ["red cubes"]
+    assert "detail_score" in scenes.load_saved_view("red cubes").get_field_schema()
+
+    panel.page.reload()
+    panel.await_drawn()
+    panel.await_text("25 of 40 images, best first")
+    assert panel.prompts == [THING]
+    panel.app.shoot("16-panel-reloaded")
+
+
+def test_train_with_the_curve_visible(panel):
+    panel.tab("Fusers")
+    panel.button("Train a fuser").click()
+    app = panel.app
+    app.fill("Name", "tiny")
+    app.fill("Time budget in minutes", "0.2")
+    app.fill("Backbone", demo.NAME)
+    app.choose("Classes of a label field", "ground_truth")
+    app.execute()
+    expect(app.report).to_contain_text("tiny is trained", timeout=1000 * LONG)
+    app.close_report()
+    panel.row("tiny").click()
+    plot = panel.page.locator(".js-plotly-plot").last
+    expect(plot.locator(".legendtext").first).to_be_visible()
+    panel.app.shoot("17-panel-fusers")
+
+
+def test_evaluate(panel):
+    panel.tab("Evaluate")
+    panel.button("Evaluate").click()
+    panel.app.execute()
+    panel.close_report(r"40 images", LONG)
+    panel.await_text("Worst classes")
+    panel.app.shoot("18-panel-evaluate")
+    worst = panel.page.locator("tbody tr").last
+    panel.app.images_of(worst.click)
+
+
+def test_delete_the_index(panel, scenes):
+    panel.tab("Indexes")
+    panel.row("whole images").click()
+    panel.await_text("Embedded: 40")
+    panel.app.shoot("19-panel-indexes")
+    panel.row("ridge").get_by_role("button").last.click()
+    panel.app.execute("Delete")
+    panel.await_text("no index yet")
+    scenes.reload()
+    assert scenes.list_brain_runs() == []
+    panel.app.shoot("20-panel-deleted")
