@@ -84,7 +84,23 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
                 "allowed: raise max_pixels, or make it smaller",
             )
         _check_planes(image)
-        return np.array(_to_rgb(_upright(image)))
+        return np.array(upright_rgb(image))
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Makes an open image what a person would see, as ``read_image()`` does.
+
+    Args:
+        image: as opened by Pillow; it may be changed
+
+    Returns:
+        RGB, EXIF orientation applied
+
+    Raises:
+        Exception: of any kind, from Pillow's decoders
+    """
+    ImageOps.exif_transpose(image, in_place=True)
+    return _to_rgb(image)
 
 
 def read_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -202,11 +218,6 @@ def _check_planes(image: Image.Image) -> None:
 
 def _is_raw(image: Image.Image) -> bool:
     return image.info.get("compression") in (None, "raw")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    ImageOps.exif_transpose(image, in_place=True)
-    return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

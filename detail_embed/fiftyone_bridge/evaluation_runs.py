@@ -78,7 +78,7 @@ def delete(dataset: fo.Dataset, name: str) -> None:
 
 
 def _check_known(dataset: fo.Dataset, name: str) -> None:
-    if name not in names(dataset):
-        raise ValueError(
-            f"no evaluation {name!r} in this data set; it has {names(dataset)}"
-        )
+    known = names(dataset)
+    if name not in known:
+        choice = f"choose one of {known}" if known else "evaluate first"
+        raise ValueError(f"no evaluation {name!r} in this data set; {choice}")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from ..patches import whole_image
 from ..query import Query
+from ..reader import read_image, upright_rgb
 from . import index_vectors, query_vectors, ranking
 from .samples import flat_images
 
@@ -64,20 +64,18 @@ def mix(
         ValueError: if there is nothing to search by, a picture cannot be read, or a
             sample has no vector
     """
-    examples = [] if vector is None else [np.asarray([vector], np.float32)]
+    examples = [] if vector is None else [np.asarray(vector, np.float32)]
     if sample_ids:
-        examples.append(of_samples(dataset, brain_key, sample_ids))
+        examples.extend(of_samples(dataset, brain_key, sample_ids))
     crops = [_crop(box) for box in boxes] + [_open(picture) for picture in pictures]
     if crops:
-        examples.append(of_images(dataset, brain_key, crops))
+        examples.extend(of_images(dataset, brain_key, crops))
     if not examples and text is None:
         raise ValueError("give a text, samples, boxes or pictures to search by")
-    parts = []
-    if examples:
-        parts.append(weight * _unit(np.concatenate(examples).sum(axis=0)))
+    parts = [weight * _sum(examples)] if examples else []
     if text is not None:
         parts.append(query_vectors.encode(dataset, brain_key, text, templates))
-    return _unit(np.sum(parts, axis=0))
+    return _sum(parts)
 
 
 def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[Box]:
@@ -138,17 +136,18 @@ def of_images(
 
 
 def _box(dataset: fo.Dataset, sample_id: str, field: str, label_id: str) -> Box:
-    sample = flat_images(dataset).select(sample_id).first()
-    value = sample[field]
-    for label in getattr(value, "detections", [value]):
-        if label is not None and label.id == label_id and "bounding_box" in label:
-            return Box(sample.filepath, label.bounding_box)
+    for sample in flat_images(dataset).select(sample_id):
+        value = sample[field] if sample.has_field(field) else None
+        for label in getattr(value, "detections", [value]):
+            is_box = isinstance(label, fo.Detection) and label.bounding_box
+            if is_box and label.id == label_id:
+                return Box(sample.filepath, label.bounding_box)
     raise ValueError(f"the label {label_id} of {field!r} has no box: select another")
 
 
 def _crop(box: Box) -> Image.Image:
     """The square around a box, as the windows of the index are squares."""
-    image = _open(box.filepath)
+    image = Image.fromarray(read_image(box.filepath))
     size = np.array(image.size)
     x, y, w, h = box.bounding_box
     side = int(np.clip(np.ceil(max(w * size[0], h * size[1])), 1, size.min()))
@@ -157,20 +156,26 @@ def _crop(box: Box) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _open(picture: Any) -> Image.Image:
+def _open(picture: bytes | Image.Image) -> Image.Image:
     """A picture upright and in RGB."""
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
-    source = BytesIO(picture) if isinstance(picture, bytes) else picture
+        return upright_rgb(picture.copy())
     try:
-        return ImageOps.exif_transpose(Image.open(source)).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        name = "the picture" if isinstance(picture, bytes) else repr(picture)
-        raise ValueError(f"{name} cannot be read as an image: {error}") from error
+        return upright_rgb(Image.open(BytesIO(picture)))
+    except Exception as error:  # Pillow's decoders raise errors of any kind
+        raise ValueError(
+            f"the picture cannot be read as an image: {error}. Choose another"
+        ) from error
 
 
 def _tensor(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _sum(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    if len({vector.shape for vector in vectors}) > 1:
+        raise ValueError("the examples were made with another model: choose them again")
+    return _unit(np.sum(vectors, axis=0))
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -35,12 +35,13 @@ def check_images(samples: foc.SampleCollection) -> None:
         )
     if not len(samples):
         raise ValueError(
-            f"{samples.name!r} has no samples, so there is nothing to embed"
+            f"{samples.name!r} has no samples, so there is nothing to embed: add "
+            "images first"
         )
     if samples.media_type != fom.IMAGE:
         raise ValueError(
             f"{samples.name!r} holds media of type {samples.media_type!r}; only image "
-            "data sets are supported"
+            "data sets are supported, open one of these"
         )
 
 

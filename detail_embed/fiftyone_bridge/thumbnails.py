@@ -11,6 +11,8 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ..reader import upright_rgb
+
 SIDE = 132  # pixels
 _KEPT = 2048
 _TAG, _FRAME, _BLANK = (20, 20, 20), (255, 109, 4), (64, 64, 64)
@@ -39,7 +41,7 @@ def draw(
 def _shrink(path: str) -> Image.Image:
     try:
         return _read(path, os.stat(path).st_mtime_ns)
-    except (OSError, Image.DecompressionBombError):
+    except Exception:  # Pillow's decoders raise errors of any kind
         return Image.new("RGB", (SIDE, SIDE), _BLANK)
 
 
@@ -47,8 +49,7 @@ def _shrink(path: str) -> Image.Image:
 def _read(path: str, modified: int) -> Image.Image:
     with Image.open(path) as image:
         image.draft("RGB", (2 * SIDE, 2 * SIDE))
-        image = ImageOps.exif_transpose(image).convert("RGB")
-        return ImageOps.fit(image, (SIDE, SIDE))
+        return ImageOps.fit(upright_rgb(image), (SIDE, SIDE))
 
 
 def _finish(picture: Image.Image, tag: str, framed: bool) -> str:

@@ -70,7 +70,7 @@ class DetailSearch(
 
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
         """Starts anew with another data set."""
-        ctx.panel.set_state({"found": None, "search": None})
+        ctx.panel.set_state({"found": None, "search": {}, "compare": {}})
         self.on_load(ctx)
 
     @guarded
@@ -107,7 +107,7 @@ class DetailSearch(
         except Exception as error:
             logger.exception("the panel could not be drawn")
             panel = types.Object()
-            messages.draw(panel, f"The panel cannot be drawn: {error}", "error")
+            messages.draw(panel, messages.explain(error), "error")
         return types.Property(
             panel,
             view=types.GridView(

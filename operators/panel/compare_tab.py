@@ -109,6 +109,7 @@ class CompareTab:
             brain_key=ctx.panel.get_state(f"compare.which.{side}"),
             method="vectors",
             threshold=search_state.OFF,
+            example=None,
         )
         self.search(ctx)
 

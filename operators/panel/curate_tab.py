@@ -96,6 +96,7 @@ class CurateTab:
             brain_key=report["brain_key"],
             method="vectors",
             threshold=report["threshold"],
+            example=None,
         )
         self.search(ctx)
 

@@ -79,6 +79,7 @@ class EvaluateTab:
             brain_key=measured["brain_keys"][-1],
             method="vectors",
             threshold=search_state.OFF,
+            example=None,
         )
         self.search(ctx)
 

@@ -72,6 +72,7 @@ class HistoryPart:
             k=entry.k,
             threshold=entry.threshold or search_state.OFF,
             templates=entry.templates,
+            example=None,
         )
         self.search(ctx)
 

@@ -81,6 +81,8 @@ class IndexesTab:
         from ...detail_embed.fiftyone_bridge import coverage
 
         shown, group = ctx.panel.get_state("coverage"), ctx.params["group"]
+        if not shown:
+            raise ValueError("click an index in the list first")
         arguments = [ctx.dataset, shown["brain_key"]]
         if group == "failed":
             arguments.append(ctx.params.get("reason"))
@@ -134,8 +136,8 @@ class IndexesTab:
 def _cover(ctx: foo.ExecutionContext, brain_key: str) -> dict[str, Any]:
     from ...detail_embed.fiftyone_bridge import coverage, index_facts
 
-    (facts,) = (f for f in index_facts.facts(ctx.dataset) if f.brain_key == brain_key)
     found = coverage.coverage(ctx.dataset, brain_key)
+    (facts,) = (f for f in index_facts.facts(ctx.dataset) if f.brain_key == brain_key)
     return {
         "brain_key": brain_key,
         "facts": _describe(facts),

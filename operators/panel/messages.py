@@ -7,8 +7,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
+from pymongo.errors import PyMongoError
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +49,23 @@ def guarded(event: Callable[..., Any]) -> Callable[..., Any]:
             return event(panel, ctx)
         except (ValueError, TypeError, ImportError) as error:
             logger.info("%s: %s", event.__name__, error)
-            say(ctx, _shown(error), "error")
+            say(ctx, explain(error), "error")
         except Exception as error:
             logger.exception("%s failed", event.__name__)
-            say(ctx, f"That did not work: {error}. The log says more", "error")
+            say(ctx, explain(error), "error")
 
     return run
 
 
-def _shown(error: Exception) -> str:
-    """The text of an error; one that points at a place keeps its columns."""
-    text = str(error)
-    if not hasattr(error, "position"):
-        return text
-    reason, _, place = text.partition("\n")
-    return f"{reason}\n\n```\n{place}\n```"
+def explain(error: Exception) -> str:
+    """Says in Markdown what went wrong and what to do."""
+    if isinstance(error, PyMongoError):
+        return "The database does not answer: check that it runs, and try again"
+    if isinstance(error, fo.DatasetNotFoundError):
+        return f"{error}: it was deleted or renamed. Open another data set"
+    if hasattr(error, "position"):  # points at a place: keep its columns
+        reason, _, place = str(error).partition("\n")
+        return f"{reason}\n\n```\n{place}\n```"
+    if isinstance(error, (ValueError, TypeError, ImportError)):
+        return str(error)
+    return f"That did not work: {error}. Try again; the log says more"

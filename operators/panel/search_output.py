@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
 from fiftyone.operators import types
@@ -28,7 +27,7 @@ def found(ctx: foo.ExecutionContext) -> dict[str, Any] | None:
 
 def keep(
     ctx: foo.ExecutionContext, asked: search_state.Asked, answer: Answer,
-    view: fov.DatasetView, base: foc.SampleCollection,
+    view: fov.DatasetView, before: fov.DatasetView,
 ) -> None:
     """Keeps what the panel shows of a result, and puts the scores on the images."""
     from ...detail_embed.fiftyone_bridge.prompt_search import SCORE
@@ -36,7 +35,7 @@ def keep(
     result = {
         "summary": _summarise(asked, answer),
         "high": float(answer.histogram.edges[-1]),
-        "base": base.view()._serialize(),
+        "before": before._serialize(),
         "shown": search_state.digest(view),
     }
     bars = _bars(answer, asked.threshold)

@@ -65,12 +65,11 @@ class Asked:
 
 def read(ctx: foo.ExecutionContext) -> Asked:
     """Reads the form; what is not filled in takes its default."""
-    values = {
-        name: ctx.panel.get_state(path, DEFAULTS.get(name))
-        for name, path in PATHS.items()
-    }
-    values["prompts"] = tuple(values["prompts"] or ())
-    values["k"] = values["k"] if values["k"] is not None else DEFAULTS["k"]
+    values = {name: ctx.panel.get_state(path) for name, path in PATHS.items()}
+    for name, default in DEFAULTS.items():
+        if values[name] is None:  # also where a field was emptied
+            values[name] = default
+    values["prompts"] = tuple(values["prompts"])
     values["threshold"] = values["threshold"] or None
     return Asked(**values)
 

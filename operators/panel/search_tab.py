@@ -170,7 +170,7 @@ class SearchTab:
             asked.templates, asked.method,
         )
         view = answer.view(base)
-        search_output.keep(ctx, asked, answer, view, base)
+        search_output.keep(ctx, asked, answer, view, _before(ctx))
         ctx.ops.set_view(view)
         if not asked.example:
             self.remember(ctx, asked)
@@ -189,7 +189,7 @@ class SearchTab:
             ctx, prompts=[], threshold=search_state.OFF, example=None
         )
         if found:
-            ctx.ops.set_view(_base(ctx, found))
+            ctx.ops.set_view(_stored(ctx, found))
             search_output.forget(ctx)
 
     def _again(self, ctx: foo.ExecutionContext) -> None:
@@ -200,12 +200,7 @@ class SearchTab:
         self, ctx: foo.ExecutionContext, asked: search_state.Asked
     ) -> fo.Dataset | fov.DatasetView:
         """What to search in; not in the result of the search before."""
-        if asked.within == "dataset":
-            return ctx.dataset
-        found = search_output.found(ctx)
-        if found and search_state.digest(ctx.view) == found["shown"]:
-            return _base(ctx, found)
-        return ctx.view
+        return ctx.dataset if asked.within == "dataset" else _before(ctx)
 
     def _draw_which(
         self, part: types.Object, dataset: fo.Dataset, asked: search_state.Asked
@@ -262,5 +257,12 @@ def _encode(ctx: foo.ExecutionContext, asked: search_state.Asked) -> np.ndarray:
     )
 
 
-def _base(ctx: foo.ExecutionContext, found: dict) -> fov.DatasetView:
-    return fov.DatasetView._build(ctx.dataset, found["base"])
+def _before(ctx: foo.ExecutionContext) -> fov.DatasetView:
+    """The view in the grid; where that is a result, the view before it."""
+    found = search_output.found(ctx)
+    is_result = found and search_state.digest(ctx.view) == found["shown"]
+    return _stored(ctx, found) if is_result else ctx.view
+
+
+def _stored(ctx: foo.ExecutionContext, found: dict) -> fov.DatasetView:
+    return fov.DatasetView._build(ctx.dataset, found["before"])
