@@ -67,6 +67,8 @@ class ComputeDetailEmbeddings(foo.Operator):
         run = Request.from_params(ctx.params).start(ctx.target_view())
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
+        if progress.is_for_panel(ctx):
+            return progress.in_background(ctx, run)
         return self._in_app(ctx, run)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:

@@ -57,6 +57,8 @@ class EvaluateRetrieval(foo.Operator):
         if ctx.delegated:
             evaluation = progress.delegated(ctx, request.start(samples))
             return evaluation_output.results(evaluation, request.export(evaluation))
+        if progress.is_for_panel(ctx):
+            return progress.in_background(ctx, request.start(samples))
         return self._in_app(ctx, request, samples)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,8 @@ from fiftyone.operators.message import GeneratedMessage
 
 if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.steps import Progress, Result, Run
+
+logger = logging.getLogger(__name__)
 
 
 def in_app(ctx: foo.ExecutionContext, run: Run) -> Iterator[GeneratedMessage]:
@@ -20,6 +24,23 @@ def in_app(ctx: foo.ExecutionContext, run: Run) -> Iterator[GeneratedMessage]:
     except Exception as error:
         yield ctx.ops.notify(str(error), variant="error")
         raise
+
+
+def is_for_panel(ctx: foo.ExecutionContext) -> bool:
+    """Whether our panel started this, which shows itself how far runs are."""
+    return bool(ctx.params.get("in_panel")) and not ctx.delegated
+
+
+def in_background(
+    ctx: foo.ExecutionContext, run: Run
+) -> Iterator[GeneratedMessage]:
+    """Does the run beside the server's other work.
+
+    It goes on when the browser is closed; the panel lists it, and can stop it.
+    """
+    steps = _tracked(ctx, run)
+    threading.Thread(target=_finish, args=(steps,), daemon=True).start()
+    yield ctx.ops.notify("It is running: the panel shows how far it is")
 
 
 def delegated(ctx: foo.ExecutionContext, run: Run) -> Result:
@@ -35,6 +56,14 @@ def _tracked(ctx: foo.ExecutionContext, run: Run) -> Iterator[Progress]:
     name = ctx.operator_uri.rpartition("/")[2]
     label = name.replace("_", " ").capitalize()
     return RunBoard(ctx.dataset).track(label, run)
+
+
+def _finish(steps: Iterator[Progress]) -> None:
+    try:
+        for _ in steps:
+            pass
+    except Exception:  # the panel shows what was noted of it
+        logger.exception("a run in the background failed")
 
 
 def summarise(result: Result) -> str:

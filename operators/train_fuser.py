@@ -56,6 +56,8 @@ class TrainFuser(foo.Operator):
         run = TrainingRequest.from_params(ctx.params).start(ctx.target_view())
         if ctx.delegated:
             return training_output.results(progress.delegated(ctx, run))
+        if progress.is_for_panel(ctx):
+            return progress.in_background(ctx, run)
         return self._in_app(ctx, run)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:

@@ -72,6 +72,8 @@ class UpdateIndex(foo.Operator):
         run = index_update.update(ctx.target_view(), key, **options)
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
+        if progress.is_for_panel(ctx):
+            return progress.in_background(ctx, run)
         return self._in_app(ctx, run)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:

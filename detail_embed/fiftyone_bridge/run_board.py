@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ RUNNING, DONE, FAILED, STOPPED, SILENT = (
 )
 _EVERY = 1.0  # seconds between two notes
 _SILENT_AFTER = 300.0  # seconds without a note
+_STOP = ".stop"  # end of the key of a wish to stop
 _KEPT = 86_400  # seconds that the last note of a run is kept
 
 
@@ -63,30 +65,37 @@ class RunBoard:
 
         Args:
             label: what is run, for a person
-            run: the steps
+            run: the steps; they end early if someone stops the run
         """
         note = Note(uuid.uuid4().hex, label, started=time.time())
         self._write(note)
         try:
-            for progress in run:
-                text, fraction = progress.text, progress.fraction
-                note = replace(note, text=text, fraction=fraction)
-                if progress.history:
-                    note = replace(note, history=list(progress.history))
-                if time.time() - note.updated > _EVERY:
-                    note = self._write(note)
-                yield progress
+            with closing(_steps(run)) as steps:
+                for progress in steps:
+                    note = _follow(note, progress)
+                    if time.time() - note.updated > _EVERY:
+                        note = self._write(note)
+                        if self._store.has(_stop_key(note.id)):
+                            break
+                    yield progress
+                else:
+                    note = replace(note, state=DONE, fraction=1.0)
         except GeneratorExit:
             self._write(replace(note, state=STOPPED))
             raise
         except BaseException as error:
             self._write(replace(note, state=FAILED, text=str(error)))
             raise
-        self._write(replace(note, state=DONE, fraction=1.0))
+        self._write(note if note.state == DONE else replace(note, state=STOPPED))
+
+    def stop(self, id: str) -> None:
+        """Asks a run to end after its next step."""
+        self._store.set(_stop_key(id), {}, ttl=_KEPT)
 
     def notes(self) -> list[Note]:
         """Lists the runs of the last day, the newest first."""
-        notes = [self._store.get(key) for key in self._store.list_keys()]
+        keys = [key for key in self._store.list_keys() if not key.endswith(_STOP)]
+        notes = [self._store.get(key) for key in keys]
         found = [_heard(Note(**note)) for note in notes if note]
         return sorted(found, key=lambda note: -note.started)
 
@@ -98,6 +107,19 @@ class RunBoard:
         note = replace(note, updated=time.time())
         self._store.set(note.id, asdict(note), ttl=_KEPT)
         return note
+
+
+def _steps(run: Iterable[Progress]) -> Iterator[Progress]:
+    yield from run
+
+
+def _follow(note: Note, progress: Progress) -> Note:
+    note = replace(note, text=progress.text, fraction=progress.fraction)
+    return replace(note, history=list(progress.history)) if progress.history else note
+
+
+def _stop_key(id: str) -> str:
+    return f"{id}{_STOP}"
 
 
 def _heard(note: Note) -> Note:

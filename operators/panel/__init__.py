@@ -116,7 +116,7 @@ class DetailSearch(
                 componentsProps={
                     "grid": {
                         "sx": {
-                            "padding": "0 16px 16px",
+                            "padding": "8px 16px 16px",
                             "gridTemplateColumns": "minmax(0, 1fr)",
                         }
                     }

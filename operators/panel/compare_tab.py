@@ -39,8 +39,8 @@ class CompareTab:
                 part,
                 "hint",
                 "This data set has one index. Compute another to compare with it: "
-                "**Compute an index** with *Index whole-image vectors too* makes the plain "
-                "CLIP index beside a detail index.",
+                "**Compute an index** with *Index whole-image vectors too* makes the "
+                "plain CLIP index beside a detail index.",
             )
             buttons = widgets.row(part, "start")
             widgets.button(

@@ -58,13 +58,8 @@ class EvaluateTab:
     def on_evaluate(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form of an evaluation."""
         widgets.ask(
-            ctx, "evaluate_retrieval", self.on_evaluated, **widgets.WHOLE
+            ctx, "evaluate_retrieval", self.on_started, **widgets.LONG
         )
-
-    @guarded
-    def on_evaluated(self, ctx: foo.ExecutionContext) -> None:
-        """Shows the newest evaluation."""
-        self.refresh_evaluate(ctx)
 
     @guarded
     def on_evaluation(self, ctx: foo.ExecutionContext) -> None:

@@ -70,7 +70,7 @@ class FusersTab:
     @guarded
     def on_train(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form of a training."""
-        widgets.ask(ctx, "train_fuser", self.on_fusers_changed, **widgets.WHOLE)
+        widgets.ask(ctx, "train_fuser", self.on_started, **widgets.LONG)
 
     @guarded
     def on_fuser(self, ctx: foo.ExecutionContext) -> None:
@@ -88,9 +88,9 @@ class FusersTab:
         """Opens the form of an index with this fuser."""
         name = widgets.clicked(ctx, "fuser_names")
         widgets.ask(
-            ctx, "compute_detail_embeddings", self.on_look, fuser=name,
+            ctx, "compute_detail_embeddings", self.on_started, fuser=name,
             brain_key=name if name.isidentifier() else "detail_trained",
-            **widgets.WHOLE,
+            **widgets.LONG,
         )
 
     @guarded

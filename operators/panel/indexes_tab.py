@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.operators as foo
@@ -92,7 +93,7 @@ class IndexesTab:
     @guarded
     def on_update(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that embeds what is missing."""
-        self._ask_about(ctx, "update_index")
+        self._ask_about(ctx, "update_index", self.on_started, **widgets.LONG)
 
     @guarded
     def on_rename(self, ctx: foo.ExecutionContext) -> None:
@@ -109,9 +110,13 @@ class IndexesTab:
         """Opens the form that deletes an index."""
         self._ask_about(ctx, "delete_index")
 
-    def _ask_about(self, ctx: foo.ExecutionContext, operator: str) -> None:
-        key = widgets.clicked(ctx, "index_keys")
-        widgets.ask(ctx, operator, self.on_look, brain_key=key, **widgets.WHOLE)
+    def _ask_about(
+        self, ctx: foo.ExecutionContext, operator: str,
+        on_success: Callable | None = None, **values: object,
+    ) -> None:
+        values = {"brain_key": widgets.clicked(ctx, "index_keys")} | values
+        values = widgets.WHOLE | values
+        widgets.ask(ctx, operator, on_success or self.on_look, **values)
 
     def _draw_coverage(self, part: types.Object, shown: dict[str, Any]) -> None:
         widgets.note(part, "title", f"**{shown['brain_key']}**\n\n{shown['facts']}")

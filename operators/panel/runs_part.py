@@ -6,9 +6,9 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from . import widgets
-from .messages import guarded
+from .messages import guarded, say
 
-_POLL = 2000  # milliseconds
+_POLL, _IDLE_POLL = 2000, 5000  # milliseconds
 _NEWS = ("failed", "silent")
 
 
@@ -27,40 +27,50 @@ class RunsPart:
             part.float(f"bar{number}", default=note.fraction, view=bar)
             if len(note.history) > 1:
                 widgets.curve(part, f"live{number}")
+            buttons = widgets.row(part, f"stop{number}")
+            widgets.button(
+                buttons, "stop", "Stop", self.on_stop, params={"id": note.id}
+            )
         if notes and notes[0].state in _NEWS:
             text = notes[0].text if notes[0].state == "failed" else (
                 "nothing was heard of it for 5 minutes; start it again, it goes on "
                 "where it was"
             )
             widgets.note(part, "news", f"**{notes[0].label}** {notes[0].state}: {text}")
-        if running:
-            timer = types.TimerView(interval=_POLL, on_interval=self.on_poll)
-            part.view("timer", timer)
-        elif ctx.panel.get_state("saw_runs"):
-            timer = types.TimerView(timeout=1, on_timeout=self.on_runs_ended)
-            part.view("timer", timer)
+        interval = _POLL if running else _IDLE_POLL
+        timer = types.TimerView(interval=interval, on_interval=self.on_poll)
+        part.view("timer", timer)
+
+    @guarded
+    def on_started(self, ctx: foo.ExecutionContext) -> None:
+        """Draws the run that was started."""
+        ctx.panel.set_state("saw_runs", True)
+
+    @guarded
+    def on_stop(self, ctx: foo.ExecutionContext) -> None:
+        """Stops a run; what it has done so far stays."""
+        from ...detail_embed.fiftyone_bridge.run_board import RunBoard
+
+        RunBoard(ctx.dataset).stop(ctx.params["id"])
+        say(ctx, "It stops after this step; what is done so far stays")
 
     @guarded
     def on_poll(self, ctx: foo.ExecutionContext) -> None:
-        """Looks how far the runs are."""
+        """Looks how far the runs are; reads anew what they made when they end."""
         from ...detail_embed.fiftyone_bridge.run_board import RunBoard
         from ..training_output import curve
 
-        if not ctx.panel.get_state("saw_runs"):
-            ctx.panel.set_state("saw_runs", True)
+        running = RunBoard(ctx.dataset).running()
         tab = ctx.panel.get_state("tab")
         curves = {
             f"{tab}.live{number}": curve(note.history)
-            for number, note in enumerate(RunBoard(ctx.dataset).running())
+            for number, note in enumerate(running)
             if len(note.history) > 1
         }
         if curves:
             ctx.panel.set_data(curves)
-
-    @guarded
-    def on_runs_ended(self, ctx: foo.ExecutionContext) -> None:
-        """Reads anew what the runs may have made."""
-        ctx.panel.set_state("saw_runs", False)
-        ctx.dataset.reload()
-        self.refresh(ctx)
-
+        if bool(running) != bool(ctx.panel.get_state("saw_runs")):
+            ctx.panel.set_state("saw_runs", bool(running))
+            if not running:
+                ctx.dataset.reload()
+                self.refresh(ctx)

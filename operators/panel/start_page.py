@@ -34,7 +34,7 @@ class StartPage:
         widgets.note(
             panel,
             "intro",
-            "### Find small things in big pictures\n\nEvery image is cut into patches "
+            "**Find small things in big pictures**\n\nEvery image is cut into patches "
             "of many sizes, and what they show becomes one vector that text finds. "
             f"This data set has {len(ctx.dataset):,} images and no index yet.",
         )
@@ -43,12 +43,13 @@ class StartPage:
             buttons, "compute", "Compute an index", self.on_compute, primary=True
         )
         widgets.button(buttons, "look", "Look again", self.on_look)
+        self.render_runs(ctx, panel)
         return True
 
     @guarded
     def on_compute(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that computes an index."""
-        widgets.ask(ctx, "compute_detail_embeddings", self.on_look, **widgets.WHOLE)
+        widgets.ask(ctx, "compute_detail_embeddings", self.on_started, **widgets.LONG)
 
     @guarded
     def on_look(self, ctx: foo.ExecutionContext) -> None:

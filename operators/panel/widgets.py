@@ -12,6 +12,7 @@ _FULL = {"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}}
 _NARROW = {"item": {"sx": {"width": "auto"}}}
 
 WHOLE = {"view_target": "DATASET"}  # not the result of a search
+LONG = {**WHOLE, "in_panel": True}  # the panel shows how far it is
 
 
 def column(panel: types.Object, name: str, **kwargs: Any) -> types.Object:
