@@ -23,8 +23,8 @@ _TRACE = re.compile(r"Traceback|File \"|\w+\.py\b|line \d+|object at 0x")
 class Browser:
     """Sends events of a panel, and takes over what comes back.
 
-    Whatever happens, a message says what to do, shows no trace, and all that is sent
-    is JSON.
+    Whatever happens, a message of a problem says what to do, shows no trace, and all
+    that is sent is JSON.
 
     Attributes:
         state: of the panel
@@ -146,7 +146,7 @@ class Browser:
 
     def _check_message(self) -> None:
         text = self.message
-        if text is not None:
+        if text is not None and self.severity in ("error", "warning"):
             points = text.endswith("^\n```")  # at the place that is wrong
             assert points or _ADVICE.search(text), f"does not say what to do: {text}"
             assert not _TRACE.search(text), f"shows a trace: {text}"

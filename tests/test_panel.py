@@ -14,11 +14,13 @@ from pymongo.collection import Collection
 from pymongo.cursor import Cursor
 
 from detail_embed import demo
-from detail_embed.fiftyone_bridge import deletion, evaluation_runs, index
+from detail_embed.fiftyone_bridge import deletion, evaluation_runs, index, run_board
 from detail_embed.fiftyone_bridge.datasets import load_clver_ds
 from detail_embed.fiftyone_bridge.history import History
 from detail_embed.fiftyone_bridge.prompt_search import SCORE, search
+from detail_embed.fiftyone_bridge.run_board import RunBoard
 from detail_embed.fiftyone_bridge.settings import Settings
+from detail_embed.fiftyone_bridge.steps import Progress
 from tests.browser import PANEL, Browser
 
 THING, OTHER = "red metal cube", "blue rubber sphere"
@@ -858,9 +860,6 @@ def test_another_data_set(browser, bare, indexed):
 
 
 def test_a_run_is_shown_while_it_goes_on(browser, indexed):
-    from detail_embed.fiftyone_bridge.run_board import RunBoard
-    from detail_embed.fiftyone_bridge.steps import Progress
-
     def steps():
         yield Progress("12 of 24 images", 0.5)
 
@@ -872,15 +871,29 @@ def test_a_run_is_shown_while_it_goes_on(browser, indexed):
     browser.event("on_poll")
     assert browser.get("saw_runs") is True
     list(run)
+    browser.data.clear()
     browser.event("on_poll")
     assert browser.part("indexes.bar0") is None and browser.part("indexes.timer")
-    browser.event("on_runs_ended")
     assert browser.get("saw_runs") is False
-    assert browser.part("indexes.timer") is None
+    assert pydash.get(browser.data, "indexes.list")  # what the run made is read
     with pytest.raises(ValueError):
         list(RunBoard(indexed).track("Export", fail()))
     browser.tab("indexes")
     assert "the disk is full" in str(browser.part("indexes.news"))
+
+
+def test_a_run_is_stopped(browser, indexed, monkeypatch):
+    monkeypatch.setattr(run_board, "_EVERY", 0)
+    run = RunBoard(indexed).track("Update", [Progress("one", 0.1)] * 9)
+    next(run)
+    browser.tab("indexes")
+    (note,) = RunBoard(indexed).running()
+    button = browser.part("indexes.stop0.stop")["view"]
+    assert button["params"] == {"id": note.id}
+    assert "It stops after this step" in browser.event("on_stop", id=note.id)
+    assert list(run) == [] and RunBoard(indexed).running() == []
+    browser.event("on_poll")
+    assert browser.part("indexes.bar0") is None
 
 
 def fail():
