@@ -112,8 +112,9 @@ def describe(name: str) -> TrainedFacts:
     """
     path = _root() / name / _FACTS
     if not _NAME.fullmatch(name) or not path.is_file():
-        known = f"there are {names()}" if names() else "none was trained yet"
-        raise ValueError(f"no trained fuser is called {name!r}; {known}")
+        known = names()
+        what = f"choose one of {known}" if known else "none was trained yet: train one"
+        raise ValueError(f"no trained fuser is called {name!r}; {what}")
     return TrainedFacts(**json.loads(path.read_text("utf-8")))
 
 

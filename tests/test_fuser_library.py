@@ -70,7 +70,7 @@ def test_other_patches_are_refused_with_both_named(fuser):
     fuser_library.save(fuser, facts("drones"))
     with pytest.raises(ValueError, match="demo-cc10, not of demo-cc5"):
         fuser_library.load("drones", "demo-cc5")
-    with pytest.raises(ValueError, match=r"'boats'; there are \['drones'\]"):
+    with pytest.raises(ValueError, match=r"'boats'; choose one of \['drones'\]"):
         fuser_library.load("boats", "demo-cc10")
     fuser_library.delete("drones")
     with pytest.raises(ValueError, match="none was trained yet"):

@@ -111,6 +111,31 @@ def test_stopped(board):
     assert closed
 
 
+def test_stopped_by_another_board(empty, clock):
+    closed = []
+
+    def run():
+        try:
+            for number in range(100):
+                yield Progress(str(number), number / 100)
+        finally:
+            closed.append(True)
+
+    one, two = RunBoard(empty), RunBoard(empty)
+    steps, other = one.track("Run", run()), one.track("Other", run())
+    for tracked in (steps, other):
+        clock.now += 5
+        next(tracked)
+    two.stop(next(note.id for note in two.notes() if note.label == "Run"))
+    assert len(two.notes()) == 2
+    clock.now += 5
+    assert list(steps) == [] and closed == [True]
+    assert [note.state for note in two.notes()] == [RUNNING, STOPPED]
+    assert two.notes()[1].text == "1"
+    clock.now += 5
+    assert next(other).text == "1"
+
+
 def test_nothing_heard_for_long(board, clock):
     run = board.track("Run", [HALF, MOST])
     next(run)

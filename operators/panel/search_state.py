@@ -107,5 +107,7 @@ def digest(view: fov.DatasetView) -> str:
         {key: value for key, value in stage.items() if key != "_uuid"}
         for stage in view._serialize()
     ]
-    return hashlib.sha1(json.dumps(stages, default=str).encode()).hexdigest()
+    text = json.dumps(stages, default=str)
+    same = json.loads(text, parse_int=float)  # the browser makes 1 of 1.0
+    return hashlib.sha1(json.dumps(same).encode()).hexdigest()
 
