@@ -1,0 +1,128 @@
+"""From Enter to the grid: how long a search in the Detail Search panel takes.
+
+    python benchmarks/panel_latency.py --images 5000
+
+Makes a data set of small images with a real index, opens the real App in a real
+browser, searches, and prints the time until the App has the page of results, and
+until every image of it is drawn. Needs Chromium or Chrome, and Playwright.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+
+WORDS = ("red cube", "blue sphere", "cupcake", "bucket", "fish", "green cone", "key")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--use-gl=swiftshader"]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+DRAWN = """() => {
+    const all = [...document.querySelectorAll('[data-cy="looker"] canvas')];
+    return all.length > 0 && all.every(
+        c => c.getAttribute('canvas-loaded') === 'true');
+}"""
+PORT = 5199
+_PAGE, _DRAWN = "Enter to page of results", "Enter to images drawn"
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--searches", type=int, default=20)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        isolate(Path(folder) / "home")
+        dataset = make(Path(folder), arguments.images)
+        times = measure(dataset, arguments.searches)
+        dataset.delete()
+    for name, values in times.items():
+        values = sorted(values)
+        middle, most = statistics.median(values), values[int(0.9 * len(values))]
+        worst = values[-1]
+        print(f"{name}: median {middle:.2f} s, 90 % {most:.2f} s, worst {worst:.2f} s")
+
+
+def make(folder: Path, count: int):
+    """A data set of ``count`` crops of scenes, with an index of whole images."""
+    import fiftyone as fo
+    from PIL import Image
+
+    from detail_embed import clver_ds, demo
+    from detail_embed.fiftyone_bridge import index
+    from detail_embed.fiftyone_bridge.settings import Settings
+
+    print(f"making {count} images and their index")
+    clver_ds.generate(folder / "scenes", 24, size=1120)
+    crops = folder / "crops"
+    crops.mkdir()
+    sources = [Image.open(p) for p in sorted((folder / "scenes").rglob("*.jpg"))]
+    for i in range(count):
+        x, y = 37 * i % 992, 101 * i % 992
+        crop = sources[i % len(sources)].crop((x, y, x + 128, y + 128))
+        crop.save(crops / f"{i:06d}.jpg")
+    dataset = fo.Dataset("panel-latency")
+    dataset.add_samples([fo.Sample(filepath=str(p)) for p in sorted(crops.iterdir())])
+    settings = Settings(backbone=demo.NAME, cover=1, fuser="mean")
+    index.compute(dataset, settings).finish(progress=True)
+    return dataset
+
+
+def measure(dataset, searches: int) -> dict[str, list[float]]:
+    """Seconds of every search, to the page of results and to its drawing."""
+    import fiftyone as fo
+    from playwright.sync_api import sync_playwright
+
+    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=PORT)
+    times: dict[str, list[float]] = {_PAGE: [], _DRAWN: []}
+    browser = next(filter(None, map(shutil.which, BROWSERS)))
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
+        page = chromium.new_page()
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(f"http://127.0.0.1:{PORT}/datasets/{dataset.name}")
+        page.locator('[data-cy="looker"]').first.wait_for(timeout=120_000)
+        page.wait_for_timeout(3000)
+        for greeting in page.get_by_text("Dismiss", exact=True).all():
+            greeting.click()
+        page.locator('[data-cy="new-panel-btn"]').first.click()
+        page.get_by_text("Detail Search", exact=True).first.click()
+        box = page.get_by_placeholder("Type and press enter to add a value")
+        box.wait_for(timeout=120_000)
+        for number in range(searches + 1):
+            clear = page.get_by_role("button", name="Clear", exact=True).last
+            if number:
+                with page.expect_response(is_page, timeout=120_000):
+                    clear.click()
+                page.wait_for_timeout(1500)
+            box.fill(f"{WORDS[number % len(WORDS)]} {number}")
+            page.wait_for_timeout(500)
+            started = time.monotonic()
+            with page.expect_response(is_page, timeout=120_000):
+                box.press("Enter")
+            answered = time.monotonic() - started
+            page.wait_for_function(DRAWN)
+            if number:  # the first loads the model
+                times[_PAGE].append(answered)
+                times[_DRAWN].append(time.monotonic() - started)
+            page.wait_for_timeout(1500)
+    session.close()
+    return times
+
+
+def is_page(response) -> bool:
+    """Whether the App reads the images of another view."""
+    body = response.request.post_data or ""
+    return "query paginateSamplesQuery" in body and '"after":null' in body
+
+
+if __name__ == "__main__":
+    main()
