@@ -73,4 +73,5 @@ class RunsPart:
             ctx.panel.set_state("saw_runs", bool(running))
             if not running:
                 ctx.dataset.reload()
+                ctx.ops.reload_dataset()
                 self.refresh(ctx)

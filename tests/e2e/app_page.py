@@ -230,13 +230,20 @@ class AppPage:
         expect(box).to_be_visible()
         return box
 
-    def images_of(self, action: Callable[[], None]) -> list[str]:
+    def images_of(self, action: Callable[[], None], field: str = "") -> list[str]:
         """Does what makes the App show other images.
+
+        Args:
+            action: does it
+            field (""): a field that the new view sets, to tell it from others
 
         Returns:
             the paths of the images in the grid, in order (the first page)
         """
-        with self.page.expect_response(is_first_page, timeout=SEARCH) as answer:
+        def is_it(response: Response) -> bool:
+            return is_first_page(response) and field in response.request.post_data
+
+        with self.page.expect_response(is_it, timeout=SEARCH) as answer:
             action()
         samples = answer.value.json()["data"]["samples"]["edges"]
         self.settle()

@@ -57,7 +57,7 @@ class PanelPage:
 
     def search(self, prompt: str) -> list[str]:
         """Enters a prompt; returns the paths of the images that the grid shows."""
-        return self.app.images_of(lambda: self.enter(prompt))
+        return self.app.images_of(lambda: self.enter(prompt), "detail_score")
 
     @property
     def prompts(self) -> list[str]:
@@ -94,9 +94,3 @@ class PanelPage:
     def pictures(self, side: str) -> Locator:
         """The thumbnails of the left or the right strip."""
         return self.page.locator(f'img[alt^="{side} "]')
-
-    def close_report(self, pattern: str, timeout: float) -> None:
-        """Waits for what an operator says at its end, and closes its window."""
-        shown = self.app.report.get_by_text(re.compile(pattern)).first
-        expect(shown).to_be_visible(timeout=1000 * timeout)
-        self.app.close_report()

@@ -55,8 +55,9 @@ def test_from_nothing_to_an_index(panel, scenes):
     app.choose("Keep patch features", "float16")
     app.check("Index whole-image vectors too")
     app.execute()
-    panel.close_report(rf"{SCENES} images embedded", LONG)
-    panel.await_text("What are you looking for")
+    panel.await_text(r"\d images/s", LONG)
+    app.shoot("9-panel-progress")
+    panel.await_text("What are you looking for", LONG)
     scenes.reload()
     assert set(scenes.list_brain_runs()) == {"detail", "detail_global"}
 
@@ -73,7 +74,7 @@ def test_search_but_not_threshold(panel, scenes):
     panel.await_text("best first")
     panel.app.shoot("11-panel-but-not")
 
-    cut = panel.app.images_of(lambda: panel.slide(10))
+    cut = panel.app.images_of(lambda: panel.slide(10), "detail_score")
     panel.await_text(r"are at z ≥")
     assert 0 < len(cut) < len(off) and cut == off[: len(cut)]
     panel.app.shoot("12-panel-threshold")
@@ -105,7 +106,7 @@ def test_compare(panel):
 
 
 def test_save_the_view_and_reload_the_page(panel, scenes):
-    panel.app.images_of(panel.button("Show in grid").first.click)
+    panel.app.images_of(panel.button("Show in grid").first.click, "detail_score")
     panel.tab("Search")
     panel.button("Save view").click()
     name = panel.app.form.locator("input").first
@@ -128,27 +129,28 @@ def test_train_with_the_curve_visible(panel):
     panel.button("Train a fuser").click()
     app = panel.app
     app.fill("Name", "tiny")
-    app.fill("Time budget in minutes", "0.2")
+    app.fill("Time budget in minutes", "0.3")
     app.fill("Backbone", demo.NAME)
     app.choose("Classes of a label field", "ground_truth")
     app.execute()
-    expect(app.report).to_contain_text("tiny is trained", timeout=1000 * LONG)
-    app.close_report()
-    panel.row("tiny").click()
-    plot = panel.page.locator(".js-plotly-plot").last
-    expect(plot.locator(".legendtext").first).to_be_visible()
-    panel.app.shoot("17-panel-fusers")
+    curve = panel.page.locator(".js-plotly-plot .legendtext")
+    expect(curve.first).to_be_visible(timeout=1000 * LONG)
+    panel.await_text("Train fuser · Epoch")
+    app.shoot("17-panel-training")
+    panel.row("tiny").click(timeout=1000 * LONG)
+    panel.await_text("^tiny$")
+    expect(curve.first).to_be_visible()
+    app.shoot("17-panel-fusers")
 
 
 def test_evaluate(panel):
     panel.tab("Evaluate")
     panel.button("Evaluate").click()
     panel.app.execute()
-    panel.close_report(r"40 images", LONG)
-    panel.await_text("Worst classes")
+    panel.await_text("Worst classes", LONG)
     panel.app.shoot("18-panel-evaluate")
     worst = panel.page.locator("tbody tr").last
-    panel.app.images_of(worst.click)
+    panel.app.images_of(worst.click, "detail_score")
 
 
 def test_delete_the_index(panel, scenes):
