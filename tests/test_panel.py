@@ -933,15 +933,12 @@ EVENTS = sorted(
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_no_event_raises_whatever_the_state(browser, panel, event):
+def test_no_event_raises_whatever_the_state(panel, indexed, event):
     for state in (
-        {},
         {"tab": None, "search": None, "compare": None},
-        {"tab": "nowhere"},
-        {"search": {"which": {"brain_key": "nope", "method": "magic"}}},
-        {"tab": "compare", "compare": {"kept": None, "which": {}}},
+        {"tab": "nowhere", "search": {"which": {"brain_key": "nope", "method": "-"}}},
     ):
-        odd = Browser(panel, browser.dataset_name)
+        odd = Browser(panel, indexed.name)
         odd.state = state
         odd.event(event, row=0, side="left", group="embedded", id="0" * 24)
         assert odd.output["type"]["properties"]
