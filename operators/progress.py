@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def in_app(ctx: foo.ExecutionContext, run: Run) -> Iterator[GeneratedMessage]:
     """Does the run while the App shows how far it is."""
     try:
-        for progress in _tracked(ctx, run):
+        for progress in _to_the_end(ctx, run):
             yield ctx.ops.set_progress(label=progress.text, progress=progress.fraction)
     except Exception as error:
         yield ctx.ops.notify(str(error), variant="error")
@@ -45,9 +45,15 @@ def in_background(
 
 def delegated(ctx: foo.ExecutionContext, run: Run) -> Result:
     """Does the run while the runs page shows how far it is."""
-    for progress in _tracked(ctx, run):
+    for progress in _to_the_end(ctx, run):
         ctx.set_progress(progress=progress.fraction, label=progress.text)
     return run.result
+
+
+def _to_the_end(ctx: foo.ExecutionContext, run: Run) -> Iterator[Progress]:
+    yield from _tracked(ctx, run)
+    if run.result is None:
+        raise RuntimeError("The run was stopped in the panel: start it again if needed")
 
 
 def _tracked(ctx: foo.ExecutionContext, run: Run) -> Iterator[Progress]:

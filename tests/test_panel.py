@@ -1,5 +1,6 @@
 """The panel's events as the App sends them, on a real data set with real indexes."""
 
+import importlib
 import sys
 
 import fiftyone as fo
@@ -20,7 +21,7 @@ from detail_embed.fiftyone_bridge.history import History
 from detail_embed.fiftyone_bridge.prompt_search import SCORE, search
 from detail_embed.fiftyone_bridge.run_board import RunBoard
 from detail_embed.fiftyone_bridge.settings import Settings
-from detail_embed.fiftyone_bridge.steps import Progress
+from detail_embed.fiftyone_bridge.steps import Progress, Run
 from tests.browser import PANEL, Browser
 
 THING, OTHER = "red metal cube", "blue rubber sphere"
@@ -896,6 +897,29 @@ def test_a_run_is_stopped(browser, indexed, monkeypatch):
     assert browser.part("indexes.bar0") is None
 
 
+@pytest.mark.parametrize("way", ["in_app", "delegated"])
+def test_an_operator_whose_run_is_stopped_says_so(indexed, monkeypatch, way):
+    operator = foo.get_operator(f"{OPERATORS}/update_index")
+    name = type(operator).__module__
+    library = f"{name.rpartition('.operators.')[0]}.detail_embed.fiftyone_bridge"
+    board = importlib.import_module(f"{library}.run_board")  # as the plugin has it
+    monkeypatch.setattr(board, "_EVERY", 0)
+    ctx = foo.ExecutionContext(
+        request_params={"dataset_name": indexed.name, "params": {}},
+        executor=Executor(), operator_uri=operator.uri,
+    )
+
+    def steps():
+        for _ in range(9):
+            yield Progress("embedding", 0.1)
+            RunBoard(indexed).stop(RunBoard(indexed).running()[0].id)
+        return "all of it"
+
+    with pytest.raises(RuntimeError, match="stopped in the panel: start it again"):
+        list(getattr(sys.modules[name].progress, way)(ctx, Run(steps())))
+    assert RunBoard(indexed).notes()[0].state == run_board.STOPPED
+
+
 def fail():
     raise ValueError("the disk is full: free some space")
     yield
@@ -909,15 +933,12 @@ EVENTS = sorted(
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_no_event_raises_whatever_the_state(browser, panel, event):
+def test_no_event_raises_whatever_the_state(panel, indexed, event):
     for state in (
-        {},
         {"tab": None, "search": None, "compare": None},
-        {"tab": "nowhere"},
-        {"search": {"which": {"brain_key": "nope", "method": "magic"}}},
-        {"tab": "compare", "compare": {"kept": None, "which": {}}},
+        {"tab": "nowhere", "search": {"which": {"brain_key": "nope", "method": "-"}}},
     ):
-        odd = Browser(panel, browser.dataset_name)
+        odd = Browser(panel, indexed.name)
         odd.state = state
         odd.event(event, row=0, side="left", group="embedded", id="0" * 24)
         assert odd.output["type"]["properties"]
