@@ -98,10 +98,11 @@ def measure(dataset, searches: int) -> dict[str, list[float]]:
         box = page.get_by_placeholder("Type and press enter to add a value")
         box.wait_for(timeout=120_000)
         for number in range(searches + 1):
-            clear = page.get_by_role("button", name="Clear", exact=True).last
+            clear = page.get_by_text("Clear", exact=True).last
             if number:
-                with page.expect_response(is_page, timeout=120_000):
-                    clear.click()
+                clear.click()
+                clear.wait_for(state="detached")
+                page.wait_for_load_state("networkidle")
                 page.wait_for_timeout(1500)
             box.fill(f"{WORDS[number % len(WORDS)]} {number}")
             page.wait_for_timeout(500)

@@ -102,6 +102,13 @@ def test_by_patches_is_exact(indexed):
     assert search(indexed, THING, k=2, method=RERANKED).searched == 8
 
 
+def test_too_many_patches_are_refused(indexed, monkeypatch):
+    monkeypatch.setattr(prompt_search, "MOST", 10)
+    with pytest.raises(ValueError, match="24 images, of 10 at most"):
+        search(indexed, THING, method=PATCHES)
+    assert search(indexed, THING, k=2, method=RERANKED).searched == 8
+
+
 def test_new_and_deleted_samples_are_noticed(indexed, scenes):
     first = search(indexed, THING, k=1000)
     indexed.delete_samples(first.ids[:2])

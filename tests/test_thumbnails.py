@@ -45,12 +45,23 @@ def test_a_picture_is_shrunk(two_halves):
     assert shows(picture, (66, 20), RED) and shows(picture, (66, 112), BLUE)
 
 
-def test_a_wide_picture_keeps_its_middle(tmp_path):
-    image = Image.new("RGB", (900, 100), BLUE)
-    image.paste(RED, (400, 0, 500, 100))
+def test_a_wide_picture_is_shown_whole(tmp_path):
+    image = Image.new("RGB", (900, 300), BLUE)
+    image.paste(RED, (0, 0, 450, 300))
     image.save(tmp_path / "wide.png")
     picture = pixels(draw([str(tmp_path / "wide.png")])[0])
-    assert shows(picture, (66, 66), RED) and shows(picture, (66, 5), RED)
+    assert shows(picture, (66, 5), RED) and shows(picture, (66, 126), BLUE)
+    assert picture[5].max() < 60 and picture[126].max() < 60
+
+
+def test_a_box_is_outlined(two_halves):
+    path = two_halves()
+    plain, boxed = map(pixels, draw([path, path], boxes=[None, [0.5, 0.5, 0.4, 0.3]]))
+    changed = np.abs(plain - boxed).max(axis=2) > 60
+    rows, columns = np.nonzero(changed)
+    assert (rows.min(), rows.max()) == pytest.approx((64, 107), abs=3)
+    assert (columns.min(), columns.max()) == pytest.approx((64, 120), abs=3)
+    assert not changed[72:98, 74:110].any()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from .search import open_store, searchable
 
 SCORE = "detail_score"
 VECTORS, RERANKED, PATCHES = METHODS = ("vectors", "reranked", "patches")
+MOST = 5_000  # images whose every patch is read for a search
 _SHARE, _TIMES = 0.1, 4  # of the images, and of k: candidates that are re-ranked
 
 
@@ -88,8 +89,9 @@ def search(
         threshold (None): z-score that an image must reach to be returned
         templates ("own"): sentences around the prompts, see :mod:`detail_embed.prompts`
         method ("vectors"): ``"vectors"``, by the vectors of the index; ``"reranked"``,
-            these propose a tenth and at least 4 k, and the best stored patch of each
-            decides; ``"patches"``, the best stored patch of every image
+            these propose a tenth, at least 4 k and at most 5,000, and the best stored
+            patch of each decides; ``"patches"``, the best stored patch of every image,
+            of at most 5,000: for more see :class:`detail_embed.patch_search.PatchIndex`
 
     Raises:
         ValueError: if nothing can be searched so; the message says what to do
@@ -105,6 +107,11 @@ def search(
     vectors = index_vectors.load(dataset, brain_key)
     ids, scores = _within(samples, vectors.ids, vectors.scores(vector))
     missing = len(samples) - len(ids)
+    if method == PATCHES and len(ids) > MOST:
+        raise ValueError(
+            f"method={PATCHES!r} reads every patch of {len(ids):,} images, of {MOST:,} "
+            f"at most: search by {RERANKED!r}, or in a smaller view"
+        )
     if method != VECTORS:
         count = len(ids) if method == PATCHES else _candidates(len(ids), k)
         order = np.argsort(-scores, kind="stable")[:count]
@@ -166,7 +173,7 @@ def _within(
 
 
 def _candidates(total: int, k: int) -> int:
-    return min(total, max(round(_SHARE * total), _TIMES * k))
+    return min(total, MOST, max(round(_SHARE * total), _TIMES * k))
 
 
 def _by_patches(

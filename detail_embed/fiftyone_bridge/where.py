@@ -31,7 +31,6 @@ __all__ = [
     "Where",
     "check",
     "clear_where",
-    "is_stored",
     "show_where",
     "showable",
 ]
@@ -140,19 +139,6 @@ def showable(dataset: fo.Dataset) -> list[str]:
         key for key in ranking.promptable(dataset)
         if records.find(dataset, key)[0] is not None
     ]
-
-
-def is_stored(samples: foc.SampleCollection, brain_key: str) -> bool:
-    """Whether the patch features of all images are stored, so that none is encoded.
-
-    Raises:
-        ValueError: if the index cannot show where images match
-    """
-    record = _record(samples._root_dataset, brain_key)
-    if not record.features or not (Path(record.features) / LABEL).is_file():
-        return False
-    store = FeatureStore.open(record.features)
-    return all(id in store for id in samples.values("id"))
 
 
 def _show(

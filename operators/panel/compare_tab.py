@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
@@ -73,7 +74,7 @@ class CompareTab:
             raise ValueError("type what you are looking for, and press Enter")
         keys = [ctx.panel.get_state(f"compare.which.{side}") for side in _SIDES]
         sides = compare(ctx.dataset, ", ".join(prompts), keys, SHOWN)
-        kept = {name: _keep(side) for name, side in zip(_SIDES, sides)}
+        kept = {n: _keep(ctx.dataset, side) for n, side in zip(_SIDES, sides)}
         ctx.panel.set_state({"compare.prompts": prompts, "compare.kept": kept})
         self.refresh_compare(ctx)
 
@@ -88,7 +89,8 @@ class CompareTab:
         for name, side in kept.items():
             files = [paths.get(id, "") for id in side["ids"]]
             tags = [str(place) for place in range(1, len(files) + 1)]
-            for place, url in enumerate(thumbnails.draw(files, tags, side["only"])):
+            drawn = thumbnails.draw(files, tags, side["only"], side["boxes"])
+            for place, url in enumerate(drawn):
                 pictures[f"compare.strips.{name}.strip.p{place}"] = url
         if pictures:
             ctx.panel.set_data(pictures)
@@ -125,7 +127,8 @@ class CompareTab:
         widgets.note(
             part, "legend",
             "Orange: only this index has it among its first "
-            f"{max(len(side['ids']) for side in kept.values())}.",
+            f"{max(len(side['ids']) for side in kept.values())}. White: where it "
+            "matches, if patch features are stored.",
         )
         strips = widgets.row(
             part, "strips", componentsProps=_HALVES, align_y="start", gap=3
@@ -153,6 +156,15 @@ class CompareTab:
                 )
 
 
-def _keep(side: Side) -> dict[str, Any]:
+def _keep(dataset: fo.Dataset, side: Side) -> dict[str, Any]:
+    """What is shown of a side: with the place, where patches are stored."""
+    from ...detail_embed.fiftyone_bridge.where_stored import best_boxes
+
     ids = side.answer.ids[: len(side.ranks)]
-    return {"brain_key": side.brain_key, "ids": ids, "only": side.only}
+    boxes = best_boxes(dataset, side.brain_key, side.answer.vector, ids)
+    return {
+        "brain_key": side.brain_key,
+        "ids": ids,
+        "only": side.only,
+        "boxes": [boxes.get(id) for id in ids],
+    }

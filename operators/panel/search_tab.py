@@ -130,10 +130,10 @@ class SearchTab:
     @guarded
     def on_show_where(self, ctx: foo.ExecutionContext) -> None:
         """Marks the place in the images shown; encodes them where it has to."""
-        from ...detail_embed.fiftyone_bridge import where
+        from ...detail_embed.fiftyone_bridge import where, where_stored
 
         asked = search_state.read(ctx)
-        if not where.is_stored(ctx.view.limit(_AT_ONCE + 1), asked.brain_key):
+        if not where_stored.is_stored(ctx.view.limit(_AT_ONCE + 1), asked.brain_key):
             ctx.prompt(
                 "@detail/detail-embed/show_where",
                 params={
