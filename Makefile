@@ -28,7 +28,7 @@ test-fast: setup ## run the tests that need no browser
 
 screenshots: setup ## take the README's pictures of the App anew
 	.venv/bin/python -m pytest tests/e2e
-	cd docs/images && for picture in [1-8]*.jpg; do \
+	cd docs/images && for picture in [1-9]*.jpg; do \
 		cp ../../artifacts/screenshots/$$picture . || exit 1; done
 
 lint: setup ## check style and docstrings

@@ -62,7 +62,9 @@ def _run(args: argparse.Namespace) -> None:
         f"4. Click the magnifying glass and type: {hint['word']}\n"
         f"   ({hint['scenes']} of {args.n} scenes show one, at most "
         f"{hint['percent']:.0f} % of the image's side. The gear beside it has the "
-        "brain key: 'detail', or 'detail_global' to compare)"
+        "brain key: 'detail', or 'detail_global' to compare.\n"
+        "   Or press + beside Samples and choose Detail Search: its tab Compare shows "
+        "both)"
     )
     if args.no_app:
         print(what_to_type)

@@ -48,6 +48,7 @@ def compute_indexes(
         fuser=fuser,
         fuser_options=options,
         proxies=Vocabulary.demo().words if fuser == "ridge" else (),
+        keep_features="float16",  # so that the panel shows at once where
     )
     backbone = settings.load_backbone()
     record = records.read(dataset, BRAIN_KEY)
