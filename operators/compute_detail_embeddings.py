@@ -199,12 +199,7 @@ class ComputeDetailEmbeddings(foo.Operator):
         params["proxies"] = list(request.settings.proxies)  # a database stores lists
         if not delegate:
             return asdict(run.finish(progress=True))
-        return foo.execute_operator(
-            self.uri,
-            ctx={"view": sample_collection.view()},
-            params=params,
-            request_delegation=True,
-        )
+        return progress.queue(self, sample_collection, params)
 
     def _in_app(
         self, ctx: foo.ExecutionContext, run: Run

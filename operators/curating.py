@@ -80,12 +80,7 @@ class CuratingOperator(foo.Operator):
         run = self.start(samples, params)
         if not delegate:
             return run.finish(progress=True)
-        return foo.execute_operator(
-            self.uri,
-            ctx={"view": samples.view()},
-            params=params,
-            request_delegation=True,
-        )
+        return progress.queue(self, samples, params)
 
     def _in_app(
         self, ctx: foo.ExecutionContext, run: Run

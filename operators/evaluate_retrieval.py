@@ -123,12 +123,7 @@ class EvaluateRetrieval(foo.Operator):
             evaluation = request.start(sample_collection).finish(progress=True)
             request.export(evaluation)
             return evaluation
-        return foo.execute_operator(
-            self.uri,
-            ctx={"view": sample_collection.view()},
-            params=params,
-            request_delegation=True,
-        )
+        return progress.queue(self, sample_collection, params)
 
     def _in_app(
         self,

@@ -125,14 +125,8 @@ class ExportVectors(foo.Operator):
         run = export_vectors(sample_collection, brain_key, path, overwrite)
         if not delegate:
             return run.finish(progress=True)
-        return foo.execute_operator(
-            self.uri,
-            ctx={"view": sample_collection.view()},
-            params={
-                "brain_key": brain_key, "path": str(path), "overwrite": overwrite
-            },
-            request_delegation=True,
-        )
+        params = {"brain_key": brain_key, "path": str(path), "overwrite": overwrite}
+        return progress.queue(self, sample_collection, params)
 
     def _in_app(
         self, ctx: foo.ExecutionContext, run: Run

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators.message import GeneratedMessage
 
@@ -70,6 +71,18 @@ def _finish(steps: Iterator[Progress]) -> None:
             pass
     except Exception:  # the panel shows what was noted of it
         logger.exception("a run in the background failed")
+
+
+def queue(
+    operator: foo.Operator, samples: foc.SampleCollection, params: dict[str, Any]
+) -> foo.ExecutionResult:
+    """Queues an operator for a delegated service, from Python."""
+    return foo.execute_operator(
+        operator.uri,
+        ctx={"view": samples.view()},
+        params=params,
+        request_delegation=True,
+    )
 
 
 def summarise(result: Result) -> str:

@@ -139,12 +139,7 @@ class ShowWhere(foo.Operator):
             return run.finish(progress=True)
         is_text = isinstance(query, str)
         params |= {"text": query} if is_text else {"vector": list(map(float, query))}
-        return foo.execute_operator(
-            self.uri,
-            ctx={"view": sample_collection.view()},
-            params=params,
-            request_delegation=True,
-        )
+        return progress.queue(self, sample_collection, params)
 
     def _in_app(
         self, ctx: foo.ExecutionContext, run: Run, is_new: bool

@@ -155,12 +155,7 @@ class TrainFuser(foo.Operator):
         params["proxies"] = list(request.settings.proxies)  # a database stores lists
         if not delegate:
             return run.finish(progress=True)
-        return foo.execute_operator(
-            self.uri,
-            ctx={"view": sample_collection.view()},
-            params=params,
-            request_delegation=True,
-        )
+        return progress.queue(self, sample_collection, params)
 
     def _in_app(
         self, ctx: foo.ExecutionContext, run: Run

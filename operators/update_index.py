@@ -140,12 +140,8 @@ class UpdateIndex(foo.Operator):
         run = index_update.update(sample_collection, brain_key, **options)
         if not delegate:
             return asdict(run.finish(progress=True))
-        return foo.execute_operator(
-            self.uri,
-            ctx={"view": sample_collection.view()},
-            params={"brain_key": brain_key, **options},
-            request_delegation=True,
-        )
+        params = {"brain_key": brain_key, **options}
+        return progress.queue(self, sample_collection, params)
 
     def _in_app(
         self, ctx: foo.ExecutionContext, run: Run
