@@ -68,8 +68,10 @@ class DetailSearch(
         """Does what an event asks for, once, and draws the panel."""
         if echoes.is_echo(ctx):  # not drawn either: its state is old
             return None
-        is_new = ctx.params.get("__method__") == "on_load"
-        before = {} if is_new else echoes.values(ctx)
+        method = ctx.params.get("__method__")
+        if method == "on_poll" and self.is_idle(ctx):  # a message stays
+            return None
+        before = {} if method == "on_load" else echoes.values(ctx)
         result = super().execute(ctx)
         echoes.know(ctx, before)
         return result
