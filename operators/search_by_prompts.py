@@ -42,10 +42,13 @@ class SearchByPrompts(foo.Operator):
         def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
             from ..detail_embed.fiftyone_bridge import ranking
 
-            keys = ranking.promptable(samples._root_dataset)
-            curating.add_brain_key(inputs, keys, ctx.params)
+            if not ctx.params.get("for_panel"):
+                keys = ranking.promptable(samples._root_dataset)
+                curating.add_brain_key(inputs, keys, ctx.params)
             _add_inputs(inputs, ctx)
 
+        if ctx.params.get("for_panel"):  # which knows the index, and where to search
+            return resolve_form(ctx, "Search by example", fill, lambda ctx: ctx.dataset)
         return resolve_form(ctx, self.config.label, fill)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:

@@ -147,9 +147,13 @@ class ShowWhere(foo.Operator):
         yield from progress.in_app(ctx, run)
         found = run.result
         summary = _summarise(found)
+        if ctx.current_sample:  # FiftyOne keeps an image as it was when it was opened
+            summary += ". To see the labels in an image that was open, reload the page"
         yield ctx.ops.set_progress(label=summary, progress=1)
         yield ctx.ops.notify(summary, variant="warning" if found.failed else "success")
-        yield ctx.ops.reload_dataset() if is_new else ctx.ops.reload_samples()
+        if is_new:
+            yield ctx.ops.reload_dataset()
+        yield ctx.ops.reload_samples()
         shown = [found.field, found.heatmap_field]
         others = [name for name in ctx.active_fields if name not in shown]
         yield ctx.ops.set_active_fields([*others, *shown])
@@ -171,7 +175,10 @@ def _meant(ctx: foo.ExecutionContext, total: int) -> str:
 
 
 def _summarise(found: Where) -> str:
-    text = f"{found.boxes} places in {found.images} images, best first"
+    text = (
+        f"{found.boxes:,} place{'s' * (found.boxes != 1)} in {found.images:,} "
+        f"image{'s' * (found.images != 1)}"
+    )
     if not found.failed:
         return text
     path, reason = next(iter(found.failed.items()))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 
-from . import indexes, messages, search_state, warm_up
+from . import echoes, indexes, messages, search_state, warm_up
 from .compare_tab import CompareTab
 from .curate_tab import CurateTab
 from .evaluate_tab import EvaluateTab
@@ -47,7 +48,8 @@ class DetailSearch(
     """Search by prompts, and what to do with what is found.
 
     Each tab is a class of its own, in a file of its own. The state of a panel is in
-    the browser, so that users do not see each other's.
+    the browser, and FiftyOne keeps it with the layout: browsers of one App server
+    share it as they share the view; browsers of different servers do not.
     """
 
     @property
@@ -61,6 +63,18 @@ class DetailSearch(
             surfaces="grid",
             help_markdown="Find small things in big pictures by text.",
         )
+
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        """Does what an event asks for, once, and draws the panel."""
+        if echoes.is_echo(ctx):  # not drawn either: its state is old
+            return None
+        method = ctx.params.get("__method__")
+        if method == "on_poll" and self.is_idle(ctx):  # a message stays
+            return None
+        before = {} if method == "on_load" else echoes.values(ctx)
+        result = super().execute(ctx)
+        echoes.know(ctx, before)
+        return result
 
     @guarded
     def on_load(self, ctx: foo.ExecutionContext) -> None:

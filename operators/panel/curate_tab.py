@@ -6,7 +6,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from . import search_output, search_state, widgets
-from .messages import guarded
+from .messages import guarded, say
 
 _REPORT = {"prompt": "Prompt", "count": "Images", "best": "Best z-score"}
 
@@ -87,18 +87,24 @@ class CurateTab:
 
     @guarded
     def on_report_row(self, ctx: foo.ExecutionContext) -> None:
-        """Shows the images of a prompt of the report."""
+        """Shows the images of a prompt of the report, or those that come nearest."""
         report = ctx.panel.get_state("long_tail")
-        prompt = widgets.clicked(ctx, "long_tail.rows")["prompt"]
+        row = widgets.clicked(ctx, "long_tail.rows")
         search_state.write(
             ctx,
-            prompts=search_state.quote([prompt]),
+            prompts=search_state.quote([row["prompt"]]),
             brain_key=report["brain_key"],
             method="vectors",
-            threshold=report["threshold"],
+            threshold=report["threshold"] if row["count"] else search_state.OFF,
             example=None,
         )
         self.search(ctx)
+        if not row["count"]:
+            say(
+                ctx,
+                f"No image is at {report['threshold']:g} standard deviations or above: "
+                "the grid shows what comes nearest",
+            )
 
     @guarded
     def on_duplicates(self, ctx: foo.ExecutionContext) -> None:

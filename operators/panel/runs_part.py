@@ -41,6 +41,16 @@ class RunsPart:
         timer = types.TimerView(interval=interval, on_interval=self.on_poll)
         part.view("timer", timer)
 
+    def is_idle(self, ctx: foo.ExecutionContext) -> bool:
+        """Whether nothing runs that the panel would have to show."""
+        from ...detail_embed.fiftyone_bridge.run_board import RunBoard
+
+        try:
+            is_running = bool(RunBoard(ctx.dataset).running())
+        except Exception:  # on_poll says it
+            return False
+        return not is_running and not ctx.panel.get_state("saw_runs")
+
     @guarded
     def on_started(self, ctx: foo.ExecutionContext) -> None:
         """Draws the run that was started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fiftyone as fo
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
@@ -35,10 +37,7 @@ class SearchTab:
         self._draw_which(part, ctx.dataset, asked)
         widgets.prompts(part, self.on_prompts)
         if asked.example:
-            chosen = widgets.row(part, "chosen")
-            text = f"Like {asked.example['label']} × {asked.example['weight']:g}"
-            widgets.note(chosen, "text", text)
-            widgets.button(chosen, "forget", "Forget", self.on_no_example)
+            self._draw_example(part, asked.example)
         self._draw_buttons(part, ctx)
         if ctx.panel.get_state("search.shows_options"):
             self._draw_options(part, asked)
@@ -214,6 +213,16 @@ class SearchTab:
             which, "method", {name: _METHODS[name] for name in known}, "Search",
             self.on_option,
         )
+
+    def _draw_example(self, part: types.Object, example: dict[str, Any]) -> None:
+        weight = example["weight"]
+        times = "" if weight == 1 else f", weight {weight:g}"
+        chosen = widgets.row(part, "chosen")
+        widgets.note(
+            chosen, "text", f"Like {example['label']}{times}",
+            componentsProps=widgets.NARROW,
+        )
+        widgets.button(chosen, "forget", "Forget", self.on_no_example)
 
     def _draw_buttons(self, part: types.Object, ctx: foo.ExecutionContext) -> None:
         buttons = widgets.row(part, "buttons")

@@ -9,8 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 _FULL = {"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}}
-_NARROW = {"item": {"sx": {"width": "auto"}}}
-
+NARROW = {"item": {"sx": {"width": "auto"}}}  # as wide as its contents
 WHOLE = {"view_target": "DATASET"}  # not the result of a search
 LONG = {**WHOLE, "in_panel": True}  # the panel shows how far it is
 
@@ -80,7 +79,7 @@ def button(
         label=label,
         operator=on_click,
         variant="contained" if primary else "outlined",
-        componentsProps=_NARROW,
+        componentsProps=NARROW,
         **kwargs,
     )
     panel.view(name, view)
@@ -102,9 +101,9 @@ def prompts(panel: types.Object, on_change: Callable) -> None:
     )
 
 
-def note(panel: types.Object, name: str, text: str) -> None:
+def note(panel: types.Object, name: str, text: str, **kwargs: Any) -> None:
     """Adds a text in Markdown."""
-    panel.md(text, name=name)
+    panel.md(text, name=name, **kwargs)
 
 
 def slider(
