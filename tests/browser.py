@@ -108,7 +108,7 @@ class Browser:
 
     def part(self, path: str) -> dict[str, Any] | None:
         """A part of what is drawn, by the names on the way to it."""
-        found = self.output
+        found = self.output or {"type": {"properties": {}}}
         for name in path.split("."):
             found = found["type"]["properties"].get(name)
             if found is None:

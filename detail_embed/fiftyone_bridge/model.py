@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ..few_vectors import FewVectors
 from ..patches import extract_patches, relative_boxes
 from ..space import DetailEmbedder
 from .zoo import SPACES
+
+_loading = threading.Lock()
 
 
 class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
@@ -38,8 +41,9 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
     @property
     def space(self) -> DetailEmbedder:
-        """The space, loaded when it is first used."""
-        return _load(self._directory, self._device)
+        """The space, loaded when it is first used; once, also by several threads."""
+        with _loading:
+            return _load(self._directory, self._device)
 
     @property
     def media_type(self) -> str:

@@ -100,6 +100,9 @@ class DetailSearch(
             for name, value in search_state.DEFAULTS.items()
             if ctx.panel.get_state(search_state.PATHS[name]) is None
         }
+        captions = indexes.captions(ctx.dataset)
+        if captions != ctx.panel.get_state("captions"):
+            ctx.panel.set_state("captions", captions)
         keys = list(indexes.choices(ctx.dataset))
         if search_state.read(ctx).brain_key not in keys:
             values["brain_key"] = keys[0] if keys else None
@@ -112,6 +115,7 @@ class DetailSearch(
     def _refresh_tab(self, ctx: foo.ExecutionContext) -> None:
         tab = ctx.panel.get_state("tab") or "search"
         getattr(self, f"refresh_{tab}")(ctx)
+        self.see_runs(ctx)
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
         """Draws the panel; nothing is computed here."""

@@ -8,7 +8,7 @@ from fiftyone.operators import types
 from . import search_state, widgets
 from .messages import guarded
 
-_WORST = 12  # classes
+_WORST = 25  # classes
 
 
 class EvaluateTab:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import fiftyone as fo
+
+if TYPE_CHECKING:
+    from ...detail_embed.fiftyone_bridge.index_facts import IndexFacts
 
 
 def choices(dataset: fo.Dataset) -> dict[str, str]:
@@ -22,3 +27,15 @@ def methods(dataset: fo.Dataset, brain_key: str | None) -> list[str]:
     from ...detail_embed.fiftyone_bridge import prompt_search
 
     return prompt_search.methods(dataset, brain_key)
+
+
+def captions(dataset: fo.Dataset) -> dict[str, str]:
+    """Space, size and date of the indexes; counts images, so not for every event."""
+    from ...detail_embed.fiftyone_bridge import index_facts
+
+    return {facts.brain_key: _caption(facts) for facts in index_facts.facts(dataset)}
+
+
+def _caption(facts: IndexFacts) -> str:
+    images = "" if facts.images is None else f"{facts.images:,} images, "
+    return f"{images}{facts.created:%d %b %Y}, {facts.space}"

@@ -41,6 +41,13 @@ class RunsPart:
         timer = types.TimerView(interval=interval, on_interval=self.on_poll)
         part.view("timer", timer)
 
+    def see_runs(self, ctx: foo.ExecutionContext) -> None:
+        """Notes that runs are drawn, so that their end is noticed."""
+        from ...detail_embed.fiftyone_bridge.run_board import RunBoard
+
+        if RunBoard(ctx.dataset).running() and not ctx.panel.get_state("saw_runs"):
+            ctx.panel.set_state("saw_runs", True)
+
     def is_idle(self, ctx: foo.ExecutionContext) -> bool:
         """Whether nothing runs that the panel would have to show."""
         from ...detail_embed.fiftyone_bridge.run_board import RunBoard

@@ -34,7 +34,7 @@ class SearchTab:
         """Draws the tab."""
         asked = search_state.read(ctx)
         part = widgets.column(panel, search_state.ROOT)
-        self._draw_which(part, ctx.dataset, asked)
+        self._draw_which(part, ctx, asked)
         widgets.prompts(part, self.on_prompts)
         if asked.example:
             self._draw_example(part, asked.example)
@@ -202,13 +202,15 @@ class SearchTab:
         return ctx.dataset if asked.within == "dataset" else _before(ctx)
 
     def _draw_which(
-        self, part: types.Object, dataset: fo.Dataset, asked: search_state.Asked
+        self, part: types.Object, ctx: foo.ExecutionContext, asked: search_state.Asked
     ) -> None:
+        captions = ctx.panel.get_state("captions") or {}
         which = widgets.fields(part, "which")
         widgets.dropdown(
-            which, "brain_key", indexes.choices(dataset), "Index", self.on_index
+            which, "brain_key", indexes.choices(ctx.dataset), "Index", self.on_index,
+            caption=captions.get(asked.brain_key),
         )
-        known = indexes.methods(dataset, asked.brain_key)
+        known = indexes.methods(ctx.dataset, asked.brain_key)
         widgets.dropdown(
             which, "method", {name: _METHODS[name] for name in known}, "Search",
             self.on_option,
