@@ -941,4 +941,5 @@ def test_no_event_raises_whatever_the_state(panel, indexed, event):
         odd = Browser(panel, indexed.name)
         odd.state = state
         odd.event(event, row=0, side="left", group="embedded", id="0" * 24)
-        assert odd.output["type"]["properties"]
+        if event != "on_poll":  # which draws nothing where nothing runs
+            assert odd.output["type"]["properties"]
