@@ -50,24 +50,20 @@ def open_panel(page, scenes):
     """Opens the panel as somebody with a browser and an App server of their own."""
     contexts, sessions = [], []
 
-    def visit(session=None):
-        if session is None:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-            session = fo.launch_app(
-                scenes, remote=True, address="127.0.0.1", port=port
-            )
-            sessions.append(session)
+    def visit():
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        sessions.append(
+            fo.launch_app(scenes, remote=True, address="127.0.0.1", port=port)
+        )
         contexts.append(page.context.browser.new_context())
-        url = f"http://127.0.0.1:{session.server_port}"
+        url = f"http://127.0.0.1:{port}"
         app = AppPage(contexts[-1].new_page(), url, SCREENSHOTS)
         app.open_dataset(NAME)
         panel = PanelPage(app)
-        if not app.hook("panel-tab-detail_search").count():
-            panel.open()
-        panel.await_drawn()
-        return panel, session
+        panel.open()
+        return panel
 
     yield visit
     for context in contexts:
@@ -79,13 +75,22 @@ def open_panel(page, scenes):
 @pytest.fixture(scope="module")
 def panel(open_panel):
     """The panel of the first user."""
-    panel, _ = open_panel()
+    panel = open_panel()
     yield panel
     panel.app.shoot("last-edges")
 
 
 def _queries(dataset):
     return [entry.query for entry in History(dataset).entries()]
+
+
+def _show(panel):
+    """Opens the panel where another data set closed it."""
+    more = panel.app.hook("new-panel-btn").first
+    more.wait_for()
+    if not panel.app.hook("panel-tab-detail_search").count():
+        more.click()
+        panel.page.get_by_text("Detail Search", exact=True).first.click()
 
 
 def test_prompts_are_taken_away(panel, scenes):
@@ -105,7 +110,7 @@ def test_prompts_are_taken_away(panel, scenes):
 
 
 def test_another_user_sees_nothing_of_it(panel, open_panel):
-    other, _ = open_panel()
+    other = open_panel()
     before = other.page.url, other.app.hook("view-bar").inner_text()
     found = panel.search(THING)
     panel.enter('a "cube')
@@ -196,14 +201,15 @@ def test_videos(panel):
     films = fo.Dataset(FILMS, persistent=True)
     films.add_sample(fo.Sample(filepath="/nowhere/film.mp4"))
     panel.page.goto(f"{panel.app.url}/datasets/{FILMS}")
+    _show(panel)
     panel.await_text("only image data sets are supported")
 
 
 def test_the_index_then_the_data_set_are_deleted(panel, scenes):
     scenes.clone(GONE, persistent=True)
     gone = fo.load_dataset(GONE)
-    index.compute(gone, SETTINGS).finish() if not gone.list_brain_runs() else None
     panel.app.open_dataset(GONE)
+    _show(panel)
     panel.await_drawn()
     panel.search(THING)
 
@@ -220,5 +226,6 @@ def test_the_index_then_the_data_set_are_deleted(panel, scenes):
     panel.button("Look again").click()
     panel.await_text("was deleted or renamed. Open another data set")
     panel.app.open_dataset(NAME)
+    _show(panel)
     panel.await_drawn()
     assert panel.search(THING)
