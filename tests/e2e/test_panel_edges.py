@@ -91,6 +91,7 @@ def _show(panel):
     if not panel.app.hook("panel-tab-detail_search").count():
         more.click()
         panel.page.get_by_text("Detail Search", exact=True).first.click()
+    panel.page.wait_for_timeout(2500)  # what is typed while it loads is lost
 
 
 def test_prompts_are_taken_away(panel, scenes):
@@ -213,8 +214,9 @@ def test_the_index_then_the_data_set_are_deleted(panel, scenes):
     panel.await_drawn()
     panel.search(THING)
 
-    for key in gone.list_brain_runs():
-        deletion.delete_any(gone, key)
+    gone.reload()
+    deletion.delete(gone, "detail")
+    assert gone.list_brain_runs() == []
     panel.enter(OTHER)
     panel.await_text("compute an index first")
     panel.page.wait_for_timeout(6000)  # longer than the panel polls
