@@ -69,7 +69,7 @@ class DetailSearch(
         if echoes.is_echo(ctx):  # not drawn either: its state is old
             return None
         method = ctx.params.get("__method__")
-        if method == "on_poll" and self.is_idle(ctx):  # a message stays
+        if method == "poll_idle" and self.is_idle(ctx):  # a message stays
             return None
         before = {} if method == "on_load" else echoes.values(ctx)
         result = super().execute(ctx)

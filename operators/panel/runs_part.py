@@ -37,8 +37,12 @@ class RunsPart:
                 "where it was"
             )
             widgets.note(part, "news", f"**{notes[0].label}** {notes[0].state}: {text}")
-        interval = _POLL if running else _IDLE_POLL
-        timer = types.TimerView(interval=interval, on_interval=self.on_poll)
+        if running:
+            timer = types.TimerView(interval=_POLL, on_interval=self.on_poll)
+        else:
+            timer = types.TimerView(
+                interval=_IDLE_POLL, on_interval=self.poll_idle
+            )
         part.view("timer", timer)
 
     def see_runs(self, ctx: foo.ExecutionContext) -> None:
@@ -70,6 +74,10 @@ class RunsPart:
 
         RunBoard(ctx.dataset).stop(ctx.params["id"])
         say(ctx, "It stops after this step; what is done so far stays")
+
+    def poll_idle(self, ctx: foo.ExecutionContext) -> None:
+        """Looks whether something runs, where nothing did."""
+        self.on_poll(ctx)
 
     @guarded
     def on_poll(self, ctx: foo.ExecutionContext) -> None:

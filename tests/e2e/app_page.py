@@ -190,6 +190,23 @@ class AppPage:
             ).click()
         expect(report).to_have_count(0, timeout=15_000)
 
+    def pick(self, place: int) -> None:
+        """Ticks the image at a place of the grid."""
+        image = self.hook("looker").nth(place)
+        image.hover()
+        image.locator('[data-cy="looker-checkbox-"]').click()
+        expect(image.locator('input[type="checkbox"]')).to_be_checked()
+
+    def open_image(self, place: int) -> Locator:
+        """Opens the image at a place of the grid; returns its window."""
+        image = self.hook("looker").nth(place)
+        box = image.bounding_box()
+        corner = {"x": 0.7 * box["width"], "y": 0.9 * box["height"]}  # no checkbox
+        image.click(position=corner)
+        modal = self.hook("modal")
+        modal.wait_for()
+        return modal
+
     def search(self, text: str) -> list[str]:
         """Searches by text with the magnifying glass and shows the results.
 

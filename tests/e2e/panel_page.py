@@ -59,6 +59,16 @@ class PanelPage:
         """Enters a prompt; returns the paths of the images that the grid shows."""
         return self.app.images_of(lambda: self.enter(prompt), "detail_score")
 
+    def take_away(self, prompt: str) -> list[str]:
+        """Takes a prompt out of the box; returns what the grid shows then."""
+        chip = self.page.locator(".MuiChip-root").filter(has_text=prompt)
+        return self.app.images_of(chip.get_by_test_id("CancelIcon").click)
+
+    def clear(self) -> list[str]:
+        """Clears the search; returns what the grid shows then."""
+        button = self.page.locator("button").filter(has_text="Clear")
+        return self.app.images_of(button.click)
+
     @property
     def prompts(self) -> list[str]:
         """The prompts that the box holds."""
