@@ -70,7 +70,7 @@ class ReportLongTail(curating.CuratingOperator):
         """Shows the table, and keeps it for the panel."""
         from ..detail_embed.fiftyone_bridge import reports
 
-        reports.keep(ctx.dataset, ctx.params["brain_key"], result)
+        reports.keep(ctx.dataset, ctx.params.get("brain_key", "detail"), result)
         yield from super().show(ctx, result)
 
     def summarise(self, result: LongTail) -> str:
