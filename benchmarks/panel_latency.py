@@ -97,13 +97,13 @@ def measure(dataset, searches: int) -> dict[str, list[float]]:
         page.get_by_text("Detail Search", exact=True).first.click()
         box = page.get_by_placeholder("Type and press enter to add a value")
         box.wait_for(timeout=120_000)
+        page.wait_for_timeout(5000)
         for number in range(searches + 1):
             clear = page.get_by_text("Clear", exact=True).last
             if number:
                 clear.click()
                 clear.wait_for(state="detached")
-                page.wait_for_load_state("networkidle")
-                page.wait_for_timeout(1500)
+                page.wait_for_timeout(3000)
             box.fill(f"{WORDS[number % len(WORDS)]} {number}")
             page.wait_for_timeout(500)
             started = time.monotonic()

@@ -167,7 +167,7 @@ def test_defaults_are_chosen(browser):
     assert search_form["which"] == {"brain_key": "detail", "method": "vectors"}
     options = {"templates": "own", "k": 25, "within": "dataset"}
     assert search_form["options"] == options
-    assert search_form["prompts"] == [] and search_form["threshold"] == 0
+    assert "prompts" not in search_form and search_form["threshold"] == 0
     assert browser.state["compare"]["which"] == {
         "left": "detail", "right": "detail_global"
     }

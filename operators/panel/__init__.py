@@ -99,10 +99,11 @@ class DetailSearch(
             name: value
             for name, value in search_state.DEFAULTS.items()
             if ctx.panel.get_state(search_state.PATHS[name]) is None
+            and name != "prompts"  # a box that is set loses what is being typed
         }
+        tab = ctx.panel.get_state("tab") or "search"
         captions = indexes.captions(ctx.dataset)
-        if captions != ctx.panel.get_state("captions"):
-            ctx.panel.set_state("captions", captions)
+        search_state.change(ctx, {"tab": tab, "captions": captions})
         keys = list(indexes.choices(ctx.dataset))
         if search_state.read(ctx).brain_key not in keys:
             values["brain_key"] = keys[0] if keys else None

@@ -56,7 +56,7 @@ class CurateTab:
         from ...detail_embed.fiftyone_bridge import reports
 
         report = reports.read(ctx.dataset)
-        ctx.panel.set_state("long_tail", report)
+        search_state.change(ctx, {"long_tail": report})
         if report:
             rows = [
                 {

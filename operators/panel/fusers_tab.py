@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import widgets
+from . import search_state, widgets
 from .messages import guarded
 
 _COLUMNS = {
@@ -54,7 +54,7 @@ class FusersTab:
         from ...detail_embed import fuser_library
 
         facts = [fuser_library.describe(name) for name in fuser_library.names()]
-        ctx.panel.set_state("fuser_names", [fuser.name for fuser in facts])
+        search_state.change(ctx, {"fuser_names": [fuser.name for fuser in facts]})
         rows = [
             {
                 "name": fuser.name,

@@ -47,7 +47,7 @@ class HistoryPart:
     def refresh_search(self, ctx: foo.ExecutionContext) -> None:
         """Reads the list anew."""
         entries = self._history(ctx).entries()[:_SHOWN]
-        ctx.panel.set_state("history", [entry.id for entry in entries])
+        search_state.change(ctx, {"history": [entry.id for entry in entries]})
         ctx.panel.set_data(
             _ROWS,
             [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import search_output, widgets
+from . import search_output, search_state, widgets
 from .messages import guarded
 
 if TYPE_CHECKING:
@@ -61,11 +61,12 @@ class IndexesTab:
         facts = index_facts.facts(ctx.dataset)
         keys = [index.brain_key for index in facts]
         chosen = (ctx.panel.get_state("coverage") or {}).get("brain_key")
-        ctx.panel.set_state(
+        search_state.change(
+            ctx,
             {
                 "index_keys": keys,
                 "coverage": _cover(ctx, chosen) if chosen in keys else None,
-            }
+            },
         )
         ctx.panel.set_data("indexes.list", [_row(index) for index in facts])
 

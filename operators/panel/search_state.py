@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,19 @@ def write(ctx: foo.ExecutionContext, **values: Any) -> None:
     change all at once.
     """
     ctx.panel.set_state({PATHS[name]: value for name, value in values.items()})
+
+
+def change(ctx: foo.ExecutionContext, values: Mapping[str, Any]) -> None:
+    """Sets what differs in the state; a change makes the App draw its panels anew.
+
+    What a person is typing at that moment is lost.
+    """
+    new = {
+        path: value for path, value in values.items()
+        if ctx.panel.get_state(path) != value
+    }
+    if new:
+        ctx.panel.set_state(new)
 
 
 def split(typed: Sequence[str]) -> list[str]:

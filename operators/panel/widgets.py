@@ -89,7 +89,8 @@ def prompts(panel: types.Object, on_change: Callable) -> None:
     """Adds the box for prompts, one entry for each.
 
     A list and not a text: a text field would send every key to the server, and the App
-    reads its page anew each time.
+    reads its page anew each time. What is being typed is lost when the panel is drawn
+    anew, so its tabs are not polled.
     """
     panel.list(
         "prompts",
