@@ -342,7 +342,7 @@ def test_clear(browser):
     browser.search(THING, threshold=0.5)
     browser.event("on_clear")
     assert browser.view == [] and browser.active == ["ground_truth"]
-    assert browser.get("search.prompts") == [] and browser.get("found") is None
+    assert not browser.get("search.prompts") and browser.get("found") is None
     assert browser.get("search.threshold") == 0
     assert browser.part("search.histogram") is None
 
@@ -855,7 +855,7 @@ def test_another_data_set(browser, bare, indexed):
     browser.dataset_name = indexed.name
     browser.event("on_change_dataset")
     assert browser.get("search.which.brain_key") == "detail"
-    assert browser.part("search.prompts") and browser.get("search.prompts") == []
+    assert browser.part("search.prompts") and not browser.get("search.prompts")
     assert browser.get("compare.kept") is None
     assert browser.get("compare.which.left") == "detail"
 
