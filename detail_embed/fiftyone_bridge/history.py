@@ -66,8 +66,9 @@ class History:
         known = self._store.get(entry.id)
         pinned = bool(known and known["pinned"])
         self._write(replace(entry, time=time.time(), pinned=pinned))
-        for old in [e for e in self.entries() if not e.pinned][KEPT:]:
-            self.delete(old.id)
+        if len(self._store.list_keys()) > KEPT:
+            for old in [e for e in self.entries() if not e.pinned][KEPT:]:
+                self.delete(old.id)
 
     def pin(self, id: str, pinned: bool = True) -> None:
         """Pins a search, or lets it go.

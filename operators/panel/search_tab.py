@@ -169,8 +169,8 @@ class SearchTab:
             asked.templates, asked.method,
         )
         view = answer.view(base)
+        ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
         search_output.keep(ctx, asked, answer, view, _before(ctx))
-        ctx.ops.set_view(view)
         if not asked.example:
             self.remember(ctx, asked)
         if not answer.ids:

@@ -81,6 +81,7 @@ def test_search_but_not_threshold(panel, scenes):
 
 
 def test_show_where(panel, scenes):
+    panel.page.wait_for_timeout(2000)  # every step of the slider was an event
     with panel.page.expect_response(is_first_page, timeout=SEARCH):
         panel.button("Show where").click()
     panel.app.settle()
