@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Response, expect
 from .app_page import FIRST_LOAD, SEARCH, AppPage
 
 BOX = "Type and press enter to add a value"
+_TRIES = 8
 
 
 def _is_tab_event(response: Response) -> bool:
@@ -52,7 +53,11 @@ class PanelPage:
     def enter(self, prompt: str) -> None:
         """Types a prompt and presses Enter."""
         box = self.page.get_by_placeholder(BOX)
-        box.fill(prompt)
+        for _ in range(_TRIES):  # what is typed while the App draws the panel is lost
+            box.fill(prompt)
+            self.page.wait_for_timeout(600)
+            if box.input_value() == prompt:
+                break
         box.press("Enter")
 
     def search(self, prompt: str) -> list[str]:
