@@ -7,14 +7,13 @@ from collections.abc import Generator, Sequence
 from numbers import Real
 
 import fiftyone.core.collections as foc
-import fiftyone.zoo as foz
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ..query import Query
 from ..score_summary import standardise
-from . import index_vectors, ranking
+from . import index_vectors, query_vectors, ranking
 from .samples import check_images
 from .steps import Progress
 
@@ -42,7 +41,7 @@ class PromptScores:
 
     def __init__(self, samples: foc.SampleCollection, brain_key: str):
         dataset = samples._root_dataset
-        self._config = dataset.get_brain_info(brain_key).config
+        self._dataset, self._brain_key = dataset, brain_key
         self._vectors = index_vectors.load(dataset, brain_key)
         places = {id: place for place, id in enumerate(self._vectors.ids)}
         ids = samples.values("id")
@@ -61,9 +60,7 @@ class PromptScores:
         Returns:
             ``(q, d)`` float32, unit length
         """
-        model = foz.load_zoo_model(
-            self._config.model, **(self._config.model_kwargs or {})
-        )
+        model = query_vectors.model_of(self._dataset, self._brain_key)
         parts = []
         with model:
             for start in range(0, len(texts), _BATCH):

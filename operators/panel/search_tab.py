@@ -132,19 +132,19 @@ class SearchTab:
         from ...detail_embed.fiftyone_bridge import where, where_stored
 
         asked = search_state.read(ctx)
+        vector, label = _encode(ctx, asked), asked.text or "example"
         if not where_stored.is_stored(ctx.view.limit(_AT_ONCE + 1), asked.brain_key):
             ctx.prompt(
                 "@detail/detail-embed/show_where",
                 params={
-                    "vector": _encode(ctx, asked).tolist(),
-                    "text": asked.text or "example",
+                    "vector": vector.tolist(),
+                    "text": label,
                     "brain_key": asked.brain_key,
                 },
                 skip_prompt=True,
             )
             return
         shown = ctx.view.limit(_AT_ONCE)
-        vector, label = _encode(ctx, asked), asked.text or "example"
         marked = where.show_where(shown, vector, asked.brain_key, label=label).finish()
         fields = [marked.field, marked.heatmap_field]
         rest = [field for field in ctx.active_fields if field not in fields]
