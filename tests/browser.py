@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from typing import Any
 
 import fiftyone.operators as foo
@@ -37,6 +38,7 @@ class Browser:
 
     def __init__(self, panel: foo.Panel, dataset_name: str | None, **request: Any):
         self.panel, self.dataset_name, self.request = panel, dataset_name, request
+        self.panel_id = uuid.uuid4().hex
         self.state: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.view: list[dict] = []
@@ -52,7 +54,7 @@ class Browser:
                 "view": self.view,
                 "active_fields": self.active,
                 "params": {
-                    "panel_id": "p",
+                    "panel_id": self.panel_id,
                     "panel_state": self.state,
                     "__method__": method,
                     **params,
@@ -118,6 +120,12 @@ class Browser:
     def names(self) -> set[str]:
         """The names of the parts that are drawn at the top."""
         return set(self.output["type"]["properties"])
+
+    @property
+    def summary(self) -> str | None:
+        """What the search tab says of the search that is shown."""
+        note = self.part("search.summary")
+        return note["default"] if note else None
 
     @property
     def message(self) -> str | None:

@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 
-from . import echoes, indexes, messages, search_state, warm_up
+from . import echoes, indexes, messages, search_output, search_state, warm_up
 from .compare_tab import CompareTab
 from .curate_tab import CurateTab
 from .evaluate_tab import EvaluateTab
@@ -84,7 +84,8 @@ class DetailSearch(
 
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
         """Starts anew with another data set."""
-        ctx.panel.set_state({"found": None, "search": {}, "compare": {}})
+        search_output.drop(ctx)
+        ctx.panel.set_state({"search": {}, "compare": {}})
         self.on_load(ctx)
 
     @guarded

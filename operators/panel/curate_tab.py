@@ -89,7 +89,7 @@ class CurateTab:
     def on_report_row(self, ctx: foo.ExecutionContext) -> None:
         """Shows the images of a prompt of the report, or those that come nearest."""
         report = ctx.panel.get_state("long_tail")
-        row = widgets.clicked(ctx, "long_tail.rows")
+        row = widgets.clicked(ctx, ctx.panel.get_state("long_tail.rows"))
         search_state.write(
             ctx,
             prompts=search_state.quote([row["prompt"]]),

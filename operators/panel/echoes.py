@@ -9,13 +9,12 @@ taken away still has its old length in there.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import Any
 
 import fiftyone.operators as foo
 import pydash
 
-from . import search_state
+from . import memory, search_state
 
 INPUTS = (
     "tab",
@@ -27,9 +26,7 @@ INPUTS = (
     "evaluate.name",
 )
 _SENT = {"panel_id", "panel_state", "__method__"}
-_MOST = 1000  # panels
 _lock = threading.Lock()
-_known: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
 
 def is_echo(ctx: foo.ExecutionContext) -> bool:
@@ -69,8 +66,4 @@ def know(ctx: foo.ExecutionContext, before: dict[str, Any]) -> None:
 
 
 def _of(ctx: foo.ExecutionContext) -> dict[str, Any]:
-    known = _known.setdefault(ctx.panel_id, {})
-    _known.move_to_end(ctx.panel_id)
-    if len(_known) > _MOST:
-        _known.popitem(last=False)
-    return known
+    return memory.of(ctx).setdefault("inputs", {})

@@ -72,7 +72,7 @@ class EvaluateTab:
         from ...detail_embed.fiftyone_bridge.labels import prompt
 
         measured = ctx.panel.get_state("measured")
-        name = widgets.clicked(ctx, "measured.classes")
+        name = widgets.clicked(ctx, ctx.panel.get_state("measured.classes"))
         search_state.write(
             ctx,
             prompts=search_state.quote([prompt(name)]),

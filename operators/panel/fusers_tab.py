@@ -78,7 +78,7 @@ class FusersTab:
         from ...detail_embed import fuser_library
         from ..training_output import curve
 
-        name = widgets.clicked(ctx, "fuser_names")
+        name = widgets.clicked(ctx, ctx.panel.get_state("fuser_names"))
         ctx.panel.set_state("chosen_fuser", name)
         history = fuser_library.describe(name).history
         ctx.panel.set_data("fusers.curve", curve(history))
@@ -86,7 +86,7 @@ class FusersTab:
     @guarded
     def on_apply(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form of an index with this fuser."""
-        name = widgets.clicked(ctx, "fuser_names")
+        name = widgets.clicked(ctx, ctx.panel.get_state("fuser_names"))
         widgets.ask(
             ctx, "compute_detail_embeddings", self.on_started, fuser=name,
             brain_key=name if name.isidentifier() else "detail_trained",
@@ -96,7 +96,7 @@ class FusersTab:
     @guarded
     def on_delete_fuser(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that deletes the fuser."""
-        name = widgets.clicked(ctx, "fuser_names")
+        name = widgets.clicked(ctx, ctx.panel.get_state("fuser_names"))
         widgets.ask(ctx, "manage_fusers", self.on_fusers_changed, delete=name)
 
     @guarded

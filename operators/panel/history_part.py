@@ -7,10 +7,10 @@ import time
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import search_state, widgets
+from . import memory, search_state, widgets
 from .messages import guarded
 
-_ROWS = "search.history"
+_ENTRIES, _ROWS = "history", "search.history"
 _SHOWN = 10
 
 
@@ -19,7 +19,7 @@ class HistoryPart:
 
     def render_history(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
         """Draws the list, if there is something in it."""
-        if not ctx.panel.get_state("history"):
+        if not memory.of(ctx).get(_ENTRIES):
             return
         widgets.table(
             part,
@@ -42,12 +42,12 @@ class HistoryPart:
                 asked.templates,
             )
         )
-        self.refresh_search(ctx)
+        self.refresh_history(ctx)
 
-    def refresh_search(self, ctx: foo.ExecutionContext) -> None:
+    def refresh_history(self, ctx: foo.ExecutionContext) -> None:
         """Reads the list anew."""
         entries = self._history(ctx).entries()[:_SHOWN]
-        search_state.change(ctx, {"history": [entry.id for entry in entries]})
+        memory.of(ctx)[_ENTRIES] = [entry.id for entry in entries]
         ctx.panel.set_data(
             _ROWS,
             [
@@ -63,7 +63,7 @@ class HistoryPart:
     @guarded
     def on_history_row(self, ctx: foo.ExecutionContext) -> None:
         """Makes the search of a row again."""
-        entry = self._history(ctx).get(widgets.clicked(ctx, "history"))
+        entry = self._history(ctx).get(_clicked(ctx))
         search_state.write(
             ctx,
             prompts=search_state.split([entry.query]),
@@ -79,20 +79,24 @@ class HistoryPart:
     @guarded
     def on_history_pin(self, ctx: foo.ExecutionContext) -> None:
         """Pins the search of a row, or lets it go."""
-        history, id = self._history(ctx), widgets.clicked(ctx, "history")
+        history, id = self._history(ctx), _clicked(ctx)
         history.pin(id, not history.get(id).pinned)
-        self.refresh_search(ctx)
+        self.refresh_history(ctx)
 
     @guarded
     def on_history_delete(self, ctx: foo.ExecutionContext) -> None:
         """Forgets the search of a row."""
-        self._history(ctx).delete(widgets.clicked(ctx, "history"))
-        self.refresh_search(ctx)
+        self._history(ctx).delete(_clicked(ctx))
+        self.refresh_history(ctx)
 
     def _history(self, ctx: foo.ExecutionContext):
         from ...detail_embed.fiftyone_bridge.history import History
 
         return History(ctx.dataset)
+
+
+def _clicked(ctx: foo.ExecutionContext) -> str:
+    return widgets.clicked(ctx, memory.of(ctx).get(_ENTRIES))
 
 
 def _when(seconds: float) -> str:

@@ -73,7 +73,7 @@ class IndexesTab:
     @guarded
     def on_index_row(self, ctx: foo.ExecutionContext) -> None:
         """Shows the coverage of the index that was clicked."""
-        key = widgets.clicked(ctx, "index_keys")
+        key = widgets.clicked(ctx, ctx.panel.get_state("index_keys"))
         ctx.panel.set_state("coverage", _cover(ctx, key))
 
     @guarded
@@ -115,8 +115,8 @@ class IndexesTab:
         self, ctx: foo.ExecutionContext, operator: str,
         on_success: Callable | None = None, **values: object,
     ) -> None:
-        values = {"brain_key": widgets.clicked(ctx, "index_keys")} | values
-        values = widgets.WHOLE | values
+        key = widgets.clicked(ctx, ctx.panel.get_state("index_keys"))
+        values = {"brain_key": key, **widgets.WHOLE, **values}
         widgets.ask(ctx, operator, on_success or self.on_look, **values)
 
     def _draw_coverage(self, part: types.Object, shown: dict[str, Any]) -> None:

@@ -9,12 +9,12 @@ import fiftyone.core.view as fov
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import search_state, widgets
+from . import memory, search_state, widgets
 
 if TYPE_CHECKING:
     from ...detail_embed.fiftyone_bridge.prompt_search import Answer
 
-_FOUND = "found"
+_FOUND, _BARS = "found", "bars"
 _HISTOGRAM = "search.histogram"
 _SHOWN = 3  # templates
 _BAR, _ABOVE = "#8a8f98", "#ff6d04"
@@ -22,7 +22,7 @@ _BAR, _ABOVE = "#8a8f98", "#ff6d04"
 
 def found(ctx: foo.ExecutionContext) -> dict[str, Any] | None:
     """What is kept of the search that is shown, None for none."""
-    return ctx.panel.get_state(_FOUND)
+    return memory.of(ctx).get(_FOUND)
 
 
 def keep(
@@ -38,20 +38,30 @@ def keep(
         "before": before._serialize(),
         "shown": search_state.digest(view),
     }
-    bars = _bars(answer, asked.threshold)
-    ctx.panel.set_state({_FOUND: result, _HISTOGRAM: bars})
+    memory.of(ctx).update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})
+    refresh(ctx)
     if SCORE not in ctx.active_fields:
         ctx.ops.set_active_fields([*ctx.active_fields, SCORE])
+
+
+def refresh(ctx: foo.ExecutionContext) -> None:
+    """Sends the histogram, which a page that was loaded anew has lost."""
+    ctx.panel.set_data(_HISTOGRAM, memory.of(ctx).get(_BARS))
 
 
 def forget(ctx: foo.ExecutionContext) -> None:
     """Forgets the result, and takes the scores off the images."""
     from ...detail_embed.fiftyone_bridge.prompt_search import SCORE
 
-    ctx.panel.set_state(_FOUND, None)
+    drop(ctx)
     if SCORE in ctx.active_fields:
         rest = [field for field in ctx.active_fields if field != SCORE]
         ctx.ops.set_active_fields(rest)
+
+
+def drop(ctx: foo.ExecutionContext) -> None:
+    """Forgets the result; what the grid shows is left alone."""
+    memory.of(ctx).pop(_FOUND, None)
 
 
 def draw(

@@ -38,11 +38,16 @@ class SearchTab:
         widgets.prompts(part, self.on_prompts)
         if asked.example:
             self._draw_example(part, asked.example)
-        self._draw_buttons(part, ctx)
+        self._draw_buttons(part, ctx, asked)
         if ctx.panel.get_state("search.shows_options"):
             self._draw_options(part, asked)
         search_output.draw(part, ctx, self.on_threshold, self.on_histogram)
         self.render_history(ctx, part)
+
+    def refresh_search(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the list of searches anew; a page that was loaded anew needs all."""
+        self.refresh_history(ctx)
+        search_output.refresh(ctx)
 
     @guarded
     def on_prompts(self, ctx: foo.ExecutionContext) -> None:
@@ -189,7 +194,7 @@ class SearchTab:
         )
         if found:
             ctx.ops.set_view(_stored(ctx, found))
-            search_output.forget(ctx)
+        search_output.forget(ctx)
 
     def _again(self, ctx: foo.ExecutionContext) -> None:
         if search_output.found(ctx):
@@ -226,13 +231,16 @@ class SearchTab:
         )
         widgets.button(chosen, "forget", "Forget", self.on_no_example)
 
-    def _draw_buttons(self, part: types.Object, ctx: foo.ExecutionContext) -> None:
+    def _draw_buttons(
+        self, part: types.Object, ctx: foo.ExecutionContext, asked: search_state.Asked
+    ) -> None:
         buttons = widgets.row(part, "buttons")
         widgets.button(buttons, "go", "Search", self.on_search, primary=True)
         widgets.button(buttons, "example", "By example", self.on_example)
         if search_output.found(ctx):
             widgets.button(buttons, "where", "Show where", self.on_show_where)
             widgets.button(buttons, "save", "Save view", self.on_save_view)
+        if asked.prompts or search_output.found(ctx):
             widgets.button(buttons, "clear", "Clear", self.on_clear)
         shown = ctx.panel.get_state("search.shows_options")
         label = "Fewer options" if shown else "Options"

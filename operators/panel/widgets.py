@@ -157,13 +157,13 @@ def curve(panel: types.Object, name: str) -> None:
     panel.plot(name, height="240px", layout=LAYOUT)
 
 
-def clicked(ctx: foo.ExecutionContext, state: str) -> str:
-    """The entry of a list in the state whose row of a table was clicked.
+def clicked(ctx: foo.ExecutionContext, entries: Sequence[str] | None) -> str:
+    """The entry whose row of a table was clicked.
 
     Raises:
         ValueError: if the list has changed
     """
-    entries, row = ctx.panel.get_state(state), ctx.params.get("row")
+    row = ctx.params.get("row")
     if not entries or row is None or not 0 <= row < len(entries):
         raise ValueError("this list has changed meanwhile: try again")
     return entries[row]
