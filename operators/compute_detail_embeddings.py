@@ -106,6 +106,8 @@ class ComputeDetailEmbeddings(foo.Operator):
         also_global: bool = False,
         batch_size: int | None = None,
         num_workers: int | None = None,
+        max_pixels: int | None = None,
+        skip_identical: bool = True,
         device: str = "auto",
         precision: str = "auto",
         allow_random_weights: bool = False,
@@ -153,6 +155,10 @@ class ComputeDetailEmbeddings(foo.Operator):
                 under ``<brain_key>_global``
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
+            max_pixels (None): images with more are not read, which bounds the memory;
+                by default 268 million
+            skip_identical (True): whether a file with the same content as one shortly
+                before takes its vectors
             device ("auto"): where the backbone runs
             precision ("auto"): of the backbone
             allow_random_weights (False): whether to accept a backbone that was never
@@ -189,6 +195,8 @@ class ComputeDetailEmbeddings(foo.Operator):
             "also_global": also_global,
             "batch_size": batch_size,
             "num_workers": num_workers,
+            "max_pixels": max_pixels,
+            "skip_identical": skip_identical,
             "device": device,
             "precision": precision,
             "allow_random_weights": allow_random_weights,

@@ -18,6 +18,7 @@ from ..cover import CompleteCover
 from ..features import DTYPES
 from ..few_vectors import METHODS, FewVectors, check_count
 from ..fusers import Fuser
+from ..reader import MAX_PIXELS, check_max_pixels
 from ..space import DetailEmbedder
 from ..vocabulary import Vocabulary
 from ..weights import check_trained
@@ -52,6 +53,9 @@ class Settings:
         precision: of the backbone
         batch_size: patches per batch; None for a choice by device
         num_workers: threads that decode images; None for a choice by machine
+        max_pixels: images with more are not read, for memory's sake
+        skip_identical: whether a file with the same content as one shortly before
+            takes its vectors
     """
 
     backbone: str = "ViT-B-32"
@@ -70,6 +74,8 @@ class Settings:
     precision: str = "auto"
     batch_size: int | None = None
     num_workers: int | None = None
+    max_pixels: int = MAX_PIXELS
+    skip_identical: bool = True
 
     def __post_init__(self):
         if isinstance(self.pretrained, (str, Path)) and os.path.isfile(self.pretrained):
@@ -101,6 +107,7 @@ class Settings:
         if not self.allow_random_weights:
             check_trained(self.backbone, self.pretrained)
         resolve_device(self.device)
+        check_max_pixels(self.max_pixels)
 
     @property
     def fuser_name(self) -> str:
