@@ -15,6 +15,7 @@ from torch import Tensor
 from .backbone import Backbone
 from .cover import CompleteCover
 from .fitting_batch import encode_fitting, extract_fitting
+from .flat import without_flat
 from .reader import MAX_PIXELS, read_images
 
 Item = tuple[Hashable, str | Path]
@@ -89,9 +90,9 @@ def iter_patch_features(
     patches, features = _Rows(), _Rows()
     cut = _cut(items, backbone, cover, num_workers, max_pixels, twins)
     with closing(cut) as images:
-        for image, pixels in images:
+        for image, pixels, rows in images:
             windows = 0 if pixels is None else len(pixels)
-            waiting.append((image, windows))
+            waiting.append((image, windows, rows))
             patches.push(pixels)
             while patches.count >= batch_size:
                 features.push(_encode(backbone, patches.take(batch_size)))
@@ -102,7 +103,8 @@ def iter_patch_features(
     yield from _finished(waiting, features)
 
 
-_Waiting = tuple[PatchFeatures, int]  # an image, and how many patches it has
+# an image, how many patches are encoded for it, and which one each window takes
+_Waiting = tuple[PatchFeatures, int, Tensor | None]
 
 
 @dataclass
@@ -133,8 +135,13 @@ class _Rows:
 def _cut(
     items: Iterable[Item], backbone: Backbone, cover: CompleteCover,
     num_workers: int | None, max_pixels: int, twins: int,
-) -> Iterator[tuple[PatchFeatures, Tensor | None]]:
-    """Reads files and cuts their patches, on the backbone's device."""
+) -> Iterator[tuple[PatchFeatures, Tensor | None, Tensor | None]]:
+    """Reads files and cuts their patches, on the backbone's device.
+
+    Yields:
+        the image without features, the patches to encode, and for each window the
+        patch whose feature it takes; None where each takes its own
+    """
     known: deque[Item] = deque()
 
     def paths() -> Iterator[str | Path]:
@@ -149,15 +156,20 @@ def _cut(
         for decoded in files:
             id, path = known.popleft()
             if decoded.error is not None:
-                yield PatchFeatures(id, str(path), reason=decoded.error.reason), None
+                reason = decoded.error.reason
+                yield PatchFeatures(id, str(path), reason=reason), None, None
                 continue
             if decoded.same_as is not None:
-                yield PatchFeatures(id, str(path), same_as=decoded.same_as), None
+                yield PatchFeatures(id, str(path), same_as=decoded.same_as), None, None
                 continue
             height, width = decoded.pixels.shape[:2]
             pixels = torch.from_numpy(decoded.pixels).permute(2, 0, 1)
             patches = extract_fitting(pixels, cover, backbone)
-            yield PatchFeatures(id, str(path), width=width, height=height), patches
+            rows = None
+            if cover.skip_flat:
+                patches, rows = without_flat(patches, cover, width, height)
+            image = PatchFeatures(id, str(path), width=width, height=height)
+            yield image, patches, rows
 
 
 def _encode(backbone: Backbone, patches: Tensor | None) -> Tensor | None:
@@ -169,5 +181,8 @@ def _encode(backbone: Backbone, patches: Tensor | None) -> Tensor | None:
 def _finished(waiting: deque[_Waiting], features: _Rows) -> Iterator[PatchFeatures]:
     """Takes the images off the queue whose patches are all encoded."""
     while waiting and waiting[0][1] <= features.count:
-        image, windows = waiting.popleft()
-        yield dataclasses.replace(image, features=features.take(windows))
+        image, windows, rows = waiting.popleft()
+        taken = features.take(windows)
+        if rows is not None:
+            taken = taken[rows.to(taken.device)]
+        yield dataclasses.replace(image, features=taken)

@@ -97,6 +97,7 @@ class ComputeDetailEmbeddings(foo.Operator):
         brain_key: str = "detail",
         fuser_options: Mapping[str, Any] | None = None,
         spacing: str = "even",
+        skip_flat: bool = False,
         vectors: int = 1,
         vectors_by: str = "kmeans",
         keep_features: bool | str = False,
@@ -139,6 +140,8 @@ class ComputeDetailEmbeddings(foo.Operator):
             fuser_options (None): of a fuser that is named, or of a few vectors, e.g.
                 ``{"global_weight": 0.1}``
             spacing ("even"): of the windows, ``"even"`` or ``"authors"``
+            skip_flat (False): whether windows without detail are not encoded, but take
+                the feature of a larger one around them
             vectors (1): per image, up to 16; above 1 they become Detections in the
                 field ``<brain_key>_patches``, with the boxes they stand for, and the
                 fuser is not used
@@ -186,6 +189,7 @@ class ComputeDetailEmbeddings(foo.Operator):
             "brain_key": brain_key,
             "fuser_options": fuser_options or {},
             "spacing": spacing,
+            "skip_flat": skip_flat,
             "vectors": vectors,
             "vectors_by": vectors_by,
             "keep_features": keep_features,

@@ -86,7 +86,9 @@ def write_bad(folder: Path) -> dict[str, tuple[Path, str]]:
         "truncated progressive": (_cut("JPEG", progressive=True), "is truncated"),
         "truncated png": (_cut("PNG"), "is truncated"),
         "truncated tiff": (_cut("TIFF"), "is truncated"),
-        "truncated lzw tiff": (_cut("TIFF", compression="tiff_lzw"), "is a damaged TIFF"),
+        "truncated lzw tiff": (
+            _cut("TIFF", compression="tiff_lzw"), "is a damaged TIFF",
+        ),
         "truncated gif": (_cut("GIF"), "is truncated"),
         "truncated webp": (_cut("WEBP"), "cannot be decoded"),
         "damaged png": (_damaged("PNG"), "cannot be decoded"),
@@ -118,7 +120,9 @@ def _no_files(folder: Path) -> dict[str, tuple[Path, str]]:
     makers: dict[str, tuple[Callable[[Path], None], str]] = {
         "missing": (lambda path: None, "is missing"),
         "broken link": (lambda path: path.symlink_to("nowhere"), "is missing"),
-        "link to itself": (lambda path: path.symlink_to(path), "cannot be read: Too many"),
+        "link to itself": (
+            lambda path: path.symlink_to(path), "cannot be read: Too many",
+        ),
         "directory": (Path.mkdir, "is a directory"),
         "fifo": (os.mkfifo, "is no regular file"),
         "link to a fifo": (

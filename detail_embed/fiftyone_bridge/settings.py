@@ -38,6 +38,7 @@ class Settings:
             or for the shipped weights where the backbone is the demo's
         cover: c of the Complete Cover, 1 to 15, or ``"auto"``
         spacing: of the windows, ``"even"`` or ``"authors"``
+        skip_flat: whether windows without detail take the feature of a larger one
         fuser: name of a fuser, for one vector per image; that of a kind, of one that
             was trained, or ``"auto"`` for the one that does best on the images
         fuser_options: options of that fuser, or of a few vectors
@@ -62,6 +63,7 @@ class Settings:
     pretrained: str | None = None
     cover: int | str = 10
     spacing: str = "even"
+    skip_flat: bool = False
     fuser: str = AUTO
     fuser_options: dict[str, Any] = field(default_factory=dict)
     vectors: int = 1
@@ -93,7 +95,7 @@ class Settings:
             ValueError: naming the setting and what to do
         """
         self._check_types()
-        CompleteCover(self.cover, self.spacing)
+        self._cover()
         names = [AUTO, *fusers.names(), *fuser_library.names()]
         if self.fuser not in (*names, fitted):
             raise ValueError(f"unknown fuser {self.fuser!r}; choose one of {names}")
@@ -126,6 +128,7 @@ class Settings:
             "pretrained": checkpoints.identify(self.pretrained),
             "cover": self.cover,
             "spacing": self.spacing,
+            "skip_flat": self.skip_flat,
             "fuser": FewVectors.name if self.vectors > 1 else self.fuser,
             "fuser_options": self._options(),
             "proxies": list(dict.fromkeys(self.proxies)),
@@ -168,12 +171,14 @@ class Settings:
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
         """Makes the space that was asked for; its fuser is to be fitted, or chosen."""
-        cover = CompleteCover(self.cover, self.spacing)
-        space = DetailEmbedder(backbone, cover, self._unfitted(backbone.dim))
+        space = DetailEmbedder(backbone, self._cover(), self._unfitted(backbone.dim))
         if self.vectors == 1 and self._is_trained:
             trained = fuser_library.load(self.fuser, space.patch_slug)
             space.fuser = trained.to(backbone.device)
         return space
+
+    def _cover(self) -> CompleteCover:
+        return CompleteCover(self.cover, self.spacing, skip_flat=self.skip_flat)
 
     def _unfitted(self, dim: int) -> Fuser | FewVectors:
         """What was asked for, or what stands in until it is chosen or loaded."""

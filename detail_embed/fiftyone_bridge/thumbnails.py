@@ -11,7 +11,8 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ..reader import open_image, upright_rgb
+from ..reader import open_image
+from ..rgb import upright_rgb
 
 SIDE = 132  # pixels
 _KEPT = 2048
