@@ -35,15 +35,19 @@ def without_flat(
         the patches that are left, ``(q, 3, h, w)``, and for each window the row of
         that which stands for it, ``(p,)`` int64, on the device of the patches
     """
-    pixels = patches.flatten(2)
-    spread = (pixels.amax(2) - pixels.amin(2)).amax(1)
-    flat = (spread < FLAT_RANGE).cpu().numpy()
+    flat = (spread(patches) < FLAT_RANGE).cpu().numpy()
     if not flat[1:].any():
         return patches, torch.arange(len(patches), device=patches.device)
-    stands = _stand_ins(flat, parents(cover, width, height))
+    stands = stand_ins(flat, parents(cover, width, height))
     kept, rows = np.unique(stands, return_inverse=True)
     kept, rows = (torch.from_numpy(i).to(patches.device) for i in (kept, rows))
     return patches[kept], rows
+
+
+def spread(patches: Tensor) -> Tensor:
+    """Measures detail: ``(p,)`` uint8, the widest range of a colour in grey levels."""
+    pixels = patches.flatten(2)
+    return (pixels.amax(2) - pixels.amin(2)).amax(1)
 
 
 @functools.lru_cache(maxsize=64)
@@ -66,8 +70,16 @@ def parents(cover: CompleteCover, width: int, height: int) -> np.ndarray:
     return found
 
 
-def _stand_ins(flat: np.ndarray, parents: np.ndarray) -> np.ndarray:
-    """Follows flat windows up; parents lie before their children."""
+def stand_ins(flat: np.ndarray, parents: np.ndarray) -> np.ndarray:
+    """Follows flat windows up to one that is not; the whole image never is.
+
+    Args:
+        flat: ``(p,)`` bool
+        parents: ``(p,)`` rows, each before its children
+
+    Returns:
+        ``(p,)`` int64, for each window the row of that which stands for it
+    """
     stands = np.arange(len(flat))
     for row in range(1, len(flat)):
         if flat[row]:
