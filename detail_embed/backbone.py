@@ -39,6 +39,8 @@ class Backbone:
         patch_spec: what patches have to look like
         dim: d, the dimension of the space
         batch_size: patches per forward pass, unless told otherwise
+        fitting_size: the most patches that fit into the device's memory at once, as
+            far as is known; None before memory ran out
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Backbone:
         )
         self._tokenizer = Tokenizer(name)
         self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
+        self.fitting_size: int | None = None
         cfg = model.visual.preprocess_cfg
         self.patch_spec = PatchSpec(
             size=_side(cfg["size"]),

@@ -54,11 +54,14 @@ class CompleteCover:
     at most edge to edge; longer still, the whole image is the only window.
 
     Args:
-        c (10): number of levels before reduction, 1 to 15, or "auto": the
-            smallest window gets about ``input_size`` pixels
+        c (10): number of levels before reduction, 1 to 15, or "auto": as many as
+            leave the smallest window ``input_size`` pixels, so that none is a blur
+            that was enlarged: ``floor(short side / input_size)``, 1 to 15
         spacing ("even"): "even" or "authors"
         input_size (224): side, in pixels, of what the backbone sees; of use to
             ``c="auto"`` only
+        skip_flat (False): whether a window without detail takes the feature of the
+            smallest larger one around it, see :mod:`.flat`
 
     Raises:
         ValueError: if a value is none of the above
@@ -67,6 +70,7 @@ class CompleteCover:
     c: int | str = 10
     spacing: str = "even"
     input_size: int = 224
+    skip_flat: bool = False
 
     def __post_init__(self) -> None:
         if self.c != "auto" and not (_is_int(self.c) and 1 <= self.c <= MAX_C):
@@ -81,12 +85,15 @@ class CompleteCover:
             raise ValueError(
                 f"input_size={self.input_size!r}: give a positive number of pixels"
             )
+        if not isinstance(self.skip_flat, bool):
+            raise ValueError(f"skip_flat={self.skip_flat!r}: give True or False")
 
     @property
     def slug(self) -> str:
         """Short name for identifiers, such as ``"cc10-even"``."""
         c = f"auto{self.input_size}" if self.c == "auto" else self.c
-        return f"cc{c}-{self.spacing}"
+        flat = "-flat" if self.skip_flat else ""
+        return f"cc{c}-{self.spacing}{flat}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings as a dict fit for JSON."""
@@ -115,7 +122,7 @@ class CompleteCover:
                 raise ValueError(f"{name}={side!r}: an image has at least 1 pixel")
         if self.c != "auto":
             return self
-        c = round(min(width, height) / self.input_size)
+        c = min(width, height) // self.input_size
         return dataclasses.replace(self, c=min(max(c, 1), MAX_C))
 
     def boxes(self, width: int, height: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from .chunk_store import ChunkStore
 from .engine import Chunk, stream_reusing
 from .features import FeatureStore
+from .reader import MAX_PIXELS
 from .room import check_room
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def embed_files(
     num_workers: int | None = None,
     out: str | Path | None = None,
     features: str | Path | FeatureStore | None = None,
+    max_pixels: int = MAX_PIXELS,
+    skip_identical: bool = True,
 ) -> EmbedResult:
     """Embeds files; a file that is given twice is embedded once.
 
@@ -73,6 +76,7 @@ def embed_files(
     chunks = stream_reusing(
         todo.items(), space.backbone, space.cover, space.fuser,
         _open(features, space, todo), batch_size=batch_size, num_workers=num_workers,
+        max_pixels=max_pixels, skip_identical=skip_identical,
     )
     bar = tqdm(
         total=len(rows), initial=len(rows) - len(todo), unit="image",

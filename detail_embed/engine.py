@@ -6,10 +6,10 @@ Vectors leave in chunks, so memory does not grow with the number of files.
 from __future__ import annotations
 
 import dataclasses
-import logging
+import itertools
 import math
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,29 +25,17 @@ from .features import FeatureStore, StoredImage
 from .few_vectors import FewVectors, ImagePatches, distinct
 from .fusers.base import Fuser
 from .patches import relative_boxes
-
-logger = logging.getLogger(__name__)
+from .reader import MAX_PIXELS
+from .skipped import EmbedError, SkipLog
+from .twins import Outcomes
 
 _CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
 _FUSE_PATCHES = 4096
+_TWIN_BYTES = 2**27  # of the vectors that are kept for files of the same content
 
 _Image = TypeVar("_Image", PatchFeatures, StoredImage)
 _Windows = tuple[np.ndarray, np.ndarray]  # boxes in pixels and levels of an image
-
-
-@dataclass(frozen=True)
-class EmbedError:
-    """A file that could not be embedded.
-
-    Attributes:
-        id: of the item
-        path: of the file
-        reason: why, in words
-    """
-
-    id: Hashable
-    path: str
-    reason: str
+_Row = tuple[np.ndarray, np.ndarray, ImagePatches | None]  # of a chunk
 
 
 @dataclass
@@ -82,6 +70,8 @@ def stream(
     chunk_size: int = 256,
     chunk_seconds: float = 10.0,
     store: FeatureStore | None = None,
+    max_pixels: int = MAX_PIXELS,
+    skip_identical: bool = True,
 ) -> Iterator[Chunk]:
     """Embeds files.
 
@@ -97,27 +87,37 @@ def stream(
             so that little is lost where a run is killed
         store (None): where the patch features of a chunk are kept before it
             leaves, by the items' ids: these have to be strings then
+        max_pixels (MAX_PIXELS): images with more are not read
+        skip_identical (True): whether a file with the same content as one shortly
+            before, among some 30,000, takes its vectors; without a store only
 
     Yields:
         a :class:`Chunk` for at most ``chunk_size`` items, in their order
 
     Raises:
-        ValueError: if ``chunk_size`` or ``batch_size`` is below 1, or the store
-            is of another backbone or cover
-        RuntimeError: if the disk of the store is full
+        ValueError: if ``chunk_size``, ``batch_size`` or ``max_pixels`` is below 1,
+            or the store is of another backbone or cover
+        RuntimeError: if the disk of the store is full, or not even one patch fits
+            on the device
     """
     _check_size(chunk_size)
     if store is not None:
         store.require(patch_slug(backbone, cover))
     fuser = fuser.to(backbone.device)
-    images = iter_patch_features(items, backbone, cover, batch_size, num_workers)
+    window = _window(fuser) if skip_identical and store is None else 0
+    images = iter_patch_features(
+        items, backbone, cover, batch_size, num_workers, max_pixels, twins=window
+    )
+    log, outcomes = SkipLog(), Outcomes(window)
     with closing(images):
         for part in _parts(images, chunk_size, chunk_seconds):
-            errors = _errors(part)
             good = [image for image in part if image.features is not None]
             if store is not None:
                 _store(store, good, cover)
-            yield _chunk(good, fuser, lambda image: _windows(image, cover), errors)
+            chunk = _chunk(good, fuser, lambda image: _windows(image, cover))
+            chunk = _complete(part, chunk, outcomes)
+            log.add(chunk.errors)
+            yield chunk
 
 
 def stream_stored(
@@ -232,22 +232,10 @@ def _parts(
         yield part
 
 
-def _errors(part: list[PatchFeatures]) -> list[EmbedError]:
-    errors = [
-        EmbedError(image.id, image.path, image.reason)
-        for image in part
-        if image.features is None
-    ]
-    for error in errors:
-        logger.warning("Skipped %s: %s", error.path, error.reason)
-    return errors
-
-
 def _chunk(
     images: list[_Image],
     fuser: Fuser | FewVectors,
     windows: Callable[[_Image], _Windows],
-    errors: Sequence[EmbedError] = (),
 ) -> Chunk:
     whole = np.zeros((0, fuser.dim), np.float32)
     if images:
@@ -258,7 +246,35 @@ def _chunk(
         distinct(some, places, *windows(image))
         for some, places, image in zip(vectors, chosen, images)
     ]
-    return Chunk(ids, vectors, whole, list(errors), patches)
+    return Chunk(ids, vectors, whole, [], patches)
+
+
+def _window(fuser: Fuser | FewVectors) -> int:
+    """Of how many images there is room for the vectors."""
+    values = math.prod(fuser.shape) + fuser.dim
+    return max(1, _TWIN_BYTES // (4 * values))
+
+
+def _complete(
+    part: list[PatchFeatures], chunk: Chunk, outcomes: Outcomes[_Row | str]
+) -> Chunk:
+    """Adds the images that could not be read, and those that are the same again."""
+    patches = chunk.patches or itertools.repeat(None)
+    rows = zip(chunk.vectors, chunk.global_vectors, patches)
+    fresh = [i.reason or next(rows) for i in part if i.same_as is None]
+    found = list(zip(part, outcomes.complete(fresh, [i.same_as for i in part])))
+    good = [(image.id, row) for image, row in found if not isinstance(row, str)]
+    chunk.errors = [
+        EmbedError(image.id, image.path, reason)
+        for image, reason in found
+        if isinstance(reason, str)
+    ]
+    if len(good) > len(chunk.ids):
+        ids, rows = zip(*good)
+        vectors, whole, patches = zip(*rows)
+        chunk.ids, chunk.patches = list(ids), [p for p in patches if p is not None]
+        chunk.vectors, chunk.global_vectors = np.stack(vectors), np.stack(whole)
+    return chunk
 
 
 def _fuse(

@@ -16,6 +16,7 @@ from .backbone import Backbone
 from .cover import CompleteCover
 from .encoding import iter_patch_features
 from .features import FeatureStore
+from .reader import MAX_PIXELS
 
 _Item = TypeVar("_Item")
 
@@ -27,7 +28,7 @@ def draw(items: Sequence[_Item], count: int, seed: int = 0) -> list[_Item]:
 
 def of_files(
     paths: Sequence[str | Path], backbone: Backbone, cover: CompleteCover,
-    max_patches: int,
+    max_patches: int, max_pixels: int = MAX_PIXELS,
 ) -> tuple[Tensor, Tensor]:
     """Encodes files until their patches, padded to one length, are enough.
 
@@ -36,6 +37,7 @@ def of_files(
         backbone: the model
         cover: the windows
         max_patches: where the sample ends, for memory's sake
+        max_pixels (MAX_PIXELS): images with more are left out
 
     Returns:
         ``(b, p, d)`` float32 features, padded with zeros, and ``(b, p)`` bool, True
@@ -44,7 +46,9 @@ def of_files(
     Raises:
         ValueError: if no file can be read
     """
-    found = iter_patch_features(enumerate(paths), backbone, cover)
+    found = iter_patch_features(
+        enumerate(paths), backbone, cover, max_pixels=max_pixels
+    )
     with closing(found):
         features = (i.features for i in found if i.features is not None)
         return _take(features, max_patches)

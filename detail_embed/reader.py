@@ -2,24 +2,45 @@
 
 import collections
 import contextlib
+import ctypes
 import dataclasses
+import hashlib
 import itertools
 import os
 import stat
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+from .file_reasons import FORMATS, reason
+from .rgb import check_planes, upright_rgb
+from .twins import RecentFiles
+
 MAX_PIXELS = 2**28
 
-_TIFF_HEADS = (b"II*\0", b"MM\0*")
-_BITS, _COLOURS, _CHANNELS, _PLANES = 258, 262, 277, 284
-
+_HASHED = 2**28  # larger files, in bytes, are not compared with others
+_BLOCK = 2**20
 _PILLOW_LIMIT = threading.Lock()
+
+
+def _silence_decoders() -> None:
+    """Keeps thousands of damaged files from printing as many lines.
+
+    What matters is in their reasons. libtiff writes to stderr by itself.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with contextlib.suppress(AttributeError, OSError):  # where it is built differently
+        libtiff = ctypes.CDLL(Image.core.__file__)
+        libtiff.TIFFSetErrorHandler(None)
+        libtiff.TIFFSetWarningHandler(None)
+
+
+_silence_decoders()
 
 
 class UnreadableImage(ValueError):
@@ -41,19 +62,36 @@ class UnreadableImage(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """One file of ``read_images()``: either its pixels or what is wrong with it.
+    """One file of ``read_images()``: its pixels, or why there are none.
 
     Attributes:
         index: position of the file among those given
         path: the file, as it was given
         pixels: ``(h, w, 3)`` uint8 RGB, or None
         error: the error that ``read_image()`` raised, or None
+        same_as: index of an earlier file with the same content, which is why this
+            one was not decoded, or None
     """
 
     index: int
     path: str | os.PathLike
     pixels: np.ndarray | None = None
     error: UnreadableImage | None = None
+    same_as: int | None = None
+
+
+def check_max_pixels(max_pixels: int) -> None:
+    """Checks a limit of pixels.
+
+    Raises:
+        ValueError: if it is no whole number of at least 1
+    """
+    is_count = isinstance(max_pixels, int) and not isinstance(max_pixels, bool)
+    if not is_count or max_pixels < 1:
+        raise ValueError(
+            f"max_pixels={max_pixels!r}: give the most pixels an image may have, a "
+            "whole number of at least 1"
+        )
 
 
 def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -75,32 +113,51 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
         UnreadableImage: if the file is missing, no regular file, no image of
             these formats, damaged, truncated, or too large
     """
-    with _reasons(path), _open(path) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise UnreadableImage(
-                path,
-                f"has {width} x {height} pixels, more than the {max_pixels} "
-                "allowed: raise max_pixels, or make it smaller",
-            )
-        _check_planes(image)
-        return np.array(upright_rgb(image))
+    with open_image(path, max_pixels) as image:
+        return _pixels(image)
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Makes an open image what a person would see, as ``read_image()`` does.
+@contextlib.contextmanager
+def open_image(
+    path: str | os.PathLike, max_pixels: int | None = MAX_PIXELS
+) -> Iterator[Image.Image]:
+    """Opens an image file; its pixels are decoded when they are used.
 
     Args:
-        image: as opened by Pillow; it may be changed
+        path: a regular file
+        max_pixels (MAX_PIXELS): as in ``read_image()``; None for no limit
 
-    Returns:
-        RGB, EXIF orientation applied
+    Yields:
+        the image
 
     Raises:
-        Exception: of any kind, from Pillow's decoders
+        UnreadableImage: if the file is missing, no regular file, no image of the
+            formats of ``read_image()``, or too large; for whatever goes wrong
+            while the image is open, too
     """
-    ImageOps.exif_transpose(image, in_place=True)
-    return _to_rgb(image)
+    with _reasons(path):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            kind = "a directory" if os.path.isdir(path) else "no regular file"
+            raise UnreadableImage(path, f"is {kind}")
+        with open(path, "rb") as file, _identify(file) as image:
+            width, height = image.size
+            if max_pixels is not None and width * height > max_pixels:
+                raise UnreadableImage(
+                    path,
+                    f"has {width} x {height} pixels, more than the {max_pixels} "
+                    "allowed: raise max_pixels, or make it smaller",
+                )
+            yield image
+
+
+def _identify(file: BinaryIO) -> Image.Image:
+    """Reads an image's head, without Pillow's own limit of pixels."""
+    with _PILLOW_LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def read_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -113,7 +170,7 @@ def read_size(path: str | os.PathLike) -> tuple[int, int]:
         UnreadableImage: if the file is missing, no regular file, or no image of
             the formats of ``read_image()``
     """
-    with _reasons(path), _open(path) as image:
+    with open_image(path, max_pixels=None) as image:
         return image.size
 
 
@@ -122,6 +179,7 @@ def read_images(
     num_workers: int | None = None,
     prefetch: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    twins: int = 0,
 ) -> Iterator[Decoded]:
     """Decodes files in threads, in the order given, a bounded number ahead.
 
@@ -134,13 +192,16 @@ def read_images(
         prefetch (None): number of files decoded ahead of the one last yielded;
             None: twice the number of threads
         max_pixels (MAX_PIXELS): as in ``read_image()``
+        twins (0): how many files back one of the same content is looked for; a
+            file that has one is not decoded
 
     Returns:
         an iterator with one ``Decoded`` for each file
 
     Raises:
-        ValueError: if ``num_workers`` or ``prefetch`` is below 1
+        ValueError: if ``num_workers``, ``prefetch`` or ``max_pixels`` is below 1
     """
+    check_max_pixels(max_pixels)
     if num_workers is None:
         num_workers = min(8, os.cpu_count() or 1)
     if prefetch is None:
@@ -148,15 +209,20 @@ def read_images(
     for name, value in (("num_workers", num_workers), ("prefetch", prefetch)):
         if value < 1:
             raise ValueError(f"{name}={value!r}: give at least 1")
-    return _read_ahead(paths, num_workers, prefetch, max_pixels)
+    recent = RecentFiles(twins) if twins else None
+    return _read_ahead(paths, num_workers, prefetch, max_pixels, recent)
 
 
 def _read_ahead(
-    paths: Iterable[str | os.PathLike], num_workers: int, prefetch: int, max_pixels: int
+    paths: Iterable[str | os.PathLike],
+    num_workers: int,
+    prefetch: int,
+    max_pixels: int,
+    recent: RecentFiles | None,
 ) -> Iterator[Decoded]:
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="detail-read")
     jobs = (
-        pool.submit(_decode, index, path, max_pixels)
+        pool.submit(_decode, index, path, max_pixels, recent)
         for index, path in enumerate(paths)
     )
     ahead: collections.deque[Future[Decoded]] = collections.deque()
@@ -171,11 +237,34 @@ def _read_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(index: int, path: str | os.PathLike, max_pixels: int) -> Decoded:
+def _decode(
+    index: int, path: str | os.PathLike, max_pixels: int, recent: RecentFiles | None
+) -> Decoded:
     try:
-        return Decoded(index, path, pixels=read_image(path, max_pixels))
+        with open_image(path, max_pixels) as image:
+            if recent is not None:
+                same_as = recent.find(_digest(path), index)
+                if same_as is not None:
+                    return Decoded(index, path, same_as=same_as)
+            return Decoded(index, path, pixels=_pixels(image))
     except UnreadableImage as error:
         return Decoded(index, path, error=error)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    check_planes(image)
+    return np.array(upright_rgb(image))
+
+
+def _digest(path: str | os.PathLike) -> bytes | None:
+    """Hashes the content of a file; None if it is huge."""
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > _HASHED:
+            return None
+        digest = hashlib.blake2b(digest_size=16)
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.digest()
 
 
 @contextlib.contextmanager
@@ -186,105 +275,4 @@ def _reasons(path: str | os.PathLike) -> Iterator[None]:
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise errors of any kind
-        raise UnreadableImage(path, _reason(path, error)) from error
-
-
-@contextlib.contextmanager
-def _open(path: str | os.PathLike) -> Iterator[Image.Image]:
-    """Opens a file, without Pillow's own limit of pixels: ours is checked next."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        kind = "a directory" if os.path.isdir(path) else "no regular file"
-        raise UnreadableImage(path, f"is {kind}")
-    with _PILLOW_LIMIT:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            image = Image.open(path, formats=FORMATS)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-    with image:
-        yield image
-
-
-def _check_planes(image: Image.Image) -> None:
-    """Refuses what Pillow takes for 8 bits: it would show noise."""
-    tags = getattr(image, "tag_v2", {})
-    is_planar = tags.get(_PLANES) == 2 and tags.get(_CHANNELS, 1) > 1
-    if is_planar and max(tags.get(_BITS, (1,))) > 8 and _is_raw(image):
-        raise ValueError(
-            "16-bit colours in separate planes, uncompressed, are not read here: "
-            "save them compressed, or pixel by pixel, or as PNG"
-        )
-
-
-def _is_raw(image: Image.Image) -> bool:
-    return image.info.get("compression") in (None, "raw")
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I;16") or (
-        image.mode == "I" and image.format in ("PNG", "PPM")
-    ):
-        return _from_16_bit(image)
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            "32-bit pixels have no known range of brightness, save 8 or 16 bits"
-        )
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    grey = np.asarray(image).astype(np.uint32)
-    if getattr(image, "tag_v2", {}).get(_COLOURS) == 0:
-        grey = 65535 - grey  # white is zero
-    if isinstance(image.info.get("transparency"), int):
-        grey[grey == image.info["transparency"]] = 65535
-    return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
-
-
-def _reason(path: str | os.PathLike, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "is missing"
-    if isinstance(error, PermissionError):
-        return "cannot be read: permission denied"
-    if isinstance(error, UnidentifiedImageError):
-        return _what_else_it_is(path)
-    if "truncated" in str(error).lower():
-        return "is truncated"
-    return f"cannot be decoded: {error or type(error).__name__}"
-
-
-def _what_else_it_is(path: str | os.PathLike) -> str:
-    with open(path, "rb") as file:
-        raw = file.read(512)
-    head = raw.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head:
-        return "is empty"
-    if head.startswith((b"<!doctype html", b"<html")):
-        return "is HTML, not an image"
-    if head.startswith((b"<!--", b"<?xml", b"<!doctype")):
-        return "is HTML or XML, not an image"
-    if raw.startswith(_TIFF_HEADS):
-        return _which_tiff_it_is(path)
-    return f"is no image of a format read here ({', '.join(FORMATS)}), or damaged"
-
-
-def _which_tiff_it_is(path: str | os.PathLike) -> str:
-    """Words for a TIFF whose kind of pixels Pillow does not know."""
-    try:
-        with open(path, "rb") as file:
-            tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-            file.seek(tags.next)
-            tags.load(file)
-        bits = " + ".join(map(str, tags.get(_BITS, (1,))))
-    except Exception:  # Pillow's parsers raise errors of any kind
-        return "is a damaged TIFF"
-    return (
-        f"is a TIFF of a kind not read here ({bits} bits a pixel): save it with 8 "
-        "bits a channel, or as PNG"
-    )
+        raise UnreadableImage(path, reason(path, error)) from error

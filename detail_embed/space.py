@@ -21,6 +21,7 @@ from .few_vectors import FewVectors
 from .fusers.base import Fuser
 from .fusers.saved import Saved, read
 from .prompts import encode_queries
+from .reader import MAX_PIXELS
 from .text_cache import encode_vocabulary
 from .vocabulary import Vocabulary
 
@@ -79,6 +80,7 @@ class DetailEmbedder:
         max_images: int = 200,
         max_patches: int = 20_000,
         seed: int = 0,
+        max_pixels: int = MAX_PIXELS,
     ) -> DetailEmbedder:
         """Fits the fuser on a sample of files; changes the slug.
 
@@ -89,6 +91,7 @@ class DetailEmbedder:
             max_patches (20000): the sample ends where it has as many, for
                 memory's sake
             seed (0): of the sample
+            max_pixels (MAX_PIXELS): images with more are left out
 
         Returns:
             the embedder itself
@@ -100,7 +103,8 @@ class DetailEmbedder:
         check_paths(paths)
         if not self.fuser.needs_fit:
             return self
-        return self._fit(self._sample(paths, max_images, max_patches, seed), proxies)
+        sample = self._sample(paths, max_images, max_patches, seed, max_pixels)
+        return self._fit(sample, proxies)
 
     def fit_stored(
         self,
@@ -145,6 +149,7 @@ class DetailEmbedder:
         max_images: int = 200,
         max_patches: int = 40_000,
         seed: int = 0,
+        max_pixels: int = MAX_PIXELS,
     ) -> Choice:
         """Replaces the fuser by the one that does best on a sample of files.
 
@@ -155,6 +160,7 @@ class DetailEmbedder:
             max_images (200): size of the sample, at most
             max_patches (40000): see :meth:`fit`
             seed (0): of the sample
+            max_pixels (MAX_PIXELS): images with more are left out
 
         Returns:
             the fitted fuser, its report card and the reason in words
@@ -164,7 +170,7 @@ class DetailEmbedder:
             ValueError: if no file can be read, or no fuser can be fitted
         """
         check_paths(paths)
-        sample = self._sample(paths, max_images, max_patches, seed)
+        sample = self._sample(paths, max_images, max_patches, seed, max_pixels)
         return self._choose(sample, vocabulary, candidates)
 
     def choose_stored(
@@ -193,10 +199,13 @@ class DetailEmbedder:
         return choice
 
     def _sample(
-        self, paths: Sequence[str | Path], max_images: int, max_patches: int, seed: int
+        self, paths: Sequence[str | Path], max_images: int, max_patches: int,
+        seed: int, max_pixels: int,
     ) -> tuple[Tensor, Tensor]:
         chosen = patch_sample.draw(paths, max_images, seed)
-        return patch_sample.of_files(chosen, self.backbone, self.cover, max_patches)
+        return patch_sample.of_files(
+            chosen, self.backbone, self.cover, max_patches, max_pixels
+        )
 
     def _stored(
         self, store: FeatureStore, ids: Sequence[str], max_patches: int
@@ -212,6 +221,8 @@ class DetailEmbedder:
         num_workers: int | None = None,
         out: str | Path | None = None,
         features: str | Path | FeatureStore | None = None,
+        max_pixels: int = MAX_PIXELS,
+        skip_identical: bool = True,
     ) -> EmbedResult:
         """Embeds files.
 
@@ -226,16 +237,21 @@ class DetailEmbedder:
             features (None): a folder that keeps patch features by absolute path,
                 or an open store: files that are there are fused, with any
                 fuser, and not encoded. Their size is logged before the run
+            max_pixels (MAX_PIXELS): images with more are not read
+            skip_identical (True): whether a file with the same content as one
+                shortly before takes its vectors, see :func:`.engine.stream`
 
         Raises:
             TypeError: if ``paths`` is one path
-            ValueError: if ``out`` belongs to another space, or ``features`` to
-                another backbone or cover, or the disk has too little room for
-                them
-            RuntimeError: if the disk is full while features are stored
+            ValueError: if ``max_pixels`` is below 1, ``out`` belongs to another
+                space, or ``features`` to another backbone or cover, or the disk
+                has too little room for them
+            RuntimeError: if the disk is full while features are stored, or not even
+                one patch fits on the device
         """
         return embed_files(
-            self, paths, progress, batch_size, num_workers, out, features
+            self, paths, progress, batch_size, num_workers, out, features,
+            max_pixels, skip_identical,
         )
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:

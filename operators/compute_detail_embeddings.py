@@ -97,6 +97,7 @@ class ComputeDetailEmbeddings(foo.Operator):
         brain_key: str = "detail",
         fuser_options: Mapping[str, Any] | None = None,
         spacing: str = "even",
+        skip_flat: bool = False,
         vectors: int = 1,
         vectors_by: str = "kmeans",
         keep_features: bool | str = False,
@@ -106,6 +107,8 @@ class ComputeDetailEmbeddings(foo.Operator):
         also_global: bool = False,
         batch_size: int | None = None,
         num_workers: int | None = None,
+        max_pixels: int | None = None,
+        skip_identical: bool = True,
         device: str = "auto",
         precision: str = "auto",
         allow_random_weights: bool = False,
@@ -137,6 +140,8 @@ class ComputeDetailEmbeddings(foo.Operator):
             fuser_options (None): of a fuser that is named, or of a few vectors, e.g.
                 ``{"global_weight": 0.1}``
             spacing ("even"): of the windows, ``"even"`` or ``"authors"``
+            skip_flat (False): whether windows without detail are not encoded, but take
+                the feature of a larger one around them
             vectors (1): per image, up to 16; above 1 they become Detections in the
                 field ``<brain_key>_patches``, with the boxes they stand for, and the
                 fuser is not used
@@ -153,6 +158,10 @@ class ComputeDetailEmbeddings(foo.Operator):
                 under ``<brain_key>_global``
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
+            max_pixels (None): images with more are not read, which bounds the memory;
+                by default 268 million
+            skip_identical (True): whether a file with the same content as one shortly
+                before takes its vectors
             device ("auto"): where the backbone runs
             precision ("auto"): of the backbone
             allow_random_weights (False): whether to accept a backbone that was never
@@ -180,6 +189,7 @@ class ComputeDetailEmbeddings(foo.Operator):
             "brain_key": brain_key,
             "fuser_options": fuser_options or {},
             "spacing": spacing,
+            "skip_flat": skip_flat,
             "vectors": vectors,
             "vectors_by": vectors_by,
             "keep_features": keep_features,
@@ -189,6 +199,8 @@ class ComputeDetailEmbeddings(foo.Operator):
             "also_global": also_global,
             "batch_size": batch_size,
             "num_workers": num_workers,
+            "max_pixels": max_pixels,
+            "skip_identical": skip_identical,
             "device": device,
             "precision": precision,
             "allow_random_weights": allow_random_weights,

@@ -244,6 +244,13 @@ def _add_machine(inputs: types.Object) -> None:
         label="Batch size",
         description="Patches at once. Empty: a choice by device",
     )
+    inputs.int(
+        "max_pixels",
+        min=1,
+        default=Settings.max_pixels,
+        label="Largest image",
+        description="In pixels. Larger ones are not read, which bounds the memory",
+    )
 
 
 def _choices(view: types.Choices, values: Iterable[str]) -> types.Choices:

@@ -70,7 +70,8 @@ class ShowWhere(foo.Operator):
 
         arguments = _arguments(ctx.params)
         label = ctx.params.get("text") or None
-        run = show_where(_target(ctx), **arguments, label=label)
+        limit = {k: v for k, v in ctx.params.items() if k == "max_pixels" and v}
+        run = show_where(_target(ctx), **arguments, label=label, **limit)
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
         fields = arguments["field"], arguments["heatmap_field"]
@@ -93,6 +94,7 @@ class ShowWhere(foo.Operator):
         field: str = "detail_where",
         heatmap_field: str = "detail_heatmap",
         max_boxes: int = 3,
+        max_pixels: int | None = None,
         delegate: bool = False,
     ) -> Where | foo.ExecutionResult:
         """Labels where images match a query.
@@ -116,6 +118,7 @@ class ShowWhere(foo.Operator):
             field ("detail_where"): of the boxes
             heatmap_field ("detail_heatmap"): of the heat maps
             max_boxes (3): boxes per image, at most
+            max_pixels (None): images with more are not read; by default 268 million
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
@@ -134,6 +137,8 @@ class ShowWhere(foo.Operator):
             "heatmap_field": heatmap_field,
             "max_boxes": max_boxes,
         }
+        if max_pixels is not None:
+            params["max_pixels"] = max_pixels
         run = show_where(sample_collection, query, **params)
         if not delegate:
             return run.finish(progress=True)

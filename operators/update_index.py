@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.coverage import Coverage
     from ..detail_embed.fiftyone_bridge.steps import Run
 
-_OPTIONS = ("pretrained", "device", "precision", "batch_size", "num_workers")
+_OPTIONS = (
+    "pretrained", "device", "precision", "batch_size", "num_workers",
+    "max_pixels",
+)
 _REASONS = 3  # that are shown
 
 
@@ -95,6 +98,7 @@ class UpdateIndex(foo.Operator):
         precision: str = "auto",
         batch_size: int | None = None,
         num_workers: int | None = None,
+        max_pixels: int | None = None,
         delegate: bool = False,
     ) -> dict[str, Any] | foo.ExecutionResult:
         """Embeds the images that an index lacks, with the settings it was made with.
@@ -117,6 +121,7 @@ class UpdateIndex(foo.Operator):
             precision ("auto"): of the backbone
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
+            max_pixels (None): images with more are not read; by default 268 million
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
@@ -137,6 +142,8 @@ class UpdateIndex(foo.Operator):
             "batch_size": batch_size,
             "num_workers": num_workers,
         }
+        if max_pixels is not None:
+            options["max_pixels"] = max_pixels
         run = index_update.update(sample_collection, brain_key, **options)
         if not delegate:
             return asdict(run.finish(progress=True))

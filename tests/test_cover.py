@@ -281,10 +281,12 @@ def test_window_for():
 
 
 @given(st.integers(1, 100), st.integers(1, 5000))
-def test_auto_takes_the_c_whose_smallest_window_is_about_the_input(size, short):
-    cover = CompleteCover("auto", input_size=size).for_image(2 * short, short)
-    assume(size / 2 < short < 15 * size)
-    assert abs(cover.c - short / size) <= 0.5
+def test_auto_takes_the_largest_c_whose_windows_fill_the_input(size, short):
+    assume(size <= short < 15 * size)
+    auto = CompleteCover("auto", input_size=size)
+    boxes = auto.boxes(2 * short, short)
+    assert (boxes[:, 2:] - boxes[:, :2]).min() >= size
+    assert short / (auto.for_image(2 * short, short).c + 1) < size
 
 
 def test_auto_is_clamped_and_per_image():

@@ -113,7 +113,7 @@ def test_slow_and_large_chunks_leave_early(backbone, files, monkeypatch):
     assert len(list(slow)) == len(files)
     monkeypatch.setattr("detail_embed.engine._CHUNK_PATCHES", 28)
     large = stream([(0, files[0]), (1, files[0]), (2, files[0])], backbone, COVER,
-                   fuser, chunk_seconds=600)
+                   fuser, chunk_seconds=600, skip_identical=False)
     assert [c.ids for c in large] == [[0, 1], [2]]
 
 

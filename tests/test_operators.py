@@ -244,7 +244,8 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
         "proxies": ["red cube", "cat, dog"], "proxy_field": "ground_truth",
         "backend": "sklearn", "also_global": True, "batch_size": 8, "num_workers": 1,
         "device": "cpu", "precision": "fp32", "allow_random_weights": True,
-        "overwrite": True,
+        "overwrite": True, "max_pixels": 10**7, "skip_identical": False,
+        "skip_flat": True,
     }
     signature = inspect.signature(type(compute).__call__).parameters
     assert set(signature) == {"self", "sample_collection", "delegate", *arguments}

@@ -257,7 +257,7 @@ def test_what_is_no_file_is_named(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     assert reason(tmp_path / "pipe.jpg") == "is no regular file"
     assert reason("nul\0.jpg").startswith("cannot be decoded")
-    assert reason("x" * 5000).startswith("cannot be decoded")
+    assert reason("x" * 5000) == "cannot be read: File name too long"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -13,7 +13,8 @@ from PIL import Image
 
 from ..patches import whole_image
 from ..query import Query
-from ..reader import read_image, upright_rgb
+from ..reader import read_image
+from ..rgb import upright_rgb
 from . import index_vectors, query_vectors, ranking
 from .samples import flat_images
 

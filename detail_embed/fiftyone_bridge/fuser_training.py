@@ -243,6 +243,7 @@ def _encode(
     chunks = stream(
         todo, space.backbone, space.cover, fuser, settings.batch_size,
         settings.num_workers, chunk_size=64, store=store,
+        max_pixels=settings.max_pixels,
     )
     done = failed = 0
     started = time.monotonic()

@@ -222,18 +222,19 @@ def _fit(
         yield from encode_words(space.backbone, words)
     yield Progress(f"Fitting the {name!r} fuser on {len(ids)} images", 0.0)
     is_stored = store is not None and all(id in store for id in ids)
+    sample = {"max_images": _FIT_IMAGES, "max_pixels": settings.max_pixels}
     try:
         if name == AUTO:
             choice = (
                 space.choose_stored(store, ids, words) if is_stored
-                else space.choose_fuser(paths, words, max_images=_FIT_IMAGES)
+                else space.choose_fuser(paths, words, **sample)
             )
             yield Progress(f"Fuser: {choice.reason}", 0.0)
             return choice
         if is_stored:
             space.fit_stored(store, ids, words and words.words)
         else:
-            space.fit(paths, words and words.words, max_images=_FIT_IMAGES)
+            space.fit(paths, words and words.words, **sample)
     except ValueError as error:
         raise ValueError(
             f"the {name!r} fuser cannot be fitted on {len(ids)} images: "
@@ -260,6 +261,8 @@ def _embed(
         batch_size=settings.batch_size,
         num_workers=settings.num_workers,
         chunk_size=_CHUNK,
+        max_pixels=settings.max_pixels,
+        skip_identical=settings.skip_identical,
     )
     started = time.monotonic()
     done = failed = 0

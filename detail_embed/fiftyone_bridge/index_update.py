@@ -12,6 +12,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
+from ..reader import MAX_PIXELS
 from . import checkpoints, feature_stores, index, index_parts, records, zoo
 from .records import Record
 from .samples import ids_with
@@ -27,6 +28,7 @@ def update(
     precision: str = "auto",
     batch_size: int | None = None,
     num_workers: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Run:
     """Embeds the images that an index lacks, in its own space, and indexes them.
 
@@ -43,6 +45,7 @@ def update(
         precision ("auto"): of the backbone
         batch_size (None): patches per batch
         num_workers (None): threads that decode images
+        max_pixels (MAX_PIXELS): images with more are not read
 
     Returns:
         a :class:`Run`, whose result is that of :func:`index.compute`
@@ -56,6 +59,7 @@ def update(
         "precision": precision,
         "batch_size": batch_size,
         "num_workers": num_workers,
+        "max_pixels": max_pixels,
     }
     dataset = samples._root_dataset
     record = index_parts.require(dataset, brain_key, "update")

@@ -261,7 +261,7 @@ def _check_free_field(dataset: fo.Dataset, key: str, field: str) -> None:
 
 
 def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) -> None:
-    had = record.identity
+    had = {"skip_flat": False} | record.identity  # older records do not have it
     changed = [name for name, value in identity.items() if had.get(name) != value]
     if checkpoints.may_be_same(had.get("pretrained"), identity["pretrained"]):
         changed = [name for name in changed if name != "pretrained"]

@@ -18,6 +18,7 @@ from ..cover import CompleteCover
 from ..features import DTYPES
 from ..few_vectors import METHODS, FewVectors, check_count
 from ..fusers import Fuser
+from ..reader import MAX_PIXELS, check_max_pixels
 from ..space import DetailEmbedder
 from ..vocabulary import Vocabulary
 from ..weights import check_trained
@@ -37,6 +38,7 @@ class Settings:
             or for the shipped weights where the backbone is the demo's
         cover: c of the Complete Cover, 1 to 15, or ``"auto"``
         spacing: of the windows, ``"even"`` or ``"authors"``
+        skip_flat: whether windows without detail take the feature of a larger one
         fuser: name of a fuser, for one vector per image; that of a kind, of one that
             was trained, or ``"auto"`` for the one that does best on the images
         fuser_options: options of that fuser, or of a few vectors
@@ -52,12 +54,16 @@ class Settings:
         precision: of the backbone
         batch_size: patches per batch; None for a choice by device
         num_workers: threads that decode images; None for a choice by machine
+        max_pixels: images with more are not read, for memory's sake
+        skip_identical: whether a file with the same content as one shortly before
+            takes its vectors
     """
 
     backbone: str = "ViT-B-32"
     pretrained: str | None = None
     cover: int | str = 10
     spacing: str = "even"
+    skip_flat: bool = False
     fuser: str = AUTO
     fuser_options: dict[str, Any] = field(default_factory=dict)
     vectors: int = 1
@@ -70,6 +76,8 @@ class Settings:
     precision: str = "auto"
     batch_size: int | None = None
     num_workers: int | None = None
+    max_pixels: int = MAX_PIXELS
+    skip_identical: bool = True
 
     def __post_init__(self):
         if isinstance(self.pretrained, (str, Path)) and os.path.isfile(self.pretrained):
@@ -87,7 +95,7 @@ class Settings:
             ValueError: naming the setting and what to do
         """
         self._check_types()
-        CompleteCover(self.cover, self.spacing)
+        self._cover()
         names = [AUTO, *fusers.names(), *fuser_library.names()]
         if self.fuser not in (*names, fitted):
             raise ValueError(f"unknown fuser {self.fuser!r}; choose one of {names}")
@@ -101,6 +109,7 @@ class Settings:
         if not self.allow_random_weights:
             check_trained(self.backbone, self.pretrained)
         resolve_device(self.device)
+        check_max_pixels(self.max_pixels)
 
     @property
     def fuser_name(self) -> str:
@@ -119,6 +128,7 @@ class Settings:
             "pretrained": checkpoints.identify(self.pretrained),
             "cover": self.cover,
             "spacing": self.spacing,
+            "skip_flat": self.skip_flat,
             "fuser": FewVectors.name if self.vectors > 1 else self.fuser,
             "fuser_options": self._options(),
             "proxies": list(dict.fromkeys(self.proxies)),
@@ -161,12 +171,14 @@ class Settings:
 
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
         """Makes the space that was asked for; its fuser is to be fitted, or chosen."""
-        cover = CompleteCover(self.cover, self.spacing)
-        space = DetailEmbedder(backbone, cover, self._unfitted(backbone.dim))
+        space = DetailEmbedder(backbone, self._cover(), self._unfitted(backbone.dim))
         if self.vectors == 1 and self._is_trained:
             trained = fuser_library.load(self.fuser, space.patch_slug)
             space.fuser = trained.to(backbone.device)
         return space
+
+    def _cover(self) -> CompleteCover:
+        return CompleteCover(self.cover, self.spacing, skip_flat=self.skip_flat)
 
     def _unfitted(self, dim: int) -> Fuser | FewVectors:
         """What was asked for, or what stands in until it is chosen or loaded."""

@@ -11,7 +11,8 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ..reader import upright_rgb
+from ..reader import open_image
+from ..rgb import upright_rgb
 
 SIDE = 132  # pixels
 _KEPT = 2048
@@ -53,7 +54,7 @@ def _shrink(path: str) -> Image.Image:
 
 @lru_cache(_KEPT)
 def _read(path: str, modified: int) -> Image.Image:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         image.draft("RGB", (2 * SIDE, 2 * SIDE))
         return ImageOps.contain(upright_rgb(image), (SIDE, SIDE))
 

@@ -19,6 +19,7 @@ from ..encoding import iter_patch_features, patch_slug
 from ..features import FeatureStore
 from ..localise import Places, localise
 from ..query import Query, parse
+from ..reader import MAX_PIXELS, check_max_pixels
 from ..space import DetailEmbedder
 from ..store_label import LABEL
 from . import feature_stores, ranking, records, zoo
@@ -71,6 +72,7 @@ def show_where(
     heatmap_field: str = HEATMAP_FIELD,
     max_boxes: int = 3,
     label: str | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Run:
     """Labels where images match a query.
 
@@ -93,6 +95,7 @@ def show_where(
         max_boxes (3): boxes per image, at most
         label (None): of the boxes; by default the text of the query, up to 40
             characters of it
+        max_pixels (MAX_PIXELS): images with more are not read
 
     Returns:
         a :class:`.steps.Run` with a :class:`Where`; nothing is done until it is
@@ -102,8 +105,9 @@ def show_where(
         ValueError: if the samples, the query, the brain key or a field cannot be used
     """
     check(samples, query, brain_key, field, heatmap_field, max_boxes)
+    check_max_pixels(max_pixels)
     fields = WhereFields(field, heatmap_field)
-    return Run(_show(samples, query, brain_key, fields, max_boxes, label))
+    return Run(_show(samples, query, brain_key, fields, max_boxes, label, max_pixels))
 
 
 def check(
@@ -148,6 +152,7 @@ def _show(
     fields: WhereFields,
     max_boxes: int,
     label: str | None,
+    max_pixels: int,
 ) -> Generator[Progress, None, Where]:
     started = time.monotonic()
     dataset = samples._root_dataset
@@ -162,7 +167,8 @@ def _show(
     places: dict[str, Places] = {}
     failed: dict[str, str] = {}
     images = boxes = 0
-    with closing(_find(items, space, dataset, record, vector, max_boxes)) as found:
+    finding = _find(items, space, dataset, record, vector, max_boxes, max_pixels)
+    with closing(finding) as found:
         for done, ((id, path), result) in enumerate(found, 1):
             if isinstance(result, str):
                 failed[path] = result
@@ -186,6 +192,7 @@ def _find(
     record: records.Record,
     query: Tensor,
     max_boxes: int,
+    max_pixels: int,
 ) -> Iterator[_Found]:
     """Localises in what is stored, then encodes the rest."""
     cover = space.cover if space.cover.c != 1 else CompleteCover()
@@ -197,7 +204,10 @@ def _find(
         yield item, places
     stored = {id for id, _ in held}
     rest = [item for item in items if item[0] not in stored]
-    with closing(iter_patch_features(rest, space.backbone, cover)) as images:
+    encoding = iter_patch_features(
+        rest, space.backbone, cover, max_pixels=max_pixels
+    )
+    with closing(encoding) as images:
         for image in images:
             item = image.id, image.path
             if image.features is None:
