@@ -1,0 +1,166 @@
+"""Four ways from patches to vectors; each returns patches per second."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from importlib.util import find_spec
+
+import open_clip
+import torch
+from PIL import Image
+
+from detail_embed import demo
+from detail_embed.chunk_store import ChunkStore
+from detail_embed.engine import Chunk, stream
+
+from .case import Case
+
+_BATCHES = {"cpu": (16, 32, 64, 128), "cuda": (256, 512, 1024, 2048)}
+_THREADS = 8
+
+
+def bare(case: Case, images: int) -> float:
+    """The encoder alone: patches lie on the device, the best batch size."""
+    sizes = _BATCHES[case.patches.device.type]
+    return max(_encode(case, images, size) for size in sizes)
+
+
+def engine(case: Case, images: int) -> float:
+    """Ours, from files to stored vectors."""
+    items = case.items[:images]
+    with _store(case, items) as write:
+        synchronise(case)
+        started = time.perf_counter()
+        chunks = stream(items, case.backbone, case.cover, case.fuser, chunk_size=16)
+        with closing(chunks):
+            for chunk in chunks:
+                assert not chunk.errors
+                write(chunk)
+        return images * case.per_image / (time.perf_counter() - started)
+
+
+def by_pillow(case: Case, images: int) -> float:
+    """Crop and open_clip's preprocessing by Pillow, a thread for each patch."""
+    spec = case.backbone.patch_spec
+    prepare = open_clip.image_transform(
+        spec.size, is_train=False, interpolation=spec.interpolation,
+        mean=case.backbone._mean.flatten().tolist(),
+        std=case.backbone._std.flatten().tolist(),
+    )
+    boxes = case.cover.boxes(case.side, case.side).tolist()
+    started = time.perf_counter()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for path in case.files[:images]:
+            image = Image.open(path).convert("RGB")
+            crops = pool.map(lambda box, image=image: prepare(image.crop(box)), boxes)
+            batch = torch.stack(list(crops)).to(case.backbone.device)
+            with torch.inference_mode(), case.backbone._autocast():
+                features = case.backbone._model.encode_image(batch)
+            features.float().mean(dim=0).cpu()
+    return images * case.per_image / (time.perf_counter() - started)
+
+
+def by_fiftyone(case: Case, images: int) -> float:
+    """FiftyOne's compute_patch_embeddings of the same model over the same boxes."""
+    import fiftyone as fo
+
+    boxes = case.cover.boxes(case.side, case.side) / case.side
+    boxes[:, 2:] -= boxes[:, :2]
+    dataset = fo.Dataset()
+    windows = [fo.Detection(bounding_box=box.tolist()) for box in boxes]
+    dataset.add_samples(
+        [
+            fo.Sample(filepath=str(path), windows=fo.Detections(detections=windows))
+            for path in case.files[:images]
+        ],
+        progress=False,
+    )
+    model = _fiftyone_model(case)
+    started = time.perf_counter()
+    found = dataset.compute_patch_embeddings(
+        model, "windows", batch_size=case.backbone.batch_size, progress=False
+    )
+    means = {id: features.mean(axis=0) for id, features in found.items()}
+    dataset.add_sample_field("vector", fo.VectorField)
+    dataset.set_values("vector", means, key_field="id")
+    seconds = time.perf_counter() - started
+    dataset.delete()
+    return images * case.per_image / seconds
+
+
+def synchronise(case: Case) -> None:
+    """Waits for the device."""
+    if case.backbone.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def has_fiftyone() -> bool:
+    """Whether FiftyOne is installed."""
+    return find_spec("fiftyone") is not None
+
+
+def _encode(case: Case, images: int, size: int) -> float:
+    wanted = images * case.per_image
+    patches = case.patches[:size]
+    patches = patches.repeat(-(-size // len(patches)), 1, 1, 1)[:size]
+    case.backbone.encode_patches(patches, batch_size=size)
+    synchronise(case)
+    started = time.perf_counter()
+    done = 0
+    while done < wanted:
+        case.backbone.encode_patches(patches, batch_size=size)
+        done += size
+    synchronise(case)
+    return done / (time.perf_counter() - started)
+
+
+class _store:
+    """Where the engine's vectors go: FiftyOne's database, or files without it."""
+
+    def __init__(self, case: Case, items: list):
+        self._case, self._items = case, items
+
+    def __enter__(self) -> Callable[[Chunk], None]:
+        if not has_fiftyone():
+            self._folder = tempfile.TemporaryDirectory()
+            store = ChunkStore(self._folder.name, "benchmark")
+            return lambda c: store.add(c.ids, c.vectors, c.global_vectors)
+        import fiftyone as fo
+
+        from detail_embed.fiftyone_bridge.samples import Sink
+
+        self._dataset = fo.Dataset()
+        samples = [fo.Sample(filepath=str(path)) for _, path in self._items]
+        self._dataset.add_samples(samples, progress=False)
+        for name in ("vector", "whole"):
+            self._dataset.add_sample_field(name, fo.VectorField)
+        names = [name for name, _ in self._items]
+        self._ids = dict(zip(names, self._dataset.values("id")))
+        sink = Sink(self._dataset, "vector", "whole", "error")
+
+        def write(chunk: Chunk) -> None:
+            chunk.ids = [self._ids[name] for name in chunk.ids]
+            sink.write(chunk)
+
+        return write
+
+    def __exit__(self, *_) -> None:
+        if has_fiftyone():
+            assert len(self._dataset.exists("vector")) == len(self._items)
+            self._dataset.delete()
+        else:
+            self._folder.cleanup()
+
+
+def _fiftyone_model(case: Case):
+    import fiftyone.zoo as foz
+
+    name = case.backbone.name
+    return foz.load_zoo_model(
+        "open-clip-torch", clip_model=name, device=str(case.backbone.device),
+        pretrained=str(demo.WEIGHTS) if name == demo.NAME else "",
+    )

@@ -1,0 +1,137 @@
+"""Our engine against the bare encoder, FiftyOne and Pillow, in one run.
+
+    python benchmarks/engine.py
+    python benchmarks/engine.py --backbones ViT-B-32 --sides 2240 --covers 10
+
+Prints, for each backbone, size of images and cover, patches per second of (a) the bare
+encoder on patches that lie on the device, at its best batch size, (b) our engine from
+JPEG files to stored vectors, (c) FiftyOne's compute_patch_embeddings of the same model
+over the same boxes, mean-pooled, and (d) Pillow's crops with open_clip's preprocessing
+in threads; their ratios; where the time of (b) goes; and its peak memory. The ways take
+turns, so that what else the machine does hits all of them. Weights other than the demo
+backbone's are random: that changes no speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch  # noqa: E402
+from _engine import contestants  # noqa: E402
+from _engine.case import Case, make_case, make_files  # noqa: E402
+from _engine.stages import stages  # noqa: E402
+
+from detail_embed import demo  # noqa: E402
+from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+
+_SLOW = {"c": contestants.by_fiftyone, "d": contestants.by_pillow}
+_MOST_SLOW = 4  # images of the slow ways
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbones", nargs="+", default=[demo.NAME, "ViT-B-32"])
+    parser.add_argument("--sides", nargs="+", type=int, default=[1120, 2240])
+    parser.add_argument("--covers", nargs="+", type=int, default=[5, 10])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8, help="of a measurement")
+    parser.add_argument("--images", type=int, default=200, help="at most, of a size")
+    parser.add_argument("--ways", default="abcd", help="which to measure")
+    arguments = parser.parse_args()
+    print(f"{_machine()}, torch {torch.__version__}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        if contestants.has_fiftyone():
+            isolate(Path(folder) / "home")
+        files = {
+            side: make_files(Path(folder), side, arguments.images)
+            for side in arguments.sides
+        }
+        print("| backbone | side | c | (a) bare, patches/s | (b) engine | b/a | b/c | "
+              "b/d | images/s | peak memory, MB |")
+        print("|--|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+        details = []
+        for name in arguments.backbones:
+            backbone = Backbone.load(name, device=arguments.device)
+            for side in arguments.sides:
+                for c in arguments.covers:
+                    case = make_case(backbone, c, side, files[side])
+                    print(_row(case, arguments), flush=True)
+                    details.append((case, stages(case)))
+        _print_stages(details)
+
+
+def _row(case: Case, arguments: argparse.Namespace) -> str:
+    images = _count(case, arguments)
+    peaks = [_peak(case)]
+    rates: dict[str, list[float]] = {way: [] for way in "abcd"}
+    for turn in range(arguments.rounds):
+        rates["b"].append(contestants.engine(case, images))
+        peaks.append(_peak(case))
+        rates["a"].append(contestants.bare(case, max(1, images // 4)))
+        if turn:
+            continue
+        for way, function in _SLOW.items():
+            if way in arguments.ways and (way != "c" or contestants.has_fiftyone()):
+                rates[way].append(function(case, min(images, _MOST_SLOW)))
+    ratios = {
+        way: statistics.median(rates["b"]) / statistics.median(rates[way])
+        if rates[way] else float("nan")
+        for way in "acd"
+    }
+    bare, ours = (statistics.median(rates[way]) for way in "ab")
+    return (
+        f"| {case.backbone.name} | {case.side} | {case.cover.c} | {bare:,.0f} | "
+        f"{ours:,.0f} | {ratios['a']:.2f} | {ratios['c']:.1f} | {ratios['d']:.1f} | "
+        f"{ours / case.per_image:.2f} | {peaks[0]:,.0f} + {peaks[1] - peaks[0]:,.0f} |"
+    )
+
+
+def _count(case: Case, arguments: argparse.Namespace) -> int:
+    """Images that the encoder takes ``--seconds`` for."""
+    rate = contestants.bare(case, 1)
+    wanted = int(arguments.seconds * rate / case.per_image)
+    return max(2, min(wanted, len(case.files)))
+
+
+def _peak(case: Case) -> float:
+    """Most memory of the process so far, or of the GPU since it was last asked, MB."""
+    if case.backbone.device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+        torch.cuda.reset_peak_memory_stats()
+        return peak
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _print_stages(details: list[tuple[Case, dict[str, float]]]) -> None:
+    names = list(details[0][1])
+    print("\nEach stage alone, ms per image (share of the encoder's time)\n")
+    print(f"| backbone | side | c | {' | '.join(names)} |")
+    print(f"|--|--:|--:|{'--:|' * len(names)}")
+    for case, times in details:
+        cells = [
+            f"{times[name]:.1f} ({100 * times[name] / times['encode']:.0f} %)"
+            for name in names
+        ]
+        row = (case.backbone.name, case.side, case.cover.c, *cells)
+        print(f"| {' | '.join(map(str, row))} |")
+
+
+def _machine() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+
+if __name__ == "__main__":
+    main()
