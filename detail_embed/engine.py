@@ -96,7 +96,8 @@ def stream(
         chunk_seconds (10.0): a chunk that took so long leaves before it is full,
             so that little is lost where a run is killed
         store (None): where the patch features of a chunk are kept before it
-            leaves, by the items' ids: these have to be strings then
+            leaves, by the items' ids: these have to be strings then. The vectors
+            are made of what was kept, as those of :func:`stream_stored`
 
     Yields:
         a :class:`Chunk` for at most ``chunk_size`` items, in their order
@@ -115,9 +116,12 @@ def stream(
         for part in _parts(images, chunk_size, chunk_seconds):
             errors = _errors(part)
             good = [image for image in part if image.features is not None]
-            if store is not None:
+            if store is None:
+                yield _chunk(good, fuser, lambda image: _windows(image, cover), errors)
+            else:
                 _store(store, good, cover)
-            yield _chunk(good, fuser, lambda image: _windows(image, cover), errors)
+                stored = [_unit(store[i.id], backbone.device) for i in good]
+                yield _chunk(stored, fuser, _stored_windows, errors)
 
 
 def stream_stored(
@@ -146,7 +150,7 @@ def stream_stored(
     device = None if buffer is None else buffer.device
     images = (_unit(store[id], device) for id in ids)
     for part in _parts(images, chunk_size, math.inf):
-        yield _chunk(part, fuser, lambda image: (image.boxes, image.levels))
+        yield _chunk(part, fuser, _stored_windows)
 
 
 def stream_reusing(
@@ -214,6 +218,10 @@ def _store(
 def _windows(image: PatchFeatures, cover: CompleteCover) -> _Windows:
     size = image.width, image.height
     return cover.boxes(*size), cover.levels(*size)
+
+
+def _stored_windows(image: StoredImage) -> _Windows:
+    return image.boxes, image.levels
 
 
 def _parts(
