@@ -10,6 +10,7 @@ with an unbroken run. Every child counts the patches that it encodes in a file.
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import multiprocessing
 import os
@@ -54,6 +55,7 @@ def main() -> None:
             scenes, arguments.images, bank="solids", size=256, scales=(0.15, 0.25)
         )
         dataset = load_clver_ds(scenes)
+        logging.getLogger("detail_embed").setLevel(logging.ERROR)  # locks taken over
         for mode in MODES:
             print(measure(dataset, mode, arguments.kills, arguments.seed), flush=True)
         dataset.delete()
@@ -182,10 +184,8 @@ def embed(name: str, mode: str, counter: str) -> None:
     import fiftyone.core.odm.database as food
     import torch
 
-    from detail_embed import demo
     from detail_embed.backbone import Backbone
     from detail_embed.fiftyone_bridge import index
-    from detail_embed.fiftyone_bridge.settings import Settings
 
     food._disconnect()  # as FiftyOne's own workers do: the parent's connections
     torch.set_num_threads(1)
@@ -198,14 +198,21 @@ def embed(name: str, mode: str, counter: str) -> None:
 
     Backbone.encode_patches = count
     index._CHUNK = CHUNK
-    settings = Settings(
+    is_single = mode != "k vectors"
+    index.compute(
+        fo.load_dataset(name), settings(mode), KEY, also_global=is_single
+    ).finish()
+
+
+def settings(mode: str) -> Any:
+    """What is embedded, and how."""
+    from detail_embed import demo
+    from detail_embed.fiftyone_bridge.settings import Settings
+
+    return Settings(
         backbone=demo.NAME, cover=COVER, fuser="mean", device="cpu", batch_size=BATCH,
         num_workers=1, **MODES[mode],
     )
-    is_single = mode != "k vectors"
-    index.compute(
-        fo.load_dataset(name), settings, KEY, also_global=is_single
-    ).finish()
 
 
 def held(dataset: Any, mode: str) -> set[str]:
@@ -213,6 +220,7 @@ def held(dataset: Any, mode: str) -> set[str]:
     if mode == "kept features":
         from detail_embed.fiftyone_bridge import feature_stores, records
 
+        dataset.reload()
         record = records.read(dataset, KEY)
         if record and feature_stores.is_there(record.features):
             return set(feature_stores.find(dataset, Path(record.features).name).ids)
