@@ -197,7 +197,7 @@ def embed(name: str, mode: str, counter: str) -> None:
         return encode(self, patches, **options)
 
     Backbone.encode_patches = count
-    index._CHUNK = CHUNK
+    index._CHUNKS = CHUNK, CHUNK
     is_single = mode != "k vectors"
     index.compute(
         fo.load_dataset(name), settings(mode), KEY, also_global=is_single
@@ -236,18 +236,19 @@ def stored(dataset: Any, mode: str) -> dict[str, Any]:
 
     dataset.reload()
     few = records.patches_field(KEY)
-    field = few if mode == "k vectors" else records.vector_field(KEY)
-    if not dataset.has_field(field):
+    is_few = mode == "k vectors"
+    field = few if is_few else records.vector_field(KEY)
+    whole = records.vector_field(records.global_key(KEY))
+    if not dataset.has_field(field) or not (is_few or dataset.has_field(whole)):
         return {}
     found = dataset.exists(field)
-    if mode == "k vectors":
+    if is_few:
         paths = [f"{few}.detections.{name}" for name in ("vector", "bounding_box")]
         rows = zip(*found.values(["id", *paths]))
         return {
             id: np.concatenate([*vectors, *map(np.asarray, boxes)])
             for id, vectors, boxes in rows
         }
-    whole = records.vector_field(records.global_key(KEY))
     rows = zip(*found.values(["id", field, whole]))
     return {id: np.concatenate(pair) for id, *pair in rows if pair[1] is not None}
 

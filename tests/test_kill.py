@@ -52,14 +52,14 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
     database = Database(tmp_path)
     try:
         name = database.ask(make, scenes)
-        impatient = functools.partial(elsewhere, database.uri, 1)
+        impatient = functools.partial(elsewhere, database.uri, 5)
         gone = kill.Child(name, "vectors", impatient)
         gone.wait_for_work()
         database.stop()
         gone.process.join()
         assert gone.process.exitcode == 1
         said = capfd.readouterr().err
-        assert "MongoDB does not answer: waiting for it, 1 s at most" in said
+        assert "MongoDB does not answer: waiting for it" in said
         assert "RuntimeError: MongoDB, where FiftyOne keeps its data sets" in said
         assert "Start it again" in said
 
@@ -73,7 +73,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
         time.sleep(1)
         database.start()
         back.finish()
-        assert "MongoDB does not answer: waiting for it, 60 s" in capfd.readouterr().err
+        assert "MongoDB does not answer: waiting for it" in capfd.readouterr().err
         assert database.ask(count, name) == 24
     finally:
         database.stop()

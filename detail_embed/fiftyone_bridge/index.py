@@ -26,7 +26,7 @@ from .steps import Progress, Result, Run, encode_words
 __all__ = ["check", "compute", "delete"]
 
 _FIT_IMAGES = 200
-_CHUNK = 64  # images that a kill loses at most; 4 times fewer writes than with 16
+_CHUNKS = 16, 64  # images, at least and at most: what a kill loses
 _CHUNK_SECONDS = 2.0
 
 
@@ -257,6 +257,7 @@ def _embed(
     store: FeatureStore | None = None,
 ) -> Generator[Progress, None, int]:
     """Embeds images into fields; returns how many failed."""
+    least, most = _CHUNKS
     chunks = stream_reusing(
         items,
         space.backbone,
@@ -266,7 +267,7 @@ def _embed(
         keep=bool(settings.keep_features),
         batch_size=settings.batch_size,
         num_workers=settings.num_workers,
-        chunk_size=_CHUNK,
+        chunk_size=min(max(len(items) // 100, least), most),
         chunk_seconds=_CHUNK_SECONDS,
     )
     pace = Pace(len(items))
