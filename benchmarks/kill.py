@@ -196,7 +196,11 @@ def embed(name: str, mode: str, counter: str) -> None:
         os.write(file, f"{len(patches)}\n".encode())
         return encode(self, patches, **options)
 
-    Backbone.encode_patches = count
+    def begin(*arguments: Any, **options: Any) -> Any:
+        Backbone.encode_patches = count  # what fitting encoded before is no chunk
+        return stream(*arguments, **options)
+
+    stream, index.stream_reusing = index.stream_reusing, begin
     index._CHUNKS = CHUNK, CHUNK
     is_single = mode != "k vectors"
     index.compute(
