@@ -86,7 +86,8 @@ def stream(
         chunk_seconds (10.0): a chunk that took so long leaves before it is full,
             so that little is lost where a run is killed
         store (None): where the patch features of a chunk are kept before it
-            leaves, by the items' ids: these have to be strings then
+            leaves, by the items' ids: these have to be strings then. The vectors
+            are made of what was kept, as those of :func:`stream_stored`
         max_pixels (MAX_PIXELS): images with more are not read
         skip_identical (True): whether a file with the same content as one shortly
             before, among some 30,000, takes its vectors; without a store only
@@ -112,9 +113,12 @@ def stream(
     with closing(images):
         for part in _parts(images, chunk_size, chunk_seconds):
             good = [image for image in part if image.features is not None]
-            if store is not None:
+            if store is None:
+                chunk = _chunk(good, fuser, lambda image: _windows(image, cover))
+            else:
                 _store(store, good, cover)
-            chunk = _chunk(good, fuser, lambda image: _windows(image, cover))
+                stored = [_unit(store[i.id], backbone.device) for i in good]
+                chunk = _chunk(stored, fuser, _stored_windows)
             chunk = _complete(part, chunk, outcomes)
             log.add(chunk.errors)
             yield chunk
@@ -146,7 +150,7 @@ def stream_stored(
     device = None if buffer is None else buffer.device
     images = (_unit(store[id], device) for id in ids)
     for part in _parts(images, chunk_size, math.inf):
-        yield _chunk(part, fuser, lambda image: (image.boxes, image.levels))
+        yield _chunk(part, fuser, _stored_windows)
 
 
 def stream_reusing(
@@ -214,6 +218,10 @@ def _store(
 def _windows(image: PatchFeatures, cover: CompleteCover) -> _Windows:
     size = image.width, image.height
     return cover.boxes(*size), cover.levels(*size)
+
+
+def _stored_windows(image: StoredImage) -> _Windows:
+    return image.boxes, image.levels
 
 
 def _parts(

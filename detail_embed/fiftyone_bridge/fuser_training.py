@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -22,9 +21,10 @@ from ..fuser_library import TrainedFacts
 from ..space import DetailEmbedder
 from ..training import Epoch, Stored, Training, TrainingConfig
 from . import feature_stores
+from .pace import Pace
 from .samples import check_images
 from .settings import Settings
-from .steps import Progress, Run, encode_words, report
+from .steps import Progress, Run, encode_words
 
 logger = logging.getLogger(__name__)
 
@@ -246,12 +246,12 @@ def _encode(
         max_pixels=settings.max_pixels,
     )
     done = failed = 0
-    started = time.monotonic()
+    pace = Pace(len(todo))
     with closing(chunks):
         for chunk in chunks:
             done += len(chunk.ids) + len(chunk.errors)
             failed += len(chunk.errors)
-            yield report(done, len(todo), failed, time.monotonic() - started)
+            yield pace.report(done, failed)
 
 
 def _report(epoch: Epoch, history: list[Epoch], config: TrainingConfig) -> Progress:

@@ -15,16 +15,19 @@ from ..engine import stream_reusing
 from ..features import FeatureStore
 from ..patch_sample import draw
 from ..space import DetailEmbedder
-from . import brain_runs, feature_stores, few_index, records, zoo
+from . import brain_runs, feature_stores, few_index, records, run_lock, zoo
 from .deletion import clear, delete
+from .guard import guarded
+from .pace import Pace
 from .samples import Sink, check_images, declare, flat_images, ids_with, without
 from .settings import Settings, make_global_space
-from .steps import Progress, Result, Run, encode_words, report
+from .steps import Progress, Result, Run, encode_words
 
 __all__ = ["check", "compute", "delete"]
 
 _FIT_IMAGES = 200
-_CHUNK = 16
+_CHUNKS = 16, 64  # images, at least and at most: what a kill loses
+_CHUNK_SECONDS = 2.0
 
 
 def compute(
@@ -57,11 +60,14 @@ def compute(
         a :class:`Run`; nothing is computed until it is iterated over
 
     Raises:
-        ValueError: if the samples, the settings or the brain key cannot be used; while
-            iterating, also if no image could be read
+        ValueError: if the samples, the settings or the brain key cannot be used, or
+            another run writes under the brain key; while iterating, also if no image
+            could be read
+        RuntimeError: while iterating, if MongoDB stays away
     """
     check(samples, settings, brain_key, backend, overwrite, also_global)
-    return Run(_compute(samples, settings, brain_key, backend, also_global, overwrite))
+    steps = _compute(samples, settings, brain_key, backend, also_global, overwrite)
+    return Run(guarded(samples._root_dataset, brain_key, "a computation", steps))
 
 
 def check(
@@ -79,6 +85,7 @@ def check(
     """
     check_images(samples)
     dataset = samples._root_dataset
+    run_lock.check_free(dataset, brain_key)
     record = None if overwrite else records.read(dataset, brain_key)
     settings.check(fitted=record and record.identity["fuser"])
     feature_stores.check(samples, settings)
@@ -251,6 +258,7 @@ def _embed(
     store: FeatureStore | None = None,
 ) -> Generator[Progress, None, int]:
     """Embeds images into fields; returns how many failed."""
+    least, most = _CHUNKS
     chunks = stream_reusing(
         items,
         space.backbone,
@@ -260,16 +268,17 @@ def _embed(
         keep=bool(settings.keep_features),
         batch_size=settings.batch_size,
         num_workers=settings.num_workers,
-        chunk_size=_CHUNK,
+        chunk_size=min(max(len(items) // 100, least), most),
+        chunk_seconds=_CHUNK_SECONDS,
         max_pixels=settings.max_pixels,
         skip_identical=settings.skip_identical,
     )
-    started = time.monotonic()
+    pace = Pace(len(items))
     done = failed = 0
-    with closing(chunks), closing(sink):
+    with closing(chunks):
         for chunk in chunks:
             sink.write(chunk)
             done += len(chunk.ids) + len(chunk.errors)
             failed += len(chunk.errors)
-            yield report(done, len(items), failed, time.monotonic() - started)
+            yield pace.report(done, failed)
     return failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,14 +100,3 @@ def encode_words(
             return end.value
         text = f"Encoding {total:,} words, once for this backbone"
         yield Progress(f"{text}: {done:,} done", done / total)
-
-
-def report(done: int, total: int, failed: int, seconds: float) -> Progress:
-    """How far images are embedded, with images per second and the time left."""
-    rate = done / max(seconds, 1e-6)
-    left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate))
-    unreadable = f", {failed} unreadable" if failed else ""
-    return Progress(
-        f"{done} of {total} images{unreadable}, {rate:.1f} images/s, {left} left",
-        done / total,
-    )

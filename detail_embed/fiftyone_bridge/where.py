@@ -24,8 +24,9 @@ from ..space import DetailEmbedder
 from ..store_label import LABEL
 from . import feature_stores, ranking, records, zoo
 from .model import DetailModel
+from .pace import Pace
 from .samples import check_images
-from .steps import Progress, Run, report
+from .steps import Progress, Run
 from .where_fields import FIELD, HEATMAP_FIELD, WhereFields, clear_where
 
 __all__ = [
@@ -167,6 +168,7 @@ def _show(
     places: dict[str, Places] = {}
     failed: dict[str, str] = {}
     images = boxes = 0
+    pace = Pace(len(items))
     finding = _find(items, space, dataset, record, vector, max_boxes, max_pixels)
     with closing(finding) as found:
         for done, ((id, path), result) in enumerate(found, 1):
@@ -178,8 +180,7 @@ def _show(
             if len(places) == _SHARE:
                 fields.write(dataset, places, text)
                 places.clear()
-            seconds = time.monotonic() - started
-            yield report(done, len(items), len(failed), seconds)
+            yield pace.report(done, len(failed))
     fields.write(dataset, places, text)
     seconds = time.monotonic() - started
     return Where(fields.boxes, fields.heat, images, boxes, failed, seconds)

@@ -1,0 +1,65 @@
+"""A MongoDB that goes away while a run goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+from pymongo.errors import ConnectionFailure
+
+logger = logging.getLogger(__name__)
+
+WAIT = 60.0  # seconds
+_PAUSE = 1.0
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def patiently(
+    action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
+    """Does something in the database; waits up to a minute for one that is away.
+
+    Args:
+        action: what may be done twice without harm, as it may have come through
+        *args: its arguments
+        **kwargs: its arguments
+
+    Raises:
+        pymongo.errors.ConnectionFailure: if MongoDB stays away
+    """
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            return action(*args, **kwargs)
+        except ConnectionFailure as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            logger.warning(
+                "MongoDB does not answer: waiting for it, %.0f s at most (%.100s)",
+                left, error,
+            )
+            time.sleep(_PAUSE)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Says what to do where MongoDB stays away.
+
+    Raises:
+        RuntimeError: in place of a ``ConnectionFailure`` within
+    """
+    try:
+        yield
+    except ConnectionFailure as error:
+        raise RuntimeError(
+            "MongoDB, where FiftyOne keeps its data sets, does not answer "
+            f"({str(error):.200}). What was written before is kept. Start it again "
+            "(FiftyOne starts its own with the next Python process or App), then run "
+            "this again: it goes on where it stopped"
+        ) from error

@@ -1,0 +1,257 @@
+"""Who writes under a brain key: one run, or the shards of one run, at a time.
+
+A lock is an entry in FiftyOne's database. A thread renews it, so that a step may
+take as long as it needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+import psutil
+from pymongo.errors import ConnectionFailure, DuplicateKeyError
+
+logger = logging.getLogger(__name__)
+
+COLLECTION = "detail_embed.locks"
+SILENT_AFTER = timedelta(minutes=5)  # a holder on another host is taken for dead
+_BEAT = 20.0  # seconds between two renewals
+_LEAVE = 2.0  # seconds that the end of a run waits for MongoDB
+_NAMESPACE = Path("/proc/self/ns/pid")  # process ids of containers are their own
+
+_held: set[str] = set()  # tokens of the locks of this process
+
+
+class RunLock:
+    """The right to write under a brain key of a data set, as a context manager.
+
+    A run without a shard excludes all others. Runs with different shards of the same
+    number hold it together. The lock of a process that is gone is taken over.
+
+    Args:
+        dataset: the data set
+        brain_key: the key that is written under
+        what ("a run"): what is done, for whoever is refused
+        shard (None): ``(i, n)``, part ``i`` of ``n``
+    """
+
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        brain_key: str,
+        what: str = "a run",
+        shard: tuple[int, int] | None = None,
+    ):
+        self._name = f"{dataset.name!r}, brain key {brain_key!r}"
+        self._id = _lock_id(dataset, brain_key)
+        self._shard = shard
+        self._what = what
+        self._token = uuid.uuid4().hex
+        self._ended = threading.Event()
+        self._is_lost = False
+        self._thread = threading.Thread(
+            target=self._keep, args=(_locks(),), name="detail-embed-lock", daemon=True
+        )
+
+    def __enter__(self) -> RunLock:
+        """Takes the lock.
+
+        Raises:
+            ValueError: if another run holds it; the message names it
+        """
+        locks = _locks()
+        is_free = {"_id": self._id, "holders": {"$not": {"$elemMatch": self._rivals()}}}
+        while True:
+            _refuse(locks, self._id, self._shard, self._name)
+            try:
+                locks.update_one(
+                    is_free, {"$push": {"holders": self._entry(locks)}}, upsert=True
+                )
+                break
+            except DuplicateKeyError:  # another was quicker: it is refused by name
+                continue
+        _held.add(self._token)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Gives the lock back; where MongoDB is away, as soon as it is there again."""
+        _held.discard(self._token)
+        self._ended.set()
+        self._thread.join(timeout=_LEAVE)
+
+    def check(self) -> None:
+        """Checks that the lock is still held.
+
+        Raises:
+            RuntimeError: if another run has taken it over meanwhile
+        """
+        if self._is_lost:
+            raise RuntimeError(
+                f"another run took over the lock of {self._name}, because nothing was "
+                f"heard of this one for {_minutes(SILENT_AFTER)}: run again when that "
+                "one has ended"
+            )
+
+    def _rivals(self) -> dict[str, Any]:
+        if self._shard is None:
+            return {}
+        index, count = self._shard
+        return {"$or": [{"count": {"$ne": count}}, {"index": index}]}
+
+    def _entry(self, locks: Any) -> dict[str, Any]:
+        now = _now(locks)
+        index, count = self._shard or (None, None)
+        return _process() | {
+            "token": self._token, "what": self._what, "since": now, "beat": now,
+            "index": index, "count": count,
+        }
+
+    def _keep(self, locks: Any) -> None:
+        """Renews the lock until the run has ended, then gives it back."""
+        while not self._ended.wait(_BEAT):
+            self._try(self._beat, locks)
+        while not self._try(self._release, locks):
+            time.sleep(1.0)
+
+    def _try(self, action: Callable[[Any], None], locks: Any) -> bool:
+        try:
+            action(locks)
+            return True
+        except ConnectionFailure as error:
+            logger.debug("the lock of %s was not renewed: %s", self._name, error)
+            return False
+
+    def _beat(self, locks: Any) -> None:
+        found = locks.update_one(
+            {"_id": self._id, "holders.token": self._token},
+            {"$currentDate": {"holders.$.beat": True}},
+        )
+        self._is_lost = not found.matched_count
+
+    def _release(self, locks: Any) -> None:
+        _remove(locks, self._id, self._token)
+
+
+def check_free(
+    dataset: fo.Dataset, brain_key: str, shard: tuple[int, int] | None = None
+) -> None:
+    """Checks that no other run writes under a brain key; takes nothing.
+
+    Raises:
+        ValueError: if one does; the message names it
+    """
+    name = f"{dataset.name!r}, brain key {brain_key!r}"
+    _refuse(_locks(), _lock_id(dataset, brain_key), shard, name)
+
+
+def _refuse(
+    locks: Any, lock_id: str, shard: tuple[int, int] | None, name: str
+) -> None:
+    """Raises if a living run is in the way; removes the entries of dead ones."""
+    lock = locks.find_one({"_id": lock_id}) or {"holders": []}
+    for holder in lock["holders"]:
+        if shard is not None and _is_other_part(holder, shard):
+            continue
+        death = _death(holder, locks)
+        if death is None:
+            raise ValueError(_message(holder, name))
+        logger.warning(
+            "Took over the lock of %s from %s: %s", name, _describe(holder), death
+        )
+        _remove(locks, lock_id, holder["token"])
+
+
+def _is_other_part(holder: dict[str, Any], shard: tuple[int, int]) -> bool:
+    index, count = shard
+    return holder["count"] == count and holder["index"] != index
+
+
+def _death(holder: dict[str, Any], locks: Any) -> str | None:
+    """Why a holder is dead, None while it lives."""
+    own = _process()
+    if holder["place"] != own["place"]:
+        silence = _now(locks) - holder["beat"]
+        heard = f"nothing was heard of it for {_minutes(silence)}"
+        return heard if silence > SILENT_AFTER else None
+    if {key: holder[key] for key in own} == own:
+        return None if holder["token"] in _held else "its run has ended"
+    try:
+        born = psutil.Process(holder["pid"]).create_time()
+    except psutil.NoSuchProcess:
+        return "that process is gone"
+    return None if abs(born - holder["born"]) < 1 else "that process is gone"
+
+
+def _message(holder: dict[str, Any], name: str) -> str:
+    here = holder["place"] == _process()["place"]
+    wait = "" if here else (
+        f". If it was killed there, wait {_minutes(SILENT_AFTER)} after its end"
+    )
+    return (
+        f"{name} is being written by {_describe(holder)}. Wait until that has ended, "
+        f"or end that process, then run again: what it has done is kept{wait}"
+    )
+
+
+def _describe(holder: dict[str, Any]) -> str:
+    since = holder["since"].strftime("%Y-%m-%d %H:%M:%S UTC")
+    part = "" if holder["count"] is None else (
+        f" (shard {holder['index']} of {holder['count']})"
+    )
+    return (
+        f"{holder['what']}{part} of process {holder['pid']} on {holder['place'][0]} "
+        f"since {since}"
+    )
+
+
+def _process() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"place": _place(), "pid": pid, "born": _born(pid)}
+
+
+@functools.lru_cache(maxsize=1)
+def _born(pid: int) -> float:
+    return psutil.Process(pid).create_time()
+
+
+@functools.lru_cache(maxsize=1)
+def _place() -> list[Any]:
+    """Where a process id means one process: the host, and the container in it."""
+    namespace = _NAMESPACE.stat().st_ino if _NAMESPACE.exists() else None
+    return [socket.gethostname(), namespace]
+
+
+def _locks() -> Any:
+    return foo.get_db_conn()[COLLECTION]
+
+
+def _lock_id(dataset: fo.Dataset, brain_key: str) -> str:
+    return f"{dataset._doc.id}/{brain_key}"
+
+
+def _remove(locks: Any, lock_id: str, token: str) -> None:
+    locks.update_one({"_id": lock_id}, {"$pull": {"holders": {"token": token}}})
+    locks.delete_one({"_id": lock_id, "holders": []})
+
+
+def _now(locks: Any) -> datetime:
+    """The database's clock, the same for all hosts."""
+    now = locks.database.command("hello")["localTime"]
+    return now.replace(tzinfo=None)
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:.0f} minutes"
