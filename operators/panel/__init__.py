@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 
-from . import echoes, indexes, messages, search_state, warm_up
+from . import copies, echoes, indexes, messages, search_state, warm_up
 from .compare_tab import CompareTab
 from .curate_tab import CurateTab
 from .evaluate_tab import EvaluateTab
@@ -72,6 +72,7 @@ class DetailSearch(
         if method == "poll_idle" and self.is_idle(ctx):  # a message stays
             return None
         before = {} if method == "on_load" else echoes.values(ctx)
+        copies.drop(ctx)
         result = super().execute(ctx)
         echoes.know(ctx, before)
         return result
@@ -137,6 +138,7 @@ class DetailSearch(
                         "sx": {
                             "padding": "8px 16px 16px",
                             "gridTemplateColumns": "minmax(0, 1fr)",
+                            "overflowWrap": "break-word",
                         }
                     }
                 },
