@@ -146,6 +146,9 @@ class DetailSearch(
         )
 
     def _draw(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        if not messages.has_database(ctx):
+            messages.add(ctx, panel)
+            return
         if self.draw_start(ctx, panel):
             return
         narrow = {"tab": {"sx": {"minWidth": 0, "minHeight": 48, "px": 1.5}}}

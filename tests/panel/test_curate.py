@@ -13,7 +13,10 @@ def test_a_long_tail_report(browser, indexed):
     prompts = [THING, OTHER, "-1, a dash"]
     run("report_long_tail", indexed, prompts=prompts, brain_key="detail", threshold=1)
     assert browser.tab("curate") is None and browser.part("curate.report")
+    assert "all images of the index" in str(browser.part("curate.scale"))
     rows = pydash.get(browser.data, "curate.report")
+    browser.view = indexed.limit(3).view()._serialize()
+    browser.fill(within="view")
     for number, row in enumerate(rows):
         assert browser.event("on_report_row", row=number) is None
         assert len(browser.shown(indexed)) == int(row["count"])

@@ -8,6 +8,7 @@ from pymongo.collection import Collection
 from pymongo.cursor import Cursor
 
 from detail_embed.fiftyone_bridge import deletion
+from detail_embed.fiftyone_bridge.prompt_search import SCORE
 from tests.browser import Browser
 
 from .helpers import OTHER, THING
@@ -128,3 +129,18 @@ def test_a_database_that_fails_in_the_midst(browser, monkeypatch, kind, call):
         message = browser.search(THING, k=3)
     assert message is None or "The database does not answer" in message
     assert browser.search(OTHER, k=3) is None and browser.part("search.prompts")
+
+
+def test_a_result_whose_index_is_gone_can_be_cleared(on_mine, mine):
+    before = mine.limit(5).view()._serialize()
+    on_mine.view = before
+    on_mine.search(THING, k=3)
+    for key in ("detail_global", "detail"):
+        deletion.delete_any(mine, key)
+    assert "compute an index first" in on_mine.search(OTHER)
+    assert "**Clear**" in str(on_mine.part("stale"))
+    assert on_mine.part("start.clear") and on_mine.part("start.compute")
+    assert on_mine.event("on_clear") is None
+    assert on_mine.shown(mine).values("id") == mine.limit(5).values("id")
+    assert SCORE not in on_mine.active
+    assert on_mine.part("stale") is None and on_mine.part("start.clear") is None

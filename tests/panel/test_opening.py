@@ -126,6 +126,16 @@ def test_another_data_set(browser, bare, indexed):
     assert browser.get("compare.which.left") == "detail"
 
 
+@pytest.mark.parametrize(
+    "path", ["search.history", "compare.strips", "fusers.curve", "evaluate.worst"]
+)
+def test_what_the_app_copied_into_the_state_is_dropped(browser, path):
+    """The App overlays it, entry by entry, with the data that replace it."""
+    pydash.set_(browser.state, path, [{"old": 1}, {"old": 2}])
+    browser.tab("fusers")
+    assert browser.get(path) is None
+
+
 EVENTS = sorted(
     name
     for name in dir(type(foo.get_operator(PANEL)))

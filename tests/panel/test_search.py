@@ -20,6 +20,7 @@ def test_search(browser, indexed):
     assert sum(bars["y"]) == 24
     assert queries(browser) == [THING]
     assert browser.part("search.histogram") and browser.part("search.threshold")
+    assert "images that were searched" in str(browser.part("search.scale"))
 
 
 def test_but_not(browser, indexed):
