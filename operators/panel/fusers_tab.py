@@ -13,7 +13,7 @@ from .messages import guarded
 _COLUMNS = {
     "name": "Fuser",
     "kind": "Kind",
-    "held_out": "Kept for held-out words",
+    "held_out": "Held-out words",
     "images": "Images",
     "created": "Trained",
 }

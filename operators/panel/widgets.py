@@ -11,10 +11,11 @@ from fiftyone.operators import types
 NO_BREAK = "\N{NO-BREAK SPACE}"
 _TABLE = {  # a long name wraps anywhere, so that the buttons of its row are in sight
     "minWidth": 0,
-    "overflowWrap": "anywhere",
-    "& th, & td": {"minWidth": 64, "px": 1},
-    "& td:first-of-type, & th:first-of-type": {"minWidth": 88, "pl": 2},
-    "& .MuiIconButton-root": {"p": 0.5},
+    "& th, & td": {"px": 0.75},
+    "& td:first-of-type, & th": {"overflowWrap": "anywhere", "minWidth": 48},
+    "& td:first-of-type, & th:first-of-type": {"minWidth": 104, "pl": 1.5},
+    "& .MuiIconButton-root": {"p": 0.25},
+    "& .MuiSvgIcon-root, & .material-icons": {"fontSize": 20},
 }
 _FULL = {"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}}
 NARROW = {"item": {"sx": {"width": "auto"}}}  # as wide as its contents
