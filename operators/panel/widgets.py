@@ -12,7 +12,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 _TABLE = {  # a long name wraps anywhere, so that the buttons of its row are in sight
     "minWidth": 0,
     "& th, & td": {"px": 0.75},
-    "& td:first-of-type, & th": {"overflowWrap": "anywhere", "minWidth": 60},
+    "& td:first-of-type, & th": {"overflowWrap": "anywhere", "minWidth": 68},
     "& td:first-of-type, & th:first-of-type": {"minWidth": 104, "pl": 1.5},
     "& .MuiIconButton-root": {"p": 0.25},
     "& .MuiSvgIcon-root, & .material-icons": {"fontSize": 20},
