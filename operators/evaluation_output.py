@@ -147,6 +147,7 @@ def _by_scale(evaluation: Evaluation) -> list[dict[str, Any]]:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
+                "cliponaxis": False,
                 "name": method,
                 "x": [_percent(row.scale) for row in rows],
                 "y": [100 * row.map for row in rows],

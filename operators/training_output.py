@@ -38,6 +38,7 @@ def curve(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     line = {
         "type": "scatter",
         "mode": "lines+markers",
+        "cliponaxis": False,
         "x": [epoch["number"] for epoch in history],
     }
     kept = [100 * epoch["held_out"] for epoch in history]

@@ -9,7 +9,15 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 
-from . import echoes, indexes, messages, search_output, search_state, warm_up
+from . import (
+    copies,
+    echoes,
+    indexes,
+    messages,
+    search_output,
+    search_state,
+    warm_up,
+)
 from .compare_tab import CompareTab
 from .curate_tab import CurateTab
 from .evaluate_tab import EvaluateTab
@@ -72,6 +80,7 @@ class DetailSearch(
         if method == "poll_idle" and self.is_idle(ctx):  # a message stays
             return None
         before = {} if method == "on_load" else echoes.values(ctx)
+        copies.drop(ctx)
         result = super().execute(ctx)
         echoes.know(ctx, before)
         return result
@@ -138,6 +147,7 @@ class DetailSearch(
                         "sx": {
                             "padding": "8px 16px 16px",
                             "gridTemplateColumns": "minmax(0, 1fr)",
+                            "overflowWrap": "break-word",
                         }
                     }
                 },
@@ -145,6 +155,9 @@ class DetailSearch(
         )
 
     def _draw(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        if not messages.has_database(ctx):
+            messages.add(ctx, panel)
+            return
         if self.draw_start(ctx, panel):
             return
         narrow = {"tab": {"sx": {"minWidth": 0, "minHeight": 48, "px": 1.5}}}

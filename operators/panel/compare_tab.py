@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 SHOWN = 12  # images of each index
 _SIDES = ("left", "right")
-_HALVES = {"grid": {"sx": {"display": "grid", "gridTemplateColumns": "1fr 1fr"}}}
+_HALVES = {
+    "grid": {
+        "sx": {"display": "grid", "gridTemplateColumns": "repeat(2, minmax(0, 1fr))"}
+    }
+}
 _STRIP = {
     "grid": {
         "sx": {

@@ -8,7 +8,11 @@ from fiftyone.operators import types
 from . import search_output, search_state, widgets
 from .messages import guarded, say
 
-_REPORT = {"prompt": "Prompt", "count": "Images", "best": "Best z-score"}
+_REPORT = {
+    "prompt": "Prompt",
+    "count": "Images",
+    "best": "Best z\N{NON-BREAKING HYPHEN}score",
+}
 
 
 class CurateTab:
@@ -36,10 +40,11 @@ class CurateTab:
             },
         )
         if ctx.panel.get_state("long_tail"):
-            widgets.table(
-                part, "report", _REPORT, label="Rarest first: click to see",
-                on_click_row=self.on_report_row,
+            widgets.note(
+                part, "scale",
+                "Rarest first: click to see. z-scores are of all images of the index.",
             )
+            widgets.table(part, "report", _REPORT, on_click_row=self.on_report_row)
         self._draw_group(
             part, "vectors", "**By the vectors alone**\n\nWhat is alike, and what is "
             "like nothing else?",
@@ -95,6 +100,7 @@ class CurateTab:
             prompts=search_state.quote([row["prompt"]]),
             brain_key=report["brain_key"],
             method="vectors",
+            within="dataset",
             threshold=report["threshold"] if row["count"] else search_state.OFF,
             example=None,
         )

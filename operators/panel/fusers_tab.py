@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
@@ -11,7 +13,7 @@ from .messages import guarded
 _COLUMNS = {
     "name": "Fuser",
     "kind": "Kind",
-    "held_out": "Kept for held-out words",
+    "held_out": "Held-out words",
     "images": "Images",
     "created": "Trained",
 }
@@ -59,9 +61,9 @@ class FusersTab:
             {
                 "name": fuser.name,
                 "kind": fuser.kind,
-                "held_out": f"{100 * fuser.held_out:.1f} %",
+                "held_out": f"{100 * fuser.held_out:.1f}{widgets.NO_BREAK}%",
                 "images": f"{fuser.images:,}",
-                "created": fuser.created.replace("T", " ")[:16],
+                "created": f"{datetime.fromisoformat(fuser.created):%d %b %Y}",
             }
             for fuser in facts
         ]

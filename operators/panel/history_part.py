@@ -7,7 +7,7 @@ import time
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import memory, search_state, widgets
+from . import copies, memory, search_state, widgets
 from .messages import guarded
 
 _ENTRIES, _ROWS = "history", "search.history"
@@ -87,6 +87,7 @@ class HistoryPart:
     def on_history_delete(self, ctx: foo.ExecutionContext) -> None:
         """Forgets the search of a row."""
         self._history(ctx).delete(_clicked(ctx))
+        copies.drop(ctx, _ROWS)
         self.refresh_history(ctx)
 
     def _history(self, ctx: foo.ExecutionContext):

@@ -21,7 +21,6 @@ _COLUMNS = {
     "size": "Size",
 }
 _GROUPS = {"embedded": "Embedded", "missing": "Missing", "failed": "Failed"}
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 _REASONS = 5  # that are shown
 
 
@@ -185,4 +184,4 @@ def _describe(facts: IndexFacts) -> str:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f}{_NO_BREAK}MB"
+    return f"{count / 1e6:,.1f}{widgets.NO_BREAK}MB"

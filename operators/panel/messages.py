@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 logger = logging.getLogger(__name__)
 
 _MESSAGE = "detail_search_message"
+_NO_DATABASE = "The database does not answer: check that it runs, and try again"
 
 
 def say(ctx: foo.ExecutionContext, text: str, severity: str = "info") -> None:
@@ -33,6 +34,11 @@ def add(ctx: foo.ExecutionContext, panel: types.Object) -> None:
     message = getattr(ctx, _MESSAGE, None)
     if message:
         draw(panel, *message)
+
+
+def has_database(ctx: foo.ExecutionContext) -> bool:
+    """Whether the database answered this event; each call to one that is gone waits."""
+    return getattr(ctx, _MESSAGE, None) != (_NO_DATABASE, "error")
 
 
 def draw(panel: types.Object, text: str, severity: str) -> None:
@@ -60,7 +66,7 @@ def guarded(event: Callable[..., Any]) -> Callable[..., Any]:
 def explain(error: Exception) -> str:
     """Says in Markdown what went wrong and what to do."""
     if isinstance(error, PyMongoError):
-        return "The database does not answer: check that it runs, and try again"
+        return _NO_DATABASE
     if isinstance(error, fo.DatasetNotFoundError):
         return f"{error}: it was deleted or renamed. Open another data set"
     if hasattr(error, "position"):  # points at a place: keep its columns

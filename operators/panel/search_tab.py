@@ -24,6 +24,10 @@ _TEMPLATES = {
     "openai-80": "CLIP's, 80",
     "plain": "None",
 }
+_SCALE = (
+    "z-scores: standard deviations from the mean of the images that were searched; "
+    "those of **Curate** are of all images of the index."
+)
 _AT_ONCE = 50  # images in which the place is marked without asking
 
 
@@ -42,6 +46,8 @@ class SearchTab:
         if ctx.panel.get_state("search.shows_options"):
             self._draw_options(part, asked)
         search_output.draw(part, ctx, self.on_threshold, self.on_histogram)
+        if search_output.found(ctx):
+            widgets.note(part, "scale", _SCALE)
         self.render_history(ctx, part)
 
     def refresh_search(self, ctx: foo.ExecutionContext) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import indexes, messages, warm_up, widgets
+from . import indexes, messages, search_output, warm_up, widgets
 from .messages import guarded
 
 _POLL = 700  # milliseconds
@@ -38,10 +38,19 @@ class StartPage:
             "of many sizes, and what they show becomes one vector that text finds. "
             f"This data set has {len(ctx.dataset):,} images and no index yet.",
         )
+        is_stale = search_output.found(ctx) is not None
+        if is_stale:
+            widgets.note(
+                panel, "stale",
+                "The images shown are what a search found, with an index that was "
+                "deleted since. **Clear** shows what was shown before.",
+            )
         buttons = widgets.row(panel, "start")
         widgets.button(
             buttons, "compute", "Compute an index", self.on_compute, primary=True
         )
+        if is_stale:
+            widgets.button(buttons, "clear", "Clear", self.on_clear)
         widgets.button(buttons, "look", "Look again", self.on_look)
         self.render_runs(ctx, panel)
         return True

@@ -8,6 +8,15 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+_TABLE = {  # a long name wraps anywhere, so that the buttons of its row are in sight
+    "minWidth": 0,
+    "& th, & td": {"px": 0.75},
+    "& td:first-of-type, & th": {"overflowWrap": "anywhere", "minWidth": 68},
+    "& td:first-of-type, & th:first-of-type": {"minWidth": 104, "pl": 1.5},
+    "& .MuiIconButton-root": {"p": 0.25},
+    "& .MuiSvgIcon-root, & .material-icons": {"fontSize": 20},
+}
 _FULL = {"grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}}
 NARROW = {"item": {"sx": {"width": "auto"}}}  # as wide as its contents
 WHOLE = {"view_target": "DATASET"}  # not the result of a search
@@ -125,7 +134,7 @@ def slider(
 
 def table(
     panel: types.Object, name: str, columns: Mapping[str, str],
-    actions: Sequence[tuple[str, str, str, Callable]] = (), label: str | None = None,
+    actions: Sequence[tuple[str, str, str, Callable]] = (),
     on_click_row: Callable | None = None,
 ) -> None:
     """Adds a table; its rows are panel data of the same name.
@@ -135,13 +144,12 @@ def table(
         name: of the value
         columns: ``{key: title}``
         actions (()): name, Material icon, tooltip and event of buttons in each row
-        label (None): above the table
         on_click_row (None): called when a row is clicked
     """
     view = types.TableView(
-        label=label, on_click_row=on_click_row,
+        on_click_row=on_click_row,
         max_inline_actions=len(actions),
-        componentsProps={"table": {"sx": {"minWidth": 0}}},
+        componentsProps={"table": {"sx": _TABLE}},
     )
     for key, title in columns.items():
         view.add_column(key, label=title)
