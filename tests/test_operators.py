@@ -32,6 +32,7 @@ NAMES = (
     "export_vectors",
     "find_near_duplicates",
     "find_outliers",
+    "import_vectors",
     "manage_fusers",
     "map_embeddings",
     "rename_index",
