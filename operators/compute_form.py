@@ -244,6 +244,14 @@ def _add_machine(inputs: types.Object) -> None:
         label="Batch size",
         description="Patches at once. Empty: a choice by device",
     )
+    inputs.int(
+        "shards",
+        min=1,
+        default=1,
+        label="Shards",
+        description="Of a scheduled run: how many runs share the images, one "
+        "`fiftyone delegated launch` each",
+    )
 
 
 def _choices(view: types.Choices, values: Iterable[str]) -> types.Choices:

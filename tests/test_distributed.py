@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ import pytest
 from detail_embed import demo, fusers
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
-from detail_embed.distributed import embed
+from detail_embed.distributed import embed, main
 from detail_embed.features import FeatureStore
 from detail_embed.few_vectors import FewVectors
 from detail_embed.part_worker import PartWorker
@@ -231,15 +230,19 @@ def test_input_that_cannot_be_used(paths, space, tmp_path):
         embed(paths, space[1], tmp_path / "out", concurrency=0)
 
 
-def test_the_command_line_goes_on_where_a_run_ended(paths, space, tmp_path):
+def test_the_command_line_goes_on_where_a_run_ended(
+    paths, space, tmp_path, monkeypatch, capsys
+):
     table = tmp_path / "in.parquet"
     pq.write_table(pa.table({"filepath": paths[:4]}), table)
     folder = PartFolder.create(tmp_path / "out", table, space[1], part_rows=3)
     _work(folder)
-    run = subprocess.run(
-        [sys.executable, "-m", "detail_embed.distributed", str(table), str(space[1]),
-         str(folder.directory)],
-        capture_output=True, text=True, timeout=120,
-    )
-    assert run.returncode == 0, run.stderr
-    assert "parts: 0" in run.stdout and "present: 2" in run.stdout
+    arguments = [str(table), str(space[1]), str(folder.directory)]
+    monkeypatch.setattr(sys, "argv", ["distributed", *arguments])
+    main()
+    out = capsys.readouterr().out
+    assert "parts: 0" in out and "present: 2" in out
+    sys.argv.append("--part-rows=2")
+    with pytest.raises(SystemExit):
+        main()
+    assert "begun with part_rows=3, not 2" in capsys.readouterr().err

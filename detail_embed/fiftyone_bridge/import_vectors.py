@@ -20,7 +20,7 @@ from ..few_vectors import FewVectors
 from ..space import DetailEmbedder
 from . import brain_runs, few_index, records, zoo
 from .deletion import clear
-from .samples import Sink, check_images, declare, ids_with
+from .samples import Sink, check_images, declare, flat_images, ids_with
 from .settings import Settings, make_global_space
 from .steps import Progress, Run
 from .vector_files import Image, VectorFiles
@@ -260,9 +260,16 @@ def _chunk(
 def _match(
     samples: foc.SampleCollection, images: Sequence[Image]
 ) -> list[list[str]]:
-    """The ids of the samples of each image: by its id, else by its path."""
+    """The ids of the samples of each image: by its id, else by its path.
+
+    An id of the data set decides, even where its sample is not in the view.
+    """
     ids = [image.id for image in images if ObjectId.is_valid(image.id)]
-    known = set(samples.select(ids).values("id")) if ids else set()
+    whole = flat_images(samples._root_dataset)
+    known, there = (
+        set(some.select(ids).values("id")) if ids else set()
+        for some in (whole, samples)
+    )
     paths = {image.path for image in images if image.id not in known}
     by_path = defaultdict(list)
     if paths:
@@ -270,6 +277,8 @@ def _match(
         for id, path in zip(*view.values(["id", "filepath"])):
             by_path[path].append(id)
     return [
-        [image.id] if image.id in known else by_path.get(image.path, [])
+        by_path.get(image.path, []) if image.id not in known
+        else [image.id] if image.id in there
+        else []
         for image in images
     ]

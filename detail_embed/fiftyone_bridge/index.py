@@ -15,13 +15,13 @@ from ..engine import stream_reusing
 from ..features import FeatureStore
 from ..patch_sample import draw
 from ..space import DetailEmbedder
-from . import brain_runs, feature_stores, few_index, records, zoo
+from . import brain_runs, feature_stores, few_index, index_shards, records, zoo
 from .deletion import clear, delete
 from .samples import Sink, check_images, declare, flat_images, ids_with, without
 from .settings import Settings, make_global_space
 from .steps import Progress, Result, Run, encode_words, report
 
-__all__ = ["check", "compute", "delete"]
+__all__ = ["check", "compute", "delete", "prepare"]
 
 _FIT_IMAGES = 200
 _CHUNK = 16
@@ -34,6 +34,7 @@ def compute(
     backend: str | None = None,
     also_global: bool = False,
     overwrite: bool = False,
+    shard: index_shards.Shard | None = None,
 ) -> Run:
     """Embeds the images that have no vector yet, and indexes all that have one.
 
@@ -52,6 +53,9 @@ def compute(
         also_global (False): whether to index the plain whole-image vectors too, under
             ``<brain_key>_global``
         overwrite (False): whether to delete what is under the brain key first
+        shard (None): ``(i, n)`` where n processes share the images: those of the i-th
+            are embedded, and the shard that ends last makes the index. Call
+            :func:`prepare` before
 
     Returns:
         a :class:`Run`; nothing is computed until it is iterated over
@@ -61,7 +65,31 @@ def compute(
             iterating, also if no image could be read
     """
     check(samples, settings, brain_key, backend, overwrite, also_global)
-    return Run(_compute(samples, settings, brain_key, backend, also_global, overwrite))
+    index_shards.check(samples._root_dataset, brain_key, shard)
+    return Run(
+        _compute(samples, settings, brain_key, backend, also_global, overwrite, shard)
+    )
+
+
+def prepare(
+    samples: foc.SampleCollection,
+    settings: Settings,
+    brain_key: str = "detail",
+    overwrite: bool = False,
+) -> Run:
+    """Makes and records the embedding space of an index, and embeds nothing.
+
+    Shards of :func:`compute` start from it: its fuser is fitted once, for all.
+
+    Args and errors: as of :func:`compute`.
+
+    Returns:
+        a :class:`Run`, whose result is an :class:`.index_shards.Prepared`
+    """
+    check(samples, settings, brain_key, overwrite=overwrite)
+    items = list(zip(*samples.values(["id", "filepath"])))
+    opening = _open_space(samples, items, settings, brain_key, overwrite)
+    return Run(index_shards.prepared(samples._root_dataset, brain_key, opening))
 
 
 def check(
@@ -93,10 +121,12 @@ def _compute(
     backend: str | None,
     also_global: bool,
     overwrite: bool,
+    shard: index_shards.Shard | None,
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
     dataset = samples._root_dataset
-    items = list(zip(*samples.values(["id", "filepath"])))
+    everything = list(zip(*samples.values(["id", "filepath"])))
+    items = index_shards.mine(everything, shard)
     space, store = yield from _open_space(
         samples, items, settings, brain_key, overwrite
     )
@@ -117,7 +147,10 @@ def _compute(
     )
     failed = yield from _embed(todo, space, settings, sink, store)
     indexed = ids_with(dataset, field)
-    if not indexed:
+    is_last = shard is None or index_shards.is_last(
+        dataset, everything, [field, errors]
+    )
+    if not indexed and is_last:
         reason = flat_images(dataset).exists(errors).first()[errors]
         raise ValueError(
             f"none of the {len(todo)} images could be read; the field {errors!r} says "
@@ -129,11 +162,12 @@ def _compute(
         sink = Sink(dataset, None, global_field, errors)
         yield from _embed(rest, make_global_space(space.backbone), settings, sink)
 
-    yield Progress("Indexing", 1.0)
     record = records.read(dataset, brain_key)
-    few = settings.vectors > 1
-    brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
-    if also_global:
+    if is_last:
+        yield Progress("Indexing", 1.0)
+        few = settings.vectors > 1
+        brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
+    if is_last and also_global:
         key = records.global_key(brain_key)
         brain_runs.build(dataset, key, global_field, record.global_space, backend)
     return Result(
