@@ -128,7 +128,7 @@ def test_several_vectors_per_image(dataset, make_parts, monkeypatch):
     parts, space = make_parts(paths[:8], FewVectors(256, k=3))
     result = import_vectors(dataset, parts).finish()
     assert result.images == 8
-    index.compute(dataset[:8], FEW, brain_key="own").finish()
+    index.compute(dataset, FEW, brain_key="own").finish()
     assert records.read(dataset, "detail").identity == records.read(
         dataset, "own"
     ).identity

@@ -98,4 +98,4 @@ def test_shards_that_cannot_be(dataset):
     with pytest.raises(ValueError, match="schedule the run"):
         compute(dataset, backbone=demo.NAME, shards=2)
     with pytest.raises(ValueError, match="shards=0"):
-        compute(dataset, backbone=demo.NAME, shards=0, delegate=True)
+        compute(dataset, backbone=demo.NAME, brain_key="b", shards=0, delegate=True)
