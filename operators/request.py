@@ -37,6 +37,12 @@ class Request:
     shards: int = 1
     shard: tuple[int, int] | None = None
 
+    def __post_init__(self):
+        if not isinstance(self.shards, int) or self.shards < 1:
+            raise ValueError(
+                f"shards={self.shards!r}: give the number of delegated runs, at least 1"
+            )
+
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Request:
         """Reads an operator's parameters; what is missing or empty takes its default.
@@ -67,10 +73,6 @@ class Request:
             self.overwrite,
             self.also_global,
         )
-        if not isinstance(self.shards, int) or self.shards < 1:
-            raise ValueError(
-                f"shards={self.shards!r}: give the number of delegated runs, at least 1"
-            )
 
     def prepare(self, samples: foc.SampleCollection) -> Run:
         """Checks, and returns the run before shards; see :func:`index.prepare`."""
