@@ -8,6 +8,7 @@ from .evaluate_retrieval import EvaluateRetrieval
 from .export_vectors import ExportVectors
 from .find_near_duplicates import FindNearDuplicates
 from .find_outliers import FindOutliers
+from .import_vectors import ImportVectors
 from .manage_fusers import ManageFusers
 from .map_embeddings import MapEmbeddings
 from .panel import DetailSearch
@@ -29,6 +30,7 @@ OPERATORS = (
     ExportVectors,
     FindNearDuplicates,
     FindOutliers,
+    ImportVectors,
     ManageFusers,
     MapEmbeddings,
     RenameIndex,

@@ -16,6 +16,12 @@ from .problem import resolve_form
 
 if TYPE_CHECKING:
     from ..detail_embed.fiftyone_bridge.steps import Run
+    from .request import Request
+
+_ONLY_DELEGATED = (
+    "shards are runs of a delegated service: schedule the run (delegate=True), or "
+    "leave shards out"
+)
 
 # What needs torch is imported where it is used: it is slow to import, and where it
 # is missing the plugin shall load all the same and say so.
@@ -64,7 +70,10 @@ class ComputeDetailEmbeddings(foo.Operator):
         """Runs in steps in the App, or to the end where it was delegated."""
         from .request import Request
 
-        run = Request.from_params(ctx.params).start(ctx.target_view())
+        request = Request.from_params(ctx.params)
+        if request.shards > 1:
+            return self._in_shards(ctx, request)
+        run = request.start(ctx.target_view())
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
         if progress.is_for_panel(ctx):
@@ -114,6 +123,7 @@ class ComputeDetailEmbeddings(foo.Operator):
         allow_random_weights: bool = False,
         overwrite: bool = False,
         delegate: bool = False,
+        shards: int = 1,
     ) -> dict[str, Any] | foo.ExecutionResult:
         """Makes small things in the images findable by text.
 
@@ -169,6 +179,9 @@ class ComputeDetailEmbeddings(foo.Operator):
             overwrite (False): whether to start over: deletes the indexes and vectors
                 under the brain key
             delegate (False): whether to queue the run for a delegated service
+            shards (1): with ``delegate``, the number of runs that share the images,
+                one ``fiftyone delegated launch`` each. The queued run makes the space,
+                then queues them; the one that ends last makes the index
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
@@ -205,13 +218,29 @@ class ComputeDetailEmbeddings(foo.Operator):
             "precision": precision,
             "allow_random_weights": allow_random_weights,
             "overwrite": overwrite,
+            "shards": shards,
         }
         request = Request.from_params(params)
-        run = request.start(sample_collection)
+        if shards != 1 and not delegate:
+            raise ValueError(_ONLY_DELEGATED)
+        request.check(sample_collection)
         params["proxies"] = list(request.settings.proxies)  # a database stores lists
         if not delegate:
-            return asdict(run.finish(progress=True))
+            return asdict(request.start(sample_collection).finish(progress=True))
         return progress.queue(self, sample_collection, params)
+
+    def _in_shards(
+        self, ctx: foo.ExecutionContext, request: Request
+    ) -> dict[str, Any]:
+        """Makes the space, and queues the runs that share the images."""
+        if not ctx.delegated:
+            raise ValueError(_ONLY_DELEGATED)
+        samples, n = ctx.target_view(), request.shards
+        result = progress.delegated(ctx, request.prepare(samples))
+        for i in range(n):
+            shared = {"shards": 1, "shard": [i, n], "overwrite": False}
+            progress.queue(self, samples, dict(ctx.params) | shared)
+        return asdict(result)
 
     def _in_app(
         self, ctx: foo.ExecutionContext, run: Run

@@ -251,6 +251,14 @@ def _add_machine(inputs: types.Object) -> None:
         label="Largest image",
         description="In pixels. Larger ones are not read, which bounds the memory",
     )
+    inputs.int(
+        "shards",
+        min=1,
+        default=1,
+        label="Shards",
+        description="Of a scheduled run: how many runs share the images, one "
+        "`fiftyone delegated launch` each",
+    )
 
 
 def _choices(view: types.Choices, values: Iterable[str]) -> types.Choices:

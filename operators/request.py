@@ -25,6 +25,8 @@ class Request:
         backend: a FiftyOne similarity backend, None for the default
         also_global: whether to index the whole-image vectors too
         overwrite: whether to start over
+        shards: how many delegated runs share the images
+        shard: which of them this is, ``(i, n)``; None for all images
     """
 
     settings: Settings
@@ -32,6 +34,14 @@ class Request:
     backend: str | None = None
     also_global: bool = False
     overwrite: bool = False
+    shards: int = 1
+    shard: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.shards, int) or self.shards < 1:
+            raise ValueError(
+                f"shards={self.shards!r}: give the number of delegated runs, at least 1"
+            )
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Request:
@@ -64,6 +74,11 @@ class Request:
             self.also_global,
         )
 
+    def prepare(self, samples: foc.SampleCollection) -> Run:
+        """Checks, and returns the run before shards; see :func:`index.prepare`."""
+        self.check(samples)
+        return index.prepare(samples, self.settings, self.brain_key, self.overwrite)
+
     def start(self, samples: foc.SampleCollection) -> Run:
         """Checks, and returns the run; see :func:`index.compute`."""
         return index.compute(
@@ -73,6 +88,7 @@ class Request:
             self.backend,
             self.also_global,
             self.overwrite,
+            self.shard and tuple(self.shard),
         )
 
 

@@ -32,6 +32,7 @@ NAMES = (
     "export_vectors",
     "find_near_duplicates",
     "find_outliers",
+    "import_vectors",
     "manage_fusers",
     "map_embeddings",
     "rename_index",
@@ -248,7 +249,8 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
         "skip_flat": True,
     }
     signature = inspect.signature(type(compute).__call__).parameters
-    assert set(signature) == {"self", "sample_collection", "delegate", *arguments}
+    others = {"self", "sample_collection", "delegate", "shards"}
+    assert set(signature) == others | arguments.keys()
     run = _execute(service, compute(dataset[:4], **arguments, delegate=True))
     assert run.result.result["embedded"] == 4
     dataset.reload()
@@ -276,6 +278,7 @@ def test_an_execution_with_the_types_of_python(dataset):
         ({"cover": True}, "cover must be"),
         ({"proxies": 5}, "proxies"),
         ({"batch_size": "8"}, "batch_size"),
+        ({"shards": "8"}, "shards='8'"),
         ({"vectors": "4"}, "'4'"),
         ({"brain_key": 5}, "brain key 5"),
         ({"backbone": 5}, "backbone"),

@@ -15,7 +15,15 @@ from ..engine import stream_reusing
 from ..features import FeatureStore
 from ..patch_sample import draw
 from ..space import DetailEmbedder
-from . import brain_runs, feature_stores, few_index, records, run_lock, zoo
+from . import (
+    brain_runs,
+    feature_stores,
+    few_index,
+    index_shards,
+    records,
+    run_lock,
+    zoo,
+)
 from .deletion import clear, delete
 from .guard import guarded
 from .pace import Pace
@@ -23,7 +31,7 @@ from .samples import Sink, check_images, declare, flat_images, ids_with, without
 from .settings import Settings, make_global_space
 from .steps import Progress, Result, Run, encode_words
 
-__all__ = ["check", "compute", "delete"]
+__all__ = ["check", "compute", "delete", "prepare"]
 
 _FIT_IMAGES = 200
 _CHUNKS = 16, 64  # images, at least and at most: what a kill loses
@@ -37,6 +45,7 @@ def compute(
     backend: str | None = None,
     also_global: bool = False,
     overwrite: bool = False,
+    shard: index_shards.Shard | None = None,
 ) -> Run:
     """Embeds the images that have no vector yet, and indexes all that have one.
 
@@ -55,6 +64,9 @@ def compute(
         also_global (False): whether to index the plain whole-image vectors too, under
             ``<brain_key>_global``
         overwrite (False): whether to delete what is under the brain key first
+        shard (None): ``(i, n)`` where n processes share the images: those of the i-th
+            are embedded, and the shard that ends last makes the index. Call
+            :func:`prepare` before
 
     Returns:
         a :class:`Run`; nothing is computed until it is iterated over
@@ -65,9 +77,35 @@ def compute(
             could be read
         RuntimeError: while iterating, if MongoDB stays away
     """
-    check(samples, settings, brain_key, backend, overwrite, also_global)
-    steps = _compute(samples, settings, brain_key, backend, also_global, overwrite)
-    return Run(guarded(samples._root_dataset, brain_key, "a computation", steps))
+    check(samples, settings, brain_key, backend, overwrite, also_global, shard)
+    steps = _compute(
+        samples, settings, brain_key, backend, also_global, overwrite, shard
+    )
+    dataset = samples._root_dataset
+    return Run(guarded(dataset, brain_key, "a computation", steps, shard))
+
+
+def prepare(
+    samples: foc.SampleCollection,
+    settings: Settings,
+    brain_key: str = "detail",
+    overwrite: bool = False,
+) -> Run:
+    """Makes and records the embedding space of an index, and embeds nothing.
+
+    Shards of :func:`compute` start from it: its fuser is fitted once, for all.
+
+    Args and errors: as of :func:`compute`.
+
+    Returns:
+        a :class:`Run`, whose result is an :class:`.index_shards.Prepared`
+    """
+    check(samples, settings, brain_key, overwrite=overwrite)
+    items = list(zip(*samples.values(["id", "filepath"])))
+    opening = _open_space(samples, items, settings, brain_key, overwrite)
+    dataset = samples._root_dataset
+    steps = index_shards.prepared(dataset, brain_key, opening)
+    return Run(guarded(dataset, brain_key, "a preparation", steps))
 
 
 def check(
@@ -77,6 +115,7 @@ def check(
     backend: str | None = None,
     overwrite: bool = False,
     also_global: bool = False,
+    shard: index_shards.Shard | None = None,
 ) -> None:
     """Checks all that can be checked before a run, quickly; see :func:`compute`.
 
@@ -85,7 +124,8 @@ def check(
     """
     check_images(samples)
     dataset = samples._root_dataset
-    run_lock.check_free(dataset, brain_key)
+    index_shards.check(dataset, brain_key, shard)
+    run_lock.check_free(dataset, brain_key, shard)
     record = None if overwrite else records.read(dataset, brain_key)
     settings.check(fitted=record and record.identity["fuser"])
     feature_stores.check(samples, settings)
@@ -100,10 +140,12 @@ def _compute(
     backend: str | None,
     also_global: bool,
     overwrite: bool,
+    shard: index_shards.Shard | None,
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
     dataset = samples._root_dataset
-    items = list(zip(*samples.values(["id", "filepath"])))
+    everything = list(zip(*samples.values(["id", "filepath"])))
+    items = index_shards.mine(everything, shard)
     space, store = yield from _open_space(
         samples, items, settings, brain_key, overwrite
     )
@@ -124,7 +166,10 @@ def _compute(
     )
     failed = yield from _embed(todo, space, settings, sink, store)
     indexed = ids_with(dataset, field)
-    if not indexed:
+    is_last = shard is None or index_shards.is_last(
+        dataset, everything, [field, errors]
+    )
+    if not indexed and is_last:
         reason = flat_images(dataset).exists(errors).first()[errors]
         raise ValueError(
             f"none of the {len(todo)} images could be read; the field {errors!r} says "
@@ -136,11 +181,12 @@ def _compute(
         sink = Sink(dataset, None, global_field, errors)
         yield from _embed(rest, make_global_space(space.backbone), settings, sink)
 
-    yield Progress("Indexing", 1.0)
     record = records.read(dataset, brain_key)
-    few = settings.vectors > 1
-    brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
-    if also_global:
+    if is_last:
+        yield Progress("Indexing", 1.0)
+        few = settings.vectors > 1
+        brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
+    if is_last and also_global:
         key = records.global_key(brain_key)
         brain_runs.build(dataset, key, global_field, record.global_space, backend)
     return Result(

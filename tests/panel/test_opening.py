@@ -138,7 +138,7 @@ def test_another_data_set(browser, bare, indexed):
 
 
 @pytest.mark.parametrize(
-    "path", ["search.history", "compare.strips", "fusers.curve", "evaluate.worst"]
+    "path", ["compare.strips", "fusers.curve", "evaluate.worst"]
 )
 def test_what_the_app_copied_into_the_state_is_dropped(browser, path):
     """The App overlays it, entry by entry, with the data that replace it."""
