@@ -72,6 +72,7 @@ class Request:
             self.backend,
             self.overwrite,
             self.also_global,
+            self.shard and tuple(self.shard),
         )
 
     def prepare(self, samples: foc.SampleCollection) -> Run:
