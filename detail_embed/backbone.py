@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import os
 import re
@@ -57,6 +58,7 @@ class Backbone:
         self._model = model.eval().requires_grad_(False).to(
             device, memory_format=torch.channels_last  # convolutions: up to 1.5 x
         )
+        self._elsewhere: dict[torch.device, Backbone] = {}
         self._tokenizer = Tokenizer(name)
         self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
         self.fitting_size: int | None = None
@@ -114,6 +116,18 @@ class Backbone:
                 pretrained = os.path.abspath(pretrained)
         model, is_random = create_model(name, pretrained)
         return cls(model, name, pretrained, is_random, place, precision)
+
+    def on(self, device: torch.device) -> Backbone:
+        """The same model on a device of the same kind; copied there once."""
+        here = self.device.index or 0
+        if device.index == here:
+            return self
+        if device not in self._elsewhere:
+            self._elsewhere[device] = Backbone(
+                copy.deepcopy(self._model), self.name, self.pretrained, self.is_random,
+                device, self.precision,
+            )
+        return self._elsewhere[device]
 
     @property
     def input_size(self) -> int:

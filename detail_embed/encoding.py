@@ -1,24 +1,30 @@
-"""Files to patch features: threads decode ahead, batches are filled across images."""
+"""Files to patch features: threads decode, others cut and encode what makes a batch."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .backbone import Backbone
 from .cover import CompleteCover
+from .crew import in_crew
 from .fitting_batch import encode_fitting, extract_fitting
 from .flat import without_flat
 from .reader import MAX_PIXELS, read_images
 
 Item = tuple[Hashable, str | Path]
+
+_GROUP_PIXELS = 2**26  # of images that wait together to be encoded
 
 
 @dataclass(frozen=True)
@@ -86,62 +92,24 @@ def iter_patch_features(
         batch_size = backbone.batch_size
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give at least 1")
-    waiting: deque[_Waiting] = deque()
-    patches, features = _Rows(), _Rows()
-    cut = _cut(items, backbone, cover, num_workers, max_pixels, twins)
-    with closing(cut) as images:
-        for image, pixels, rows in images:
-            windows = 0 if pixels is None else len(pixels)
-            waiting.append((image, windows, rows))
-            patches.push(pixels)
-            while patches.count >= batch_size:
-                features.push(_encode(backbone, patches.take(batch_size)))
-                yield from _finished(waiting, features)
-            if not windows:
-                yield from _finished(waiting, features)
-    features.push(_encode(backbone, patches.take(patches.count)))
-    yield from _finished(waiting, features)
+    files = _read(items, num_workers, max_pixels, twins)
+    work = partial(
+        _encode_group, cover=cover, batch_size=batch_size, home=backbone.device
+    )
+    with closing(files):
+        groups = _groups(files, cover, batch_size)
+        with closing(in_crew(backbone, work, groups)) as done:
+            for group in done:
+                yield from group
 
 
-# an image, how many patches are encoded for it, and which one each window takes
-_Waiting = tuple[PatchFeatures, int, Tensor | None]
+_File = tuple[PatchFeatures, np.ndarray | None]  # without features; (h, w, 3) pixels
 
 
-@dataclass
-class _Rows:
-    """A queue of tensor rows: in and out in blocks of any size."""
-
-    blocks: deque[Tensor] = field(default_factory=deque)
-    count: int = 0
-
-    def push(self, block: Tensor | None) -> None:
-        if block is not None and len(block):
-            self.blocks.append(block)
-            self.count += len(block)
-
-    def take(self, count: int) -> Tensor | None:
-        """Removes the first ``count`` rows; None for none."""
-        parts, missing = [], count
-        while missing:
-            block = self.blocks.popleft()
-            parts.append(block[:missing])
-            if len(block) > missing:
-                self.blocks.appendleft(block[missing:])
-            missing -= len(parts[-1])
-        self.count -= count
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)) if parts else None
-
-
-def _cut(
-    items: Iterable[Item], backbone: Backbone, cover: CompleteCover,
-    num_workers: int | None, max_pixels: int, twins: int,
-) -> Iterator[tuple[PatchFeatures, Tensor | None, Tensor | None]]:
-    """Reads files and cuts their patches, on the backbone's device.
-
-    Yields:
-        the image without features, the patches to encode, and for each window the
-        patch whose feature it takes; None where each takes its own
-    """
+def _read(
+    items: Iterable[Item], num_workers: int | None, max_pixels: int, twins: int
+) -> Iterator[_File]:
+    """Reads files; what cannot be read, or is the same again, has no pixels."""
     known: deque[Item] = deque()
 
     def paths() -> Iterator[str | Path]:
@@ -149,40 +117,84 @@ def _cut(
             known.append(item)
             yield item[1]
 
-    reading = read_images(
-        paths(), num_workers, max_pixels=max_pixels, twins=twins
-    )
+    reading = read_images(paths(), num_workers, max_pixels=max_pixels, twins=twins)
     with closing(reading) as files:
         for decoded in files:
             id, path = known.popleft()
+            image = PatchFeatures(id, str(path), same_as=decoded.same_as)
             if decoded.error is not None:
-                reason = decoded.error.reason
-                yield PatchFeatures(id, str(path), reason=reason), None, None
-                continue
-            if decoded.same_as is not None:
-                yield PatchFeatures(id, str(path), same_as=decoded.same_as), None, None
-                continue
-            height, width = decoded.pixels.shape[:2]
-            pixels = torch.from_numpy(decoded.pixels).permute(2, 0, 1)
-            patches = extract_fitting(pixels, cover, backbone)
-            rows = None
-            if cover.skip_flat:
-                patches, rows = without_flat(patches, cover, width, height)
-            image = PatchFeatures(id, str(path), width=width, height=height)
-            yield image, patches, rows
+                image = dataclasses.replace(image, reason=decoded.error.reason)
+            elif decoded.pixels is not None:
+                height, width = decoded.pixels.shape[:2]
+                image = dataclasses.replace(image, width=width, height=height)
+            yield image, decoded.pixels
 
 
-def _encode(backbone: Backbone, patches: Tensor | None) -> Tensor | None:
-    if patches is None:
-        return None
-    return encode_fitting(backbone, patches)
+def _groups(
+    files: Iterable[_File], cover: CompleteCover, batch_size: int
+) -> Iterator[list[_File]]:
+    """Collects files until they make a batch, or are many pixels to keep."""
+    group, patches, pixels = [], 0, 0
+    for image, array in files:
+        group.append((image, array))
+        if array is not None:
+            patches += len(cover.boxes(image.width, image.height))
+            pixels += image.width * image.height
+        if len(group) >= batch_size or patches >= batch_size or pixels >= _GROUP_PIXELS:
+            yield group
+            group, patches, pixels = [], 0, 0
+    if group:
+        yield group
 
 
-def _finished(waiting: deque[_Waiting], features: _Rows) -> Iterator[PatchFeatures]:
-    """Takes the images off the queue whose patches are all encoded."""
-    while waiting and waiting[0][1] <= features.count:
-        image, windows, rows = waiting.popleft()
-        taken = features.take(windows)
-        if rows is not None:
-            taken = taken[rows.to(taken.device)]
-        yield dataclasses.replace(image, features=taken)
+def _encode_group(
+    backbone: Backbone, group: list[_File], is_wanted: Callable[[], bool],
+    cover: CompleteCover, batch_size: int, home: torch.device,
+) -> list[PatchFeatures]:
+    """Gives the files of a group their features."""
+    images = [image for image, _ in group]
+    cut = {
+        i: _cut(pixels, cover, backbone)
+        for i, (_, pixels) in enumerate(group)
+        if pixels is not None
+    }
+    if not cut:
+        return images
+    patches = torch.cat([patches for patches, _ in cut.values()])
+    features = _encode(backbone, patches, is_wanted, batch_size).to(home)
+    if features.is_cuda:  # made on a worker's stream, used on the caller's
+        features.record_stream(torch.cuda.default_stream(features.device))
+    own = features.split([len(patches) for patches, _ in cut.values()])
+    for (i, (_, rows)), found in zip(cut.items(), own):
+        found = found if rows is None else found[rows.to(found.device)]
+        images[i] = dataclasses.replace(images[i], features=found)
+    return images
+
+
+def _cut(
+    array: np.ndarray, cover: CompleteCover, backbone: Backbone
+) -> tuple[Tensor, Tensor | None]:
+    """Cuts the patches of an image, on the backbone's device.
+
+    Returns:
+        the patches to encode, and for each window the patch whose feature it takes;
+        None where each takes its own
+    """
+    height, width = array.shape[:2]
+    pixels = torch.from_numpy(array).permute(2, 0, 1)
+    patches = extract_fitting(pixels, cover, backbone)
+    if not cover.skip_flat:
+        return patches, None
+    return without_flat(patches, cover, width, height)
+
+
+def _encode(
+    backbone: Backbone, patches: Tensor, is_wanted: Callable[[], bool], size: int
+) -> Tensor:
+    """Encodes patches in equal batches of at most ``size``."""
+    parts = []
+    for part in patches.tensor_split(-(-len(patches) // size)):
+        if not is_wanted():
+            raise CancelledError
+        parts.append(encode_fitting(backbone, part))
+    return torch.cat(parts)

@@ -41,11 +41,13 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
         # here, the error and what it kept in memory are gone
         _release(backbone.device)
         size = -(-size // 2)
-        backbone.fitting_size = size
-        logger.warning(
-            "%s is out of memory: %s now encodes %d patches at a time",
-            backbone.device, backbone.name, size,
-        )
+        known = backbone.fitting_size
+        if known is None or size < known:  # no other thread found less
+            backbone.fitting_size = size
+            logger.warning(
+                "%s is out of memory: %s now encodes %d patches at a time",
+                backbone.device, backbone.name, size,
+            )
 
 
 def extract_fitting(
