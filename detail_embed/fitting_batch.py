@@ -51,7 +51,8 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
 
 
 def extract_fitting(
-    image: Tensor, cover: CompleteCover, backbone: Backbone
+    image: Tensor, cover: CompleteCover, backbone: Backbone,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Cuts patches on the backbone's device, or on the CPU if the image is too large.
 
@@ -59,18 +60,19 @@ def extract_fitting(
         image: ``(3, H, W)`` uint8 RGB on the CPU
         cover: which windows
         backbone: whose device and patches
+        size (None): as of :func:`.patches.extract_patches`
 
     Returns:
         ``(p, 3, size, size)`` uint8 as of :func:`.patches.extract_patches`
     """
     try:
         return extract_patches(
-            image.to(backbone.device), cover, backbone.patch_spec
+            image.to(backbone.device), cover, backbone.patch_spec, size
         )
     except torch.OutOfMemoryError:
         logger.debug("Cut an image of %s on the CPU", tuple(image.shape))
     _release(backbone.device)
-    return extract_patches(image, cover, backbone.patch_spec)
+    return extract_patches(image, cover, backbone.patch_spec, size)
 
 
 def _release(device: torch.device) -> None:

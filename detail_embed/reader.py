@@ -4,19 +4,22 @@ import collections
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from . import jpeg
 from .file_reasons import FORMATS, reason
 from .rgb import check_planes, upright_rgb
 from .twins import RecentFiles
@@ -67,10 +70,13 @@ class Decoded:
     Attributes:
         index: position of the file among those given
         path: the file, as it was given
-        pixels: ``(h, w, 3)`` uint8 RGB, or None
+        pixels: ``(h, w, 3)`` uint8 RGB, or None; smaller than the file's where that
+            was said to be enough
         error: the error that ``read_image()`` raised, or None
         same_as: index of an earlier file with the same content, which is why this
             one was not decoded, or None
+        width: of the upright image of the file in pixels; 0 without pixels
+        height: likewise
     """
 
     index: int
@@ -78,6 +84,8 @@ class Decoded:
     pixels: np.ndarray | None = None
     error: UnreadableImage | None = None
     same_as: int | None = None
+    width: int = 0
+    height: int = 0
 
 
 def check_max_pixels(max_pixels: int) -> None:
@@ -114,7 +122,7 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
             these formats, damaged, truncated, or too large
     """
     with open_image(path, max_pixels) as image:
-        return _pixels(image)
+        return _pixels(path, image)
 
 
 @contextlib.contextmanager
@@ -180,6 +188,7 @@ def read_images(
     prefetch: int | None = None,
     max_pixels: int = MAX_PIXELS,
     twins: int = 0,
+    enough: jpeg.Enough | None = None,
 ) -> Iterator[Decoded]:
     """Decodes files in threads, in the order given, a bounded number ahead.
 
@@ -194,6 +203,8 @@ def read_images(
         max_pixels (MAX_PIXELS): as in ``read_image()``
         twins (0): how many files back one of the same content is looked for; a
             file that has one is not decoded
+        enough (None): tells from an image's width and height in pixels which are
+            needed: JPEGs may come as small, see :mod:`.jpeg`
 
     Returns:
         an iterator with one ``Decoded`` for each file
@@ -210,21 +221,20 @@ def read_images(
         if value < 1:
             raise ValueError(f"{name}={value!r}: give at least 1")
     recent = RecentFiles(twins) if twins else None
-    return _read_ahead(paths, num_workers, prefetch, max_pixels, recent)
+    decode = functools.partial(
+        _decode, max_pixels=max_pixels, recent=recent, enough=enough
+    )
+    return _read_ahead(paths, num_workers, prefetch, decode)
 
 
 def _read_ahead(
     paths: Iterable[str | os.PathLike],
     num_workers: int,
     prefetch: int,
-    max_pixels: int,
-    recent: RecentFiles | None,
+    decode: Callable[[int, str | os.PathLike], Decoded],
 ) -> Iterator[Decoded]:
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="detail-read")
-    jobs = (
-        pool.submit(_decode, index, path, max_pixels, recent)
-        for index, path in enumerate(paths)
-    )
+    jobs = (pool.submit(decode, index, path) for index, path in enumerate(paths))
     ahead: collections.deque[Future[Decoded]] = collections.deque()
     try:
         ahead.extend(itertools.islice(jobs, prefetch))
@@ -238,7 +248,11 @@ def _read_ahead(
 
 
 def _decode(
-    index: int, path: str | os.PathLike, max_pixels: int, recent: RecentFiles | None
+    index: int,
+    path: str | os.PathLike,
+    max_pixels: int,
+    recent: RecentFiles | None,
+    enough: jpeg.Enough | None,
 ) -> Decoded:
     try:
         with open_image(path, max_pixels) as image:
@@ -246,12 +260,20 @@ def _decode(
                 same_as = recent.find(_digest(path), index)
                 if same_as is not None:
                     return Decoded(index, path, same_as=same_as)
-            return Decoded(index, path, pixels=_pixels(image))
+            size = image.size[::-1] if jpeg.orientation(image) > 4 else image.size
+            pixels = _pixels(path, image, enough)
+            return Decoded(index, path, pixels, width=size[0], height=size[1])
     except UnreadableImage as error:
         return Decoded(index, path, error=error)
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _pixels(
+    path: str | os.PathLike, image: Image.Image, enough: jpeg.Enough | None = None
+) -> np.ndarray:
+    if image.format in jpeg.FORMATS:
+        pixels = jpeg.decode(Path(path).read_bytes(), image, enough)
+        if pixels is not None:
+            return pixels
     check_planes(image)
     return np.array(upright_rgb(image))
 
