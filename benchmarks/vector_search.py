@@ -77,6 +77,9 @@ def measure_size(size: int, arguments: argparse.Namespace, folder: Path) -> None
         if kind.needs and importlib.util.find_spec(kind.needs) is None:
             print(f"| {size:,} | {kind.name}: {kind.needs} is not installed |")
             continue
+        if kind.most and size > kind.most:
+            print(f"| {size:,} | {kind.name}: left out above {kind.most:,} |")
+            continue
         place = folder / {"lancedb": "lancedb", "milvus": "milvus"}.get(
             getattr(kind, "backend", ""), f"{size}-{number}"
         )

@@ -78,7 +78,7 @@ class Milvus(Direct):
     """HNSW with parameters for texts among images."""
 
     name = "milvus-lite, HNSW M=16, efConstruction=200, ef=200"
-    needs = "milvus_lite"
+    needs, most = "milvus_lite", 10_000
 
     def build(self) -> None:
         """Inserts all and builds the graph."""

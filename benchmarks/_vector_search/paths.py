@@ -11,7 +11,7 @@ import fiftyone.core.view as fov
 import numpy as np
 from fiftyone import ViewField as F
 
-from detail_embed.fiftyone_bridge import brain_runs, index_vectors, prompt_search
+from detail_embed.fiftyone_bridge import brain_runs, prompt_search
 
 from .data import FIELD, KEY
 
@@ -27,7 +27,7 @@ class SearchPath(ABC):
 
     name: str
     needs: str | None = None  # a package
-    most: int | None = None  # vectors
+    most: int | None = None  # vectors; more would take too long
 
     def __init__(self, dataset: fo.Dataset, rows: np.ndarray, folder: Path):
         self.dataset, self.rows, self.folder = dataset, rows, folder
@@ -52,7 +52,8 @@ class SearchPath(ABC):
         return sum(file.stat().st_size for file in files)
 
     def close(self) -> None:
-        """Gives back memory and locks."""
+        """Gives back memory."""
+        self.dataset.clear_cache()
 
 
 class Ours(SearchPath):
@@ -63,7 +64,6 @@ class Ours(SearchPath):
     def build(self) -> None:
         """Makes the index on the field, as a run of ours does."""
         make_run(self.dataset, KEY, None)
-        index_vectors.load(self.dataset, KEY)
 
     def search(self, query: np.ndarray, k: int) -> fov.DatasetView:
         """Scores all images and selects the best."""
@@ -86,9 +86,8 @@ class OursInView(Ours):
     name = "detail-embed, in a view of half the images"
 
     def build(self) -> None:
-        """Chooses the images; the index is there."""
-        make_run(self.dataset, KEY, None)
-        index_vectors.load(self.dataset, KEY)
+        """Makes the index where it is not there, and chooses the images."""
+        super().build()
         self._view = self.dataset.match(F("filepath").re_match(r"[02468]\.jpg$"))
 
     @property
@@ -109,10 +108,6 @@ class Brain(SearchPath):
     def search(self, query: np.ndarray, k: int) -> fov.DatasetView:
         """What the magnifying glass of the App does."""
         return self.dataset.sort_by_similarity(query, k=k, brain_key=self.backend)
-
-    def close(self) -> None:
-        """Forgets the vectors in memory."""
-        self.dataset.clear_cache()
 
 
 class Sklearn(Brain):
