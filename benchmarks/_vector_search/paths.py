@@ -101,6 +101,15 @@ class Brain(SearchPath):
 
     backend: str
 
+    def __init__(self, dataset: fo.Dataset, rows: np.ndarray, folder: Path):
+        super().__init__(dataset, rows, folder)
+        self._before = super().num_bytes
+
+    @property
+    def num_bytes(self) -> int:
+        """What lies on the disk, without the tables of other data sets."""
+        return super().num_bytes - self._before
+
     def build(self) -> None:
         """Fills the backend, in chunks of 10,000 vectors."""
         make_run(self.dataset, self.backend, self.backend)
