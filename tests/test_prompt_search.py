@@ -137,6 +137,28 @@ def test_vectors_stay_in_memory(indexed):
     assert index_vectors.load(indexed, "detail") is not first
 
 
+def test_views_stay_in_memory_until_a_sample_changes(indexed):
+    view = indexed.match_tags("mine")
+    indexed[:3].tag_samples("mine")
+    assert set(search(view, THING).ids) == set(indexed[:3].values("id"))
+    vectors = index_vectors.load(indexed, "detail")
+    assert vectors.members(view) is vectors.members(indexed.match_tags("mine"))
+    assert vectors.members(indexed).without == 0
+    indexed[3:4].tag_samples("mine")
+    indexed.add_sample(fo.Sample(filepath="/no/vector.jpg", tags=["mine"]))
+    answer = search(view, THING)
+    assert set(answer.ids) == set(indexed[:4].values("id")) and answer.missing == 1
+
+
+def test_only_so_many_views_stay_in_memory(indexed):
+    vectors = index_vectors.load(indexed, "detail")
+    first = vectors.members(indexed[:1])
+    for stop in range(2, 2 + index_vectors._VIEWS):
+        assert vectors.members(indexed[:stop]).rows.tolist() == list(range(stop))
+    assert vectors.members(indexed[:1]) is not first
+    assert len(vectors._members) == index_vectors._VIEWS
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import bson
 import fiftyone as fo
+import fiftyone.core.collections as foc
 import numpy as np
 
 from . import ranking
 from .samples import flat_images
 
 _INDEXES = 4  # kept in memory
+_VIEWS = 8  # of each, likewise
 _memory: dict[tuple[str, str], tuple[Hashable, IndexVectors]] = {}
 _lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Which images of an index are in a collection.
+
+    Attributes:
+        rows: ``(m,)`` int64, their places among the ``n`` images of the index, rising
+        without: how many samples of the collection have no vector
+    """
+
+    rows: np.ndarray
+    without: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +53,28 @@ class IndexVectors:
     labels: list[str] | None
     starts: np.ndarray
     matrix: np.ndarray
+    _members: dict[bytes, Members] = field(default_factory=dict, repr=False)
+
+    def members(self, samples: foc.SampleCollection) -> Members:
+        """Finds the images of a collection; those of the last few are kept.
+
+        They are known by their MongoDB pipeline: vectors that are in memory are of
+        samples that have not changed since, see :func:`load`.
+
+        Args:
+            samples: the data set of the index, or a view of it
+        """
+        pipeline = bson.encode({"": samples._pipeline()})
+        known = self._members.pop(pipeline, None) or self._find(samples)
+        self._members[pipeline] = known
+        for oldest in list(self._members)[:-_VIEWS]:
+            self._members.pop(oldest, None)
+        return known
+
+    def _find(self, samples: foc.SampleCollection) -> Members:
+        wanted = set(samples.values("id"))
+        rows = [row for row, id in enumerate(self.ids) if id in wanted]
+        return Members(np.array(rows, np.int64), len(wanted) - len(rows))
 
     def scores(self, query: np.ndarray) -> np.ndarray:
         """Cosine of the query and the best vector of each image.

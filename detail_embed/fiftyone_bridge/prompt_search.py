@@ -20,6 +20,7 @@ from ..query import Query
 from ..rerank import rerank
 from ..score_summary import ScoreHistogram, histogram, standardise
 from . import index_vectors, query_vectors
+from .index_vectors import IndexVectors
 from .samples import check_images, declare
 from .search import open_store, searchable
 
@@ -105,8 +106,7 @@ def search(
     else:
         vector = query_vectors.encode(dataset, brain_key, query, templates)
     vectors = index_vectors.load(dataset, brain_key)
-    ids, scores = _within(samples, vectors.ids, vectors.scores(vector))
-    missing = len(samples) - len(ids)
+    ids, scores, missing = _within(samples, vectors, vectors.scores(vector))
     if method == PATCHES and len(ids) > MOST:
         raise ValueError(
             f"method={PATCHES!r} reads every patch of {len(ids):,} images, of {MOST:,} "
@@ -159,17 +159,19 @@ def _check(k: int, threshold: float | None, method: str) -> None:
 
 
 def _within(
-    samples: foc.SampleCollection, ids: list[str], scores: np.ndarray
-) -> tuple[list[str], np.ndarray]:
-    """Keeps the images that are among the samples."""
-    wanted = set(samples.values("id"))
-    kept = [i for i, id in enumerate(ids) if id in wanted]
-    if not kept:
+    samples: foc.SampleCollection, vectors: IndexVectors, scores: np.ndarray
+) -> tuple[list[str], np.ndarray, int]:
+    """Keeps the images that are among the samples; counts samples without vectors."""
+    members = vectors.members(samples)
+    if not len(members.rows):
         raise ValueError(
-            f"none of these {len(wanted)} images has a vector in the index: embed them "
-            "first, or search in the whole data set"
+            f"none of these {members.without} images has a vector in the index: embed "
+            "them first, or search in the whole data set"
         )
-    return [ids[i] for i in kept], scores[kept]
+    if len(members.rows) == len(vectors.ids):
+        return vectors.ids, scores, members.without
+    kept = members.rows.tolist()
+    return [vectors.ids[i] for i in kept], scores[kept], members.without
 
 
 def _candidates(total: int, k: int) -> int:

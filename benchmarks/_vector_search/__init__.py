@@ -1,0 +1,1 @@
+"""Search of one vector per image: our path, and FiftyOne's backends."""
