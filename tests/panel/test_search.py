@@ -46,7 +46,8 @@ def test_a_line_of_prompts_stays_as_it_was_typed(browser, indexed):
 
 @pytest.mark.parametrize(
     "prompts, place",
-    [(['a "cube'], 2), (["2 * "], 4), ([THING, "1e9 * car"], len(THING) + 2), (["nan * x"], 0)],
+    [(['a "cube'], 2), (["2 * "], 4), ([THING, "1e9 * car"], len(THING) + 2),
+     (["nan * x"], 0)],
 )
 def test_a_syntax_error_shows_its_place(browser, prompts, place):
     browser.search(THING)
