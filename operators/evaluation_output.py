@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..detail_embed.retrieval.table import Row
 
 _WORST = 25
+_LONGEST = 30  # characters of a brain key beside numbers
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _NO_BREAK_DASH = "\N{WORD JOINER}–\N{WORD JOINER}"
 
@@ -73,6 +74,14 @@ def worst(evaluation: Evaluation, count: int = _WORST) -> list[dict[str, str]]:
     ]
 
 
+def short(brain_key: str) -> str:
+    """A brain key for a narrow place: a long one without its middle."""
+    if len(brain_key) <= _LONGEST:
+        return brain_key
+    half = _LONGEST // 2
+    return f"{brain_key[:half]}…{brain_key[-half:]}"
+
+
 def add_plot(
     outputs: types.Object, name: str, label: str, x_title: str, height: str = "380px"
 ) -> None:
@@ -100,7 +109,7 @@ def _markdown(
     lines = []
     for row in rows:
         scale = _percent(row.scale) if has_scale else ALL
-        facts = [f"`{row.method}`", row.words, scale, str(row.queries)]
+        facts = [f"`{short(row.method)}`", row.words, scale, str(row.queries)]
         lines.append([*compress(facts, shown), *_numbers(evaluation, row)])
     head = [*compress(titles, shown), *map(title, evaluation.metrics)]
     return "\n".join(
@@ -148,7 +157,7 @@ def _by_scale(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "type": "scatter",
                 "mode": "lines+markers",
                 "cliponaxis": False,
-                "name": method,
+                "name": short(method),
                 "x": [_percent(row.scale) for row in rows],
                 "y": [100 * row.map for row in rows],
                 "error_y": _errors(rows),
@@ -172,7 +181,7 @@ def _by_class(evaluation: Evaluation) -> list[dict[str, Any]]:
     return [
         {
             "type": "bar",
-            "name": method,
+            "name": short(method),
             "x": [evaluation.queries[q].label for q in worst],
             "y": [100 * float(values[q]) for q in worst],
         }

@@ -18,7 +18,7 @@ _COLUMNS = {
     "patch_slug": "For patches of",
     "num_words": "Words",
     "images": "Images",
-    "held_out": "Kept for held-out words",
+    "held_out": "Held-out words",
     "created": "Trained",
 }
 

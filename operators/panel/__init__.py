@@ -74,6 +74,10 @@ class DetailSearch(
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Does what an event asks for, once, and draws the panel."""
+        messages.look_for_database(ctx)
+        if not messages.has_database(ctx):
+            ctx.ops.show_panel_output(self.render(ctx))
+            return None
         if echoes.is_echo(ctx):  # not drawn either: its state is old
             return None
         method = ctx.params.get("__method__")

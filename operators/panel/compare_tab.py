@@ -8,7 +8,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import indexes, search_state, widgets
+from . import echoes, indexes, search_state, widgets
 from .messages import guarded
 
 if TYPE_CHECKING:
@@ -73,13 +73,15 @@ class CompareTab:
         """Asks both indexes."""
         from ...detail_embed.fiftyone_bridge.comparison import compare
 
-        prompts = search_state.split(ctx.panel.get_state("compare.prompts") or ())
+        prompts = ctx.panel.get_state("compare.prompts")
         if not prompts:
             raise ValueError("type what you are looking for, and press Enter")
         keys = [ctx.panel.get_state(f"compare.which.{side}") for side in _SIDES]
         sides = compare(ctx.dataset, ", ".join(prompts), keys, SHOWN)
         kept = {n: _keep(ctx.dataset, side) for n, side in zip(_SIDES, sides)}
-        ctx.panel.set_state({"compare.prompts": prompts, "compare.kept": kept})
+        if echoes.is_overtaken(ctx):
+            return
+        ctx.panel.set_state("compare.kept", kept)
         self.refresh_compare(ctx)
 
     def refresh_compare(self, ctx: foo.ExecutionContext) -> None:

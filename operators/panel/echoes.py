@@ -31,7 +31,7 @@ _lock = threading.Lock()
 
 def is_echo(ctx: foo.ExecutionContext) -> bool:
     """Whether an event tells nothing new; else puts what it tells into the state."""
-    if set(ctx.params) - _SENT != {"path", "value"}:
+    if not _is_change(ctx):
         return False
     path, value = ctx.params["path"], ctx.params["value"]
     with _lock:
@@ -41,6 +41,18 @@ def is_echo(ctx: foo.ExecutionContext) -> bool:
         known[path] = value
     pydash.set_(ctx.panel_state, path, value)
     return False
+
+
+def is_overtaken(ctx: foo.ExecutionContext) -> bool:
+    """Whether a person changed the same input again since this event was sent.
+
+    Events are answered side by side: what a slow one found must not replace what the
+    next one shows.
+    """
+    if not _is_change(ctx):
+        return False
+    with _lock:
+        return _of(ctx).get(ctx.params["path"]) != ctx.params["value"]
 
 
 def values(ctx: foo.ExecutionContext) -> dict[str, Any]:
@@ -63,6 +75,10 @@ def know(ctx: foo.ExecutionContext, before: dict[str, Any]) -> None:
     }
     with _lock:
         _of(ctx).update(changed)
+
+
+def _is_change(ctx: foo.ExecutionContext) -> bool:
+    return set(ctx.params) - _SENT == {"path", "value"}
 
 
 def _of(ctx: foo.ExecutionContext) -> dict[str, Any]:

@@ -115,5 +115,7 @@ class EvaluateTab:
                 height="300px",
             )
         columns = {"label": "Worst classes"}
-        columns |= {key: f"mAP, {key}" for key in shown["brain_keys"]}
+        columns |= {
+            key: f"mAP, {evaluation_output.short(key)}" for key in shown["brain_keys"]
+        }
         widgets.table(part, "worst", columns, on_click_row=self.on_class)

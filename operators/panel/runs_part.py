@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from . import widgets
 from .messages import guarded, say
 
+if TYPE_CHECKING:
+    from ...detail_embed.fiftyone_bridge.run_board import Note
+
 _POLL, _IDLE_POLL = 2000, 5000  # milliseconds
+_NOTES = "detail_search_runs"
 _NEWS = ("failed", "silent")
 
 
@@ -17,10 +23,7 @@ class RunsPart:
 
     def render_runs(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
         """Draws the runs that go on, and polls for as long as there are some."""
-        from ...detail_embed.fiftyone_bridge.run_board import RunBoard
-
-        notes = RunBoard(ctx.dataset).notes()
-        running = [note for note in notes if note.state == "running"]
+        notes, running = _notes(ctx), _running(ctx)
         for number, note in enumerate(running):
             widgets.note(part, f"run{number}", f"**{note.label}** · {note.text}")
             bar = types.ProgressView()
@@ -47,17 +50,13 @@ class RunsPart:
 
     def see_runs(self, ctx: foo.ExecutionContext) -> None:
         """Notes that runs are drawn, so that their end is noticed."""
-        from ...detail_embed.fiftyone_bridge.run_board import RunBoard
-
-        if RunBoard(ctx.dataset).running() and not ctx.panel.get_state("saw_runs"):
+        if _running(ctx) and not ctx.panel.get_state("saw_runs"):
             ctx.panel.set_state("saw_runs", True)
 
     def is_idle(self, ctx: foo.ExecutionContext) -> bool:
         """Whether nothing runs that the panel would have to show."""
-        from ...detail_embed.fiftyone_bridge.run_board import RunBoard
-
         try:
-            is_running = bool(RunBoard(ctx.dataset).running())
+            is_running = bool(_running(ctx))
         except Exception:  # on_poll says it
             return False
         return not is_running and not ctx.panel.get_state("saw_runs")
@@ -82,10 +81,9 @@ class RunsPart:
     @guarded
     def on_poll(self, ctx: foo.ExecutionContext) -> None:
         """Looks how far the runs are; reads anew what they made when they end."""
-        from ...detail_embed.fiftyone_bridge.run_board import RunBoard
         from ..training_output import curve
 
-        running = RunBoard(ctx.dataset).running()
+        running = _running(ctx)
         tab = ctx.panel.get_state("tab")
         curves = {
             f"{tab}.live{number}": curve(note.history)
@@ -100,3 +98,16 @@ class RunsPart:
                 ctx.dataset.reload()
                 ctx.ops.reload_dataset()
                 self.refresh(ctx)
+
+
+def _notes(ctx: foo.ExecutionContext) -> list[Note]:
+    """The runs of the last day, read once for each event."""
+    from ...detail_embed.fiftyone_bridge.run_board import RunBoard
+
+    if not hasattr(ctx, _NOTES):
+        setattr(ctx, _NOTES, RunBoard(ctx.dataset).notes())
+    return getattr(ctx, _NOTES)
+
+
+def _running(ctx: foo.ExecutionContext) -> list[Note]:
+    return [note for note in _notes(ctx) if note.state == "running"]

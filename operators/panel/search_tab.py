@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import numpy as np
 from fiftyone.operators import types
 
-from . import indexes, search_output, search_state, widgets
+from . import echoes, indexes, search_output, search_state, widgets
 from .messages import guarded, say
 
 _METHODS = {
@@ -58,11 +58,7 @@ class SearchTab:
     @guarded
     def on_prompts(self, ctx: foo.ExecutionContext) -> None:
         """Searches when a prompt was entered or taken away."""
-        typed = search_state.read(ctx).prompts
-        prompts = search_state.split(typed)
-        if prompts != list(typed):
-            search_state.write(ctx, prompts=prompts)
-        if prompts:
+        if search_state.read(ctx).prompts:
             self.search(ctx)
         elif search_output.found(ctx):
             self.clear(ctx)
@@ -179,6 +175,8 @@ class SearchTab:
             base, _encode(ctx, asked), asked.brain_key, asked.k, asked.threshold,
             asked.templates, asked.method,
         )
+        if echoes.is_overtaken(ctx):
+            return
         view = answer.view(base)
         ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
         search_output.keep(ctx, asked, answer, view, _before(ctx))

@@ -1,7 +1,11 @@
 """What goes away while the panel is open."""
 
+import sys
+import time
+
 import fiftyone as fo
 import pydash
+import pymongo
 import pymongo.errors
 import pytest
 from pymongo.collection import Collection
@@ -116,6 +120,20 @@ def test_a_database_that_does_not_answer(browser, monkeypatch, event):
     assert browser.names() == {"notice"} and browser.severity == "error"
     browser.state = state
     assert browser.event("on_search") is None
+
+
+@pytest.mark.parametrize("event", ["on_prompts", "on_poll", "poll_idle"])
+def test_a_database_that_is_gone_is_told_soon(browser, monkeypatch, event):
+    """FiftyOne itself would wait 30 s."""
+    messages = sys.modules[type(browser.panel).__module__].messages
+    client = pymongo.MongoClient("mongodb://127.0.0.1:1")
+    with monkeypatch.context() as gone:
+        gone.setattr(messages.foodm, "get_db_conn", lambda: client["gone"])
+        start = time.monotonic()
+        assert "The database does not answer" in browser.event(event)
+        assert time.monotonic() - start < 5
+    client.close()
+    assert browser.search(THING, k=3) is None
 
 
 @pytest.mark.parametrize(
