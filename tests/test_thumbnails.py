@@ -1,6 +1,7 @@
 """Small pictures as data URLs: of good files and of bad ones."""
 
 import base64
+import functools
 from io import BytesIO
 
 import numpy as np
@@ -135,9 +136,9 @@ def test_what_cannot_be_read_is_grey(tmp_path, two_halves, kind):
 
 
 def test_a_picture_that_is_too_large(two_halves, monkeypatch):
-    with monkeypatch.context() as limit:
-        limit.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-        (url,) = draw([two_halves()])
+    limited = functools.partial(thumbnails.open_image, max_pixels=1000)
+    monkeypatch.setattr(thumbnails, "open_image", limited)
+    (url,) = draw([two_halves()])
     assert shows(pixels(url), (66, 66), thumbnails._BLANK)
 
 
