@@ -5,6 +5,11 @@
 Children embed CLVER-DS scenes with the demo backbone over a real MongoDB. They are
 killed, started again until a run comes to its end, and what is stored is compared
 with an unbroken run. Every child counts the patches that it encodes in a file.
+
+"At most one chunk is done twice" means: the images whose chunk was not stored when the
+kill came, and those that the encoder had begun beyond it. What a fuser or a choice is
+fitted on comes before the first chunk and is not counted: a kill during the fit repeats
+the fit, and nothing else.
 """
 
 from __future__ import annotations
@@ -90,8 +95,10 @@ class Outcome:
     def __str__(self) -> str:
         return (
             f"{self.mode}: {self.kills} kills in {self.runs} runs that were finished, "
-            f"at most {self.again} images encoded twice per kill (a chunk is {CHUNK}, "
-            f"with its batch {self.allowed}), {self.halves} samples half-written, "
+            f"at most {self.again} images encoded twice per kill ({self.allowed} are "
+            f"allowed: the chunk of {CHUNK} that is not stored yet, and the "
+            f"{self.allowed - CHUNK} of the batch that is being encoded), "
+            f"{self.halves} samples half-written, "
             f"{self.differing} values differ (by {self.furthest:.1e} at most), "
             f"{self.seconds:.0f} s"
         )
