@@ -26,7 +26,8 @@ def mixed(dataset, tmp_path):
     truncated = tmp_path / "truncated.jpg"
     truncated.write_bytes(Path(dataset.first().filepath).read_bytes()[:2000])
     (tmp_path / "words.jpg").write_text("no image")
-    for name, sample in zip(("truncated", "words", "missing"), dataset[3:12:4]):
+    for name, id in zip(("truncated", "words", "missing"), dataset.values("id")[3::4]):
+        sample = dataset[id]
         sample.filepath = str(tmp_path / f"{name}.jpg")
         sample.save()
     return dataset
@@ -75,7 +76,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
     database = Database(tmp_path)
     try:
         name = database.ask(make, scenes)
-        impatient = functools.partial(elsewhere, database.uri, 1)
+        impatient = functools.partial(elsewhere, database.uri, 3)
         gone = kill.Child(name, "vectors", impatient)
         gone.wait_for_work()
         database.stop()
