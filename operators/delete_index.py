@@ -35,12 +35,13 @@ class DeleteIndex(foo.Operator):
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """Which index, and all that goes with it."""
         def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from ..detail_embed.fiftyone_bridge import index_facts
+            from ..detail_embed.fiftyone_bridge import deletion, index_facts
             from .index_choice import add_choice
 
             known = index_facts.facts(ctx.dataset)
             chosen = add_choice(inputs, ctx.params, known, preselect=False)
             if chosen is not None:
+                deletion.check(ctx.dataset, chosen.brain_key)
                 what = _describe(ctx.dataset, chosen, known)
                 inputs.view("what", types.Warning(label="For good", description=what))
 
@@ -84,7 +85,7 @@ class DeleteIndex(foo.Operator):
             brain_key: the index to delete
 
         Raises:
-            ValueError: if there is no such index
+            ValueError: if there is no such index, or a run writes to it
         """
         from ..detail_embed.fiftyone_bridge import deletion
 

@@ -79,8 +79,8 @@ class RenameIndex(foo.Operator):
             new_key: the brain key it shall have
 
         Raises:
-            ValueError: if the index is not ours, or the new key cannot be used or is
-                taken
+            ValueError: if the index is not ours, the new key cannot be used or is
+                taken, or a run writes under one of them
         """
         from ..detail_embed.fiftyone_bridge import renaming
 

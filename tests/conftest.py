@@ -22,12 +22,20 @@ def scenes(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def dataset(scenes):
-    """The scenes as a FiftyOne data set that is deleted after the test."""
+@pytest.fixture(scope="session")
+def loaded(scenes):
+    """The scenes as a FiftyOne data set that no test may change."""
     from detail_embed.fiftyone_bridge.datasets import load_clver_ds
 
     dataset = load_clver_ds(scenes)
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def dataset(loaded):
+    """The scenes as a FiftyOne data set that is deleted after the test."""
+    dataset = loaded.clone(persistent=True)
     yield dataset
     dataset.delete()
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.odm.database as food
@@ -18,18 +19,44 @@ from detail_embed.fiftyone_bridge import index, mongo
 from detail_embed.fiftyone_bridge.datasets import load_clver_ds
 
 
+@pytest.fixture
+def mixed(dataset, tmp_path):
+    """12 images, and among them 3 files that cannot be read."""
+    dataset.delete_samples(dataset.values("id")[9:21])
+    truncated = tmp_path / "truncated.jpg"
+    truncated.write_bytes(Path(dataset.first().filepath).read_bytes()[:2000])
+    (tmp_path / "words.jpg").write_text("no image")
+    for name, id in zip(("truncated", "words", "missing"), dataset.values("id")[3::4]):
+        sample = dataset[id]
+        sample.filepath = str(tmp_path / f"{name}.jpg")
+        sample.save()
+    return dataset
+
+
 @pytest.mark.parametrize(
-    "mode, kills", [("vectors", 3), ("kept features", 1), ("k vectors", 1)]
+    "mode, kills", [("vectors", 1), ("kept features", 1), ("k vectors", 1)]
 )
-def test_sigkill_at_random_moments(dataset, mode, kills):
-    outcome = kill.measure(dataset, mode, kills, seed=1)
+def test_sigkill_at_random_moments(mixed, mode, kills):
+    outcome = kill.measure(mixed, mode, kills, seed=1)
     assert (outcome.kills, outcome.halves) == (kills, 0)
     assert outcome.runs >= 1
     assert 0 <= outcome.again <= outcome.allowed
     assert outcome.furthest <= 1e-6
+
+
+def test_after_a_kill_every_image_has_a_vector_or_an_error(mixed):
+    dataset, mode = mixed, "vectors"
+    child = kill.Child(dataset.name, mode)
+    wait_for(lambda: kill.stored(dataset, mode) or not child.process.is_alive())
+    child.kill()
     kill.Child(dataset.name, mode).finish()
-    dataset.reload()
-    assert len(dataset.sort_by_similarity("red metal cube", brain_key="detail")) == 24
+    good = set(kill.stored(dataset, mode))
+    failed = dict(zip(*dataset.exists("detail_error").values(["id", "detail_error"])))
+    truncated, words, missing = failed.values()
+    assert (truncated, missing) == ("is truncated", "is missing")
+    assert words.startswith("is no image")
+    assert len(good) == 9 and good.isdisjoint(failed)
+    assert len(dataset.sort_by_similarity("red metal cube", brain_key="detail")) == 9
 
 
 def test_sigterm_stops_a_run_that_keeps_what_it_wrote(dataset, capfd):
@@ -52,7 +79,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
     database = Database(tmp_path)
     try:
         name = database.ask(make, scenes)
-        impatient = functools.partial(elsewhere, database.uri, 5)
+        impatient = functools.partial(elsewhere, database.uri, 3)
         gone = kill.Child(name, "vectors", impatient)
         gone.wait_for_work()
         database.stop()

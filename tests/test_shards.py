@@ -1,10 +1,12 @@
 """One index, embedded by several delegated runs."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
 
 import fiftyone as fo
+import fiftyone.core.odm.database as food
 import fiftyone.operators as foo
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionRunState
 
 from detail_embed import demo
-from detail_embed.fiftyone_bridge import index, records
+from detail_embed.fiftyone_bridge import index, index_shards, records, run_lock
+from detail_embed.fiftyone_bridge.run_lock import RunLock
 from detail_embed.fiftyone_bridge.settings import Settings
 
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
@@ -73,19 +76,108 @@ def test_delegated_shards_in_two_processes(dataset, tmp_path):
     assert len(dataset.sort_by_similarity("a red cube", brain_key="detail", k=24)) == 24
 
 
-def test_the_last_shard_makes_the_index(dataset):
+def test_the_shard_that_ends_last_makes_the_index(dataset):
     index.prepare(dataset, GMP).finish()
-    ids = set(dataset.values("id"))
     second = index.compute(dataset, GMP, shard=(1, 3)).finish()
+    first = iter(index.compute(dataset, GMP, shard=(0, 3)))
+    next(first)
     third = index.compute(dataset, GMP, shard=(2, 3)).finish()
     assert "detail" not in dataset.list_brain_runs()
-    first = index.compute(dataset, GMP, shard=(0, 3)).finish()
+    for _ in first:
+        pass
     assert "detail" in dataset.list_brain_runs()
-    assert first.embedded + second.embedded + third.embedded == 24
-    assert min(first.embedded, second.embedded, third.embedded) > 0
-    assert set(dataset.exists("detail_embedding").values("id")) == ids
+    assert len(dataset.exists("detail_embedding")) == 24
+    assert 0 < second.embedded + third.embedded < 24
+    assert _ended(dataset) == []
     again = index.compute(dataset, GMP, shard=(1, 3)).finish()
     assert (again.embedded, again.present) == (0, second.embedded)
+    assert _ended(dataset) == ["1/3"]  # of a run that begins anew
+    index.prepare(dataset, GMP).finish()
+    assert _ended(dataset) == []
+
+
+def test_deleted_samples_do_not_keep_the_index_from_being_made(dataset):
+    index.prepare(dataset, GMP).finish()
+    ids = dataset.values("id")
+    mine = index_shards.mine([(id, "") for id in ids], (0, 2))
+    theirs = index_shards.mine([(id, "") for id in ids], (1, 2))
+    run = iter(index.compute(dataset, GMP, shard=(0, 2)))
+    next(run)  # it knows its samples
+    dataset.delete_samples([mine[0][0], theirs[0][0]])
+    for _ in run:
+        pass
+    dataset.delete_samples([mine[1][0]])
+    index.compute(dataset, GMP, shard=(1, 2)).finish()
+    view = dataset.sort_by_similarity("a red cube", brain_key="detail", k=24)
+    assert len(view) == 21
+
+
+def test_a_shard_that_was_killed_as_the_last_is_the_last_again(dataset, monkeypatch):
+    index.prepare(dataset, GMP).finish()
+    index.compute(dataset, GMP, shard=(0, 2)).finish()
+    with monkeypatch.context() as broken:
+        broken.setattr(index.brain_runs, "build", _kill)
+        with pytest.raises(KeyboardInterrupt):
+            index.compute(dataset, GMP, shard=(1, 2)).finish()
+    assert "detail" not in dataset.list_brain_runs()
+    index.compute(dataset, GMP, shard=(1, 2)).finish()
+    assert "detail" in dataset.list_brain_runs() and _ended(dataset) == []
+
+
+def test_of_shards_that_end_at_one_moment_one_is_the_last():
+    dataset = fo.Dataset()
+    context = multiprocessing.get_context("fork")
+    barrier, last = context.Barrier(3), context.Queue()
+    enders = [
+        context.Process(target=_end, args=(dataset, (i, 3), barrier, last))
+        for i in range(3)
+    ]
+    for ender in enders:
+        ender.start()
+    rounds = [last.get(timeout=60) for _ in range(3)]
+    for ender in enders:
+        ender.join()
+    dataset.delete()
+    assert [sum(shards) for shards in zip(*rounds)] == [1] * 20
+
+
+def test_the_last_shard_holds_the_lock_alone(dataset):
+    with RunLock(dataset, "detail", shard=(0, 2)):
+        assert not index_shards.is_last(dataset, "detail", (0, 2))
+    with RunLock(dataset, "detail", "a computation", shard=(1, 2)):
+        assert index_shards.is_last(dataset, "detail", (1, 2))
+        with pytest.raises(ValueError, match="by a computation of process"):
+            run_lock.check_free(dataset, "detail", (0, 2))
+    with RunLock(dataset, "detail", shard=(0, 2)), RunLock(
+        dataset, "detail", shard=(1, 2)
+    ):
+        assert not index_shards.is_last(dataset, "detail", (1, 2))
+        assert index_shards.is_last(dataset, "detail", (0, 2))
+        index_shards.forget(dataset, "detail")
+    assert _ended(dataset) == []
+
+
+def _ended(dataset):
+    lock = {"_id": run_lock.id_of(dataset, "detail")}
+    return (run_lock.open_locks().find_one(lock) or {}).get("ended", [])
+
+
+def _kill(*arguments, **options):
+    raise KeyboardInterrupt
+
+
+def _end(dataset, shard, barrier, last):
+    food._disconnect()  # the connections of the parent
+    answers = []
+    for _ in range(20):
+        with RunLock(dataset, "detail", shard=shard):
+            barrier.wait()
+            answers.append(index_shards.is_last(dataset, "detail", shard))
+            barrier.wait()
+            if answers[-1]:
+                index_shards.forget(dataset, "detail")
+        barrier.wait()
+    last.put(answers)
 
 
 def test_shards_that_cannot_be(dataset):

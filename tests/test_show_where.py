@@ -8,7 +8,8 @@ import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import Executor
 
-from detail_embed import demo, encoding
+from detail_embed import demo
+from detail_embed.backbone import Backbone
 from detail_embed.fiftyone_bridge import index, where
 from detail_embed.fiftyone_bridge.datasets import load_clver_ds
 from detail_embed.fiftyone_bridge.settings import Settings
@@ -35,7 +36,7 @@ def no_encoding(monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("patches are stored and not to be encoded again")
 
-    return lambda: monkeypatch.setattr(encoding, "extract_patches", fail)
+    return lambda: monkeypatch.setattr(Backbone, "encode_patches", fail)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,7 @@ def classes(scenes):
     return [queries.words[i] for i in order[:2]]
 
 
-def compute(dataset, brain_key="detail", cover=4, fuser="mean", **settings):
+def compute(dataset, brain_key="detail", cover=2, fuser="mean", **settings):
     settings = Settings(
         backbone=demo.NAME, cover=cover, fuser=fuser, device="cpu", **settings
     )
@@ -90,7 +91,7 @@ def hits(samples, word):
 
 
 def test_stored_features_show_where(dataset, classes, no_encoding):
-    compute(dataset, keep_features="float16")
+    compute(dataset, cover=4, keep_features="float16")
     word = classes[0]
     shown = dataset.match(fo.ViewField("ground_truth.detections.label").contains(word))
     no_encoding()
@@ -131,7 +132,7 @@ def test_without_stored_features_images_are_encoded(dataset, classes):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"vectors": 3, "cover": 3}, {"cover": 1}, {"cover": "auto"}]
+    "settings", [{"vectors": 3}, {"cover": 1}, {"cover": "auto"}]
 )
 def test_every_kind_of_index(dataset, classes, settings):
     compute(dataset[:6], **settings)
@@ -184,7 +185,7 @@ def test_an_unreadable_file_stops_nothing(dataset, classes, tmp_path):
 
 
 def test_labels_are_replaced_and_cleared(dataset, classes):
-    compute(dataset[:6], cover=3)
+    compute(dataset[:6])
     clear_where(dataset)  # nothing is there yet
     long = "a very long description of " + classes[0]
     show_where(dataset[:3], long).finish()
@@ -199,7 +200,7 @@ def test_labels_are_replaced_and_cleared(dataset, classes):
 
 
 def test_foreign_fields_are_left_alone(dataset, classes):
-    compute(dataset[:6], cover=2)
+    compute(dataset[:6])
     for fields in (
         {"field": "ground_truth"},
         {"field": "background"},
@@ -252,7 +253,7 @@ def test_bad_input(indexed, change, message):
 def test_other_collections_and_missing_spaces(dataset, classes):
     with pytest.raises(ValueError, match="compute detail embeddings"):
         show_where(dataset, "cube")
-    compute(dataset[:6], cover=2)
+    compute(dataset[:6])
     with pytest.raises(ValueError, match="view of patches"):
         show_where(dataset.to_patches("ground_truth"), "cube")
     with pytest.raises(ValueError, match="no samples"):
@@ -271,7 +272,7 @@ def test_slices_of_a_grouped_data_set(scenes, operator, classes):
             ]
         )
     right = dataset.select_group_slices("right")
-    compute(right, cover=2)
+    compute(right)
     assert show_where(right, classes[0]).finish().images == 3
     assert right.count("detail_where") == 3 and dataset.count("detail_where") == 0
     ctx = context(dataset, right.first().id, text=classes[1])
@@ -284,7 +285,7 @@ def test_slices_of_a_grouped_data_set(scenes, operator, classes):
 
 
 def test_a_space_that_is_not_on_this_machine(dataset, monkeypatch, tmp_path):
-    compute(dataset[:6], cover=2)
+    compute(dataset[:6])
     monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path))
     with pytest.raises(ValueError, match="is not on this machine"):
         show_where(dataset, "cube")
@@ -292,7 +293,7 @@ def test_a_space_that_is_not_on_this_machine(dataset, monkeypatch, tmp_path):
 
 def test_the_form(dataset, operator, classes):
     assert "has no index of detail-embed" in problems(operator, context(dataset))[0]
-    compute(dataset[:6], cover=2)
+    compute(dataset[:6])
     ctx = context(dataset)
     properties = operator.resolve_input(ctx).type.properties
     assert problems(operator, ctx) == []
@@ -315,7 +316,7 @@ def test_the_form(dataset, operator, classes):
 
 
 def test_in_the_app(dataset, operator, classes):
-    compute(dataset, cover=2)
+    compute(dataset)
     ctx = context(dataset, text=classes[0], max_boxes=1)
     for _ in operator.execute(ctx):
         pass
@@ -349,7 +350,7 @@ def test_a_failure_is_said_in_the_app(dataset, operator):
 
 
 def test_from_python_and_delegated(dataset, operator, classes):
-    compute(dataset[:6], cover=2)
+    compute(dataset[:6])
     result = operator(dataset[:2], classes[0], max_boxes=1)
     assert (result.images, result.boxes) == (2, 2)
     queued = operator(dataset[:5], classes[1], delegate=True)
@@ -363,7 +364,7 @@ def test_from_python_and_delegated(dataset, operator, classes):
 
 
 def test_files_are_not_read_where_features_are_stored(dataset, classes, tmp_path):
-    compute(dataset[:6], cover=3, keep_features="float16")
+    compute(dataset[:6], keep_features="float16")
     sample = dataset.first()
     sample.filepath = str(tmp_path / "moved.jpg")
     sample.save()

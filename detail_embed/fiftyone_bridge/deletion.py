@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import fiftyone as fo
 
-from . import feature_stores, index_parts, ranking, records
+from . import feature_stores, index_parts, ranking, records, run_lock
+from .run_lock import RunLock
+from .samples import refresh
 
 
 def delete(dataset: fo.Dataset, brain_key: str) -> None:
@@ -16,10 +18,12 @@ def delete(dataset: fo.Dataset, brain_key: str) -> None:
     Only what detail-embed made; without a record nothing is touched. Patch features
     that no other brain key of the data set uses are deleted, too. The zoo keeps the
     spaces: other data sets may use them.
+
+    Raises:
+        ValueError: if a run writes under the brain key; the message names it
     """
-    folder = unshared_features(dataset, brain_key)
-    clear(dataset, brain_key)
-    feature_stores.delete(dataset, folder)
+    with RunLock(dataset, brain_key, "a deletion"):
+        _delete(dataset, brain_key)
 
 
 def delete_any(dataset: fo.Dataset, brain_key: str) -> None:
@@ -30,18 +34,42 @@ def delete_any(dataset: fo.Dataset, brain_key: str) -> None:
     field that its vectors may be in.
 
     Raises:
-        ValueError: if there is no such index
+        ValueError: if there is no such index, or a run writes to it
     """
-    record, is_whole = records.find(dataset, brain_key)
-    if record is None:
-        ranking.check_similarity(dataset, brain_key)
-        dataset.delete_brain_run(brain_key)
-    elif is_whole:
-        _delete_parts(dataset, [brain_key], [records.vector_field(brain_key)])
-        alone = replace(record, has_global=False)
-        records.write(dataset, records.base_key(brain_key), alone)
-    else:
-        delete(dataset, brain_key)
+    with RunLock(dataset, _written_key(dataset, brain_key), "a deletion"):
+        refresh(dataset)
+        record, is_whole = records.find(dataset, brain_key)
+        if record is None:
+            ranking.check_similarity(dataset, brain_key)
+            dataset.delete_brain_run(brain_key)
+        elif is_whole:
+            _delete_parts(dataset, [brain_key], [records.vector_field(brain_key)])
+            alone = replace(record, has_global=False)
+            records.write(dataset, records.base_key(brain_key), alone)
+        else:
+            _delete(dataset, brain_key)
+
+
+def check(dataset: fo.Dataset, brain_key: str) -> None:
+    """Checks that no run writes to an index that shall be deleted.
+
+    Raises:
+        ValueError: if one does; the message names it
+    """
+    run_lock.check_free(dataset, _written_key(dataset, brain_key))
+
+
+def _written_key(dataset: fo.Dataset, brain_key: str) -> str:
+    """The brain key that runs lock which write to an index."""
+    _, is_whole = records.find(dataset, brain_key)
+    return records.base_key(brain_key) if is_whole else brain_key
+
+
+def _delete(dataset: fo.Dataset, brain_key: str) -> None:
+    refresh(dataset)
+    folder = unshared_features(dataset, brain_key)
+    clear(dataset, brain_key)
+    feature_stores.delete(dataset, folder)
 
 
 def unshared_features(dataset: fo.Dataset, brain_key: str) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from .. import fusers
 from ..engine import Chunk, EmbedError
 from ..few_vectors import FewVectors
 from ..space import DetailEmbedder
-from . import brain_runs, few_index, records, zoo
+from . import brain_runs, few_index, records, run_lock, zoo
 from .deletion import clear
-from .samples import Sink, check_images, declare, flat_images, ids_with
+from .guard import guarded
+from .samples import Sink, check_images, declare, flat_images, ids_with, refresh
 from .settings import Settings, make_global_space
 from .steps import Progress, Run
 from .vector_files import Image, VectorFiles
@@ -82,13 +82,15 @@ def import_vectors(
         a :class:`Run`, whose result is an :class:`Imported`
 
     Raises:
-        ValueError: if the samples, the files or the brain key cannot be used, or the
-            index holds vectors of another space; while iterating, also if the
-            backbone is not that of the space, or no row finds a sample
+        ValueError: if the samples, the files or the brain key cannot be used, the
+            index holds vectors of another space, or a run writes to it; while
+            iterating, also if the backbone is not that of the space, or no row finds a
+            sample
     """
     files = check(samples, path, brain_key, space, backend, also_global)
     folder = files.space_folder(space)
-    return Run(_import(samples, files, brain_key, folder, backend, also_global, device))
+    steps = _import(samples, files, brain_key, folder, backend, also_global, device)
+    return Run(guarded(samples._root_dataset, brain_key, "an import", steps))
 
 
 def check(
@@ -115,17 +117,29 @@ def check(
         raise ValueError(
             f"{path} has no vectors of whole images: leave also_global out"
         )
+    run_lock.check_free(dataset, brain_key)
+    _check_index(dataset, brain_key, files, backend, also_global)
+    return files
+
+
+def _check_index(
+    dataset: fo.Dataset,
+    brain_key: str,
+    files: VectorFiles,
+    backend: str | None,
+    also_global: bool,
+) -> None:
+    """Checks what another run may have changed before this one got the lock."""
     record = records.read(dataset, brain_key)
     if record is not None and record.space != files.slug:
         raise ValueError(
             f"brain key {brain_key!r} holds vectors of the space {record.space}, those "
-            f"of {path} are of {files.slug}, and they cannot be compared. Choose "
+            f"of the files are of {files.slug}, and they cannot be compared. Choose "
             "another brain key, or delete the index first"
         )
     identity = record.identity if record else {}
     records.check(dataset, brain_key, identity, also_global=also_global)
     brain_runs.check_backend(dataset, brain_key, backend)
-    return files
 
 
 def _import(
@@ -139,6 +153,8 @@ def _import(
 ) -> Generator[Progress, None, Imported]:
     started = time.monotonic()
     dataset = samples._root_dataset
+    refresh(dataset)
+    _check_index(dataset, brain_key, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
     record = _open_record(dataset, brain_key, files, folder, device)
     field, errors = _declare(dataset, brain_key, record), records.error_field(brain_key)
@@ -152,15 +168,13 @@ def _import(
         few_index.detections if few else None,
     )
     images = failed = unmatched = 0
-    with closing(sink):
-        for found, rows in files.batches():
-            chunk, missing = _chunk(samples, found, files.dim)
-            if chunk.ids or chunk.errors:
-                sink.write(chunk)
-            images, failed = images + len(chunk.ids), failed + len(chunk.errors)
-            unmatched += missing
-            text = f"{rows:,} of {files.num_rows:,} vectors"
-            yield Progress(text, rows / files.num_rows)
+    for found, rows in files.batches():
+        chunk, missing = _chunk(samples, found, files.dim)
+        sink.write(chunk)
+        images, failed = images + len(chunk.ids), failed + len(chunk.errors)
+        unmatched += missing
+        text = f"{rows:,} of {files.num_rows:,} vectors"
+        yield Progress(text, rows / files.num_rows)
     if not ids_with(dataset, field):
         raise ValueError(
             f"none of the {files.num_rows:,} rows has a vector for one of the "

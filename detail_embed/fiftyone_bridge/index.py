@@ -27,7 +27,7 @@ from . import (
 from .deletion import clear, delete
 from .guard import guarded
 from .pace import Pace
-from .samples import Sink, check_images, declare, flat_images, ids_with, without
+from .samples import Sink, check_images, declare, ids_with, refresh, without
 from .settings import Settings, make_global_space
 from .steps import Progress, Result, Run, encode_words
 
@@ -101,11 +101,28 @@ def prepare(
         a :class:`Run`, whose result is an :class:`.index_shards.Prepared`
     """
     check(samples, settings, brain_key, overwrite=overwrite)
-    items = list(zip(*samples.values(["id", "filepath"])))
-    opening = _open_space(samples, items, settings, brain_key, overwrite)
+    steps = _prepare(samples, settings, brain_key, overwrite)
     dataset = samples._root_dataset
-    steps = index_shards.prepared(dataset, brain_key, opening)
     return Run(guarded(dataset, brain_key, "a preparation", steps))
+
+
+def _prepare(
+    samples: foc.SampleCollection, settings: Settings, brain_key: str, overwrite: bool
+) -> Generator[Progress, None, index_shards.Prepared]:
+    started = time.monotonic()
+    dataset = samples._root_dataset
+    refresh(dataset)
+    _check_key(dataset, settings, brain_key, None, overwrite, False)
+    items = list(zip(*samples.values(["id", "filepath"])))
+    yield from _open_space(samples, items, settings, brain_key, overwrite)
+    record = records.read(dataset, brain_key)
+    return index_shards.Prepared(
+        brain_key=brain_key,
+        space=record.space,
+        fuser=record.fuser,
+        reason=record.reason,
+        seconds=time.monotonic() - started,
+    )
 
 
 def check(
@@ -129,6 +146,18 @@ def check(
     record = None if overwrite else records.read(dataset, brain_key)
     settings.check(fitted=record and record.identity["fuser"])
     feature_stores.check(samples, settings)
+    _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
+
+
+def _check_key(
+    dataset: fo.Dataset,
+    settings: Settings,
+    brain_key: str,
+    backend: str | None,
+    overwrite: bool,
+    also_global: bool,
+) -> None:
+    """Checks what is under the brain key; it may change until the lock is held."""
     records.check(dataset, brain_key, settings.identity(), overwrite, also_global)
     brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
 
@@ -144,6 +173,9 @@ def _compute(
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
     dataset = samples._root_dataset
+    refresh(dataset)
+    index_shards.check(dataset, brain_key, shard)
+    _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
     items = index_shards.mine(everything, shard)
     space, store = yield from _open_space(
@@ -166,15 +198,6 @@ def _compute(
     )
     failed = yield from _embed(todo, space, settings, sink, store)
     indexed = ids_with(dataset, field)
-    is_last = shard is None or index_shards.is_last(
-        dataset, everything, [field, errors]
-    )
-    if not indexed and is_last:
-        reason = flat_images(dataset).exists(errors).first()[errors]
-        raise ValueError(
-            f"none of the {len(todo)} images could be read; the field {errors!r} says "
-            f"why, for example: {reason}"
-        )
     if also_global:
         rest = without(items, ids_with(dataset, global_field))
         rest = [item for item in rest if item[0] in indexed]
@@ -182,13 +205,16 @@ def _compute(
         yield from _embed(rest, make_global_space(space.backbone), settings, sink)
 
     record = records.read(dataset, brain_key)
-    if is_last:
+    if index_shards.is_last(dataset, brain_key, shard):
         yield Progress("Indexing", 1.0)
+        refresh(dataset)
+        _check_some(dataset, field, errors)
         few = settings.vectors > 1
         brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
-    if is_last and also_global:
-        key = records.global_key(brain_key)
-        brain_runs.build(dataset, key, global_field, record.global_space, backend)
+        if also_global:
+            key = records.global_key(brain_key)
+            brain_runs.build(dataset, key, global_field, record.global_space, backend)
+        index_shards.forget(dataset, brain_key)
     return Result(
         brain_key=brain_key,
         space=record.space,
@@ -199,6 +225,24 @@ def _compute(
         seconds=time.monotonic() - started,
         fuser=record.fuser,
         reason=record.reason,
+    )
+
+
+def _check_some(dataset: fo.Dataset, field: str, errors: str) -> None:
+    """Checks that there is something to index.
+
+    Raises:
+        ValueError: if not; the message has one of the reasons
+    """
+    if ids_with(dataset, field):
+        return
+    failed = ids_with(dataset, errors)
+    if not failed:
+        raise ValueError("all images were deleted while they were embedded")
+    reason = dataset[failed.pop()][errors]
+    raise ValueError(
+        f"none of the {len(failed) + 1} images could be read; the field {errors!r} "
+        f"says why, for example: {reason}"
     )
 
 

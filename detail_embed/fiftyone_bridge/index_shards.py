@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
 
-from . import records
-from .samples import ids_with
-from .steps import Progress
+from . import records, run_lock
+from .mongo import patiently
 
 Shard = tuple[int, int]  # i, and n: the i-th of n
 
@@ -62,27 +60,34 @@ def mine(
     return [item for item in items if int(item[0], 16) % n == i]
 
 
-def is_last(
-    dataset: fo.Dataset,
-    items: Sequence[tuple[str, str]],
-    fields: Sequence[str],
-) -> bool:
-    """Whether every image has a value in one of the fields: a vector, or an error."""
-    done = set().union(*(ids_with(dataset, field) for field in fields))
-    return all(id in done for id, _ in items)
+def is_last(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> bool:
+    """Notes that a shard, which holds the lock, came to its end.
+
+    Of the shards of a run exactly one is the last, also where several end at the same
+    moment, and from then on it holds the lock alone. If it is killed before it has
+    called :func:`forget`, it is the last again when it is run again.
+
+    Returns:
+        whether all shards have ended, and none has begun again; True for no shard
+    """
+    if shard is None:
+        return True
+    i, n = shard
+    locks, lock = run_lock.open_locks(), run_lock.id_of(dataset, brain_key)
+    ended = {"ended": run_lock.shard_name(shard)}
+    patiently(locks.update_one, {"_id": lock}, {"$addToSet": ended})
+    nobody_was_last = {
+        "_id": lock,
+        "ended": {"$all": [run_lock.shard_name((index, n)) for index in range(n)]},
+        "holders": {"$not": {"$elemMatch": {"count": None}}},
+    }
+    alone = {"holders.$[mine].index": None, "holders.$[mine].count": None}
+    mine = [{"mine.index": i, "mine.count": n}]
+    claimed = locks.update_one(nobody_was_last, {"$set": alone}, array_filters=mine)
+    return claimed.modified_count > 0
 
 
-def prepared(
-    dataset: fo.Dataset, brain_key: str, opening: Generator[Progress, None, object]
-) -> Generator[Progress, None, Prepared]:
-    """Opens the space of an index, which fits its fuser where it is new."""
-    started = time.monotonic()
-    yield from opening
-    record = records.read(dataset, brain_key)
-    return Prepared(
-        brain_key=brain_key,
-        space=record.space,
-        fuser=record.fuser,
-        reason=record.reason,
-        seconds=time.monotonic() - started,
-    )
+def forget(dataset: fo.Dataset, brain_key: str) -> None:
+    """Forgets which shards have ended: all is done, what follows is a new run."""
+    lock = {"_id": run_lock.id_of(dataset, brain_key)}
+    patiently(run_lock.open_locks().update_one, lock, {"$unset": {"ended": ""}})

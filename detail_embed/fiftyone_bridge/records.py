@@ -152,9 +152,16 @@ def find(dataset: fo.Dataset, brain_key: str) -> tuple[Record | None, bool]:
 
 
 def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
-    """Writes the record of a brain key, in place of the one it has."""
+    """Writes the record of a brain key, in place of the one it has.
+
+    That one is changed in one write: between its deletion and a new one a kill would
+    leave vectors of an unknown space.
+    """
     config = dataset.init_run(method=METHOD, **asdict(record))
-    dataset.register_run(brain_key, config, overwrite=True)
+    if brain_key in dataset.list_runs():
+        dataset.update_run_config(brain_key, config)
+    else:
+        dataset.register_run(brain_key, config)
 
 
 def claim_global(dataset: fo.Dataset, brain_key: str) -> None:

@@ -8,7 +8,9 @@ from contextlib import ExitStack
 import fiftyone as fo
 from fiftyone.core.brain import BrainMethod
 
-from . import index_parts, records
+from . import index_parts, records, run_lock
+from .run_lock import RunLock
+from .samples import refresh
 
 
 def rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
@@ -23,9 +25,20 @@ def rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
         new_key: the brain key it shall have
 
     Raises:
-        ValueError: if the index is not ours, or the new key cannot be used or is taken
+        ValueError: if the index is not ours, the new key cannot be used or is taken, or
+            a run writes under one of them
     """
-    check(dataset, brain_key, new_key)
+    records.check_brain_key(new_key)
+    with (
+        RunLock(dataset, brain_key, "a renaming"),
+        RunLock(dataset, new_key, "a renaming"),
+    ):
+        refresh(dataset)
+        _check(dataset, brain_key, new_key)
+        _rename(dataset, brain_key, new_key)
+
+
+def _rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
     record = records.read(dataset, brain_key)
     keys = index_parts.keys(dataset, brain_key, record)
     new_keys = [new_key, records.global_key(new_key)][: len(keys)]
@@ -51,6 +64,12 @@ def check(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
     Raises:
         ValueError: if it cannot
     """
+    _check(dataset, brain_key, new_key)
+    for key in (brain_key, new_key):
+        run_lock.check_free(dataset, key)
+
+
+def _check(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
     index_parts.require(dataset, brain_key, "rename")
     records.check_brain_key(new_key)
     records.check_free(dataset, new_key)

@@ -30,15 +30,15 @@ SILENT_AFTER = timedelta(minutes=5)  # a holder on another host is taken for dea
 _BEAT = 20.0  # seconds between two renewals
 _LEAVE = 2.0  # seconds that the end of a run waits for MongoDB
 _NAMESPACE = Path("/proc/self/ns/pid")  # process ids of containers are their own
-
-_held: set[str] = set()  # tokens of the locks of this process
+_THREAD = "detail-embed-lock-"  # and the token, while the run goes on
 
 
 class RunLock:
     """The right to write under a brain key of a data set, as a context manager.
 
     A run without a shard excludes all others. Runs with different shards of the same
-    number hold it together. The lock of a process that is gone is taken over.
+    number hold it together; which of them came to their end is kept with it, see
+    :func:`.index_shards.is_last`. The lock of a process that is gone is taken over.
 
     Args:
         dataset: the data set
@@ -55,14 +55,17 @@ class RunLock:
         shard: tuple[int, int] | None = None,
     ):
         self._name = f"{dataset.name!r}, brain key {brain_key!r}"
-        self._id = _lock_id(dataset, brain_key)
+        self._id = id_of(dataset, brain_key)
         self._shard = shard
         self._what = what
         self._token = uuid.uuid4().hex
         self._ended = threading.Event()
         self._is_lost = False
         self._thread = threading.Thread(
-            target=self._keep, args=(_locks(),), name="detail-embed-lock", daemon=True
+            target=self._keep,
+            args=(open_locks(),),
+            name=_THREAD + self._token,
+            daemon=True,
         )
 
     def __enter__(self) -> RunLock:
@@ -71,24 +74,21 @@ class RunLock:
         Raises:
             ValueError: if another run holds it; the message names it
         """
-        locks = _locks()
+        locks = open_locks()
         is_free = {"_id": self._id, "holders": {"$not": {"$elemMatch": self._rivals()}}}
         while True:
             _refuse(locks, self._id, self._shard, self._name)
             try:
-                locks.update_one(
-                    is_free, {"$push": {"holders": self._entry(locks)}}, upsert=True
-                )
+                locks.update_one(is_free, self._taking(locks), upsert=True)
                 break
             except DuplicateKeyError:  # another was quicker: it is refused by name
                 continue
-        _held.add(self._token)
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         """Gives the lock back; where MongoDB is away, as soon as it is there again."""
-        _held.discard(self._token)
+        self._thread.name = _THREAD  # the run has ended, whenever the entry goes
         self._ended.set()
         self._thread.join(timeout=_LEAVE)
 
@@ -110,6 +110,14 @@ class RunLock:
             return {}
         index, count = self._shard
         return {"$or": [{"count": {"$ne": count}}, {"index": index}]}
+
+    def _taking(self, locks: Any) -> dict[str, Any]:
+        """The update that takes the lock: what has begun again has not ended."""
+        began = (
+            {"$unset": {"ended": ""}} if self._shard is None
+            else {"$pull": {"ended": shard_name(self._shard)}}
+        )
+        return {"$push": {"holders": self._entry(locks)}, **began}
 
     def _entry(self, locks: Any) -> dict[str, Any]:
         now = _now(locks)
@@ -154,7 +162,7 @@ def check_free(
         ValueError: if one does; the message names it
     """
     name = f"{dataset.name!r}, brain key {brain_key!r}"
-    _refuse(_locks(), _lock_id(dataset, brain_key), shard, name)
+    _refuse(open_locks(), id_of(dataset, brain_key), shard, name)
 
 
 def _refuse(
@@ -187,12 +195,21 @@ def _death(holder: dict[str, Any], locks: Any) -> str | None:
         heard = f"nothing was heard of it for {_minutes(silence)}"
         return heard if silence > SILENT_AFTER else None
     if {key: holder[key] for key in own} == own:
-        return None if holder["token"] in _held else "its run has ended"
+        return None if _is_held_here(holder["token"]) else "its run has ended"
     try:
         born = psutil.Process(holder["pid"]).create_time()
     except psutil.NoSuchProcess:
         return "that process is gone"
     return None if abs(born - holder["born"]) < 1 else "that process is gone"
+
+
+def _is_held_here(token: str) -> bool:
+    """Whether a run of this process holds a lock.
+
+    Threads tell, and no variable: the App imports the plugin, and again when it
+    changes, beside the library that a notebook imports.
+    """
+    return any(thread.name == _THREAD + token for thread in threading.enumerate())
 
 
 def _message(holder: dict[str, Any], name: str) -> str:
@@ -234,17 +251,24 @@ def _place() -> list[Any]:
     return [socket.gethostname(), namespace]
 
 
-def _locks() -> Any:
+def open_locks() -> Any:
+    """The locks in the database: ``_id``, ``holders``, and ``ended`` shards."""
     return foo.get_db_conn()[COLLECTION]
 
 
-def _lock_id(dataset: fo.Dataset, brain_key: str) -> str:
+def id_of(dataset: fo.Dataset, brain_key: str) -> str:
+    """Names the lock of a brain key; a data set may be renamed meanwhile."""
     return f"{dataset._doc.id}/{brain_key}"
+
+
+def shard_name(shard: tuple[int, int]) -> str:
+    """Names a shard among those that ended."""
+    return "{}/{}".format(*shard)
 
 
 def _remove(locks: Any, lock_id: str, token: str) -> None:
     locks.update_one({"_id": lock_id}, {"$pull": {"holders": {"token": token}}})
-    locks.delete_one({"_id": lock_id, "holders": []})
+    locks.delete_one({"_id": lock_id, "holders": [], "ended.0": {"$exists": False}})
 
 
 def _now(locks: Any) -> datetime:

@@ -57,6 +57,15 @@ def flat_images(dataset: fo.Dataset) -> foc.SampleCollection:
     return dataset
 
 
+def refresh(dataset: fo.Dataset) -> None:
+    """Reads fields and runs of a data set again: other processes may add some.
+
+    Samples in memory stay as they are, with what was not saved.
+    """
+    dataset._reload()  # by its id: it may have another name now
+    dataset._reload(hard=True)
+
+
 def declare(dataset: fo.Dataset, fields: Iterable[str], kind: type[fo.Field]) -> None:
     """Adds fields that are not there yet."""
     for field in fields:
