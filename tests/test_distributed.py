@@ -139,7 +139,7 @@ def test_a_killed_workers_part_is_done_again_and_only_that(
 
     files[3].unlink()
     before = _states(part_files(out))
-    _work(PartFolder.create(out, paths, space[1]))
+    _work(PartFolder.create(out, paths, space[1], keep_features=True))
     assert _states(part_files(out)).items() >= before.items()
     assert len(part_files(out)) == 13
     done = embed(paths, space[1], out, keep_features=True)

@@ -28,7 +28,7 @@ def rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
         ValueError: if the index is not ours, the new key cannot be used or is taken, or
             a run writes under one of them
     """
-    records.check_brain_key(new_key)
+    check(dataset, brain_key, new_key)
     with (
         RunLock(dataset, brain_key, "a renaming"),
         RunLock(dataset, new_key, "a renaming"),

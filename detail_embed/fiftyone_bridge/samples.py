@@ -60,10 +60,12 @@ def flat_images(dataset: fo.Dataset) -> foc.SampleCollection:
 def refresh(dataset: fo.Dataset) -> None:
     """Reads fields and runs of a data set again: other processes may add some.
 
-    Samples in memory stay as they are, with what was not saved.
+    Samples in memory are only read again where the fields are others.
     """
-    dataset._reload()  # by its id: it may have another name now
-    dataset._reload(hard=True)
+    dataset._reload()
+    stored = {field.name for field in dataset._doc.sample_fields}
+    if stored != set(dataset.get_field_schema(include_private=True)):
+        dataset.reload()
 
 
 def declare(dataset: fo.Dataset, fields: Iterable[str], kind: type[fo.Field]) -> None:
