@@ -8,7 +8,7 @@ ARGS ?=
 N ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast screenshots lint clean
+.PHONY: help setup demo test test-fast bench screenshots lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: setup ## run the whole test suite (ARGS="-k cover" for a part)
 
 test-fast: setup ## run the tests that need no browser
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+bench: setup ## our engine against the bare encoder, FiftyOne and Pillow (ARGS="--help")
+	.venv/bin/python benchmarks/engine.py $(ARGS)
 
 screenshots: setup ## take the README's pictures of the App anew
 	.venv/bin/python -m pytest tests/e2e
