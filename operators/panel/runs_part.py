@@ -13,7 +13,7 @@ from .messages import guarded, say
 if TYPE_CHECKING:
     from ...detail_embed.fiftyone_bridge.run_board import Note
 
-_POLL, _IDLE_POLL = 2000, 5000  # milliseconds
+_POLL, _IDLE_POLL = 1000, 5000  # milliseconds
 _NOTES = "detail_search_runs"
 _NEWS = ("failed", "silent")
 

@@ -130,6 +130,7 @@ def test_train_with_the_curve_visible(panel):
     panel.button("Train a fuser").click()
     app = panel.app
     app.fill("Name", "tiny")
+    app.choose("Fuser", "transformer")  # slow enough to be watched
     app.fill("Time budget in minutes", "0.3")
     app.fill("Backbone", demo.NAME)
     app.choose("Classes of a label field", "ground_truth")
