@@ -20,8 +20,6 @@ from .cover import CompleteCover
 from .crew import in_crew
 from .fitting_batch import encode_fitting, extract_fitting
 from .flat import without_flat
-from .jpeg import Enough
-from .patches import enough
 from .reader import MAX_PIXELS, read_images
 
 Item = tuple[Hashable, str | Path]
@@ -94,8 +92,7 @@ def iter_patch_features(
         batch_size = backbone.batch_size
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give at least 1")
-    least = partial(enough, cover, backbone.patch_spec)
-    files = _read(items, num_workers, max_pixels, twins, least)
+    files = _read(items, num_workers, max_pixels, twins)
     work = partial(
         _encode_group, cover=cover, batch_size=batch_size, home=backbone.device
     )
@@ -110,8 +107,7 @@ _File = tuple[PatchFeatures, np.ndarray | None]  # without features; (h, w, 3) p
 
 
 def _read(
-    items: Iterable[Item], num_workers: int | None, max_pixels: int, twins: int,
-    enough: Enough,
+    items: Iterable[Item], num_workers: int | None, max_pixels: int, twins: int
 ) -> Iterator[_File]:
     """Reads files; what cannot be read, or is the same again, has no pixels."""
     known: deque[Item] = deque()
@@ -121,9 +117,7 @@ def _read(
             known.append(item)
             yield item[1]
 
-    reading = read_images(
-        paths(), num_workers, max_pixels=max_pixels, twins=twins, enough=enough
-    )
+    reading = read_images(paths(), num_workers, max_pixels=max_pixels, twins=twins)
     with closing(reading) as files:
         for decoded in files:
             id, path = known.popleft()
@@ -131,9 +125,8 @@ def _read(
             if decoded.error is not None:
                 image = dataclasses.replace(image, reason=decoded.error.reason)
             elif decoded.pixels is not None:
-                image = dataclasses.replace(
-                    image, width=decoded.width, height=decoded.height
-                )
+                height, width = decoded.pixels.shape[:2]
+                image = dataclasses.replace(image, width=width, height=height)
             yield image, decoded.pixels
 
 
@@ -146,7 +139,7 @@ def _groups(
         group.append((image, array))
         if array is not None:
             patches += len(cover.boxes(image.width, image.height))
-            pixels += array.shape[0] * array.shape[1]
+            pixels += image.width * image.height
         if len(group) >= batch_size or patches >= batch_size or pixels >= _GROUP_PIXELS:
             yield group
             group, patches, pixels = [], 0, 0
@@ -161,8 +154,8 @@ def _encode_group(
     """Gives the files of a group their features."""
     images = [image for image, _ in group]
     cut = {
-        i: _cut(pixels, cover, backbone, (image.width, image.height))
-        for i, (image, pixels) in enumerate(group)
+        i: _cut(pixels, cover, backbone)
+        for i, (_, pixels) in enumerate(group)
         if pixels is not None
     }
     if not cut:
@@ -179,7 +172,7 @@ def _encode_group(
 
 
 def _cut(
-    array: np.ndarray, cover: CompleteCover, backbone: Backbone, size: tuple[int, int]
+    array: np.ndarray, cover: CompleteCover, backbone: Backbone
 ) -> tuple[Tensor, Tensor | None]:
     """Cuts the patches of an image, on the backbone's device.
 
@@ -187,11 +180,12 @@ def _cut(
         the patches to encode, and for each window the patch whose feature it takes;
         None where each takes its own
     """
+    height, width = array.shape[:2]
     pixels = torch.from_numpy(array).permute(2, 0, 1)
-    patches = extract_fitting(pixels, cover, backbone, size)
+    patches = extract_fitting(pixels, cover, backbone)
     if not cover.skip_flat:
         return patches, None
-    return without_flat(patches, cover, *size)
+    return without_flat(patches, cover, width, height)
 
 
 def _encode(

@@ -51,8 +51,7 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
 
 
 def extract_fitting(
-    image: Tensor, cover: CompleteCover, backbone: Backbone,
-    size: tuple[int, int] | None = None,
+    image: Tensor, cover: CompleteCover, backbone: Backbone
 ) -> Tensor:
     """Cuts patches on the backbone's device, or on the CPU if the image is too large.
 
@@ -60,19 +59,18 @@ def extract_fitting(
         image: ``(3, H, W)`` uint8 RGB on the CPU
         cover: which windows
         backbone: whose device and patches
-        size (None): as of :func:`.patches.extract_patches`
 
     Returns:
         ``(p, 3, size, size)`` uint8 as of :func:`.patches.extract_patches`
     """
     try:
         return extract_patches(
-            image.to(backbone.device), cover, backbone.patch_spec, size
+            image.to(backbone.device), cover, backbone.patch_spec
         )
     except torch.OutOfMemoryError:
         logger.debug("Cut an image of %s on the CPU", tuple(image.shape))
     _release(backbone.device)
-    return extract_patches(image, cover, backbone.patch_spec, size)
+    return extract_patches(image, cover, backbone.patch_spec)
 
 
 def _release(device: torch.device) -> None:

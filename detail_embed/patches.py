@@ -6,7 +6,6 @@ own preprocessing makes it, so its feature is what CLIP sees without a cover.
 """
 
 import dataclasses
-import math
 
 import numpy as np
 import torch
@@ -20,7 +19,6 @@ RESIZE_MODES = ("shortest", "squash", "longest")
 # Aspect ratio beyond which the ends of an image, far outside of a centre crop,
 # are not resized in vain.
 _CROP_ASPECT = 3
-_GAP = 1.5  # pixels of an image per pixel of its finest level that are enough
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +59,7 @@ def relative_boxes(boxes: np.ndarray) -> torch.Tensor:
 
 
 def extract_patches(
-    image: torch.Tensor, cover: CompleteCover, spec: PatchSpec,
-    size: tuple[int, int] | None = None,
+    image: torch.Tensor, cover: CompleteCover, spec: PatchSpec
 ) -> torch.Tensor:
     """Cuts the windows of a cover from an image.
 
@@ -76,12 +73,10 @@ def extract_patches(
         image: ``(3, H, W)`` uint8 RGB; a permuted ``(H, W, 3)`` array is best
         cover: which windows
         spec: what the backbone wants
-        size (None): width and height in pixels that the windows are made for, where
-            the image was decoded smaller, see :func:`enough`
 
     Returns:
         ``(p, 3, size, size)`` uint8, on the image's device, in the order of
-        ``cover.boxes(*size)``; patch 0 is the whole image
+        ``cover.boxes(W, H)``; patch 0 is the whole image
 
     Raises:
         ValueError: if the image has another shape or type
@@ -90,8 +85,8 @@ def extract_patches(
         raise ValueError(
             f"image is {tuple(image.shape)} of {image.dtype}: give (3, H, W) uint8"
         )
-    size = size or (image.shape[2], image.shape[1])
-    boxes, levels = cover.boxes(*size), cover.levels(*size)
+    _, height, width = image.shape
+    boxes, levels = cover.boxes(width, height), cover.levels(width, height)
     if image.device.type == "cpu":
         # interleaved colours are resized 2 to 4 times as fast as planes
         source = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
@@ -103,25 +98,8 @@ def extract_patches(
     for level in np.unique(levels[1:]):
         rows = 1 + np.flatnonzero(levels[1:] == level)
         first, last = rows[0], rows[-1] + 1
-        _cut(source, boxes[first:last], spec, size, out=patches[first:last])
+        _cut(source, boxes[first:last], spec, out=patches[first:last])
     return patches
-
-
-def enough(
-    cover: CompleteCover, spec: PatchSpec, width: int, height: int
-) -> tuple[int, int]:
-    """How small an image may be decoded without a loss that matters.
-
-    Its finest level is still reduced by half: patches then differ by 0.1 to 0.2 of 255
-    grey levels on average.
-
-    Returns:
-        width and height in pixels; at least those of the image if it is small
-    """
-    boxes = cover.boxes(width, height)
-    finest = (boxes[:, 2:] - boxes[:, :2]).min()
-    share = min(1.0, _GAP * spec.size / finest)
-    return math.ceil(width * share), math.ceil(height * share)
 
 
 def whole_image(image: torch.Tensor, spec: PatchSpec) -> torch.Tensor:
@@ -165,11 +143,11 @@ def _cut_ends(image: torch.Tensor) -> torch.Tensor:
 
 
 def _cut(
-    image: torch.Tensor, boxes: np.ndarray, spec: PatchSpec,
-    image_size: tuple[int, int], out: torch.Tensor,
+    image: torch.Tensor, boxes: np.ndarray, spec: PatchSpec, out: torch.Tensor
 ) -> None:
     """Writes the windows of one level, ``(n, 4)`` boxes, to ``out``."""
-    size, image_size = spec.size, np.array(image_size)
+    size = spec.size
+    image_size = np.array([image.shape[2], image.shape[1]])
     window = (boxes[:, 2:] - boxes[:, :2]).max(axis=0)
     level_size = np.rint(image_size * size / window).astype(int)
     starts = np.rint(boxes[:, :2] * level_size / image_size).astype(int)

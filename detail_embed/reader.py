@@ -70,13 +70,10 @@ class Decoded:
     Attributes:
         index: position of the file among those given
         path: the file, as it was given
-        pixels: ``(h, w, 3)`` uint8 RGB, or None; smaller than the file's where that
-            was said to be enough
+        pixels: ``(h, w, 3)`` uint8 RGB, or None
         error: the error that ``read_image()`` raised, or None
         same_as: index of an earlier file with the same content, which is why this
             one was not decoded, or None
-        width: of the upright image of the file in pixels; 0 without pixels
-        height: likewise
     """
 
     index: int
@@ -84,8 +81,6 @@ class Decoded:
     pixels: np.ndarray | None = None
     error: UnreadableImage | None = None
     same_as: int | None = None
-    width: int = 0
-    height: int = 0
 
 
 def check_max_pixels(max_pixels: int) -> None:
@@ -188,7 +183,6 @@ def read_images(
     prefetch: int | None = None,
     max_pixels: int = MAX_PIXELS,
     twins: int = 0,
-    enough: jpeg.Enough | None = None,
 ) -> Iterator[Decoded]:
     """Decodes files in threads, in the order given, a bounded number ahead.
 
@@ -203,8 +197,6 @@ def read_images(
         max_pixels (MAX_PIXELS): as in ``read_image()``
         twins (0): how many files back one of the same content is looked for; a
             file that has one is not decoded
-        enough (None): tells from an image's width and height in pixels which are
-            needed: JPEGs may come as small, see :mod:`.jpeg`
 
     Returns:
         an iterator with one ``Decoded`` for each file
@@ -221,9 +213,7 @@ def read_images(
         if value < 1:
             raise ValueError(f"{name}={value!r}: give at least 1")
     recent = RecentFiles(twins) if twins else None
-    decode = functools.partial(
-        _decode, max_pixels=max_pixels, recent=recent, enough=enough
-    )
+    decode = functools.partial(_decode, max_pixels=max_pixels, recent=recent)
     return _read_ahead(paths, num_workers, prefetch, decode)
 
 
@@ -248,11 +238,7 @@ def _read_ahead(
 
 
 def _decode(
-    index: int,
-    path: str | os.PathLike,
-    max_pixels: int,
-    recent: RecentFiles | None,
-    enough: jpeg.Enough | None,
+    index: int, path: str | os.PathLike, max_pixels: int, recent: RecentFiles | None
 ) -> Decoded:
     try:
         with open_image(path, max_pixels) as image:
@@ -260,18 +246,14 @@ def _decode(
                 same_as = recent.find(_digest(path), index)
                 if same_as is not None:
                     return Decoded(index, path, same_as=same_as)
-            size = image.size[::-1] if jpeg.orientation(image) > 4 else image.size
-            pixels = _pixels(path, image, enough)
-            return Decoded(index, path, pixels, width=size[0], height=size[1])
+            return Decoded(index, path, pixels=_pixels(path, image))
     except UnreadableImage as error:
         return Decoded(index, path, error=error)
 
 
-def _pixels(
-    path: str | os.PathLike, image: Image.Image, enough: jpeg.Enough | None = None
-) -> np.ndarray:
+def _pixels(path: str | os.PathLike, image: Image.Image) -> np.ndarray:
     if image.format in jpeg.FORMATS:
-        pixels = jpeg.decode(Path(path).read_bytes(), image, enough)
+        pixels = jpeg.decode(Path(path).read_bytes(), image)
         if pixels is not None:
             return pixels
     check_planes(image)

@@ -1,16 +1,13 @@
-"""JPEGs: the pixels of Pillow, smaller ones that are enough, damage left to Pillow."""
+"""JPEGs: the pixels of Pillow, and what is left to Pillow."""
 
 import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageOps
 
 from detail_embed import jpeg
-from detail_embed.cover import CompleteCover
-from detail_embed.patches import PatchSpec, enough, extract_patches
-from detail_embed.reader import UnreadableImage, read_image, read_images
+from detail_embed.reader import UnreadableImage, read_image
 
 pytest.importorskip("simplejpeg")
 
@@ -28,9 +25,9 @@ def saved(image, **options):
     return file.getvalue()
 
 
-def decode(data, least=None):
+def decode(data):
     with Image.open(io.BytesIO(data)) as image:
-        return jpeg.decode(data, image, least)
+        return jpeg.decode(data, image)
 
 
 def by_pillow(data):
@@ -52,22 +49,6 @@ def test_orientation(turned):
     data = saved(picture(), exif=exif)
     found = decode(data)
     assert found.flags.c_contiguous and np.array_equal(found, by_pillow(data))
-    asked = []
-    small = decode(data, lambda *size: asked.append(size) or (51, 51))
-    height, width = found.shape[:2]
-    assert asked == [(width, height)]
-    assert small.shape == (-(-height // 2), -(-width // 2), 3)
-
-
-@pytest.mark.parametrize(
-    "least, size",
-    [((203, 118), (203, 118)), ((102, 59), (102, 59)), ((103, 59), (203, 118)),
-     ((51, 30), (51, 30)), ((20, 30), (51, 30)), ((26, 15), (26, 15)),
-     ((1, 1), (26, 15))],
-)
-def test_the_smallest_whole_factor(least, size):
-    found = decode(saved(picture()), lambda *_: least)
-    assert found.shape[1::-1] == size
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
@@ -84,41 +65,3 @@ def test_damage_is_left_to_pillow(tmp_path):
     path.write_bytes(half)
     with pytest.raises(UnreadableImage, match="truncated"):
         read_image(path)
-
-
-def test_files_come_as_small_as_is_enough(tmp_path):
-    for name, turned in (("a.jpg", 1), ("b.jpg", 6)):
-        exif = Image.Exif()
-        exif[274] = turned
-        picture().save(tmp_path / name, exif=exif)
-    picture().save(tmp_path / "c.png")
-    paths = sorted(tmp_path.iterdir())
-    sizes = [
-        (one.width, one.height, one.pixels.shape[:2])
-        for one in read_images(paths, enough=lambda width, height: (50, 25))
-    ]
-    assert sizes == [
-        (203, 118, (30, 51)), (118, 203, (102, 59)), (203, 118, (118, 203))
-    ]
-
-
-@pytest.mark.parametrize("size", [(900, 700), (640, 1000), (512, 512)])
-@pytest.mark.parametrize("c", [1, 3, 5])
-def test_patches_of_what_is_enough_are_alike(size, c):
-    cover, spec = CompleteCover(c), PatchSpec(32)
-    data = saved(picture(*size))
-    full = torch.from_numpy(decode(data)).permute(2, 0, 1)
-    least = enough(cover, spec, *size)
-    small = torch.from_numpy(decode(data, lambda *_: least)).permute(2, 0, 1)
-    assert small.shape[2] < full.shape[2]
-    one, other = (
-        extract_patches(pixels, cover, spec, size).float() for pixels in (full, small)
-    )
-    assert one.shape == other.shape
-    assert (one - other).abs().mean() < 1.0
-
-
-def test_all_pixels_are_needed_where_the_finest_level_has_as_many():
-    assert enough(CompleteCover(5), PatchSpec(224), 1120, 1120) == (1120, 1120)
-    assert enough(CompleteCover(10), PatchSpec(224), 900, 600) == (900, 600)
-    assert enough(CompleteCover(5), PatchSpec(64), 1120, 1120) == (480, 480)
