@@ -15,7 +15,7 @@ import pytest
 from fiftyone.core.service import DatabaseService
 
 from benchmarks import kill
-from detail_embed.fiftyone_bridge import index, mongo
+from detail_embed.fiftyone_bridge import index, mongo, samples
 from detail_embed.fiftyone_bridge.datasets import load_clver_ds
 
 
@@ -106,7 +106,15 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
 
 
 def loudly(*arguments):
+    """Embeds with a log, and slowly enough to be stopped on the way."""
     logging.basicConfig(force=True)
+    write = samples.Sink.write
+
+    def slowly(self, chunk):
+        write(self, chunk)
+        time.sleep(0.3)
+
+    samples.Sink.write = slowly
     kill.embed(*arguments)
 
 
