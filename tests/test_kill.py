@@ -60,7 +60,7 @@ def test_after_a_kill_every_image_has_a_vector_or_an_error(mixed):
 
 
 def test_sigterm_stops_a_run_that_keeps_what_it_wrote(dataset, capfd):
-    child = kill.Child(dataset.name, "vectors", loudly)
+    child = kill.Child(dataset.name, "vectors", functools.partial(loudly, 60))
     wait_for(lambda: len(kill.stored(dataset, "vectors")) > 0)
     started = time.monotonic()
     child.process.terminate()
@@ -105,14 +105,14 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
         database.stop()
 
 
-def loudly(*arguments):
-    """Embeds with a log, and slowly enough to be stopped on the way."""
+def loudly(pause, *arguments):
+    """Embeds with a log, and with pauses in which it can be stopped."""
     logging.basicConfig(force=True)
     write = samples.Sink.write
 
     def slowly(self, chunk):
         write(self, chunk)
-        time.sleep(0.3)
+        time.sleep(pause)
 
     samples.Sink.write = slowly
     kill.embed(*arguments)
@@ -121,7 +121,7 @@ def loudly(*arguments):
 def elsewhere(uri, wait, *arguments):
     fo.config.database_uri = uri
     mongo.WAIT = wait
-    loudly(*arguments)
+    loudly(0.3, *arguments)
 
 
 def make(scenes):

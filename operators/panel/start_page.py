@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import indexes, messages, search_output, warm_up, widgets
+from . import indexes, messages, search_output, search_state, warm_up, widgets
 from .messages import guarded
 
 _POLL = 700  # milliseconds
@@ -28,8 +28,8 @@ class StartPage:
         if problem:
             messages.draw(panel, problem, "info")
             return True
-        if indexes.choices(ctx.dataset):
-            return False
+        if indexes.choices(ctx.dataset) and search_state.read(ctx).brain_key:
+            return False  # a new index is chosen when the run that makes it has ended
         messages.add(ctx, panel)
         widgets.note(
             panel,

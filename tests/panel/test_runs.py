@@ -8,11 +8,13 @@ import pydash
 import pytest
 from fiftyone.operators.executor import Executor
 
-from detail_embed.fiftyone_bridge import run_board
+from detail_embed.fiftyone_bridge import index, run_board
 from detail_embed.fiftyone_bridge.run_board import RunBoard
 from detail_embed.fiftyone_bridge.steps import Progress, Run
 
-from .helpers import OPERATORS
+from tests.browser import Browser
+
+from .helpers import OPERATORS, SETTINGS, THING
 
 
 def test_a_run_is_shown_while_it_goes_on(browser, indexed):
@@ -36,6 +38,25 @@ def test_a_run_is_shown_while_it_goes_on(browser, indexed):
         list(RunBoard(indexed).track("Export", fail()))
     browser.tab("indexes")
     assert "the disk is full" in str(browser.part("indexes.news"))
+
+
+def test_the_first_index_is_searched_when_its_run_has_ended(panel, bare):
+    browser = Browser(panel, bare.name)
+    browser.event("on_load")
+
+    def steps():
+        index.compute(bare, SETTINGS).finish()
+        yield Progress("the other index", 0.5)
+
+    run = RunBoard(bare).track("Compute an index", steps())
+    browser.event("on_started")
+    next(run)  # there is an index, and the run goes on
+    browser.event("on_poll")
+    assert browser.part("bar0") and browser.part("timer") and not browser.part("tab")
+    list(run)
+    browser.event("on_poll")
+    assert browser.part("tab") and browser.get("search.which.brain_key") == "detail"
+    assert browser.search(THING) is None and browser.summary
 
 
 def test_a_run_is_stopped(browser, indexed, monkeypatch):
