@@ -4,7 +4,10 @@
 
 Makes a data set of small images with a real index, opens the real App in a real
 browser, searches, and prints the time until the App has the page of results, and
-until every image of it is drawn. Needs Chromium or Chrome, and Playwright.
+until every image of it is drawn; and how much of it is the panel's, from the App's
+sending what was entered to its having our answer. The rest is the App's: it stores
+its layout before it sends, and reads data set and page after the answer. Needs
+Chromium or Chrome, and Playwright.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ DRAWN = """() => {
 }"""
 PORT = 5199
 _PAGE, _DRAWN = "Enter to page of results", "Enter to images drawn"
+_OURS = "of which our answer"
 
 
 def main() -> None:
@@ -82,7 +86,7 @@ def measure(dataset, searches: int) -> dict[str, list[float]]:
     from playwright.sync_api import sync_playwright
 
     session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=PORT)
-    times: dict[str, list[float]] = {_PAGE: [], _DRAWN: []}
+    times: dict[str, list[float]] = {_PAGE: [], _DRAWN: [], _OURS: []}
     browser = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
@@ -107,13 +111,17 @@ def measure(dataset, searches: int) -> dict[str, list[float]]:
             box.fill(f"{WORDS[number % len(WORDS)]} {number}")
             page.wait_for_timeout(500)
             started = time.monotonic()
-            with page.expect_response(is_page, timeout=120_000):
+            with (
+                page.expect_request_finished(is_entered) as entered,
+                page.expect_response(is_page, timeout=120_000),
+            ):
                 box.press("Enter")
             answered = time.monotonic() - started
             page.wait_for_function(DRAWN)
             if number:  # the first loads the model
                 times[_PAGE].append(answered)
                 times[_DRAWN].append(time.monotonic() - started)
+                times[_OURS].append(entered.value.timing["responseEnd"] / 1000)
             page.wait_for_timeout(1500)
     session.close()
     return times
@@ -123,6 +131,11 @@ def is_page(response) -> bool:
     """Whether the App reads the images of another view."""
     body = response.request.post_data or ""
     return "query paginateSamplesQuery" in body and '"after":null' in body
+
+
+def is_entered(request) -> bool:
+    """Whether the App sends what was entered."""
+    return '"__method__":"on_prompts"' in (request.post_data or "")
 
 
 if __name__ == "__main__":
