@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import openvino_tower
+from .openvino_tower import OpenVinoTower
 from .patches import PatchSpec
 from .tokenizer import Tokenizer
 from .weights import create_model
@@ -52,6 +54,7 @@ class Backbone:
         is_random: bool,
         device: torch.device,
         precision: str,
+        uses_openvino: bool = False,
     ):
         self.name, self.pretrained, self.is_random = name, pretrained, is_random
         self.device, self.precision = device, precision
@@ -71,6 +74,10 @@ class Backbone:
         self._mean, self._std = (
             torch.tensor(cfg[key], device=device).view(1, 3, 1, 1)
             for key in ("mean", "std")
+        )
+        self._tower = (
+            OpenVinoTower(model, self.input_size, self._mean, self._std, precision)
+            if uses_openvino else None
         )
         blank = torch.zeros(1, 3, self.input_size, self.input_size,
                             dtype=torch.uint8)
@@ -92,7 +99,8 @@ class Backbone:
             pretrained (None): a tag of open_clip, or the path of a checkpoint;
                 None for random weights (the same every time, with a warning), or
                 for the demo model's own
-            device ("auto"): a torch device; by default CUDA where there is one
+            device ("auto"): a torch device; by default CUDA where there is one;
+                ``"openvino"`` for the CPU by OpenVINO, an optional package
             precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
                 default bf16 on CUDA (fp16 on GPUs without bf16), fp32 elsewhere
 
@@ -102,6 +110,7 @@ class Backbone:
             RuntimeError: if the weights cannot be downloaded
         """
         place = resolve_device(device)
+        uses_openvino = device == openvino_tower.NAME
         if precision == "auto":
             precision = _fast_precision(place)
         if precision not in _PRECISIONS:
@@ -109,13 +118,17 @@ class Backbone:
                 f"precision={precision!r}: give one of "
                 f"{', '.join(_PRECISIONS)} or auto"
             )
+        if uses_openvino:
+            openvino_tower.check(precision)
         if pretrained is not None:
             pretrained = str(pretrained)
             is_tag = open_clip.is_pretrained_cfg(name, pretrained)
             if not is_tag and os.path.isfile(pretrained):
                 pretrained = os.path.abspath(pretrained)
         model, is_random = create_model(name, pretrained)
-        return cls(model, name, pretrained, is_random, place, precision)
+        return cls(
+            model, name, pretrained, is_random, place, precision, uses_openvino
+        )
 
     def on(self, device: torch.device) -> Backbone:
         """The same model on a device of the same kind; copied there once."""
@@ -229,13 +242,15 @@ class Backbone:
         return torch.cat(parts) if parts else self._none()
 
     def _encode(self, patches: Tensor) -> Tensor:
+        side = (self.input_size, self.input_size)
+        if self._tower and patches.dtype == torch.uint8 and patches.shape[2:] == side:
+            return self._tower(patches)
         with torch.inference_mode(), self._autocast():
             images = patches.to(self.device, non_blocking=True)
             if images.dtype == torch.uint8:
                 images = images.float() / 255
             else:
                 images = images.float()
-            side = (self.input_size, self.input_size)
             if images.shape[2:] != side:
                 images = F.interpolate(
                     images, side, mode=self.patch_spec.interpolation,
@@ -254,11 +269,14 @@ class Backbone:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Turns a name into a torch device that exists.
+    """Turns a name into a torch device that exists; that of ``"openvino"`` is the CPU.
 
     Raises:
         ValueError: if the device is unknown or not there
     """
+    if device == openvino_tower.NAME:
+        openvino_tower.check("fp32")
+        return torch.device("cpu")
     has_cuda = torch.cuda.is_available()
     if device == "auto":
         return torch.device("cuda" if has_cuda else "cpu")

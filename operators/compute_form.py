@@ -10,7 +10,7 @@ import fiftyone.brain as fob
 import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
-from ..detail_embed import fuser_library, fusers
+from ..detail_embed import fuser_library, fusers, openvino_tower
 from ..detail_embed.choice import AUTO
 from ..detail_embed.cover import MAX_C, CompleteCover
 from ..detail_embed.features import DTYPES
@@ -232,11 +232,14 @@ def _add_target(inputs: types.Object) -> None:
 
 
 def _add_machine(inputs: types.Object) -> None:
+    devices = ["auto", "cpu", "cuda"]
+    if openvino_tower.is_installed():
+        devices.append(openvino_tower.NAME)
     inputs.str(
         "device",
         default=Settings.device,
         label="Device",
-        view=_choices(types.AutocompleteView(), ("auto", "cpu", "cuda")),
+        view=_choices(types.AutocompleteView(), devices),
     )
     inputs.int(
         "batch_size",
