@@ -184,4 +184,6 @@ def _describe(facts: IndexFacts) -> str:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f}{widgets.NO_BREAK}MB"
+    from ...detail_embed.shards import megabytes
+
+    return megabytes(count).replace(" ", widgets.NO_BREAK)
