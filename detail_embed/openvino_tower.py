@@ -1,7 +1,7 @@
 """The image tower on the CPU by OpenVINO, an optional package.
 
-Of the same weights it makes the same features, to about 1e-6 in fp32, and is 1.4 to 2.4
-times as fast as torch; see ``docs/performance.md``. Made where a backbone is loaded with
+Of the same weights it makes the same features, to about 1e-6 in fp32, in less time than
+torch, see ``docs/performance.md``. Made where a backbone is loaded with
 ``device="openvino"``.
 """
 
@@ -62,7 +62,7 @@ class OpenVinoTower:
 
         example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing is deprecated; nothing replaces it
+            warnings.simplefilter("ignore")  # tracing is deprecated
             converted = openvino.convert_model(
                 _Tower(model, mean, std), example_input=example,
                 input=[-1, 3, size, size],

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from detail_embed import clver_ds, fusers
 from detail_embed.backbone import Backbone
+from detail_embed.choice import default_vocabulary
 from detail_embed.cover import CompleteCover
 from detail_embed.fusers.base import Fuser
 from detail_embed.patches import extract_patches
 from detail_embed.reader import read_image
-from detail_embed.vocabulary import Vocabulary
 
 _RAW = 8  # images whose patches lie on the device
 
@@ -86,7 +86,7 @@ def make_files(folder: Path, side: int, count: int) -> list[Path]:
 def _fuser(backbone: Backbone) -> Fuser:
     rng = torch.Generator().manual_seed(0)
     images = F.normalize(torch.randn(16, 39, backbone.dim, generator=rng), dim=-1)
-    words = len(Vocabulary.nouns().words)
+    words = len(default_vocabulary().words)
     proxies = F.normalize(torch.randn(words, backbone.dim, generator=rng), dim=-1)
     fuser = fusers.create("ridge", backbone.dim, lam=0.01)
     fuser.fit(images.flatten(0, 1), proxies=proxies, images=images)

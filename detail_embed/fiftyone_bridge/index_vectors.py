@@ -7,21 +7,23 @@ not" need the score of every image.
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import bson
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
+from fiftyone.core.brain import BrainMethod
 
-from . import ranking
+from . import field_vectors, ranking
 from .samples import flat_images
 
 _INDEXES = 4  # kept in memory
 _VIEWS = 8  # of each, likewise
-_memory: dict[tuple[str, str], tuple[Hashable, IndexVectors]] = {}
+_memory: dict[tuple[str, str], tuple[_State, IndexVectors]] = {}
 _lock = threading.Lock()
 
 
@@ -106,7 +108,10 @@ class IndexVectors:
 
 
 def load(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
-    """Reads the vectors of an index, or takes them from memory if none has changed.
+    """Reads the vectors of an index, or takes them from memory.
+
+    Where samples have changed since, theirs are read anew; of an index of patches, or
+    of another backend than FiftyOne's own, all are.
 
     Args:
         dataset: the data set
@@ -120,7 +125,7 @@ def load(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
     with _lock:
         known = _memory.pop(place, None)
         if known is None or known[0] != state:
-            known = state, _read(dataset, brain_key)
+            known = state, _read_anew(dataset, brain_key, known, state)
         _memory[place] = known
         while len(_memory) > _INDEXES:
             del _memory[next(iter(_memory))]
@@ -138,15 +143,87 @@ def open_index(dataset: fo.Dataset, brain_key: str) -> Any:
     """
     index = dataset.load_brain_results(brain_key, cache=False, load_view=False)
     if index is None or not index.total_index_size:
-        raise ValueError(f"the index {brain_key!r} holds no vectors; compute it again")
+        raise _nothing_in(brain_key)
     return index
 
 
-def _state(dataset: fo.Dataset, brain_key: str) -> Hashable:
-    """What changes when vectors do."""
+@dataclass(frozen=True)
+class _State:
+    """What changes when vectors do.
+
+    Attributes:
+        made: when the index was
+        count: samples of the data set
+        latest: when the last of them was changed
+    """
+
+    made: datetime
+    count: int
+    latest: datetime | None
+
+
+def _state(dataset: fo.Dataset, brain_key: str) -> _State:
     made = dataset.get_brain_info(brain_key).timestamp
     images = flat_images(dataset)
-    return made, images.count(), images.max("last_modified_at")
+    return _State(made, images.count(), images.max("last_modified_at"))
+
+
+def _read_anew(
+    dataset: fo.Dataset, brain_key: str, known: tuple[_State, IndexVectors] | None,
+    state: _State,
+) -> IndexVectors:
+    field = _field(dataset, brain_key)
+    if field is None:
+        return _read(dataset, brain_key)
+    if known is None or known[0].made != state.made or known[0].latest is None:
+        ids, matrix = field_vectors.read(dataset, field)
+        matrix = _unit(matrix)
+    else:
+        before, vectors = known
+        changed = field_vectors.read_changed(dataset, field, before.latest)
+        deleted = set(vectors.ids) - field_vectors.all_ids(dataset)
+        changed.update(dict.fromkeys(deleted))
+        ids, matrix = _patched(vectors, changed)
+    if not ids:
+        raise _nothing_in(brain_key)
+    return _of_images(ids, matrix)
+
+
+def _field(dataset: fo.Dataset, brain_key: str) -> str | None:
+    """The field that holds the vectors of images of a finished index, None for none."""
+    config = dataset.get_brain_info(brain_key).config
+    field = getattr(config, "embeddings_field", None)
+    is_of_images = field and config.method == "sklearn" and not config.patches_field
+    if not is_of_images or not field_vectors.can_read(dataset, field):
+        return None
+    return field if BrainMethod._get_run_doc(dataset, brain_key).results else None
+
+
+def _patched(
+    vectors: IndexVectors, changed: Mapping[str, np.ndarray | None]
+) -> tuple[list[str], np.ndarray]:
+    """Puts changed vectors in their places, new ones behind; None takes one out."""
+    places = {id: row for row, id in enumerate(vectors.ids)}
+    found = {id: vector for id, vector in changed.items() if vector is not None}
+    dim = vectors.matrix.shape[1]
+    for id, vector in found.items():
+        field_vectors.check_dimension(id, vector, dim)
+    again = [id for id in found if id in places]
+    new = [id for id in found if id not in places]
+    gone = [places[id] for id in changed if id in places and id not in found]
+    rows = [places[id] for id in again]
+    values = _unit(np.array([found[id] for id in again], np.float32).reshape(-1, dim))
+    if not new and not gone and np.array_equal(vectors.matrix[rows], values):
+        return vectors.ids, vectors.matrix
+    matrix = vectors.matrix.copy()  # a search may be reading it
+    matrix[rows] = values
+    added = _unit(np.array([found[id] for id in new], np.float32).reshape(-1, dim))
+    ids = np.delete(np.array(vectors.ids), gone).tolist()
+    return ids + new, np.concatenate([np.delete(matrix, gone, axis=0), added])
+
+
+def _of_images(ids: list[str], matrix: np.ndarray) -> IndexVectors:
+    return IndexVectors(ids, None, np.arange(len(ids)), matrix)
 
 
 def _read(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
@@ -157,11 +234,20 @@ def _read(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
         order = np.arange(len(ids))
     matrix, ids = matrix[order], ids[order]
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    matrix /= np.where(lengths > 0, lengths, 1)
     return IndexVectors(
         ids=ids[starts].tolist(),
         labels=None if labels is None else np.asarray(labels)[order].tolist(),
         starts=starts,
-        matrix=matrix,
+        matrix=_unit(matrix),
     )
+
+
+def _unit(matrix: np.ndarray) -> np.ndarray:
+    """Gives vectors unit length, in place; those of length 0 stay."""
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix /= np.where(lengths > 0, lengths, 1)
+    return matrix
+
+
+def _nothing_in(brain_key: str) -> ValueError:
+    return ValueError(f"the index {brain_key!r} holds no vectors; compute it again")

@@ -11,7 +11,6 @@ from fiftyone.operators.executor import Executor
 from detail_embed.fiftyone_bridge import index, run_board
 from detail_embed.fiftyone_bridge.run_board import RunBoard
 from detail_embed.fiftyone_bridge.steps import Progress, Run
-
 from tests.browser import Browser
 
 from .helpers import OPERATORS, SETTINGS, THING
