@@ -35,6 +35,7 @@ from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
 
 _SLOW = {"c": contestants.by_fiftyone, "d": contestants.by_pillow}
 _MOST_SLOW = 4  # images of the slow ways
+_FEWEST = 8  # images: with fewer, workers would wait for the last one
 
 
 def main() -> None:
@@ -101,7 +102,7 @@ def _count(case: Case, arguments: argparse.Namespace) -> int:
     """Images that the encoder takes ``--seconds`` for."""
     rate = contestants.bare(case, 1)
     wanted = int(arguments.seconds * rate / case.per_image)
-    return max(2, min(wanted, len(case.files)))
+    return max(_FEWEST, min(wanted, len(case.files)))
 
 
 def _peak(case: Case) -> float:

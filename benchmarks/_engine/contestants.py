@@ -19,7 +19,8 @@ from detail_embed.engine import Chunk, stream
 
 from .case import Case
 
-_BATCHES = {"cpu": (16, 32, 64, 128), "cuda": (256, 512, 1024, 2048)}
+_CHUNK, _CHUNK_SECONDS = 64, 2.0  # as of a run over many images
+_BATCHES = {"cpu": (16, 32, 48, 64), "cuda": (256, 512, 1024, 2048)}
 _THREADS = 8
 
 
@@ -35,7 +36,10 @@ def engine(case: Case, images: int) -> float:
     with _store(case, items) as write:
         synchronise(case)
         started = time.perf_counter()
-        chunks = stream(items, case.backbone, case.cover, case.fuser, chunk_size=16)
+        chunks = stream(
+            items, case.backbone, case.cover, case.fuser, chunk_size=_CHUNK,
+            chunk_seconds=_CHUNK_SECONDS,
+        )
         with closing(chunks):
             for chunk in chunks:
                 assert not chunk.errors
