@@ -12,6 +12,7 @@ import datetime
 import logging
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -21,19 +22,21 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau, spearmanr
 
-from detail_embed import demo, fusers
-from detail_embed.backbone import Backbone
-from detail_embed.choice import CANDIDATES
-from detail_embed.clver_ds import Queries, generate, read_queries
-from detail_embed.cover import CompleteCover
-from detail_embed.encoding import iter_patch_features
-from detail_embed.fusers.base import Fuser
-from detail_embed.prompts import encode_queries
-from detail_embed.report_card import GLOBAL, ReportCard, report_card
-from detail_embed.retrieval import average_precision
-from detail_embed.text_cache import encode_vocabulary
-from detail_embed.vocabulary import Vocabulary
-from detail_embed.wordings import base_form
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from detail_embed import demo, fusers  # noqa: E402
+from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.choice import CANDIDATES  # noqa: E402
+from detail_embed.clver_ds import Queries, generate, read_queries  # noqa: E402
+from detail_embed.cover import CompleteCover  # noqa: E402
+from detail_embed.encoding import iter_patch_features  # noqa: E402
+from detail_embed.fusers.base import Fuser  # noqa: E402
+from detail_embed.prompts import encode_queries  # noqa: E402
+from detail_embed.report_card import GLOBAL, ReportCard, report_card  # noqa: E402
+from detail_embed.retrieval import average_precision  # noqa: E402
+from detail_embed.text_cache import encode_vocabulary  # noqa: E402
+from detail_embed.vocabulary import Vocabulary  # noqa: E402
+from detail_embed.wordings import base_form  # noqa: E402
 
 _TITLE = """\
 # Does the report card rank fusers as true labels do?

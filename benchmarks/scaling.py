@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,14 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from detail_embed import clver_ds, demo, fusers
-from detail_embed.backbone import Backbone
-from detail_embed.cover import CompleteCover
-from detail_embed.part_worker import PartWorker
-from detail_embed.patches import extract_patches
-from detail_embed.reader import read_image
-from detail_embed.space import DetailEmbedder
-from detail_embed.vector_parts import PartFolder
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from detail_embed import clver_ds, demo, fusers  # noqa: E402
+from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.cover import CompleteCover  # noqa: E402
+from detail_embed.part_worker import PartWorker  # noqa: E402
+from detail_embed.patches import extract_patches  # noqa: E402
+from detail_embed.reader import read_image  # noqa: E402
+from detail_embed.space import DetailEmbedder  # noqa: E402
+from detail_embed.vector_parts import PartFolder  # noqa: E402
 
 _MILLION = 1_000_000
 
