@@ -17,6 +17,7 @@ from . import (
     search_output,
     search_state,
     warm_up,
+    widgets,
 )
 from .compare_tab import CompareTab
 from .curate_tab import CurateTab
@@ -141,6 +142,7 @@ class DetailSearch(
             logger.exception("the panel could not be drawn")
             panel = types.Object()
             messages.draw(panel, messages.explain(error), "error")
+            widgets.button(panel, "look", "Look again", self.on_look)
         return types.Property(
             panel,
             view=types.GridView(
@@ -161,6 +163,7 @@ class DetailSearch(
     def _draw(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         if not messages.has_database(ctx):
             messages.add(ctx, panel)
+            widgets.button(panel, "look", "Look again", self.on_look)
             return
         if self.draw_start(ctx, panel):
             return

@@ -117,8 +117,9 @@ def test_a_database_that_does_not_answer(browser, monkeypatch, event):
         for name in ("find_one", "find", "aggregate"):
             gone.setattr(Collection, name, refuse)
         assert "The database does not answer" in browser.event(event, row=0)
-    assert browser.names() == {"notice"} and browser.severity == "error"
+    assert browser.names() == {"notice", "look"} and browser.severity == "error"
     browser.state = state
+    assert browser.event("on_look") is None and browser.part("search.prompts")
     assert browser.event("on_search") is None
 
 
