@@ -107,6 +107,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
 
 def loudly(pause, *arguments):
     """Embeds with a log, and with pauses in which it can be stopped."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray, if tested before, has its own
     logging.basicConfig(force=True)
     write = samples.Sink.write
 

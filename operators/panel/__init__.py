@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
+from pymongo.errors import PyMongoError
 
 from . import (
     copies,
@@ -142,7 +143,8 @@ class DetailSearch(
             logger.exception("the panel could not be drawn")
             panel = types.Object()
             messages.draw(panel, messages.explain(error), "error")
-            widgets.button(panel, "look", "Look again", self.on_look)
+            if isinstance(error, PyMongoError):
+                widgets.button(panel, "look", "Look again", self.on_look)
         return types.Property(
             panel,
             view=types.GridView(
