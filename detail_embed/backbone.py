@@ -119,7 +119,7 @@ class Backbone:
                 f"{', '.join(_PRECISIONS)} or auto"
             )
         if uses_openvino:
-            openvino_tower.check(precision)
+            openvino_tower.check_precision(precision)
         if pretrained is not None:
             pretrained = str(pretrained)
             is_tag = open_clip.is_pretrained_cfg(name, pretrained)
@@ -275,7 +275,7 @@ def resolve_device(device: str) -> torch.device:
         ValueError: if the device is unknown or not there
     """
     if device == openvino_tower.NAME:
-        openvino_tower.check("fp32")
+        openvino_tower.check_installed()
         return torch.device("cpu")
     has_cuda = torch.cuda.is_available()
     if device == "auto":

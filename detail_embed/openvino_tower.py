@@ -24,17 +24,25 @@ def is_installed() -> bool:
     return find_spec("openvino") is not None
 
 
-def check(precision: str) -> None:
-    """Checks that the tower can be made.
+def check_installed() -> None:
+    """Checks that the package is there.
 
     Raises:
-        ValueError: if the package is missing, or has no such precision
+        ValueError: if it is not
     """
     if not is_installed():
         raise ValueError(
             "device='openvino': the package is not installed; pip install openvino, or "
             "choose cpu or auto"
         )
+
+
+def check_precision(precision: str) -> None:
+    """Checks that the package has a precision.
+
+    Raises:
+        ValueError: if it has not
+    """
     if precision not in _HINTS:
         raise ValueError(
             f"precision={precision!r}: OpenVINO has {', '.join(_HINTS)}; give one of "

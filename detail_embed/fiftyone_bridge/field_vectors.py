@@ -84,10 +84,8 @@ def check_dimension(id: str, vector: np.ndarray, dim: int) -> None:
 def _documents(
     dataset: fo.Dataset, field: str, query: dict
 ) -> Iterator[tuple[str, np.ndarray | None]]:
-    stored = dataset.get_field(field).db_field or field
-    query = {stored if key == field else key: value for key, value in query.items()}
-    for document in dataset._sample_collection.find(query, {stored: 1}):
-        value = document.get(stored)
+    for document in dataset._sample_collection.find(query, {field: 1}):
+        value = document.get(field)
         yield str(document["_id"]), None if value is None else _decode(value)
 
 
