@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from . import matrix_resize
 from .cover import CompleteCover
 
 INTERPOLATIONS = ("bicubic", "bilinear")
@@ -91,8 +92,7 @@ def extract_patches(
         # interleaved colours are resized 2 to 4 times as fast as planes
         source = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     else:
-        # torch resizes uint8 on the CPU only
-        source = image.float()
+        source = image.to(matrix_resize.DTYPE).contiguous()
     patches = image.new_empty((len(boxes), 3, spec.size, spec.size))
     patches[0] = whole_image(source, spec)
     for level in np.unique(levels[1:]):
@@ -106,7 +106,7 @@ def whole_image(image: torch.Tensor, spec: PatchSpec) -> torch.Tensor:
     """Makes a square of an image as open_clip's preprocessing does.
 
     Args:
-        image: ``(3, H, W)``, uint8 or float of 0 to 255
+        image: ``(3, H, W)``, uint8 on the CPU or float of 0 to 255
         spec: size, interpolation and resize mode
 
     Returns:
@@ -162,14 +162,29 @@ def _resize(
     image: torch.Tensor, height: int, width: int, spec: PatchSpec
 ) -> torch.Tensor:
     """Resizes ``(3, H, W)`` uint8, or float of 0 to 255, with antialias to uint8."""
+    if image.shape[1:] == (height, width):
+        return _rounded(image)
+    if image.dtype == torch.uint8:
+        return _resize_bytes(image, height, width, spec.interpolation)
+    if matrix_resize.fits(image, height, width):
+        return _rounded(matrix_resize.resize(image, height, width, spec.interpolation))
+    return _resize(_rounded(image).cpu(), height, width, spec).to(image.device)
+
+
+def _resize_bytes(
+    image: torch.Tensor, height: int, width: int, interpolation: str
+) -> torch.Tensor:
+    """Resizes uint8, which torch can on the CPU only."""
     old_height, old_width = image.shape[1:]
     # torch resizes along x first: a tall image that gets wide would explode
     if old_height * width > 2 * max(old_height * old_width, height * width):
-        return _resize(image.mT, width, height, spec).mT
-    if (old_height, old_width) != (height, width):
-        image = F.interpolate(
-            image[None], (height, width), mode=spec.interpolation, antialias=True
-        )[0]
-    if image.dtype != torch.uint8:
-        image = image.round().clamp(0, 255).to(torch.uint8)
-    return image
+        return _resize_bytes(image.mT, width, height, interpolation).mT
+    return F.interpolate(
+        image[None], (height, width), mode=interpolation, antialias=True
+    )[0]
+
+
+def _rounded(image: torch.Tensor) -> torch.Tensor:
+    if image.dtype == torch.uint8:
+        return image
+    return image.round().clamp(0, 255).to(torch.uint8)

@@ -128,7 +128,7 @@ def test_float_source_gives_the_same_within_rounding():
     # what a GPU does: float there and back
     image = tensor(PHOTOS["chelsea"])
     spec = PatchSpec(64)
-    assert difference(whole_image(image, spec), whole_image(image.float(), spec)) < 0.5
+    assert difference(whole_image(image, spec), whole_image(image.half(), spec)) < 0.5
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
