@@ -78,17 +78,19 @@ def in_crew(
 
 def _seats(backbone: Backbone) -> list[_Seat]:
     if backbone.device.type == "cpu":
-        return [(backbone, None)] * max(1, min(_MOST, torch.get_num_threads()))
+        return [(backbone, None)] * max(1, min(_MOST, _cores()))
     if backbone.device.type != "cuda":
         return [(backbone, None)]
-    devices = [backbone.device]
-    if backbone.device.index is None:
-        devices = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
     return [
         (backbone.on(device), torch.cuda.Stream(device))
-        for device in devices
+        for device in backbone.devices
         for _ in range(_PER_GPU)
     ]
+
+
+def _cores() -> int:
+    """Threads that torch has, or had before a crew divided them."""
+    return _threads if _crews else torch.get_num_threads()
 
 
 @contextmanager

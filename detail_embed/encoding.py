@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,7 +93,10 @@ def iter_patch_features(
         batch_size = backbone.batch_size
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give at least 1")
-    files = _read(items, num_workers, max_pixels, twins)
+    files = _read(
+        items, num_workers=num_workers, max_pixels=max_pixels, twins=twins,
+        pin=backbone.device.type == "cuda",
+    )
     work = partial(
         _encode_group, cover=cover, batch_size=batch_size, home=backbone.device
     )
@@ -106,9 +110,7 @@ def iter_patch_features(
 _File = tuple[PatchFeatures, np.ndarray | None]  # without features; (h, w, 3) pixels
 
 
-def _read(
-    items: Iterable[Item], num_workers: int | None, max_pixels: int, twins: int
-) -> Iterator[_File]:
+def _read(items: Iterable[Item], **options: Any) -> Iterator[_File]:
     """Reads files; what cannot be read, or is the same again, has no pixels."""
     known: deque[Item] = deque()
 
@@ -117,8 +119,7 @@ def _read(
             known.append(item)
             yield item[1]
 
-    reading = read_images(paths(), num_workers, max_pixels=max_pixels, twins=twins)
-    with closing(reading) as files:
+    with closing(read_images(paths(), **options)) as files:
         for decoded in files:
             id, path = known.popleft()
             image = PatchFeatures(id, str(path), same_as=decoded.same_as)

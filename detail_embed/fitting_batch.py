@@ -53,7 +53,7 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
 def extract_fitting(
     image: Tensor, cover: CompleteCover, backbone: Backbone
 ) -> Tensor:
-    """Cuts patches on the backbone's device, or on the CPU if the image is too large.
+    """Cuts patches on the backbone's device, or on the CPU if it lacks the memory.
 
     Args:
         image: ``(3, H, W)`` uint8 RGB on the CPU
@@ -61,16 +61,16 @@ def extract_fitting(
         backbone: whose device and patches
 
     Returns:
-        ``(p, 3, size, size)`` uint8 as of :func:`.patches.extract_patches`
+        ``(p, 3, size, size)`` uint8 as of :func:`.patches.extract_patches`, on the
+        backbone's device
     """
     try:
-        return extract_patches(
-            image.to(backbone.device), cover, backbone.patch_spec
-        )
+        there = image.to(backbone.device, non_blocking=True)
+        return extract_patches(there, cover, backbone.patch_spec)
     except torch.OutOfMemoryError:
         logger.debug("Cut an image of %s on the CPU", tuple(image.shape))
     _release(backbone.device)
-    return extract_patches(image, cover, backbone.patch_spec)
+    return extract_patches(image, cover, backbone.patch_spec).to(backbone.device)
 
 
 def _release(device: torch.device) -> None:

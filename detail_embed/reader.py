@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import torch
 from PIL import Image
 
 from . import jpeg
@@ -183,6 +184,7 @@ def read_images(
     prefetch: int | None = None,
     max_pixels: int = MAX_PIXELS,
     twins: int = 0,
+    pin: bool = False,
 ) -> Iterator[Decoded]:
     """Decodes files in threads, in the order given, a bounded number ahead.
 
@@ -197,6 +199,8 @@ def read_images(
         max_pixels (MAX_PIXELS): as in ``read_image()``
         twins (0): how many files back one of the same content is looked for; a
             file that has one is not decoded
+        pin (False): whether to put pixels where a GPU can copy them from while it
+            computes
 
     Returns:
         an iterator with one ``Decoded`` for each file
@@ -213,7 +217,7 @@ def read_images(
         if value < 1:
             raise ValueError(f"{name}={value!r}: give at least 1")
     recent = RecentFiles(twins) if twins else None
-    decode = functools.partial(_decode, max_pixels=max_pixels, recent=recent)
+    decode = functools.partial(_decode, max_pixels=max_pixels, recent=recent, pin=pin)
     return _read_ahead(paths, num_workers, prefetch, decode)
 
 
@@ -238,7 +242,8 @@ def _read_ahead(
 
 
 def _decode(
-    index: int, path: str | os.PathLike, max_pixels: int, recent: RecentFiles | None
+    index: int, path: str | os.PathLike, max_pixels: int,
+    recent: RecentFiles | None, pin: bool,
 ) -> Decoded:
     try:
         with open_image(path, max_pixels) as image:
@@ -246,7 +251,8 @@ def _decode(
                 same_as = recent.find(_digest(path), index)
                 if same_as is not None:
                     return Decoded(index, path, same_as=same_as)
-            return Decoded(index, path, pixels=_pixels(path, image))
+            pixels = _pixels(path, image)
+            return Decoded(index, path, pixels=pinned(pixels) if pin else pixels)
     except UnreadableImage as error:
         return Decoded(index, path, error=error)
 
@@ -258,6 +264,14 @@ def _pixels(path: str | os.PathLike, image: Image.Image) -> np.ndarray:
             return pixels
     check_planes(image)
     return np.array(upright_rgb(image))
+
+
+def pinned(pixels: np.ndarray) -> np.ndarray:
+    """Copies pixels to page-locked memory; returns them as they are if it cannot."""
+    try:
+        return torch.from_numpy(pixels).pin_memory().numpy()
+    except RuntimeError:
+        return pixels
 
 
 def _digest(path: str | os.PathLike) -> bytes | None:

@@ -369,11 +369,36 @@ def test_only_texts_that_are_cut_are_warned_of(backbone, caplog, words, is_cut):
 
 
 def test_bf16_is_close(backbone):
-    half = Backbone(backbone._model, TINY, None, True, torch.device("cpu"), "bf16")
+    half = Backbone.load(TINY, device="cpu", precision="bf16")
+    assert half.slug == backbone.slug
     patches = torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8)
     cosine = (half.encode_patches(patches) * backbone.encode_patches(patches)).sum(1)
     assert half.encode_patches(patches).dtype == torch.float32
     assert cosine.min() > 0.99
+    texts = ["a cat", "a dog"]
+    cosine = (half.encode_texts(texts) * backbone.encode_texts(texts)).sum(1)
+    assert half.encode_texts(texts).dtype == torch.float32
+    assert cosine.min() > 0.99
+
+
+def test_a_copy_on_another_device(backbone):
+    there = torch.device("meta")
+    copied = backbone.on(there)
+    assert copied.device == there and backbone.on(there) is copied
+    assert copied.slug == backbone.slug
+    patches = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    assert copied.encode_patches(patches).device == there
+    assert backbone.on(backbone.device) is backbone
+    assert backbone.encode_patches(patches).device == torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 1, reason="needs a GPU")
+def test_cuda_without_a_number_is_all_gpus(tmp_path):
+    name = register_tiny(tmp_path)
+    devices = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
+    assert Backbone.load(name, device="cuda").devices == tuple(devices)
+    assert Backbone.load(name, device="cuda").device == devices[0]
+    assert Backbone.load(name, device=str(devices[-1])).devices == (devices[-1],)
 
 
 @pytest.mark.skipif(not demo.WEIGHTS.is_file(), reason="demo weights not trained")

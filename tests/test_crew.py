@@ -92,7 +92,7 @@ def test_two_crews_give_the_threads_back(backbone, cores):
     next(one), next(two)
     one.close()
     assert next(two)[0] == 1
-    two.close()
+    assert {threads for _, _, threads in two} == {1}
     assert torch.get_num_threads() == cores
 
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 from skimage import data
 
@@ -319,6 +320,14 @@ def test_input_order_and_records_for_bad_files(tmp_path, num_workers, prefetch):
         else:
             assert r.error is None and r.pixels[0, 0, 0] == i
     assert not reader_threads()
+
+
+def test_pinned_pixels_are_the_same(tmp_path):
+    paths = numbered(tmp_path, 3)
+    for plain, pinned in zip(read_images(paths), read_images(paths, pin=True)):
+        assert (plain.pixels == pinned.pixels).all()
+        is_pinned = torch.from_numpy(pinned.pixels).is_pinned()
+        assert is_pinned == torch.cuda.is_available()
 
 
 def test_no_files():

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from detail_embed import demo
+from detail_embed.chunk import Chunk
 from detail_embed.chunk_store import ChunkStore
-from detail_embed.engine import Chunk, stream
+from detail_embed.engine import stream
 
 from .case import Case
 
@@ -52,8 +53,7 @@ def by_pillow(case: Case, images: int) -> float:
     spec = case.backbone.patch_spec
     prepare = open_clip.image_transform(
         spec.size, is_train=False, interpolation=spec.interpolation,
-        mean=case.backbone._mean.flatten().tolist(),
-        std=case.backbone._std.flatten().tolist(),
+        mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0),  # encode_patches() normalises
     )
     boxes = case.cover.boxes(case.side, case.side).tolist()
     started = time.perf_counter()
@@ -61,10 +61,8 @@ def by_pillow(case: Case, images: int) -> float:
         for path in case.files[:images]:
             image = Image.open(path).convert("RGB")
             crops = pool.map(lambda box, image=image: prepare(image.crop(box)), boxes)
-            batch = torch.stack(list(crops)).to(case.backbone.device)
-            with torch.inference_mode(), case.backbone._autocast():
-                features = case.backbone._model.encode_image(batch)
-            features.float().mean(dim=0).cpu()
+            features = case.backbone.encode_patches(torch.stack(list(crops)))
+            features.mean(dim=0).cpu()
     return images * case.per_image / (time.perf_counter() - started)
 
 
