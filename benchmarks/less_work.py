@@ -3,7 +3,7 @@
 ``python benchmarks/less_work.py --n 100``: on CLVER-DS scenes the share of windows
 that are flat and the mAP with and without them; ridge is fitted on other scenes and
 the words of the demo's vocabulary. On the photographs that scikit-image, scikit-learn
-and matplotlib ship, which have no labels, the share alone.
+and matplotlib ship, which have no labels, the share and how far scores move.
 """
 
 from __future__ import annotations
@@ -130,20 +130,49 @@ def flat_on_scenes(n: int, size_of_fit: int, backbone: Backbone) -> None:
         )
 
 
-def flat_on_photos() -> None:
-    """Prints what is skipped of photographs, at the input size of ViT-B-32."""
-    paths = photos()
-    print(f"\n{len(paths)} photographs, c = 10, 224 pixels a patch")
-    spreads = [
-        spread(cut).numpy() for cut, _ in
-        patches(paths, CompleteCover(10), PatchSpec(224))
+def flat_on_photos(backbone: Backbone) -> None:
+    """Prints what is skipped of photographs, and what becomes of their scores."""
+    paths, cover = photos(), CompleteCover(10)
+    large = [
+        spread(cut).numpy() for cut, _ in patches(paths, cover, PatchSpec(224))
     ]
+    images = [
+        (backbone.encode_patches(cut), spread(cut).numpy(), parent)
+        for cut, parent in patches(paths, cover, backbone.patch_spec)
+    ]
+    words = Vocabulary.demo().words
+    texts = encode_queries(backbone, words)
+    everything = _best_scores(texts, images, 0)
+    print(
+        f"\n{len(paths)} photographs, c = 10; {len(words)} words: the photograph with "
+        "the best patch, and how far\nscores of best patches move, in deviations of "
+        "a word's scores\n"
+        "              224 pixels: skipped, of the flattest   "
+        f"{backbone.input_size} pixels: skipped, same best, moved"
+    )
     for limit in RANGES:
-        shares = [skipped(s[None], limit) for s in spreads]
+        shares = [100 * skipped(s[None], limit) for s in large]
+        small = [100 * skipped(s[None], limit) for _, s, _ in images]
+        scores = _best_scores(texts, images, limit)
+        same = (scores.argmax(1) == everything.argmax(1)).float().mean()
+        moved = (scores - everything).abs().mean() / everything.std(dim=1).mean()
         print(
-            f"flat below {limit:>2}: {100 * np.mean(shares):5.1f} % of windows, "
-            f"{100 * max(shares):5.1f} % of the flattest photograph"
+            f"flat below {limit:>2}:{np.mean(shares):17.1f} %{max(shares):15.1f} %"
+            f"{np.mean(small):21.1f} %{100 * same:10.1f} %{moved:7.4f}"
         )
+
+
+def _best_scores(
+    texts: torch.Tensor,
+    images: list[tuple[torch.Tensor, np.ndarray, np.ndarray]],
+    limit: int,
+) -> torch.Tensor:
+    """Scores of the best patches, ``(words, images)``, without the flat ones."""
+    best = [
+        (texts @ features[stand_ins(spreads < limit, parent)].T).amax(1)
+        for features, spreads, parent in images
+    ]
+    return torch.stack(best, dim=1)
 
 
 def auto() -> None:
@@ -182,8 +211,9 @@ def main() -> None:
     print(f"{platform.machine()}, torch {torch.__version__}")
     auto()
     twins()
-    flat_on_photos()
-    flat_on_scenes(arguments.n, arguments.fit, Backbone.load(demo.NAME, device="cpu"))
+    backbone = Backbone.load(demo.NAME, device="cpu")
+    flat_on_photos(backbone)
+    flat_on_scenes(arguments.n, arguments.fit, backbone)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def fake_chunks(ids: list[str], dim: int, size: int) -> Iterator:
     """Chunks of an encoder that takes no time."""
     import numpy as np
 
-    from detail_embed.engine import Chunk
+    from detail_embed.chunk import Chunk
 
     vectors = np.random.default_rng(0).normal(size=(size, dim)).astype(np.float32)
     for start in range(0, len(ids), size):

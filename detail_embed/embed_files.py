@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from .chunk import Chunk
 from .chunk_store import ChunkStore
-from .engine import Chunk, stream_reusing
+from .engine import stream_reusing
 from .features import FeatureStore
 from .reader import MAX_PIXELS
 from .room import check_room

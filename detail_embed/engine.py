@@ -9,55 +9,29 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .backbone import Backbone
+from .chunk import Chunk, Image, Windows, make_chunk
 from .cover import CompleteCover
 from .encoding import Item, PatchFeatures, iter_patch_features, patch_slug
 from .features import FeatureStore, StoredImage
-from .few_vectors import FewVectors, ImagePatches, distinct
+from .few_vectors import FewVectors, ImagePatches
 from .fusers.base import Fuser
-from .patches import relative_boxes
 from .reader import MAX_PIXELS
 from .skipped import EmbedError, SkipLog
 from .twins import Outcomes
 
 _CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
-_FUSE_PATCHES = 4096
 _TWIN_BYTES = 2**27  # of the vectors that are kept for files of the same content
 
-_Image = TypeVar("_Image", PatchFeatures, StoredImage)
-_Windows = tuple[np.ndarray, np.ndarray]  # boxes in pixels and levels of an image
 _Row = tuple[np.ndarray, np.ndarray, ImagePatches | None]  # of a chunk
-
-
-@dataclass
-class Chunk:
-    """What the engine has finished since the chunk before.
-
-    Attributes:
-        ids: the ``n`` items that have vectors
-        vectors: ``(n, d)`` float32 detail embeddings, unit length; ``(n, k, d)``
-            where the fuser makes k of them
-        global_vectors: ``(n, d)`` float32 features of the whole images alone,
-            unit length
-        errors: the items that have none
-        patches: of each image, what its k vectors stand for; empty where the fuser
-            makes one vector
-    """
-
-    ids: list[Hashable]
-    vectors: np.ndarray
-    global_vectors: np.ndarray
-    errors: list[EmbedError]
-    patches: list[ImagePatches] = field(default_factory=list)
 
 
 def stream(
@@ -114,11 +88,11 @@ def stream(
         for part in _parts(images, chunk_size, chunk_seconds):
             good = [image for image in part if image.features is not None]
             if store is None:
-                chunk = _chunk(good, fuser, lambda image: _windows(image, cover))
+                chunk = make_chunk(good, fuser, lambda image: _windows(image, cover))
             else:
                 _store(store, good, cover)
                 stored = [_unit(store[i.id], backbone.device) for i in good]
-                chunk = _chunk(stored, fuser, _stored_windows)
+                chunk = make_chunk(stored, fuser, _stored_windows)
             chunk = _complete(part, chunk, outcomes)
             log.add(chunk.errors)
             yield chunk
@@ -150,7 +124,7 @@ def stream_stored(
     device = None if buffer is None else buffer.device
     images = (_unit(store[id], device) for id in ids)
     for part in _parts(images, chunk_size, math.inf):
-        yield _chunk(part, fuser, _stored_windows)
+        yield make_chunk(part, fuser, _stored_windows)
 
 
 def stream_reusing(
@@ -215,18 +189,18 @@ def _store(
     )
 
 
-def _windows(image: PatchFeatures, cover: CompleteCover) -> _Windows:
+def _windows(image: PatchFeatures, cover: CompleteCover) -> Windows:
     size = image.width, image.height
     return cover.boxes(*size), cover.levels(*size)
 
 
-def _stored_windows(image: StoredImage) -> _Windows:
+def _stored_windows(image: StoredImage) -> Windows:
     return image.boxes, image.levels
 
 
 def _parts(
-    images: Iterable[_Image], size: int, seconds: float
-) -> Iterator[list[_Image]]:
+    images: Iterable[Image], size: int, seconds: float
+) -> Iterator[list[Image]]:
     """Collects images until they are many, or large, or took long."""
     part, patches, started = [], 0, time.monotonic()
     for image in images:
@@ -238,23 +212,6 @@ def _parts(
             part, patches, started = [], 0, time.monotonic()
     if part:
         yield part
-
-
-def _chunk(
-    images: list[_Image],
-    fuser: Fuser | FewVectors,
-    windows: Callable[[_Image], _Windows],
-) -> Chunk:
-    whole = np.zeros((0, fuser.dim), np.float32)
-    if images:
-        whole = torch.stack([image.features[0] for image in images]).cpu().numpy()
-    ids = [image.id for image in images]
-    vectors, chosen = _fuse(images, fuser, windows)
-    patches = [
-        distinct(some, places, *windows(image))
-        for some, places, image in zip(vectors, chosen, images)
-    ]
-    return Chunk(ids, vectors, whole, [], patches)
 
 
 def _window(fuser: Fuser | FewVectors) -> int:
@@ -283,37 +240,3 @@ def _complete(
         chunk.ids, chunk.patches = list(ids), [p for p in patches if p is not None]
         chunk.vectors, chunk.global_vectors = np.stack(vectors), np.stack(whole)
     return chunk
-
-
-def _fuse(
-    images: list[_Image],
-    fuser: Fuser | FewVectors,
-    windows: Callable[[_Image], _Windows],
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Fuses the features of ``n`` images, those with equal numbers of them together.
-
-    Returns:
-        ``(n, d)`` vectors, or ``(n, k, d)`` and the ``n`` times ``(k,)`` patches
-    """
-    few = isinstance(fuser, FewVectors)
-    vectors = np.empty((len(images), *fuser.shape), np.float32)
-    chosen = [np.empty(0, np.int64)] * (len(images) if few else 0)
-    by_windows: dict[int, list[int]] = {}
-    for index, image in enumerate(images):
-        by_windows.setdefault(len(image.features), []).append(index)
-    for count, members in by_windows.items():
-        step = max(1, _FUSE_PATCHES // count)
-        for start in range(0, len(members), step):
-            some = members[start : start + step]
-            arguments = [torch.stack([images[i].features for i in some])]
-            if fuser.uses_boxes:
-                boxes = [relative_boxes(windows(images[i])[0]) for i in some]
-                arguments += [None, torch.stack(boxes).to(arguments[0])]
-            with torch.inference_mode():
-                fused = fuser(*arguments)
-            if few:
-                fused, places = fused
-                for i, place in zip(some, places.cpu().numpy()):
-                    chosen[i] = place
-            vectors[some] = fused.cpu().numpy()
-    return vectors, chosen

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .engine import Chunk, stream
+from .chunk import Chunk
+from .engine import stream
 from .features import FeatureStore
 from .few_vectors import FewVectors
 from .file_lists import Row

@@ -6,8 +6,9 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from detail_embed.engine import Chunk, EmbedError
+from detail_embed.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples import Sink, declare
+from detail_embed.skipped import EmbedError
 
 
 @pytest.fixture

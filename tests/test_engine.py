@@ -120,7 +120,7 @@ def test_slow_and_large_chunks_leave_early(backbone, files, monkeypatch):
 def test_fusing_few_at_a_time_changes_nothing(backbone, files, monkeypatch):
     fuser = fusers.create("mean", dim=backbone.dim)
     (together,) = stream(enumerate(files), backbone, COVER, fuser, chunk_seconds=600)
-    monkeypatch.setattr("detail_embed.engine._FUSE_PATCHES", 1)
+    monkeypatch.setattr("detail_embed.chunk._FUSE_PATCHES", 1)
     (alone,) = stream(enumerate(files), backbone, COVER, fuser, chunk_seconds=600)
     assert np.allclose(together.vectors, alone.vectors, atol=1e-6)
 

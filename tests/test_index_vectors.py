@@ -110,7 +110,7 @@ def test_any_changes(plain, reads, seed):
 
 
 def write_like_the_engine(dataset, id, vector):
-    from detail_embed.engine import Chunk
+    from detail_embed.chunk import Chunk
 
     sink = Sink(dataset, FIELD, None, "error")
     sink.write(Chunk([id], vector[None], np.zeros((1, 1), np.float32), []))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from detail_embed.engine import Chunk
+from detail_embed.chunk import Chunk
 from detail_embed.patches import extract_patches
 from detail_embed.reader import read_image
 

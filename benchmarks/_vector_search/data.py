@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import numpy as np
 
-from detail_embed.engine import Chunk
+from detail_embed.chunk import Chunk
 from detail_embed.fiftyone_bridge.records import vector_field
 from detail_embed.fiftyone_bridge.samples import Sink, declare
 

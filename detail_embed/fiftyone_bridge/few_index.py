@@ -6,7 +6,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from ..engine import Chunk
+from ..chunk import Chunk
 
 LABEL = "patch"
 VECTOR = "vector"

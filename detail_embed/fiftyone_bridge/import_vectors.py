@@ -14,8 +14,9 @@ import numpy as np
 from bson import ObjectId
 
 from .. import fusers
-from ..engine import Chunk, EmbedError
+from ..chunk import Chunk
 from ..few_vectors import FewVectors
+from ..skipped import EmbedError
 from ..space import DetailEmbedder
 from . import brain_runs, few_index, records, run_lock, zoo
 from .deletion import clear

@@ -5,35 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import replace
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from ..choice import AUTO, Choice, enough
 from ..engine import stream_reusing
 from ..features import FeatureStore
-from ..patch_sample import draw
 from ..space import DetailEmbedder
-from . import (
-    brain_runs,
-    feature_stores,
-    few_index,
-    index_shards,
-    records,
-    run_lock,
-    zoo,
-)
-from .deletion import clear, delete
+from . import brain_runs, feature_stores, few_index, index_shards, records, run_lock
+from .deletion import delete
 from .guard import guarded
+from .index_space import open_space
 from .pace import Pace
 from .samples import Sink, check_images, declare, ids_with, refresh, without
 from .settings import Settings, make_global_space
-from .steps import Progress, Result, Run, encode_words
+from .steps import Progress, Result, Run
 
 __all__ = ["check", "compute", "delete", "prepare"]
 
-_FIT_IMAGES = 200
 _CHUNKS = 16, 64  # images, at least and at most: what a kill loses
 _CHUNK_SECONDS = 2.0
 
@@ -114,7 +103,7 @@ def _prepare(
     refresh(dataset)
     _check_key(dataset, settings, brain_key, None, overwrite, False)
     items = list(zip(*samples.values(["id", "filepath"])))
-    yield from _open_space(samples, items, settings, brain_key, overwrite)
+    yield from open_space(samples, items, settings, brain_key, overwrite)
     record = records.read(dataset, brain_key)
     return index_shards.Prepared(
         brain_key=brain_key,
@@ -178,7 +167,7 @@ def _compute(
     _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
     items = index_shards.mine(everything, shard)
-    space, store = yield from _open_space(
+    space, store = yield from open_space(
         samples, items, settings, brain_key, overwrite
     )
     field = _declare(dataset, brain_key, settings.vectors > 1)
@@ -255,89 +244,6 @@ def _declare(dataset: fo.Dataset, brain_key: str, few: bool) -> str:
         field = records.vector_field(brain_key)
         declare(dataset, [field], fo.VectorField)
     return field
-
-
-def _open_space(
-    samples: foc.SampleCollection,
-    items: list[tuple[str, str]],
-    settings: Settings,
-    brain_key: str,
-    overwrite: bool,
-) -> Generator[Progress, None, tuple[DetailEmbedder, FeatureStore | None]]:
-    """Loads the space of the brain key, or makes, fits and records a new one.
-
-    Returns:
-        the space, and the patch features that there are or shall be
-    """
-    yield Progress("Loading the backbone", 0.0)
-    backbone = settings.load_backbone()
-    dataset = samples._root_dataset
-    record = None if overwrite else records.read(dataset, brain_key)
-    if record is None:
-        space = settings.make_space(backbone)
-    else:
-        space = zoo.load(record.space, backbone)
-    store = feature_stores.prepare(dataset, space, settings.keep_features, items)
-    folder = None if store is None else str(store.directory)
-    if record is None:
-        choice = yield from _fit(space, samples, items, settings, store)
-        record = records.Record(
-            space=zoo.publish(space),
-            global_space=zoo.publish(make_global_space(backbone)),
-            identity=settings.identity(),
-            features=folder,
-            card=choice and choice.to_dict(),
-        )
-        clear(dataset, brain_key)
-        records.write(dataset, brain_key, record)
-        return space, store
-    changed = replace(
-        record, features=folder or record.features, identity=settings.identity()
-    )
-    if changed != record:  # paths of files in records of older versions become hashes
-        records.write(dataset, brain_key, changed)
-    return space, store
-
-
-def _fit(
-    space: DetailEmbedder,
-    samples: foc.SampleCollection,
-    items: list[tuple[str, str]],
-    settings: Settings,
-    store: FeatureStore | None,
-) -> Generator[Progress, None, Choice | None]:
-    """Fits or chooses the fuser on some images; on what is stored, if all of it is."""
-    if not settings.needs_fit(space):
-        return None
-    ids = [id for id, _ in draw(items, _FIT_IMAGES)]
-    paths = [path for _, path in items]
-    name = settings.fuser_name
-    words = settings.vocabulary(samples) if settings.needs_vocabulary else None
-    if name == AUTO:
-        words = enough(words)
-    if words is not None:
-        yield from encode_words(space.backbone, words)
-    yield Progress(f"Fitting the {name!r} fuser on {len(ids)} images", 0.0)
-    is_stored = store is not None and all(id in store for id in ids)
-    sample = {"max_images": _FIT_IMAGES, "max_pixels": settings.max_pixels}
-    try:
-        if name == AUTO:
-            choice = (
-                space.choose_stored(store, ids, words) if is_stored
-                else space.choose_fuser(paths, words, **sample)
-            )
-            yield Progress(f"Fuser: {choice.reason}", 0.0)
-            return choice
-        if is_stored:
-            space.fit_stored(store, ids, words and words.words)
-        else:
-            space.fit(paths, words and words.words, **sample)
-    except ValueError as error:
-        raise ValueError(
-            f"the {name!r} fuser cannot be fitted on {len(ids)} images: "
-            f"{error}. Pass other images, or choose fuser='mean'"
-        ) from error
-    return None
 
 
 def _embed(

@@ -15,7 +15,7 @@ import numpy as np
 from bson import Binary, ObjectId
 from pymongo import UpdateOne
 
-from ..engine import Chunk
+from ..chunk import Chunk
 from .mongo import patiently
 
 _MODIFIED = "last_modified_at"  # FiftyOne's own field

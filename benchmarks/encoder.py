@@ -1,0 +1,116 @@
+"""Ways to run a frozen image tower, side by side in one run.
+
+    python benchmarks/encoder.py
+    python benchmarks/encoder.py --device cuda --backbones ViT-B-32 ViT-B-16
+
+Prints patches per second at the best batch size, their ratio to what the engine does on
+that device by default, the seconds until the first patches are encoded (compiling), and
+the lowest cosine of a feature to the default's. Weights other than the demo backbone's
+are random. The ways take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _engine.encoder import best_rate, synchronise  # noqa: E402
+
+from detail_embed import demo, openvino_tower  # noqa: E402
+from detail_embed.backbone import Backbone  # noqa: E402
+
+
+class Way(NamedTuple):
+    """How the tower runs; ``mode`` is torch.compile's, None for no compiling."""
+
+    device: str
+    precision: str
+    mode: str | None = None
+
+
+_CPU = [Way("cpu", "fp32"), Way("cpu", "bf16"), Way("cpu", "fp32", "default")]
+_OPENVINO = [Way("openvino", "fp32"), Way("openvino", "bf16")]
+_CUDA = [
+    Way("cuda", "bf16"), Way("cuda", "fp16"), Way("cuda", "fp32"),
+    Way("cuda", "bf16", "default"), Way("cuda", "bf16", "reduce-overhead"),
+]
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbones", nargs="+", default=[demo.NAME, "ViT-B-32"])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3, help="of a measurement")
+    arguments = parser.parse_args()
+    ways = _CUDA
+    if arguments.device == "cpu":
+        ways = _CPU + (_OPENVINO if openvino_tower.is_installed() else [])
+    print("| backbone | device | precision | compiled | patches/s | ratio | first, s | "
+          "lowest cosine |")
+    print("|--|--|--|--|--:|--:|--:|--:|")
+    for name in arguments.backbones:
+        measure(name, ways, arguments.rounds, arguments.seconds)
+
+
+def measure(name: str, ways: list[Way], rounds: int, seconds: float) -> None:
+    """Prints the rows of a backbone."""
+    backbones = [load(name, way) for way in ways]
+    patches = some_patches(backbones[0])
+    waited, features = zip(*[first(backbone, patches) for backbone in backbones])
+    rates: list[list[float]] = [[] for _ in ways]
+    wanted = [
+        int(seconds * best_rate(backbone, patches, 1)) for backbone in backbones
+    ]
+    for _ in range(rounds):
+        for found, backbone, count in zip(rates, backbones, wanted):
+            found.append(best_rate(backbone, patches, count))
+    for way, found, wait, some in zip(ways, rates, waited, features):
+        middle = statistics.median(found)
+        ratio = middle / statistics.median(rates[0])
+        cosine = (some * features[0]).sum(dim=1).min()
+        print(
+            f"| {name} | {way.device} | {way.precision} | {way.mode or '–'} | "
+            f"{middle:,.0f} | {ratio:.2f} | {wait:.1f} | {cosine:.6f} |",
+            flush=True,
+        )
+
+
+def load(name: str, way: Way) -> Backbone:
+    """Loads a backbone that runs in this way."""
+    backbone = Backbone.load(name, device=way.device, precision=way.precision)
+    if way.mode:
+        tower = backbone._model
+        tower.encode_image = torch.compile(
+            tower.encode_image, mode=way.mode, dynamic=way.mode == "default"
+        )
+    return backbone
+
+
+def some_patches(backbone: Backbone) -> torch.Tensor:
+    """Random patches on the device."""
+    rng = torch.Generator().manual_seed(0)
+    shape = (64, 3, backbone.input_size, backbone.input_size)
+    patches = torch.randint(0, 255, shape, dtype=torch.uint8, generator=rng)
+    return patches.to(backbone.device)
+
+
+def first(backbone: Backbone, patches: torch.Tensor) -> tuple[float, torch.Tensor]:
+    """Seconds that the first call takes, and its features."""
+    started = time.perf_counter()
+    features = backbone.encode_patches(patches)
+    synchronise(backbone)
+    return time.perf_counter() - started, features.clone()
+
+
+if __name__ == "__main__":
+    main()
