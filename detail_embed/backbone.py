@@ -13,6 +13,7 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import openvino_tower
 from .openvino_tower import OpenVinoTower
@@ -78,6 +79,9 @@ class Backbone:
             dtype=self._dtype,
             memory_format=torch.channels_last,  # convolutions: up to 1.5 x
         )
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):  # its statistics are not to be rounded
+                module.float()
         self.devices = _numbered(device)
         self._move(self.devices[0])
         blank = torch.zeros(1, 3, self.input_size, self.input_size,
@@ -108,7 +112,8 @@ class Backbone:
         Raises:
             ValueError: if the name, tag, file, device or precision is unknown
                 or wrong
-            RuntimeError: if the weights cannot be downloaded
+            RuntimeError: if the weights cannot be downloaded, or the device lacks the
+                memory
         """
         place = resolve_device(device)
         uses_openvino = device == openvino_tower.NAME
@@ -127,9 +132,12 @@ class Backbone:
             if not is_tag and os.path.isfile(pretrained):
                 pretrained = os.path.abspath(pretrained)
         model, is_random = create_model(name, pretrained)
-        return cls(
-            model, name, pretrained, is_random, place, precision, uses_openvino
-        )
+        try:
+            return cls(
+                model, name, pretrained, is_random, place, precision, uses_openvino
+            )
+        except torch.OutOfMemoryError as error:
+            raise no_room("the model", name, precision, place) from error
 
     def on(self, device: torch.device) -> Backbone:
         """The same model on one of its :attr:`devices`; copied there once."""
@@ -250,7 +258,7 @@ class Backbone:
                     images.float(), side, mode=self.patch_spec.interpolation,
                     antialias=True,
                 ).clamp(0, _white(patches))
-            images = images.to(torch.float32, copy=True)  # changed in place: much faster
+            images = images.to(torch.float32, copy=True)  # in place is faster
             images.div_(_white(patches)).sub_(self._mean).div_(self._std)
             features = self._model.encode_image(images.to(self._dtype))
             return F.normalize(features.float(), dim=-1)
@@ -267,6 +275,16 @@ class Backbone:
 
     def _none(self) -> Tensor:
         return torch.zeros(0, self.dim, device=self.device)
+
+
+def no_room(
+    what: str, name: str, precision: str, device: torch.device
+) -> RuntimeError:
+    """The error that says that not even a small thing fits into a device's memory."""
+    return RuntimeError(
+        f"not even {what} fits into the memory of {device} with {name} in {precision}: "
+        "end what else uses that memory, choose a smaller backbone, or device='cpu'"
+    )
 
 
 def resolve_device(device: str) -> torch.device:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -49,9 +50,14 @@ def in_crew(
     """
     seats = deque(_seats(backbone))
     size, over, local = len(seats), threading.Event(), threading.local()
+    own_threads = max(1, _cores() // size)
 
     def sit() -> None:
-        local.seat = seats.popleft()
+        local.seat = own, stream = seats.popleft()
+        if stream is not None:
+            torch.cuda.set_device(stream.device)
+        elif own.device.type == "cpu":
+            torch.set_num_threads(own_threads)
 
     def do(job: _Job) -> _Result:
         own, stream = local.seat
@@ -61,7 +67,7 @@ def in_crew(
             stream.synchronize()
         return result
 
-    with _sharing_cores(backbone, size):
+    with _sharing_cores(backbone, own_threads):
         pool = ThreadPoolExecutor(size, "detail-encode", initializer=sit)
         ahead: deque[Future[_Result]] = deque()
         try:
@@ -82,36 +88,45 @@ def _seats(backbone: Backbone) -> list[_Seat]:
     if backbone.device.type != "cuda":
         return [(backbone, None)]
     return [
-        (backbone.on(device), torch.cuda.Stream(device))
+        (backbone.on(device), stream)
         for device in backbone.devices
-        for _ in range(_PER_GPU)
+        for stream in _streams(device)
     ]
 
 
+@lru_cache
+def _streams(device: torch.device) -> list[torch.cuda.Stream]:
+    """Always the same, as memory that is free again is of the stream that had it."""
+    return [torch.cuda.Stream(device) for _ in range(_PER_GPU)]
+
+
 def _cores() -> int:
-    """Threads that torch has, or had before a crew divided them."""
-    return _threads if _crews else torch.get_num_threads()
+    """Threads that torch has where no crew divides them.
+
+    A thread that began to use torch beside a crew keeps the number of that time, so
+    a new one is asked.
+    """
+    with _lock:
+        if _crews:
+            return _threads
+        with ThreadPoolExecutor(1) as new:
+            return new.submit(torch.get_num_threads).result()
 
 
 @contextmanager
-def _sharing_cores(backbone: Backbone, size: int) -> Iterator[None]:
-    """Gives each worker of the CPU its share of torch's threads.
-
-    Threads that are started meanwhile get that number, so the workers do.
-    """
+def _sharing_cores(backbone: Backbone, own_threads: int) -> Iterator[None]:
+    """Gives the caller, and threads that start meanwhile, a worker's share of cores."""
     global _crews, _threads
     if backbone.device.type != "cpu":
         yield
         return
+    cores = _cores()
     with _lock:
-        if not _crews:
-            _threads = torch.get_num_threads()
-        _crews += 1
-        torch.set_num_threads(max(1, _threads // size))
+        _crews, _threads = _crews + 1, cores
+    torch.set_num_threads(own_threads)
     try:
         yield
     finally:
         with _lock:
             _crews -= 1
-            if not _crews:
-                torch.set_num_threads(_threads)
+        torch.set_num_threads(cores)

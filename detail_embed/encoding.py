@@ -19,8 +19,9 @@ from torch import Tensor
 from .backbone import Backbone
 from .cover import CompleteCover
 from .crew import in_crew
-from .fitting_batch import encode_fitting, extract_fitting
+from .fitting_batch import cut_fitting, encode_fitting
 from .flat import without_flat
+from .patches import extract_patches
 from .reader import MAX_PIXELS, read_images
 
 Item = tuple[Hashable, str | Path]
@@ -154,39 +155,47 @@ def _encode_group(
 ) -> list[PatchFeatures]:
     """Gives the files of a group their features."""
     images = [image for image, _ in group]
-    cut = {
-        i: _cut(pixels, cover, backbone)
-        for i, (_, pixels) in enumerate(group)
-        if pixels is not None
-    }
-    if not cut:
+    arrays = {i: pixels for i, (_, pixels) in enumerate(group) if pixels is not None}
+    if not arrays:
         return images
-    patches = torch.cat([patches for patches, _ in cut.values()])
-    features = _encode(backbone, patches, is_wanted, batch_size).to(home)
-    if features.is_cuda:  # made on a worker's stream, used on the caller's
-        features.record_stream(torch.cuda.default_stream(features.device))
-    own = features.split([len(patches) for patches, _ in cut.values()])
-    for (i, (_, rows)), found in zip(cut.items(), own):
-        found = found if rows is None else found[rows.to(found.device)]
+    patches, counts, rows = cut_fitting(
+        lambda device: _cut(arrays.values(), cover, backbone, device), backbone.device
+    )
+    features = _encode(backbone, patches, is_wanted, batch_size)
+    if features.is_cuda and features.device != home:
+        # or the copy, and with it what the caller does there, waits for the batch
+        torch.cuda.current_stream(features.device).synchronize()
+    own = features.to(home).split(counts)
+    for i, found, stands in zip(arrays, own, rows):
+        found = found if stands is None else found[stands.to(home)]
+        if found.is_cuda:  # made on a worker's stream, used on the caller's
+            found.record_stream(torch.cuda.default_stream(home))
         images[i] = dataclasses.replace(images[i], features=found)
     return images
 
 
 def _cut(
-    array: np.ndarray, cover: CompleteCover, backbone: Backbone
-) -> tuple[Tensor, Tensor | None]:
-    """Cuts the patches of an image, on the backbone's device.
+    arrays: Iterable[np.ndarray], cover: CompleteCover, backbone: Backbone,
+    device: torch.device,
+) -> tuple[Tensor, list[int], list[Tensor | None]]:
+    """Cuts the patches of images, on a device.
 
     Returns:
-        the patches to encode, and for each window the patch whose feature it takes;
-        None where each takes its own
+        the patches to encode; how many are of each image; and for each window of an
+        image the patch whose feature it takes, None where each takes its own
     """
-    height, width = array.shape[:2]
-    pixels = torch.from_numpy(array).permute(2, 0, 1)
-    patches = extract_fitting(pixels, cover, backbone)
-    if not cover.skip_flat:
-        return patches, None
-    return without_flat(patches, cover, width, height)
+    patches, rows = [], []
+    for array in arrays:
+        height, width = array.shape[:2]
+        pixels = torch.from_numpy(array).to(device, non_blocking=True)
+        own, stands = (
+            extract_patches(pixels.permute(2, 0, 1), cover, backbone.patch_spec), None
+        )
+        if cover.skip_flat:
+            own, stands = without_flat(own, cover, width, height)
+        patches.append(own)
+        rows.append(stands)
+    return torch.cat(patches), [len(own) for own in patches], rows
 
 
 def _encode(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from .backbone import Backbone
-from .cover import CompleteCover
-from .patches import extract_patches
+from .backbone import Backbone, no_room
 
 logger = logging.getLogger(__name__)
+
+_Cut = TypeVar("_Cut")
 
 
 def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
@@ -35,7 +37,11 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
             features = backbone.encode_patches(patches, batch_size=size)
         except torch.OutOfMemoryError as error:
             if size == 1:
-                raise RuntimeError(_nothing_fits(backbone)) from error
+                side = backbone.input_size
+                raise no_room(
+                    f"one patch of {side} x {side} pixels", backbone.name,
+                    backbone.precision, backbone.device,
+                ) from error
         else:
             return features
         # here, the error and what it kept in memory are gone
@@ -50,39 +56,22 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
             )
 
 
-def extract_fitting(
-    image: Tensor, cover: CompleteCover, backbone: Backbone
-) -> Tensor:
-    """Cuts patches on the backbone's device, or on the CPU if it lacks the memory.
+def cut_fitting(cut: Callable[[torch.device], _Cut], device: torch.device) -> _Cut:
+    """Cuts patches on a device, or on the CPU if it lacks the memory.
 
     Args:
-        image: ``(3, H, W)`` uint8 RGB on the CPU
-        cover: which windows
-        backbone: whose device and patches
-
-    Returns:
-        ``(p, 3, size, size)`` uint8 as of :func:`.patches.extract_patches`, on the
-        backbone's device
+        cut: what cuts, called with a device
+        device: the backbone's
     """
     try:
-        there = image.to(backbone.device, non_blocking=True)
-        return extract_patches(there, cover, backbone.patch_spec)
+        return cut(device)
     except torch.OutOfMemoryError:
-        logger.debug("Cut an image of %s on the CPU", tuple(image.shape))
-    _release(backbone.device)
-    return extract_patches(image, cover, backbone.patch_spec).to(backbone.device)
+        logger.debug("%s is out of memory: patches are cut on the CPU", device)
+    _release(device)
+    return cut(torch.device("cpu"))
 
 
 def _release(device: torch.device) -> None:
     """Gives memory that torch holds, but does not use, back to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
-
-
-def _nothing_fits(backbone: Backbone) -> str:
-    side = backbone.input_size
-    return (
-        f"not even one patch of {side} x {side} pixels fits into the memory of "
-        f"{backbone.device} with {backbone.name} in {backbone.precision}: end what "
-        "else uses that memory, choose a smaller backbone, or device='cpu'"
-    )

@@ -6,14 +6,17 @@ make an image of 3,100 pixels one of 64.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 DTYPE = torch.float16  # has room for 8 bits of colour, and 11 of a weight
-_MOST_WEIGHTS = 2**26
-_CACHED = 32  # matrices
+_MOST_WEIGHTS = 2**24
+_CACHED = 24  # matrices
+
+_own = threading.local()  # what one thread's stream makes is not for another's
 
 
 def fits(image: Tensor, height: int, width: int) -> bool:
@@ -34,12 +37,11 @@ def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor
         ``(3, h, w)`` of the image's type, unrounded
     """
     _, old_height, old_width = image.shape
-    stream = None
-    if image.is_cuda:  # what a stream has made is for this stream alone
-        stream = torch.cuda.current_stream(image.device).cuda_stream
-    of = image.device, image.dtype, stream
-    rows = _weights(old_height, height, interpolation, *of)
-    columns = _weights(old_width, width, interpolation, *of).T
+    if not hasattr(_own, "weights"):
+        _own.weights = lru_cache(_CACHED)(_weights)
+    kind = interpolation, image.device, image.dtype
+    rows = _own.weights(old_height, height, *kind)
+    columns = _own.weights(old_width, width, *kind).T
     if height * old_width * (old_height + width) < old_height * width * (
         old_width + height
     ):
@@ -47,10 +49,8 @@ def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor
     return rows @ (image @ columns)
 
 
-@lru_cache(_CACHED)
 def _weights(
-    old: int, new: int, interpolation: str, device: torch.device,
-    dtype: torch.dtype, stream: int | None,
+    old: int, new: int, interpolation: str, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """``(new, old)`` weights of the old pixels in each new one; rows sum to 1."""
     step = old / new

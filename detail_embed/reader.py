@@ -29,6 +29,7 @@ MAX_PIXELS = 2**28
 
 _HASHED = 2**28  # larger files, in bytes, are not compared with others
 _BLOCK = 2**20
+_PINNED = 2**26
 _PILLOW_LIMIT = threading.Lock()
 
 
@@ -267,7 +268,12 @@ def _pixels(path: str | os.PathLike, image: Image.Image) -> np.ndarray:
 
 
 def pinned(pixels: np.ndarray) -> np.ndarray:
-    """Copies pixels to page-locked memory; returns them as they are if it cannot."""
+    """Copies pixels to page-locked memory; returns them as they are if it cannot.
+
+    That memory is not given back, so large images get none.
+    """
+    if pixels.nbytes > _PINNED:
+        return pixels
     try:
         return torch.from_numpy(pixels).pin_memory().numpy()
     except RuntimeError:

@@ -374,11 +374,11 @@ def test_bf16_is_close(backbone):
     patches = torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8)
     cosine = (half.encode_patches(patches) * backbone.encode_patches(patches)).sum(1)
     assert half.encode_patches(patches).dtype == torch.float32
-    assert cosine.min() > 0.99
+    assert cosine.min() > 0.999
     texts = ["a cat", "a dog"]
     cosine = (half.encode_texts(texts) * backbone.encode_texts(texts)).sum(1)
     assert half.encode_texts(texts).dtype == torch.float32
-    assert cosine.min() > 0.99
+    assert cosine.min() > 0.999
 
 
 def test_a_copy_on_another_device(backbone):

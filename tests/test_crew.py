@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -94,6 +95,16 @@ def test_two_crews_give_the_threads_back(backbone, cores):
     assert next(two)[0] == 1
     assert {threads for _, _, threads in two} == {1}
     assert torch.get_num_threads() == cores
+
+
+def test_a_thread_that_began_beside_a_crew_has_one_later(backbone, cores):
+    with ThreadPoolExecutor(1) as other:
+        with closing(in_crew(backbone, slow_first, range(9))) as results:
+            next(results)
+            assert other.submit(torch.get_num_threads).result() == 1
+        jobs = in_crew(backbone, slow_first, range(9))
+        _, workers, threads = zip(*other.submit(list, jobs).result())
+    assert len(set(workers)) == cores and set(threads) == {1}
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from detail_embed import fusers
+from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.encoding import iter_patch_features
 from detail_embed.engine import stream
-from detail_embed.fitting_batch import extract_fitting
+from detail_embed.fitting_batch import cut_fitting
 from detail_embed.patches import extract_patches
-from tests.tiny import tiny_backbone, write_images
+from tests.tiny import TINY, tiny_backbone, write_images
 
 COVER = CompleteCover(3)  # 14 windows of a square image
 
@@ -104,19 +105,40 @@ def test_other_errors_are_not_taken_for_it(backbone, files, monkeypatch):
     assert backbone.fitting_size is None
 
 
-def test_an_image_too_large_for_the_device_is_cut_on_the_cpu(backbone, monkeypatch):
-    image = torch.randint(0, 255, (3, 60, 80), dtype=torch.uint8)
-    wanted = extract_patches(image, COVER, backbone.patch_spec)
+def test_patches_are_cut_on_the_cpu_where_memory_is_short(
+    backbone, files, monkeypatch
+):
+    wanted = vectors(backbone, files)
     calls = []
 
     def once_out_of_memory(*arguments):
         calls.append(arguments)
-        if len(calls) == 1:
+        if len(calls) == 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return extract_patches(*arguments)
 
-    monkeypatch.setattr(
-        "detail_embed.fitting_batch.extract_patches", once_out_of_memory
-    )
-    assert torch.equal(extract_fitting(image, COVER, backbone), wanted)
-    assert len(calls) == 2
+    monkeypatch.setattr("detail_embed.encoding.extract_patches", once_out_of_memory)
+    assert np.array_equal(vectors(backbone, files), wanted)
+    assert len(calls) > len(files)
+
+
+def test_the_cpu_is_the_second_choice():
+    devices = []
+
+    def cut(device):
+        devices.append(device)
+        if device.type == "meta":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 7
+
+    assert cut_fitting(cut, torch.device("meta")) == 7
+    assert [device.type for device in devices] == ["meta", "cpu"]
+
+
+def test_a_model_that_does_not_fit_says_so(backbone, monkeypatch):
+    def too_large(self, patches):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Backbone, "_encode", too_large)
+    with pytest.raises(RuntimeError, match="not even the model fits .* of cpu with"):
+        Backbone.load(TINY, device="cpu")

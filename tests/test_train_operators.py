@@ -72,8 +72,8 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("patches are stored and not to be encoded again")
 
-    extract = encoding.extract_fitting
-    monkeypatch.setattr(encoding, "extract_fitting", fail)
+    extract = encoding.extract_patches
+    monkeypatch.setattr(encoding, "extract_patches", fail)
     settings = Settings(fuser="solids_1", **CHOICES)
     found = index.compute(dataset, settings, "trained").finish()
     assert (found.embedded, found.fuser) == (24, "solids_1")
@@ -89,7 +89,7 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     assert again.values("id") == view.values("id")
 
     extra = dataset.add_sample(fo.Sample(filepath=dataset.first().filepath))
-    monkeypatch.setattr(encoding, "extract_fitting", extract)
+    monkeypatch.setattr(encoding, "extract_patches", extract)
     ctx = context(COMPUTE, dataset, brain_key="trained")
     properties = compute.resolve_input(ctx).type.properties
     assert properties["fuser"].type.values[-1] == "solids_1"

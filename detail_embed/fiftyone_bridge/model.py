@@ -121,8 +121,8 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
                 boxes = space.cover.boxes(image.shape[2], image.shape[1])
                 boxes = relative_boxes(boxes)[None].to(features.device)
                 vector = space.fuser(features[None], boxes=boxes)[0]
-            self._last = vector.cpu().numpy()
-        return self._last
+            self._last = found = vector.cpu().numpy()
+        return found  # another thread may have embedded since
 
     def embed_prompt(self, arg: str) -> np.ndarray:
         """Embeds one text; see :meth:`embed_prompts`."""

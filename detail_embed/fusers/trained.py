@@ -63,7 +63,8 @@ class TrainedFuser(Fuser):
         images, mask = check_images(images, mask, self.dim)
         held_out = torch.arange(len(texts), device=texts.device) % 5 == 4
         training = Training(
-            self, InMemory(images, mask), texts[~held_out], texts[held_out]
+            self, InMemory(images, mask), texts[~held_out], texts[held_out],
+            device=images.device,
         )
         for _ in training:
             pass
