@@ -80,6 +80,7 @@ class Outcome:
         halves: samples that were ever found half-written
         differing: values that differ from those of an unbroken run
         furthest: the largest difference of a value
+        unanswered: finished runs whose index did not find every image
         seconds: duration
     """
 
@@ -91,6 +92,7 @@ class Outcome:
     halves: int = 0
     differing: int = 0
     furthest: float = 0.0
+    unanswered: int = 0
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -101,6 +103,7 @@ class Outcome:
             f"{self.allowed - CHUNK} of the batch that is being encoded), "
             f"{self.halves} samples half-written, "
             f"{self.differing} values differ (by {self.furthest:.1e} at most), "
+            f"{self.unanswered} indexes do not answer, "
             f"{self.seconds:.0f} s"
         )
 
@@ -115,6 +118,8 @@ def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
     child = Child(dataset.name, mode)
     span = child.finish()
     whole = stored(dataset, mode)
+    if not whole:
+        raise RuntimeError("an unbroken run stored nothing")
     index.delete(dataset, KEY)
     while outcome.kills < kills:
         before = len(held(dataset, mode))
@@ -130,6 +135,7 @@ def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
             Child(dataset.name, mode).finish()
             outcome.runs += 1
             compare(whole, stored(dataset, mode), outcome)
+            outcome.unanswered += not answers(dataset, set(whole))
             index.delete(dataset, KEY)
     outcome.seconds = time.monotonic() - started
     return outcome
@@ -280,14 +286,22 @@ def halves(dataset: Any, mode: str) -> int:
 
 
 def compare(whole: dict, again: dict, outcome: Outcome) -> None:
-    """Counts values that differ; an image that is missing differs in all."""
+    """Counts values that differ; an image that one of them lacks differs in all."""
     import numpy as np
 
+    for id in again.keys() - whole.keys():
+        outcome.differing += again[id].size
     for id, vector in whole.items():
         other = again.get(id, np.full_like(vector, np.inf))
         outcome.differing += int((vector != other).sum())
         furthest = float(np.abs(vector - other).max())
         outcome.furthest = max(outcome.furthest, furthest)
+
+
+def answers(dataset: Any, ids: set[str]) -> bool:
+    """Whether a text search by the index finds images, and all of them."""
+    found = dataset.sort_by_similarity("a red cube", brain_key=KEY)
+    return set(found.values("id")) == ids
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from .part_worker import PartWorker
+from .reader import MAX_PIXELS, check_max_pixels
 from .vector_parts import PART_ROWS, PartFolder
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def embed(
     batch_size: int | None = None,
     num_workers: int | None = None,
     keep_features: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    skip_identical: bool = True,
     progress: bool = False,
 ) -> Embedded:
     """Embeds files by Ray Data, into Parquet parts.
@@ -87,6 +90,9 @@ def embed(
         num_workers (None): decoding threads of a worker
         keep_features (False): whether patch features are kept, in float16, in the
             folder ``features``, by id, or by path where there are no ids
+        max_pixels (MAX_PIXELS): images with more are not read
+        skip_identical (True): whether a file with the same content as one before, in
+            its part, takes its vectors; not where features are kept
         progress (False): whether to show a progress bar
 
     Raises:
@@ -96,9 +102,13 @@ def embed(
     """
     started = time.monotonic()
     _check_counts(concurrency, num_gpus)
+    check_max_pixels(max_pixels)
     folder = PartFolder.create(directory, files, space, part_rows, keep_features)
     todo = folder.todo()
-    options = {"batch_size": batch_size, "num_workers": num_workers}
+    options = {
+        "batch_size": batch_size, "num_workers": num_workers,
+        "max_pixels": max_pixels, "skip_identical": skip_identical,
+    }
     images = failed = 0
     bar = tqdm(total=len(folder), initial=len(folder) - len(todo), unit="part",
                disable=not progress)
@@ -195,6 +205,10 @@ def main() -> None:
                         help="decoding threads of a worker")
     parser.add_argument("--keep-features", action="store_true",
                         help="keep patch features, too")
+    parser.add_argument("--max-pixels", type=int, default=MAX_PIXELS,
+                        help="images with more are not read")
+    parser.add_argument("--no-skip-identical", action="store_false",
+                        dest="skip_identical", help="embed every copy of a file")
     args = vars(parser.parse_args())
     try:
         result = embed(**args, progress=True)

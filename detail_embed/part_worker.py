@@ -29,25 +29,18 @@ class PartWorker:
 
     Args:
         directory: the folder
-        batch_size (None): patches per forward pass
-        num_workers (None): decoding threads
         device ("auto"): a torch device
+        **options: as of :func:`.engine.stream`
 
     Raises:
         ValueError: if the folder holds no plan, or the backbone's weights are not
             those of its space
     """
 
-    def __init__(
-        self,
-        directory: str | Path,
-        batch_size: int | None = None,
-        num_workers: int | None = None,
-        device: str = "auto",
-    ):
+    def __init__(self, directory: str | Path, device: str = "auto", **options: Any):
         self._folder = PartFolder(directory)
         self._space = DetailEmbedder.load(self._folder.directory / SPACE, device)
-        self._options = {"batch_size": batch_size, "num_workers": num_workers}
+        self._options = options
         self._few = isinstance(self._space.fuser, FewVectors)
         self._store = None
         if self._folder.keeps_features:

@@ -211,7 +211,7 @@ def read_images(
     """
     check_max_pixels(max_pixels)
     if num_workers is None:
-        num_workers = min(8, os.cpu_count() or 1)
+        num_workers = min(8, _cpus())
     if prefetch is None:
         prefetch = 2 * max(num_workers, 1)
     for name, value in (("num_workers", num_workers), ("prefetch", prefetch)):
@@ -220,6 +220,13 @@ def read_images(
     recent = RecentFiles(twins) if twins else None
     decode = functools.partial(_decode, max_pixels=max_pixels, recent=recent, pin=pin)
     return _read_ahead(paths, num_workers, prefetch, decode)
+
+
+def _cpus() -> int:
+    """CPUs that this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _read_ahead(

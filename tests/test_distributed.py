@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from detail_embed import demo, fusers
 from detail_embed.backbone import Backbone
@@ -144,6 +145,22 @@ def test_a_killed_workers_part_is_done_again_and_only_that(
     assert len(part_files(out)) == 13
     done = embed(paths, space[1], out, keep_features=True)
     assert (done.parts, done.present) == (0, 13)
+
+
+def test_workers_make_the_vectors_of_the_engine(cluster, paths, space, tmp_path):
+    some = [*paths[:8], paths[0]]
+    sizes = [Image.open(path).size for path in some if path != paths[5]]
+    limit = max(width * height for width, height in sizes)
+    large = tmp_path / "large.png"
+    Image.new("RGB", (limit, 2)).save(large)
+    out = tmp_path / "out"
+    result = embed([*some, large], space[1], out, part_rows=3, max_pixels=limit)
+    assert (result.parts, result.images, result.failed) == (4, 10, 2)
+    table = pa.concat_tables(map(pq.read_table, part_files(out)))
+    expected = space[0].embed_files(some)
+    mine = np.delete(_matrix(table, "vector")[:9], 5, axis=0)
+    np.testing.assert_allclose(mine, np.delete(expected.vectors, 5, axis=0), atol=1e-6)
+    assert table["error"].to_pylist()[9].startswith(f"has {limit} x 2 pixels")
 
 
 def test_ids_and_paths_of_parquet_files(paths, space, tmp_path):

@@ -1,5 +1,6 @@
 """Vectors in Parquet files as indexes."""
 
+import dataclasses
 from pathlib import Path
 
 import fiftyone as fo
@@ -42,8 +43,8 @@ def backbone():
 def make_parts(backbone, dataset, tmp_path):
     """Embeds files in parts, in a space that is fitted on the data set."""
 
-    def make(files, fuser, name="parts", cover=2):
-        space = DetailEmbedder(backbone, CompleteCover(cover), fuser)
+    def make(files, fuser, name="parts", cover=2, **windows):
+        space = DetailEmbedder(backbone, CompleteCover(cover, **windows), fuser)
         space.fit(dataset.values("filepath"))
         space.save(tmp_path / f"{name}-space")
         folder = PartFolder.create(
@@ -96,6 +97,15 @@ def test_parts_become_an_index_that_update_goes_on_with(
     np.testing.assert_allclose(found, rest, atol=1e-6)
     again = index.compute(dataset, GMP, also_global=True).finish()
     assert (again.embedded, again.present) == (0, 24)
+
+
+def test_windows_without_detail_are_part_of_the_index(dataset, make_parts):
+    parts, _ = make_parts(dataset.values("filepath"), _gmp(), skip_flat=True)
+    import_vectors(dataset, parts, device="cpu").finish()
+    settings = dataclasses.replace(GMP, skip_flat=True)
+    assert index.compute(dataset, settings).finish().present == 24
+    with pytest.raises(ValueError, match="skip_flat"):
+        index.compute(dataset, GMP)
 
 
 def test_parts_by_id_go_to_an_index_that_is_there(dataset, make_parts, tmp_path):

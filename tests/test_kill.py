@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.odm.database as food
+import numpy as np
 import pytest
 from fiftyone.core.service import DatabaseService
 
@@ -41,7 +42,7 @@ def test_sigkill_at_random_moments(mixed, mode, kills):
     assert (outcome.kills, outcome.halves) == (kills, 0)
     assert outcome.runs >= 1
     assert 0 <= outcome.again <= outcome.allowed
-    assert outcome.furthest <= 1e-6
+    assert outcome.furthest <= 1e-6 and outcome.unanswered == 0
 
 
 def test_after_a_kill_every_image_has_a_vector_or_an_error(mixed):
@@ -73,6 +74,9 @@ def test_sigterm_stops_a_run_that_keeps_what_it_wrote(dataset, capfd):
     index.compute(dataset, kill.settings("vectors"), also_global=True).finish()
     now = kill.stored(dataset, "vectors")
     assert len(now) == 24 and all((now[id] == v).all() for id, v in kept.items())
+    index.delete(dataset, kill.KEY)
+    kill.Child(dataset.name, "vectors").finish()
+    assert is_equal(now, kill.stored(dataset, "vectors"))
 
 
 def test_mongodb_goes_away(scenes, tmp_path, capfd):
@@ -100,7 +104,10 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
         time.sleep(1)
         database.start()
         back.finish()
-        assert database.ask(count, name) == 24
+        now = database.ask(vectors, name)
+        database.ask(forget, name)
+        kill.Child(name, "vectors", patient).finish()
+        assert len(now) == 24 and is_equal(now, database.ask(vectors, name))
     finally:
         database.stop()
 
@@ -130,7 +137,21 @@ def make(scenes):
 
 
 def count(name):
-    return len(kill.stored(fo.load_dataset(name), "vectors"))
+    return len(vectors(name))
+
+
+def vectors(name):
+    return kill.stored(fo.load_dataset(name), "vectors")
+
+
+def forget(name):
+    index.delete(fo.load_dataset(name), kill.KEY)
+
+
+def is_equal(some, others):
+    return some.keys() == others.keys() and all(
+        np.abs(vector - others[id]).max() <= 1e-6 for id, vector in some.items()
+    )
 
 
 def wait_for(condition):

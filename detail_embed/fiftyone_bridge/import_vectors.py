@@ -233,6 +233,7 @@ def _settings(space: DetailEmbedder) -> Settings:
         pretrained=space.backbone.pretrained,
         cover=space.cover.c,
         spacing=space.cover.spacing,
+        skip_flat=space.cover.skip_flat,
         fuser_options=changed,
         **shape,
     )
