@@ -3,7 +3,8 @@
     python benchmarks/encoder.py
     python benchmarks/encoder.py --device cuda --backbones ViT-B-32 ViT-B-16
 
-Prints patches per second at the best batch size, their ratio to what the engine does on
+Prints patches per second at the best batch size, by one caller or by parallel workers,
+whichever is faster; their ratio to what the engine does on
 that device by default, the seconds until the first patches are encoded (compiling), and
 the lowest cosine of a feature to the default's. Weights other than the demo backbone's
 are random. The ways take turns.
@@ -22,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _engine.encoder import best_rate, synchronise  # noqa: E402
+from _engine.encoder import best_way, rate, some_patches, synchronise  # noqa: E402
 
 from detail_embed import demo, openvino_tower  # noqa: E402
 from detail_embed.backbone import Backbone  # noqa: E402
@@ -68,12 +69,11 @@ def measure(name: str, ways: list[Way], rounds: int, seconds: float) -> None:
     patches = some_patches(backbones[0])
     waited, features = zip(*[first(backbone, patches) for backbone in backbones])
     rates: list[list[float]] = [[] for _ in ways]
-    wanted = [
-        int(seconds * best_rate(backbone, patches, 1)) for backbone in backbones
-    ]
+    best = [best_way(backbone) for backbone in backbones]
     for _ in range(rounds):
-        for found, backbone, count in zip(rates, backbones, wanted):
-            found.append(best_rate(backbone, patches, count))
+        for found, backbone, how in zip(rates, backbones, best):
+            wanted = int(seconds * rate(backbone, patches, how, 1))
+            found.append(rate(backbone, patches, how, wanted))
     for way, found, wait, some in zip(ways, rates, waited, features):
         middle = statistics.median(found)
         ratio = middle / statistics.median(rates[0])
@@ -94,14 +94,6 @@ def load(name: str, way: Way) -> Backbone:
             tower.encode_image, mode=way.mode, dynamic=way.mode == "default"
         )
     return backbone
-
-
-def some_patches(backbone: Backbone) -> torch.Tensor:
-    """Random patches on the device."""
-    rng = torch.Generator().manual_seed(0)
-    shape = (64, 3, backbone.input_size, backbone.input_size)
-    patches = torch.randint(0, 255, shape, dtype=torch.uint8, generator=rng)
-    return patches.to(backbone.device)
 
 
 def first(backbone: Backbone, patches: torch.Tensor) -> tuple[float, torch.Tensor]:

@@ -4,7 +4,8 @@
     python benchmarks/engine.py --backbones ViT-B-32 --sides 2240 --covers 10
 
 Prints, for each backbone, size of images and cover, patches per second of (a) the bare
-encoder on patches that lie on the device, at its best batch size, (b) our engine from
+encoder on patches that lie on the device, at the best batch size, by one caller or by
+workers as the engine has them, whichever is faster; (b) our engine from
 JPEG files to stored vectors, (c) FiftyOne's compute_patch_embeddings of the same model
 over the same boxes, mean-pooled, and (d) Pillow's crops with open_clip's preprocessing
 in threads; their ratios; where the time of (b) goes; and its peak memory. The ways take
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -27,7 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch  # noqa: E402
 from _engine import contestants  # noqa: E402
 from _engine.case import Case, make_case, make_files  # noqa: E402
+from _engine.encoder import best_way  # noqa: E402
 from _engine.stages import stages  # noqa: E402
+from _memory import peak, reset_peak  # noqa: E402
 
 from detail_embed import demo  # noqa: E402
 from detail_embed.backbone import Backbone  # noqa: E402
@@ -61,41 +63,49 @@ def main() -> None:
         print("| backbone | side | c | (a) bare, patches/s | (b) engine | b/a | b/c | "
               "b/d | images/s | peak memory, MB |")
         print("|--|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-        details = []
+        details, ways = [], {}
         for name in arguments.backbones:
             backbone = Backbone.load(name, device=arguments.device)
+            ways[name] = way = best_way(backbone)
             for side in arguments.sides:
                 for c in arguments.covers:
-                    case = make_case(backbone, c, side, files[side])
+                    case = make_case(backbone, c, side, files[side], way)
                     print(_row(case, arguments), flush=True)
                     details.append((case, stages(case)))
         _print_stages(details)
+        for name, (size, in_workers) in ways.items():
+            layout = "parallel workers" if in_workers else "one caller"
+            print(f"\n(a) of {name}: {size} patches at a time, {layout}")
 
 
 def _row(case: Case, arguments: argparse.Namespace) -> str:
     images = _count(case, arguments)
-    peaks = [_peak(case)]
     rates: dict[str, list[float]] = {way: [] for way in "abcd"}
+    _peak(case)
+    before, most = _peak(case), 0.0
     for turn in range(arguments.rounds):
         rates["b"].append(contestants.engine(case, images))
-        peaks.append(_peak(case))
-        rates["a"].append(contestants.bare(case, max(1, images // 4)))
-        if turn:
-            continue
-        for way, function in _SLOW.items():
-            if way in arguments.ways and (way != "c" or contestants.has_fiftyone()):
-                rates[way].append(function(case, min(images, _MOST_SLOW)))
-    ratios = {
-        way: statistics.median(rates["b"]) / statistics.median(rates[way])
-        if rates[way] else float("nan")
-        for way in "acd"
-    }
+        most = max(most, _peak(case))
+        rates["a"].append(contestants.bare(case, images))
+        if not turn:
+            for way in _slow_ways(arguments):
+                _SLOW[way](case, 1)
+                rates[way].append(_SLOW[way](case, min(images, _MOST_SLOW)))
+        _peak(case)
     bare, ours = (statistics.median(rates[way]) for way in "ab")
+    slow = [f"{ours / rates[way][0]:.1f}" if rates[way] else "–" for way in "cd"]
     return (
         f"| {case.backbone.name} | {case.side} | {case.cover.c} | {bare:,.0f} | "
-        f"{ours:,.0f} | {ratios['a']:.2f} | {ratios['c']:.1f} | {ratios['d']:.1f} | "
-        f"{ours / case.per_image:.2f} | {peaks[0]:,.0f} + {peaks[1] - peaks[0]:,.0f} |"
+        f"{ours:,.0f} | {ours / bare:.2f} | {slow[0]} | {slow[1]} | "
+        f"{ours / case.per_image:.2f} | {before:,.0f} + {most - before:,.0f} |"
     )
+
+
+def _slow_ways(arguments: argparse.Namespace) -> list[str]:
+    return [
+        way for way in _SLOW
+        if way in arguments.ways and (way != "c" or contestants.has_fiftyone())
+    ]
 
 
 def _count(case: Case, arguments: argparse.Namespace) -> int:
@@ -106,12 +116,14 @@ def _count(case: Case, arguments: argparse.Namespace) -> int:
 
 
 def _peak(case: Case) -> float:
-    """Most memory of the process so far, or of the GPU since it was last asked, MB."""
+    """Most memory of the process, or of the GPU, since it was last asked, MB."""
     if case.backbone.device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**20
+        found = torch.cuda.max_memory_allocated() / 2**20
         torch.cuda.reset_peak_memory_stats()
-        return peak
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        return found
+    found = peak()
+    reset_peak()
+    return found
 
 
 def _print_stages(details: list[tuple[Case, dict[str, float]]]) -> None:

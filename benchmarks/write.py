@@ -9,7 +9,6 @@ of its own, and as many, in chunks as large, with FiftyOne's set_values.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -17,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _memory import peak, reset_peak  # noqa: E402
 
 from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
 
@@ -53,6 +54,7 @@ def row(size: int, dim: int, chunk: int) -> str:
     dataset.add_sample_field(_FIELD, fo.VectorField)
     ids = dataset.values("id")
     sink = Sink(dataset, _FIELD, None, "error")
+    reset_peak()
     before, busy = peak(), time.process_time()
     ours = rate(sink.write, ids, dim, chunk)
     busy, growth = time.process_time() - busy, peak() - before
@@ -87,11 +89,6 @@ def fake_chunks(ids: list[str], dim: int, size: int) -> Iterator:
     for start in range(0, len(ids), size):
         some = ids[start : start + size]
         yield Chunk(some, vectors[: len(some)], vectors[: len(some)], [])
-
-
-def peak() -> float:
-    """The most memory that this process has had, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

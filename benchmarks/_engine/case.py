@@ -18,6 +18,8 @@ from detail_embed.fusers.base import Fuser
 from detail_embed.patches import extract_patches
 from detail_embed.reader import read_image
 
+from .encoder import Way
+
 _RAW = 8  # images whose patches lie on the device
 
 
@@ -31,6 +33,7 @@ class Case:
         side: of the images in pixels
         files: JPEGs, all different
         fuser: as a user has it by default
+        best_way: how the encoder alone is fastest
         patches: ``(n, 3, size, size)`` uint8 on the device, of some of the images
     """
 
@@ -39,6 +42,7 @@ class Case:
     side: int
     files: list[Path]
     fuser: Fuser
+    best_way: Way
     patches: torch.Tensor = field(repr=False)
 
     @property
@@ -52,7 +56,9 @@ class Case:
         return [(path.stem, path) for path in self.files]
 
 
-def make_case(backbone: Backbone, c: int, side: int, files: list[Path]) -> Case:
+def make_case(
+    backbone: Backbone, c: int, side: int, files: list[Path], best_way: Way
+) -> Case:
     """Prepares a case; the fuser's speed does not depend on what it was fitted on."""
     cover = CompleteCover(c)
     patches = torch.cat(
@@ -64,7 +70,7 @@ def make_case(backbone: Backbone, c: int, side: int, files: list[Path]) -> Case:
             for path in files[:_RAW]
         ]
     )
-    return Case(backbone, cover, side, files, _fuser(backbone), patches)
+    return Case(backbone, cover, side, files, _fuser(backbone), best_way, patches)
 
 
 def make_files(folder: Path, side: int, count: int) -> list[Path]:

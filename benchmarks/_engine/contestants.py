@@ -18,24 +18,25 @@ from detail_embed.chunk import Chunk
 from detail_embed.chunk_store import ChunkStore
 from detail_embed.engine import stream
 
+from . import encoder
 from .case import Case
 
 _CHUNK, _CHUNK_SECONDS = 64, 2.0  # as of a run over many images
-_BATCHES = {"cpu": (16, 32, 48, 64), "cuda": (256, 512, 1024, 2048)}
 _THREADS = 8
 
 
 def bare(case: Case, images: int) -> float:
-    """The encoder alone: patches lie on the device, the best batch size."""
-    sizes = _BATCHES[case.patches.device.type]
-    return max(_encode(case, images, size) for size in sizes)
+    """The encoder alone: patches lie on the device, in the best way."""
+    return encoder.rate(
+        case.backbone, case.patches, case.best_way, images * case.per_image
+    )
 
 
 def engine(case: Case, images: int) -> float:
     """Ours, from files to stored vectors."""
     items = case.items[:images]
     with _store(case, items) as write:
-        synchronise(case)
+        encoder.synchronise(case.backbone)
         started = time.perf_counter()
         chunks = stream(
             items, case.backbone, case.cover, case.fuser, chunk_size=_CHUNK,
@@ -94,30 +95,9 @@ def by_fiftyone(case: Case, images: int) -> float:
     return images * case.per_image / seconds
 
 
-def synchronise(case: Case) -> None:
-    """Waits for the device."""
-    if case.backbone.device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def has_fiftyone() -> bool:
     """Whether FiftyOne is installed."""
     return find_spec("fiftyone") is not None
-
-
-def _encode(case: Case, images: int, size: int) -> float:
-    wanted = images * case.per_image
-    patches = case.patches[:size]
-    patches = patches.repeat(-(-size // len(patches)), 1, 1, 1)[:size]
-    case.backbone.encode_patches(patches, batch_size=size)
-    synchronise(case)
-    started = time.perf_counter()
-    done = 0
-    while done < wanted:
-        case.backbone.encode_patches(patches, batch_size=size)
-        done += size
-    synchronise(case)
-    return done / (time.perf_counter() - started)
 
 
 class _store:

@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import torch
 
 from detail_embed.backbone import Backbone
+from detail_embed.crew import in_crew
 
 _BATCHES = {"cpu": (16, 32, 48, 64), "cuda": (256, 512, 1024, 2048)}
 
 
-def best_rate(backbone: Backbone, patches: torch.Tensor, wanted: int) -> float:
-    """Patches per second at the best batch size.
+class Way(NamedTuple):
+    """How to encode: patches at a time, by one caller or by the engine's workers."""
+
+    size: int
+    in_workers: bool
+
+
+def best_way(backbone: Backbone) -> Way:
+    """Tries batch sizes, one after the other and in parallel workers."""
+    sizes = _BATCHES[backbone.device.type]
+    patches = some_patches(backbone)
+    ways = [Way(size, in_workers) for size in sizes for in_workers in (False, True)]
+    in_a_second = int(rate(backbone, patches, ways[0], 1))
+
+    def speed(way: Way) -> float:
+        return rate(backbone, patches, way, max(4 * way.size, in_a_second))
+
+    return max(ways, key=speed)
+
+
+def some_patches(backbone: Backbone) -> torch.Tensor:
+    """Random patches on the device, ``(64, 3, size, size)`` uint8."""
+    rng = torch.Generator().manual_seed(0)
+    shape = (64, 3, backbone.input_size, backbone.input_size)
+    patches = torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng)
+    return patches.to(backbone.device)
+
+
+def rate(backbone: Backbone, patches: torch.Tensor, way: Way, wanted: int) -> float:
+    """Patches per second.
 
     Args:
         backbone: the model
         patches: ``(n, 3, size, size)`` uint8 on its device, repeated as needed
-        wanted: patches of a measurement, at least
+        way: how
+        wanted: patches of the measurement, at least
     """
-    sizes = _BATCHES[backbone.device.type]
-    return max(_rate(backbone, patches, wanted, size) for size in sizes)
+    patches = patches[: way.size]
+    patches = patches.repeat(-(-way.size // len(patches)), 1, 1, 1)[: way.size]
+    batches = -(-wanted // way.size)
+    _encode(backbone, patches, way, 2)
+    synchronise(backbone)
+    started = time.perf_counter()
+    _encode(backbone, patches, way, batches)
+    synchronise(backbone)
+    return batches * way.size / (time.perf_counter() - started)
 
 
 def synchronise(backbone: Backbone) -> None:
@@ -29,16 +67,14 @@ def synchronise(backbone: Backbone) -> None:
         torch.cuda.synchronize(backbone.device)
 
 
-def _rate(
-    backbone: Backbone, patches: torch.Tensor, wanted: int, size: int
-) -> float:
-    patches = patches[:size]
-    patches = patches.repeat(-(-size // len(patches)), 1, 1, 1)[:size]
-    backbone.encode_patches(patches, batch_size=size)
-    synchronise(backbone)
-    started, done = time.perf_counter(), 0
-    while done < wanted:
-        backbone.encode_patches(patches, batch_size=size)
-        done += size
-    synchronise(backbone)
-    return done / (time.perf_counter() - started)
+def _encode(backbone: Backbone, patches: torch.Tensor, way: Way, times: int) -> None:
+    if not way.in_workers:
+        for _ in range(times):
+            backbone.encode_patches(patches, batch_size=way.size)
+        return
+
+    def work(own: Backbone, *_) -> None:
+        own.encode_patches(patches, batch_size=way.size)
+
+    for _ in in_crew(backbone, work, range(times)):
+        pass

@@ -15,6 +15,7 @@ from detail_embed.reader import read_image
 
 from . import contestants
 from .case import Case
+from .encoder import synchronise
 
 _IMAGES = 4
 
@@ -27,10 +28,10 @@ def stages(case: Case) -> dict[str, float]:
 
     def timed(name: str, function: Callable[[Any], Any], inputs: list) -> list:
         function(inputs[0])
-        contestants.synchronise(case)
+        synchronise(case.backbone)
         started = time.perf_counter()
         results = [function(one) for one in inputs]
-        contestants.synchronise(case)
+        synchronise(case.backbone)
         times[name] = 1000 * (time.perf_counter() - started) / len(inputs)
         return results
 
