@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,13 @@ from .crew import in_crew
 from .fitting_batch import cut_fitting, encode_fitting
 from .flat import without_flat
 from .patches import extract_patches
+from .pixel_budget import PixelBudget
 from .reader import MAX_PIXELS, read_images
 
 Item = tuple[Hashable, str | Path]
 
-_GROUP_PIXELS = 2**26  # of images that wait together to be encoded
+_GROUP_PIXELS = 2**26  # of images that are encoded together
+_WAITING_PIXELS = 2**29  # of all images in memory
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,21 @@ def iter_patch_features(
         batch_size = backbone.batch_size
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give at least 1")
+    budget = PixelBudget(_WAITING_PIXELS)
     files = _read(
         items, num_workers=num_workers, max_pixels=max_pixels, twins=twins,
-        pin=backbone.device.type == "cuda",
+        pin=backbone.device.type == "cuda", budget=budget,
     )
-    work = partial(
-        _encode_group, cover=cover, batch_size=batch_size, home=backbone.device
-    )
+
+    def work(
+        own: Backbone, group: list[_File], is_wanted: Callable[[], bool]
+    ) -> list[PatchFeatures]:
+        images = _encode_group(
+            own, group, is_wanted, cover, batch_size, home=backbone.device
+        )
+        budget.give(sum(image.width * image.height for image in images))
+        return images
+
     with closing(files):
         groups = _groups(files, cover, batch_size)
         with closing(in_crew(backbone, work, groups)) as done:

@@ -7,8 +7,10 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+import math
 import os
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +24,7 @@ from PIL import Image
 
 from . import jpeg
 from .file_reasons import FORMATS, reason
+from .pixel_budget import PixelBudget
 from .rgb import check_planes, upright_rgb
 from .twins import RecentFiles
 
@@ -186,6 +189,7 @@ def read_images(
     max_pixels: int = MAX_PIXELS,
     twins: int = 0,
     pin: bool = False,
+    budget: PixelBudget | None = None,
 ) -> Iterator[Decoded]:
     """Decodes files in threads, in the order given, a bounded number ahead.
 
@@ -202,6 +206,8 @@ def read_images(
             file that has one is not decoded
         pin (False): whether to put pixels where a GPU can copy them from while it
             computes
+        budget (None): bounds the pixels in memory; to be given the room of an image
+            back by whoever uses it
 
     Returns:
         an iterator with one ``Decoded`` for each file
@@ -218,8 +224,11 @@ def read_images(
         if value < 1:
             raise ValueError(f"{name}={value!r}: give at least 1")
     recent = RecentFiles(twins) if twins else None
-    decode = functools.partial(_decode, max_pixels=max_pixels, recent=recent, pin=pin)
-    return _read_ahead(paths, num_workers, prefetch, decode)
+    budget = budget or PixelBudget(sys.maxsize)
+    decode = functools.partial(
+        _decode, max_pixels=max_pixels, recent=recent, pin=pin, budget=budget
+    )
+    return _read_ahead(paths, num_workers, prefetch, decode, budget)
 
 
 def _cpus() -> int:
@@ -234,24 +243,29 @@ def _read_ahead(
     num_workers: int,
     prefetch: int,
     decode: Callable[[int, str | os.PathLike], Decoded],
+    budget: PixelBudget,
 ) -> Iterator[Decoded]:
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="detail-read")
     jobs = (pool.submit(decode, index, path) for index, path in enumerate(paths))
     ahead: collections.deque[Future[Decoded]] = collections.deque()
     try:
         ahead.extend(itertools.islice(jobs, prefetch))
-        while ahead:
+        for index in itertools.count():
+            if not ahead:
+                break
+            budget.wait_for(index)
             decoded = ahead.popleft().result()
             ahead.extend(itertools.islice(jobs, 1))
             yield decoded
             del decoded
     finally:
+        budget.close()
         pool.shutdown(cancel_futures=True)
 
 
 def _decode(
     index: int, path: str | os.PathLike, max_pixels: int,
-    recent: RecentFiles | None, pin: bool,
+    recent: RecentFiles | None, pin: bool, budget: PixelBudget,
 ) -> Decoded:
     try:
         with open_image(path, max_pixels) as image:
@@ -259,7 +273,13 @@ def _decode(
                 same_as = recent.find(_digest(path), index)
                 if same_as is not None:
                     return Decoded(index, path, same_as=same_as)
-            pixels = _pixels(path, image)
+            count = math.prod(image.size)
+            budget.take(index, count)
+            try:
+                pixels = _pixels(path, image)
+            except BaseException:
+                budget.give(count)
+                raise
             return Decoded(index, path, pixels=pinned(pixels) if pin else pixels)
     except UnreadableImage as error:
         return Decoded(index, path, error=error)

@@ -47,6 +47,7 @@ def add_inputs(
     """
     add_backbone(inputs, params.get("backbone") or Settings.backbone)
     add_cover(inputs)
+    _add_savings(inputs)
     _add_vectors(inputs, params, samples)
     _add_target(inputs)
     _add_features(inputs, params, samples)
@@ -100,6 +101,23 @@ def add_cover(inputs: types.Object) -> None:
         default=Settings.spacing,
         label="Spacing of the windows",
         view=types.RadioView(),
+    )
+
+
+def _add_savings(inputs: types.Object) -> None:
+    inputs.bool(
+        "skip_flat",
+        default=Settings.skip_flat,
+        label="Leave flat windows out",
+        description="Windows without any detail, such as clear sky, take the feature "
+        "of a larger one and are not encoded",
+    )
+    inputs.bool(
+        "skip_identical",
+        default=Settings.skip_identical,
+        label="Embed identical files once",
+        description="A file with the same content as one shortly before takes its "
+        "vectors",
     )
 
 

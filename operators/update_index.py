@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     "pretrained", "device", "precision", "batch_size", "num_workers",
-    "max_pixels",
+    "max_pixels", "skip_identical",
 )
 _REASONS = 3  # that are shown
 
@@ -70,7 +70,9 @@ class UpdateIndex(foo.Operator):
         """Runs in steps in the App, or to the end where it was delegated."""
         from ..detail_embed.fiftyone_bridge import index_update
 
-        options = {k: ctx.params[k] for k in _OPTIONS if ctx.params.get(k)}
+        options = {
+            k: ctx.params[k] for k in _OPTIONS if ctx.params.get(k) not in (None, "")
+        }
         key = ctx.params["brain_key"]
         run = index_update.update(ctx.target_view(), key, **options)
         if ctx.delegated:
@@ -99,6 +101,7 @@ class UpdateIndex(foo.Operator):
         batch_size: int | None = None,
         num_workers: int | None = None,
         max_pixels: int | None = None,
+        skip_identical: bool = True,
         delegate: bool = False,
     ) -> dict[str, Any] | foo.ExecutionResult:
         """Embeds the images that an index lacks, with the settings it was made with.
@@ -122,6 +125,8 @@ class UpdateIndex(foo.Operator):
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
             max_pixels (None): images with more are not read; by default 268 million
+            skip_identical (True): whether a file with the same content as one shortly
+                before takes its vectors
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
@@ -141,6 +146,7 @@ class UpdateIndex(foo.Operator):
             "precision": precision,
             "batch_size": batch_size,
             "num_workers": num_workers,
+            "skip_identical": skip_identical,
         }
         if max_pixels is not None:
             options["max_pixels"] = max_pixels

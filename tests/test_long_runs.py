@@ -1,6 +1,7 @@
 """Runs that take long: no limit cuts them, and all who wait see how far they are."""
 
 import asyncio
+import re
 import threading
 import time
 
@@ -35,6 +36,17 @@ def test_a_generator_outlives_the_limit(dataset):
     assert any("images/s" in line for line in lines)
     dataset.reload()
     assert len(dataset.exists("detail_embedding")) == 24
+
+
+def test_the_console_says_how_far_it_is(dataset, capsys):
+    missing = dataset.first()
+    missing.filepath = "/nowhere/missing.jpg"
+    missing.save()
+    foo.get_operator(URI)(dataset, **MEAN)
+    bar = capsys.readouterr().err
+    assert "100% |" in bar
+    end = r"24 of 24 images, 1 unreadable, [\d.]+ images/s, 0:00:00 left"
+    assert re.search(end, bar)
 
 
 def test_the_document_of_a_delegated_run_says_how_far_it_is(dataset):

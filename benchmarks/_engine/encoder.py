@@ -52,7 +52,8 @@ def rate(backbone: Backbone, patches: torch.Tensor, way: Way, wanted: int) -> fl
     """
     patches = patches[: way.size]
     patches = patches.repeat(-(-way.size // len(patches)), 1, 1, 1)[: way.size]
-    batches = -(-wanted // way.size)
+    workers = torch.get_num_threads() if way.in_workers else 1
+    batches = -(-wanted // way.size // workers) * workers  # the same for each
     _encode(backbone, patches, way, 2)
     synchronise(backbone)
     started = time.perf_counter()

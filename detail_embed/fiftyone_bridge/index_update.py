@@ -29,6 +29,7 @@ def update(
     batch_size: int | None = None,
     num_workers: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    skip_identical: bool = True,
 ) -> Run:
     """Embeds the images that an index lacks, in its own space, and indexes them.
 
@@ -46,6 +47,8 @@ def update(
         batch_size (None): patches per batch
         num_workers (None): threads that decode images
         max_pixels (MAX_PIXELS): images with more are not read
+        skip_identical (True): whether a file with the same content as one shortly
+            before takes its vectors
 
     Returns:
         a :class:`Run`, whose result is that of :func:`index.compute`
@@ -60,6 +63,7 @@ def update(
         "batch_size": batch_size,
         "num_workers": num_workers,
         "max_pixels": max_pixels,
+        "skip_identical": skip_identical,
     }
     dataset = samples._root_dataset
     record = index_parts.require(dataset, brain_key, "update")
