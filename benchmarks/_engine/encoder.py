@@ -28,7 +28,7 @@ def best_way(backbone: Backbone) -> Way:
     in_a_second = int(rate(backbone, patches, ways[0], 1))
 
     def speed(way: Way) -> float:
-        return rate(backbone, patches, way, max(4 * way.size, in_a_second))
+        return rate(backbone, patches, way, max(2 * way.size, in_a_second))
 
     return max(ways, key=speed)
 
