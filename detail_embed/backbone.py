@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import openvino_tower
+from .devices import fast_precision, no_room, numbered, resolve_device
 from .openvino_tower import OpenVinoTower
 from .patches import PatchSpec
 from .tokenizer import Tokenizer
@@ -82,7 +83,7 @@ class Backbone:
         for module in model.modules():
             if isinstance(module, _BatchNorm):  # its statistics are not to be rounded
                 module.float()
-        self.devices = _numbered(device)
+        self.devices = numbered(device)
         self._move(self.devices[0])
         blank = torch.zeros(1, 3, self.input_size, self.input_size,
                             dtype=torch.uint8)
@@ -118,7 +119,7 @@ class Backbone:
         place = resolve_device(device)
         uses_openvino = device == openvino_tower.NAME
         if precision == "auto":
-            precision = _fast_precision(place)
+            precision = fast_precision(place)
         if precision not in _PRECISIONS:
             raise ValueError(
                 f"precision={precision!r}: give one of "
@@ -277,59 +278,6 @@ class Backbone:
         return torch.zeros(0, self.dim, device=self.device)
 
 
-def no_room(
-    what: str, name: str, precision: str, device: torch.device
-) -> RuntimeError:
-    """The error that says that not even a small thing fits into a device's memory."""
-    return RuntimeError(
-        f"not even {what} fits into the memory of {device} with {name} in {precision}: "
-        "end what else uses that memory, choose a smaller backbone, or device='cpu'"
-    )
-
-
-def resolve_device(device: str) -> torch.device:
-    """Turns a name into a torch device that exists; that of ``"openvino"`` is the CPU.
-
-    Raises:
-        ValueError: if the device is unknown or not there
-    """
-    if device == openvino_tower.NAME:
-        openvino_tower.check_installed()
-        return torch.device("cpu")
-    has_cuda = torch.cuda.is_available()
-    if device == "auto":
-        return torch.device("cuda" if has_cuda else "cpu")
-    try:
-        place = torch.device(device)
-    except RuntimeError:
-        raise ValueError(
-            f"device={device!r} is unknown: give auto, cpu, cuda or cuda:0"
-        ) from None
-    if place.type == "cuda":
-        count = torch.cuda.device_count() if has_cuda else 0
-        if (place.index or 0) >= count:
-            raise ValueError(
-                f"device={device!r}: this machine has {count} CUDA devices that "
-                "torch can use; choose cpu or auto"
-            )
-    try:
-        torch.zeros(1, device=place).item()
-    except Exception as error:  # each backend raises errors of its own
-        there = "cpu and cuda" if has_cuda else "cpu"
-        raise ValueError(
-            f"device={device!r}: torch cannot use it on this machine; choose {there} "
-            "or auto"
-        ) from error
-    return place
-
-
-def _numbered(device: torch.device) -> tuple[torch.device, ...]:
-    """All GPUs where CUDA is meant without a number."""
-    if device.type != "cuda" or device.index is not None:
-        return (device,)
-    return tuple(torch.device("cuda", i) for i in range(torch.cuda.device_count()))
-
-
 def _hash(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
@@ -341,13 +289,6 @@ def _hash(model: torch.nn.Module) -> str:
 
 def _white(patches: Tensor) -> int:
     return 255 if patches.dtype == torch.uint8 else 1
-
-
-def _fast_precision(device: torch.device) -> str:
-    if device.type != "cuda":
-        return "fp32"
-    has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)
-    return "bf16" if has_bf16 else "fp16"
 
 
 def _side(size: int | tuple[int, int]) -> int:

@@ -48,9 +48,10 @@ def in_crew(
     Raises:
         Exception: what ``work`` or ``jobs`` raised
     """
-    seats = deque(_seats(backbone))
+    cores = _cores()
+    seats = deque(_seats(backbone, cores))
     size, over, local = len(seats), threading.Event(), threading.local()
-    own_threads = max(1, _cores() // size)
+    own_threads = max(1, cores // size)
 
     def sit() -> None:
         local.seat = own, stream = seats.popleft()
@@ -67,7 +68,7 @@ def in_crew(
             stream.synchronize()
         return result
 
-    with _sharing_cores(backbone, own_threads):
+    with _sharing_cores(backbone, cores, own_threads):
         pool = ThreadPoolExecutor(size, "detail-encode", initializer=sit)
         ahead: deque[Future[_Result]] = deque()
         try:
@@ -82,9 +83,9 @@ def in_crew(
             pool.shutdown(cancel_futures=True)
 
 
-def _seats(backbone: Backbone) -> list[_Seat]:
+def _seats(backbone: Backbone, cores: int) -> list[_Seat]:
     if backbone.device.type == "cpu":
-        return [(backbone, None)] * max(1, min(_MOST, _cores()))
+        return [(backbone, None)] * max(1, min(_MOST, cores))
     if backbone.device.type != "cuda":
         return [(backbone, None)]
     return [
@@ -114,13 +115,14 @@ def _cores() -> int:
 
 
 @contextmanager
-def _sharing_cores(backbone: Backbone, own_threads: int) -> Iterator[None]:
+def _sharing_cores(
+    backbone: Backbone, cores: int, own_threads: int
+) -> Iterator[None]:
     """Gives the caller, and threads that start meanwhile, a worker's share of cores."""
     global _crews, _threads
     if backbone.device.type != "cpu":
         yield
         return
-    cores = _cores()
     with _lock:
         _crews, _threads = _crews + 1, cores
     torch.set_num_threads(own_threads)

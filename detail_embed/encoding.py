@@ -196,10 +196,8 @@ def _cut(
     patches, rows = [], []
     for array in arrays:
         height, width = array.shape[:2]
-        pixels = torch.from_numpy(array).to(device, non_blocking=True)
-        own, stands = (
-            extract_patches(pixels.permute(2, 0, 1), cover, backbone.patch_spec), None
-        )
+        pixels = torch.from_numpy(array).to(device, non_blocking=True).permute(2, 0, 1)
+        own, stands = extract_patches(pixels, cover, backbone.patch_spec), None
         if cover.skip_flat:
             own, stands = without_flat(own, cover, width, height)
         patches.append(own)

@@ -9,7 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from .backbone import Backbone, no_room
+from .backbone import Backbone
+from .devices import no_room
 
 logger = logging.getLogger(__name__)
 

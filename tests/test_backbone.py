@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from detail_embed import demo
-from detail_embed.backbone import Backbone, resolve_device
+from detail_embed.backbone import Backbone
+from detail_embed.devices import resolve_device
 from detail_embed.patches import PatchSpec
 from detail_embed.weights import check_trained
 from tests.tiny import TINY, register_tiny, tiny_backbone, tiny_checkpoint

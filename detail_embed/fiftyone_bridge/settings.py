@@ -12,9 +12,10 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 
 from .. import fuser_library, fusers
-from ..backbone import Backbone, resolve_device
+from ..backbone import Backbone
 from ..choice import AUTO, default_vocabulary
 from ..cover import CompleteCover
+from ..devices import resolve_device
 from ..features import DTYPES
 from ..few_vectors import METHODS, FewVectors, check_count
 from ..fusers import Fuser
