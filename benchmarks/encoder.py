@@ -25,8 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _engine.encoder import best_way, rate, some_patches, synchronise  # noqa: E402
 
-from detail_embed import demo, openvino_tower  # noqa: E402
-from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.backbone import (  # noqa: E402
+    Backbone,
+    openvino_tower,
+)
+from detail_embed.backbone.bundled_model import NAME as DEMO
 
 
 class Way(NamedTuple):
@@ -48,7 +51,7 @@ _CUDA = [
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backbones", nargs="+", default=[demo.NAME, "ViT-B-32"])
+    parser.add_argument("--backbones", nargs="+", default=[DEMO, "ViT-B-32"])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of a measurement")

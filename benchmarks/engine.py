@@ -31,9 +31,11 @@ from _engine.encoder import best_way  # noqa: E402
 from _engine.stages import stages  # noqa: E402
 from _memory import peak, reset_peak  # noqa: E402
 
-from detail_embed import demo  # noqa: E402
-from detail_embed.backbone import Backbone  # noqa: E402
-from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+from detail_embed.backbone import (
+    Backbone,
+)
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
 
 _SLOW = {"c": contestants.by_fiftyone, "d": contestants.by_pillow}
 _MOST_SLOW = 4  # images of the slow ways
@@ -43,7 +45,7 @@ _FEWEST = 8  # images: with fewer, workers would wait for the last one
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backbones", nargs="+", default=[demo.NAME, "ViT-B-32"])
+    parser.add_argument("--backbones", nargs="+", default=[DEMO, "ViT-B-32"])
     parser.add_argument("--sides", nargs="+", type=int, default=[1120, 2240])
     parser.add_argument("--covers", nargs="+", type=int, default=[5, 10])
     parser.add_argument("--device", default="auto")

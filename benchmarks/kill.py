@@ -30,7 +30,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
 
 KEY = "detail"
 MODES = {
@@ -54,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         isolate(Path(folder) / "home")
         from detail_embed import clver_ds
-        from detail_embed.fiftyone_bridge.datasets import load_clver_ds
+        from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
         scenes = Path(folder) / "scenes"
         clver_ds.generate(
@@ -110,17 +111,17 @@ class Outcome:
 
 def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
     """Kills children that embed a data set, and compares what they store."""
-    from detail_embed.fiftyone_bridge import index
+    from detail_embed.fiftyone_bridge.compute import compute_index
 
     outcome, chance = Outcome(mode), random.Random(seed)
     started = time.monotonic()
-    index.delete(dataset, KEY)
+    compute_index.delete(dataset, KEY)
     child = Child(dataset.name, mode)
     span = child.finish()
     whole = stored(dataset, mode)
     if not whole:
         raise RuntimeError("an unbroken run stored nothing")
-    index.delete(dataset, KEY)
+    compute_index.delete(dataset, KEY)
     while outcome.kills < kills:
         before = len(held(dataset, mode))
         child = Child(dataset.name, mode)
@@ -136,7 +137,7 @@ def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
             outcome.runs += 1
             compare(whole, stored(dataset, mode), outcome)
             outcome.unanswered += not answers(dataset, set(whole))
-            index.delete(dataset, KEY)
+            compute_index.delete(dataset, KEY)
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -199,7 +200,7 @@ def embed(name: str, mode: str, counter: str) -> None:
     import torch
 
     from detail_embed.backbone import Backbone
-    from detail_embed.fiftyone_bridge import index
+    from detail_embed.fiftyone_bridge.compute import compute_index
 
     food._disconnect()  # as FiftyOne's own workers do: the parent's connections
     torch.set_num_threads(1)
@@ -214,21 +215,20 @@ def embed(name: str, mode: str, counter: str) -> None:
         Backbone.encode_patches = count  # what fitting encoded before is no chunk
         return stream(*arguments, **options)
 
-    stream, index.stream_reusing = index.stream_reusing, begin
-    index._CHUNKS = CHUNK, CHUNK
+    stream, compute_index.stream_reusing = compute_index.stream_reusing, begin
+    compute_index._CHUNKS = CHUNK, CHUNK
     is_single = mode != "k vectors"
-    index.compute(
+    compute_index.compute(
         fo.load_dataset(name), settings(mode), KEY, also_global=is_single
     ).finish()
 
 
 def settings(mode: str) -> Any:
     """What is embedded, and how."""
-    from detail_embed import demo
-    from detail_embed.fiftyone_bridge.settings import Settings
+    from detail_embed.fiftyone_bridge.index.settings import Settings
 
     return Settings(
-        backbone=demo.NAME, cover=COVER, fuser="mean", device="cpu", batch_size=BATCH,
+        backbone=DEMO, cover=COVER, fuser="mean", device="cpu", batch_size=BATCH,
         num_workers=1, **MODES[mode],
     )
 
@@ -236,7 +236,7 @@ def settings(mode: str) -> Any:
 def held(dataset: Any, mode: str) -> set[str]:
     """The images that need not be encoded again."""
     if mode == "kept features":
-        from detail_embed.fiftyone_bridge import feature_stores, records
+        from detail_embed.fiftyone_bridge.index import feature_stores, records
 
         dataset.reload()
         record = records.read(dataset, KEY)
@@ -250,13 +250,13 @@ def stored(dataset: Any, mode: str) -> dict[str, Any]:
     """What every image has stored, as one vector."""
     import numpy as np
 
-    from detail_embed.fiftyone_bridge import records
+    from detail_embed.fiftyone_bridge.index import names
 
     dataset.reload()
-    few = records.patches_field(KEY)
+    few = names.patches_field(KEY)
     is_few = mode == "k vectors"
-    field = few if is_few else records.vector_field(KEY)
-    whole = records.vector_field(records.global_key(KEY))
+    field = few if is_few else names.vector_field(KEY)
+    whole = names.vector_field(names.global_key(KEY))
     if not dataset.has_field(field) or not (is_few or dataset.has_field(whole)):
         return {}
     found = dataset.exists(field)
@@ -273,16 +273,16 @@ def stored(dataset: Any, mode: str) -> dict[str, Any]:
 
 def halves(dataset: Any, mode: str) -> int:
     """Samples that have one of two vectors, or a vector and an error."""
-    from detail_embed.fiftyone_bridge import records
-    from detail_embed.fiftyone_bridge.samples import ids_with
+    from detail_embed.fiftyone_bridge.index import names
+    from detail_embed.fiftyone_bridge.samples.collection import ids_with
 
-    names = [records.patches_field(KEY)]
+    names = [names.patches_field(KEY)]
     if mode != "k vectors":
-        whole = records.global_key(KEY)
-        names = [records.vector_field(KEY), records.vector_field(whole)]
+        whole = names.global_key(KEY)
+        names = [names.vector_field(KEY), names.vector_field(whole)]
     vectors = [ids_with(dataset, name) for name in names]
     every, some = set.intersection(*vectors), set.union(*vectors)
-    return len(some - every) + len(every & ids_with(dataset, records.error_field(KEY)))
+    return len(some - every) + len(every & ids_with(dataset, names.error_field(KEY)))
 
 
 def compare(whole: dict, again: dict, outcome: Outcome) -> None:

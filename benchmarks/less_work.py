@@ -24,17 +24,19 @@ from skimage import data
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detail_embed import demo, fusers
+from detail_embed import fusers
 from detail_embed.backbone import Backbone
+from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.clver_ds import generate, read_queries
 from detail_embed.cover import CompleteCover
-from detail_embed.flat import FLAT_RANGE, parents, spread, stand_ins
-from detail_embed.patches import PatchSpec, extract_patches
-from detail_embed.prompts import encode_queries
-from detail_embed.reader import read_image, read_images
-from detail_embed.retrieval import average_precision
-from detail_embed.text_cache import encode_vocabulary
-from detail_embed.vocabulary import Vocabulary
+from detail_embed.cover.flat_windows import FLAT_RANGE, parents, spread, stand_ins
+from detail_embed.cover.patches import PatchSpec, extract_patches
+from detail_embed.demo.proxies import demo_vocabulary
+from detail_embed.evaluation import average_precision
+from detail_embed.images.image_file import read_image
+from detail_embed.images.reader import read_images
+from detail_embed.texts.templates import encode_queries
+from detail_embed.texts.text_cache import encode_vocabulary
 
 RANGES = (0, 8, FLAT_RANGE, 24, 32, 48, 64)
 PHOTOS = (
@@ -103,7 +105,7 @@ def flat_on_scenes(n: int, size_of_fit: int, backbone: Backbone) -> None:
         test_paths = scenes(Path(folder) / "test", n, 7202)
         queries = read_queries(Path(folder) / "test")
         fit, test = (encode(p, cover, backbone) for p in (fit_paths, test_paths))
-    words = encode_vocabulary(backbone, Vocabulary.demo().words)
+    words = encode_vocabulary(backbone, demo_vocabulary().words)
     texts = encode_queries(backbone, queries.words)
     relevant = queries.target_scale > 0
     asked = relevant.any(axis=1)
@@ -140,7 +142,7 @@ def flat_on_photos(backbone: Backbone) -> None:
         (backbone.encode_patches(cut), spread(cut).numpy(), parent)
         for cut, parent in patches(paths, cover, backbone.patch_spec)
     ]
-    words = Vocabulary.demo().words
+    words = demo_vocabulary().words
     texts = encode_queries(backbone, words)
     everything = _best_scores(texts, images, 0)
     print(
@@ -211,7 +213,7 @@ def main() -> None:
     print(f"{platform.machine()}, torch {torch.__version__}")
     auto()
     twins()
-    backbone = Backbone.load(demo.NAME, device="cpu")
+    backbone = Backbone.load(DEMO, device="cpu")
     flat_on_photos(backbone)
     flat_on_scenes(arguments.n, arguments.fit, backbone)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
 
 isolate(ROOT / ".benchmarks/home")  # before FiftyOne is imported
 
@@ -32,17 +32,18 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torchvision.ops import box_iou  # noqa: E402
 
-from detail_embed import demo  # noqa: E402
 from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
 from detail_embed.clver_ds import generate  # noqa: E402
-from detail_embed.few_vectors import relative  # noqa: E402
-from detail_embed.fiftyone_bridge import feature_stores, index  # noqa: E402
-from detail_embed.fiftyone_bridge.datasets import load_clver_ds  # noqa: E402
-from detail_embed.fiftyone_bridge.settings import Settings  # noqa: E402
-from detail_embed.fiftyone_bridge.where import show_where  # noqa: E402
-from detail_embed.localise import localise  # noqa: E402
-from detail_embed.prompts import encode_queries  # noqa: E402
-from detail_embed.rerank import rerank  # noqa: E402
+from detail_embed.cover.patches import relative  # noqa: E402
+from detail_embed.fiftyone_bridge.compute import compute_index  # noqa: E402
+from detail_embed.fiftyone_bridge.index import feature_stores  # noqa: E402
+from detail_embed.fiftyone_bridge.index.settings import Settings  # noqa: E402
+from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds  # noqa: E402
+from detail_embed.fiftyone_bridge.where.show_where import show_where  # noqa: E402
+from detail_embed.patch_search.localise import localise  # noqa: E402
+from detail_embed.patch_search.rerank import rerank  # noqa: E402
+from detail_embed.texts.templates import encode_queries  # noqa: E402
 
 OUT = ROOT / "docs/results/localisation.md"
 _SEED = 8301  # 8201 to 8203 are those that the method was tuned on
@@ -112,15 +113,15 @@ def prepare(folder: Path, n: int, seed: int) -> fo.Dataset:
     generate(folder, n, seed=seed, num_workers=2, progress=True)
     dataset = load_clver_ds(folder, persistent=False)
     settings = Settings(
-        backbone=demo.NAME, fuser="mean", device="cpu", keep_features="float16"
+        backbone=DEMO, fuser="mean", device="cpu", keep_features="float16"
     )
-    index.compute(dataset, settings).finish(progress=True)
+    compute_index.compute(dataset, settings).finish(progress=True)
     return dataset
 
 
 def hits(dataset: fo.Dataset, backbone: Backbone) -> Iterator[Hit]:
     """Localises every correct hit."""
-    cover = Settings(backbone=demo.NAME, fuser="mean").make_space(backbone).patch_slug
+    cover = Settings(backbone=DEMO, fuser="mean").make_space(backbone).patch_slug
     store = feature_stores.find(dataset, cover)
     shown: dict[str, dict[str, list]] = {}
     ids, objects = dataset.values(["id", "ground_truth.detections"])
@@ -219,7 +220,7 @@ def main() -> None:
         os.environ["DETAIL_EMBED_DATA"] = str(Path(folder) / "data")
         dataset = prepare(Path(folder) / "scenes", args.n, args.seed)
         try:
-            backbone = Backbone.load(demo.NAME, device="cpu")
+            backbone = Backbone.load(DEMO, device="cpu")
             found = list(hits(dataset, backbone))
             word = dataset.first().ground_truth.detections[0].label
             numbers = report(found, seconds(dataset, word))

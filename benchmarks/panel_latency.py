@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
 
 WORDS = ("red cube", "blue sphere", "cupcake", "bucket", "fish", "green cone", "key")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-gl=swiftshader"]
@@ -60,9 +61,9 @@ def make(folder: Path, count: int):
     import fiftyone as fo
     from PIL import Image
 
-    from detail_embed import clver_ds, demo
-    from detail_embed.fiftyone_bridge import index
-    from detail_embed.fiftyone_bridge.settings import Settings
+    from detail_embed import clver_ds
+    from detail_embed.fiftyone_bridge.compute import compute_index
+    from detail_embed.fiftyone_bridge.index.settings import Settings
 
     print(f"making {count} images and their index")
     clver_ds.generate(folder / "scenes", 24, size=1120)
@@ -75,8 +76,8 @@ def make(folder: Path, count: int):
         crop.save(crops / f"{i:06d}.jpg")
     dataset = fo.Dataset("panel-latency")
     dataset.add_samples([fo.Sample(filepath=str(p)) for p in sorted(crops.iterdir())])
-    settings = Settings(backbone=demo.NAME, cover=1, fuser="mean")
-    index.compute(dataset, settings).finish(progress=True)
+    settings = Settings(backbone=DEMO, cover=1, fuser="mean")
+    compute_index.compute(dataset, settings).finish(progress=True)
     return dataset
 
 

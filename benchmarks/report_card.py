@@ -24,29 +24,32 @@ from scipy.stats import kendalltau, spearmanr
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detail_embed import demo, fusers  # noqa: E402
-from detail_embed.backbone import Backbone  # noqa: E402
-from detail_embed.choice import CANDIDATES  # noqa: E402
+from detail_embed import fusers
+from detail_embed.backbone import (
+    Backbone,
+)
+from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.clver_ds import Queries, generate, read_queries  # noqa: E402
 from detail_embed.cover import CompleteCover  # noqa: E402
-from detail_embed.encoding import iter_patch_features  # noqa: E402
+from detail_embed.demo.proxies import demo_vocabulary  # noqa: E402
+from detail_embed.engine.encode_files import iter_patch_features  # noqa: E402
+from detail_embed.evaluation import average_precision  # noqa: E402
 from detail_embed.fusers.base import Fuser  # noqa: E402
-from detail_embed.prompts import encode_queries  # noqa: E402
-from detail_embed.report_card import GLOBAL, ReportCard, report_card  # noqa: E402
-from detail_embed.retrieval import average_precision  # noqa: E402
-from detail_embed.text_cache import encode_vocabulary  # noqa: E402
-from detail_embed.vocabulary import Vocabulary  # noqa: E402
-from detail_embed.wordings import base_form  # noqa: E402
+from detail_embed.space.choose_fuser import CANDIDATES  # noqa: E402
+from detail_embed.space.report_card import GLOBAL, ReportCard, report_card  # noqa: E402
+from detail_embed.texts.templates import encode_queries  # noqa: E402
+from detail_embed.texts.text_cache import encode_vocabulary  # noqa: E402
+from detail_embed.texts.wordings import base_form  # noqa: E402
 
 _TITLE = """\
 # Does the report card rank fusers as true labels do?
 
-The card (`detail_embed/report_card.py`) has no labels: right is what a search of all
-patches (MaxSim) finds best, for words that no fuser was fitted on. CLVER-DS has labels,
-so here is the card beside the true mAP of the words that no fuser was fitted on (mean
-of things and solids, all scales). In bold what `fuser="auto"` chooses from, and the
-whole image alone; the rest are settings of the same fusers. Numbers in %, means over
-the halvings; *pairs* is the share of those pairs in the true order whose true mAP
+The card (`detail_embed/space/report_card.py`) has no labels: right is what a search of
+all patches (MaxSim) finds best, for words that no fuser was fitted on. CLVER-DS has
+labels, so here is the card beside the true mAP of the words that no fuser was fitted on
+(mean of things and solids, all scales). In bold what `fuser="auto"` chooses from,
+and the whole image alone; the rest are settings of the same fusers. Numbers in %, means
+over the halvings; *pairs* is the share of those pairs in the true order whose true mAP
 differs by more than one point.
 
 """
@@ -144,8 +147,8 @@ def agreement(card: Sequence[float], truth: Sequence[float]) -> dict[str, float]
 
 def compare(n: int, splits: int) -> tuple[list[ReportCard], list[dict], float]:
     """Measures on several halvings of the same scenes."""
-    backbone = Backbone.load(demo.NAME)
-    train, held_out = Vocabulary.demo().split()
+    backbone = Backbone.load(DEMO)
+    train, held_out = demo_vocabulary().split()
     words = encode_vocabulary(backbone, train.words)
     asked = encode_vocabulary(backbone, held_out.words)
     with tempfile.TemporaryDirectory() as folder:

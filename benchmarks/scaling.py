@@ -15,14 +15,17 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detail_embed import clver_ds, demo, fusers  # noqa: E402
-from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed import clver_ds, fusers
+from detail_embed.backbone import (
+    Backbone,
+)
+from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.cover import CompleteCover  # noqa: E402
-from detail_embed.part_worker import PartWorker  # noqa: E402
-from detail_embed.patches import extract_patches  # noqa: E402
-from detail_embed.reader import read_image  # noqa: E402
-from detail_embed.space import DetailEmbedder  # noqa: E402
-from detail_embed.vector_parts import PartFolder  # noqa: E402
+from detail_embed.cover.patches import extract_patches  # noqa: E402
+from detail_embed.distributed.parts import PartFolder  # noqa: E402
+from detail_embed.distributed.worker import PartWorker  # noqa: E402
+from detail_embed.images.image_file import read_image  # noqa: E402
+from detail_embed.space.embedding_space import DetailEmbedder  # noqa: E402
 
 _MILLION = 1_000_000
 
@@ -78,7 +81,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--size", type=int, default=1120, help="side in pixels")
     parser.add_argument("--cover", type=int, default=10)
-    parser.add_argument("--backbone", default=demo.NAME)
+    parser.add_argument("--backbone", default=DEMO)
     parser.add_argument("--pretrained")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()

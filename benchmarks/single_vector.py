@@ -38,10 +38,10 @@ from torch import Tensor  # noqa: E402
 
 from detail_embed.backbone import Backbone  # noqa: E402
 from detail_embed.cover import CompleteCover  # noqa: E402
-from detail_embed.few_vectors import FewVectors  # noqa: E402
-from detail_embed.text_cache import encode_vocabulary  # noqa: E402
+from detail_embed.fusers.few_vectors import FewVectors  # noqa: E402
+from detail_embed.texts.text_cache import encode_vocabulary  # noqa: E402
+from detail_embed.texts.vocabulary import Vocabulary  # noqa: E402
 from detail_embed.training import Stored  # noqa: E402
-from detail_embed.vocabulary import Vocabulary  # noqa: E402
 
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 _SIZES = (50, 100, 200, 400)

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
 
 _HEAD = (
     "| images | search | R@10 | R@100 | median ms | 95 % ms | read ms | build s | "

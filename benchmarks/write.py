@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _memory import peak, reset_peak  # noqa: E402
 
-from detail_embed.fiftyone_bridge.home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
 
 _FIELD = "vector"
 
@@ -44,7 +44,7 @@ def row(size: int, dim: int, chunk: int) -> str:
     """Writes ``size`` vectors in both ways; a row of the table."""
     import fiftyone as fo
 
-    from detail_embed.fiftyone_bridge.samples import Sink
+    from detail_embed.fiftyone_bridge.samples.sink import Sink
 
     dataset = fo.Dataset()
     dataset.add_samples(
@@ -83,7 +83,7 @@ def fake_chunks(ids: list[str], dim: int, size: int) -> Iterator:
     """Chunks of an encoder that takes no time."""
     import numpy as np
 
-    from detail_embed.chunk import Chunk
+    from detail_embed.engine.chunk import Chunk
 
     vectors = np.random.default_rng(0).normal(size=(size, dim)).astype(np.float32)
     for start in range(0, len(ids), size):

@@ -1,25 +1,25 @@
 """The operators: forms and progress, nothing is computed here."""
 
-from .classify_by_prompts import ClassifyByPrompts
-from .compute_detail_embeddings import ComputeDetailEmbeddings
-from .create_clver_ds import CreateClverDs
-from .delete_index import DeleteIndex
-from .evaluate_retrieval import EvaluateRetrieval
-from .export_vectors import ExportVectors
-from .find_near_duplicates import FindNearDuplicates
-from .find_outliers import FindOutliers
-from .import_vectors import ImportVectors
-from .manage_fusers import ManageFusers
-from .map_embeddings import MapEmbeddings
+from .curate.classify_by_prompts import ClassifyByPrompts
+from .curate.find_near_duplicates import FindNearDuplicates
+from .curate.find_outliers import FindOutliers
+from .curate.map_embeddings import MapEmbeddings
+from .curate.report_long_tail import ReportLongTail
+from .curate.tag_hits import TagHits
+from .demo.create_clver_ds import CreateClverDs
+from .evaluate.evaluate_retrieval import EvaluateRetrieval
+from .fusers.manage_fusers import ManageFusers
+from .fusers.train_fuser import TrainFuser
+from .index.compute_detail_embeddings import ComputeDetailEmbeddings
+from .index.delete_index import DeleteIndex
+from .index.export_vectors import ExportVectors
+from .index.import_vectors import ImportVectors
+from .index.rename_index import RenameIndex
+from .index.update_index import UpdateIndex
 from .panel import DetailSearch
-from .rename_index import RenameIndex
-from .report_long_tail import ReportLongTail
-from .search_by_prompts import SearchByPrompts
-from .search_reranked import SearchReranked
-from .show_where import ShowWhere
-from .tag_hits import TagHits
-from .train_fuser import TrainFuser
-from .update_index import UpdateIndex
+from .search.search_by_prompts import SearchByPrompts
+from .search.search_reranked import SearchReranked
+from .search.show_where import ShowWhere
 
 OPERATORS = (
     ClassifyByPrompts,

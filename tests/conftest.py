@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from detail_embed.fiftyone_bridge.home import isolate
+from detail_embed.demo.fiftyone_home import isolate
 
 isolate(Path(__file__).resolve().parents[1] / ".test-home")
 
@@ -25,7 +25,7 @@ def scenes(tmp_path_factory):
 @pytest.fixture(scope="session")
 def loaded(scenes):
     """The scenes as a FiftyOne data set that no test may change."""
-    from detail_embed.fiftyone_bridge.datasets import load_clver_ds
+    from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
     dataset = load_clver_ds(scenes)
     yield dataset

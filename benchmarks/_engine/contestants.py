@@ -13,13 +13,13 @@ import open_clip
 import torch
 from PIL import Image
 
-from detail_embed import demo
-from detail_embed.chunk import Chunk
-from detail_embed.chunk_store import ChunkStore
-from detail_embed.engine import stream
-
-from . import encoder
-from .case import Case
+from benchmarks._engine import encoder
+from benchmarks._engine.case import Case
+from detail_embed.backbone import bundled_model
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.engine.chunk import Chunk
+from detail_embed.engine.stream import stream
+from detail_embed.storage.chunk_store import ChunkStore
 
 _CHUNK, _CHUNK_SECONDS = 64, 2.0  # as of a run over many images
 _THREADS = 8
@@ -113,7 +113,7 @@ class _store:
             return lambda c: store.add(c.ids, c.vectors, c.global_vectors)
         import fiftyone as fo
 
-        from detail_embed.fiftyone_bridge.samples import Sink
+        from detail_embed.fiftyone_bridge.samples.sink import Sink
 
         self._dataset = fo.Dataset()
         samples = [fo.Sample(filepath=str(path)) for _, path in self._items]
@@ -144,5 +144,5 @@ def _fiftyone_model(case: Case):
     name = case.backbone.name
     return foz.load_zoo_model(
         "open-clip-torch", clip_model=name, device=str(case.backbone.device),
-        pretrained=str(demo.WEIGHTS) if name == demo.NAME else "",
+        pretrained=str(bundled_model.WEIGHTS) if name == DEMO else "",
     )

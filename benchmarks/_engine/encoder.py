@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from detail_embed.backbone import Backbone
-from detail_embed.crew import in_crew
+from detail_embed.engine.workers import in_crew
 
 _BATCHES = {"cpu": (16, 32, 48, 64), "cuda": (256, 512, 1024, 2048)}
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 
-from detail_embed.chunk import Chunk
-from detail_embed.patches import extract_patches
-from detail_embed.reader import read_image
-
-from . import contestants
-from .case import Case
-from .encoder import synchronise
+from benchmarks._engine import contestants
+from benchmarks._engine.case import Case
+from benchmarks._engine.encoder import synchronise
+from detail_embed.cover.patches import extract_patches
+from detail_embed.engine.chunk import Chunk
+from detail_embed.images.image_file import read_image
 
 _IMAGES = 4
 

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks._league.data import Scenes
 from detail_embed import fusers
+from detail_embed.evaluation import average_precision
 from detail_embed.features import FeatureStore
-from detail_embed.few_vectors import FewVectors
 from detail_embed.fusers import Fuser
+from detail_embed.fusers.few_vectors import FewVectors
+from detail_embed.fusers.maxsim import maxsim_batch
 from detail_embed.patch_search import PatchIndex
-from detail_embed.retrieval import average_precision, maxsim_batch
 from detail_embed.training import Stored, Training, TrainingConfig
-
-from .data import Scenes
 
 logger = logging.getLogger(__name__)
 

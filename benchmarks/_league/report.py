@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .run import FIRST, MAXSIM, PATCHES
+from benchmarks._league.run import FIRST, MAXSIM, PATCHES
 
 _SEED = re.compile(r" \(seed \d+\)$")
 _GROUPS = {

@@ -11,16 +11,21 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._league import methods
+from benchmarks._league.data import (
+    Scenes,
+    make,
+    oracle_crops,
+    scene_sets,
+    with_rewordings,
+)
+from benchmarks._league.methods import Scored, Words
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
+from detail_embed.demo.proxies import demo_vocabulary
+from detail_embed.evaluation import bootstrap, measure_by_scale
 from detail_embed.fusers import create
-from detail_embed.prompts import encode_queries
-from detail_embed.retrieval import bootstrap, measure_by_scale
-from detail_embed.vocabulary import Vocabulary
-
-from . import methods
-from .data import Scenes, make, oracle_crops, scene_sets, with_rewordings
-from .methods import Scored, Words
+from detail_embed.texts.templates import encode_queries
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +115,7 @@ def run(folder: Path, share: float, seconds: float, seeds: int) -> dict:
 
 def split_words(backbone: Backbone) -> Words:
     """The demo's words that may be proxies, and a fifth of them set apart to tune."""
-    every = Vocabulary.demo()
+    every = demo_vocabulary()
     train, tuning = every.split(0.2)
     features = [encode_queries(backbone, v.words) for v in (train, tuning, every)]
     return Words(*features, names=frozenset(tuning.words))

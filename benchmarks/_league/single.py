@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detail_embed.few_vectors import FewVectors
+from benchmarks._league.data import Scenes
+from detail_embed.evaluation import average_precision
 from detail_embed.fusers.base import fit_whitening
-from detail_embed.retrieval import average_precision
-
-from .data import Scenes
+from detail_embed.fusers.few_vectors import FewVectors
 
 _LAM = 1e-4
 _SMALL = 0.08

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from .engines import CHUNK, Engine, Search
+from benchmarks._patch_search.engines import CHUNK, Engine, Search
 
 try:
     import lancedb

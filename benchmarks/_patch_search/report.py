@@ -6,8 +6,8 @@ import datetime
 
 from _league.report import _machine, _markdown
 
-from .data import NOISE
-from .engines import Ours
+from benchmarks._patch_search.data import NOISE
+from benchmarks._patch_search.engines import Ours
 
 _OURS, _BARE = Ours.names
 _HEAD = ["engine", "bytes/patch", "bytes/image", "build s", "median ms", "p95 ms",

@@ -14,10 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detail_embed.retrieval.metrics import average_precision
-
-from .data import Patches, more, real
-from .engines import (
+from benchmarks._patch_search.data import Patches, more, real
+from benchmarks._patch_search.engines import (
     BruteForce,
     Engine,
     FastScan,
@@ -26,7 +24,8 @@ from .engines import (
     RaBitQ1,
     Search,
 )
-from .others import ENGINES as OTHERS
+from benchmarks._patch_search.others import ENGINES as OTHERS
+from detail_embed.evaluation.metrics import average_precision
 
 logger = logging.getLogger(__name__)
 

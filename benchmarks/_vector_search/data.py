@@ -5,9 +5,10 @@ from __future__ import annotations
 import fiftyone as fo
 import numpy as np
 
-from detail_embed.chunk import Chunk
-from detail_embed.fiftyone_bridge.records import vector_field
-from detail_embed.fiftyone_bridge.samples import Sink, declare
+from detail_embed.engine.chunk import Chunk
+from detail_embed.fiftyone_bridge.index.names import vector_field
+from detail_embed.fiftyone_bridge.samples.collection import declare
+from detail_embed.fiftyone_bridge.samples.sink import Sink
 
 KEY = "detail"
 FIELD = vector_field(KEY)

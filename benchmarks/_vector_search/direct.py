@@ -7,7 +7,7 @@ from datetime import timedelta
 import fiftyone.core.view as fov
 import numpy as np
 
-from .paths import SearchPath
+from benchmarks._vector_search.paths import SearchPath
 
 try:
     import lancedb

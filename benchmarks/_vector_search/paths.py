@@ -11,9 +11,9 @@ import fiftyone.core.view as fov
 import numpy as np
 from fiftyone import ViewField as F
 
-from detail_embed.fiftyone_bridge import brain_runs, prompt_search
-
-from .data import FIELD, KEY
+from benchmarks._vector_search.data import FIELD, KEY
+from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.search import search_by_prompts
 
 
 class SearchPath(ABC):
@@ -68,7 +68,7 @@ class Ours(SearchPath):
     def search(self, query: np.ndarray, k: int) -> fov.DatasetView:
         """Scores all images and selects the best."""
         samples = self.samples
-        return prompt_search.search(samples, query, KEY, k=k).view(samples)
+        return search_by_prompts.search(samples, query, KEY, k=k).view(samples)
 
     @property
     def num_bytes(self) -> int:

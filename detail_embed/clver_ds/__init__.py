@@ -1,10 +1,10 @@
 """CLVER-DS: CLEVR-like scenes with controllable object scale."""
 
-from .annotations import Queries, read_queries
-from .concepts import BANKS, Concept, concepts
-from .dataset import ANNOTATIONS, IMAGES, generate
-from .scenes import SCALES, Scene, SceneConfig, make_scene
-from .sprites import Jitter
+from detail_embed.clver_ds.annotations import Queries, read_queries
+from detail_embed.clver_ds.concepts import BANKS, Concept, concepts
+from detail_embed.clver_ds.dataset import ANNOTATIONS, IMAGES, generate
+from detail_embed.clver_ds.scenes import SCALES, Scene, SceneConfig, make_scene
+from detail_embed.clver_ds.sprites import Jitter
 
 __all__ = [
     "ANNOTATIONS",

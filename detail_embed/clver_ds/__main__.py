@@ -2,9 +2,9 @@
 
 import argparse
 
-from .concepts import BANKS
-from .dataset import generate
-from .scenes import SCALES, SceneConfig
+from detail_embed.clver_ds.concepts import BANKS
+from detail_embed.clver_ds.dataset import generate
+from detail_embed.clver_ds.scenes import SCALES, SceneConfig
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import ANNOTATIONS, IMAGES
+from detail_embed.clver_ds.dataset import ANNOTATIONS, IMAGES
 
 
 @dataclass(frozen=True)

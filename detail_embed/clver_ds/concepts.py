@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from ..vocabulary import is_held_out
-from . import solids, things
+from detail_embed.clver_ds import solids, things
+from detail_embed.texts.wordings import is_held_out
 
 BANKS = ("things", "solids")
 HELD_OUT = 0.30

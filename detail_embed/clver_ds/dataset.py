@@ -12,8 +12,8 @@ import cv2
 from PIL import Image
 from tqdm import tqdm
 
-from .concepts import concepts
-from .scenes import Scene, SceneConfig, make_scene
+from detail_embed.clver_ds.concepts import concepts
+from detail_embed.clver_ds.scenes import Scene, SceneConfig, make_scene
 
 ANNOTATIONS = "annotations.json"
 IMAGES = "images"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import backgrounds, solids, sprites
-from .concepts import BANKS, Concept, concepts
+from detail_embed.clver_ds import backgrounds, solids, sprites
+from detail_embed.clver_ds.concepts import BANKS, Concept, concepts
 
 MAX_SIDE = 4096
 SCALES = (0.03, 0.05, 0.08, 0.12, 0.2, 0.35)

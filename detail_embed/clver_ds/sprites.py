@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from . import solids, things
-from .concepts import Concept
+from detail_embed.clver_ds import solids, things
+from detail_embed.clver_ds.concepts import Concept
 
 
 @dataclass(frozen=True)

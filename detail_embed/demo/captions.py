@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..clver_ds import Concept
-from ..clver_ds.solids import COLOURS, MATERIALS, SHAPES
+from detail_embed.clver_ds import Concept
+from detail_embed.clver_ds.solids import COLOURS, MATERIALS, SHAPES
 
 _TEMPLATES = (
     "{}", "a {}", "the {}", "a photo of a {}", "a photo of the {}",

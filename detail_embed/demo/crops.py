@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..clver_ds import BANKS, Concept, backgrounds, sprites
-from ..clver_ds.solids import NUM_VIEWS
+from detail_embed.clver_ds import BANKS, Concept, backgrounds, sprites
+from detail_embed.clver_ds.solids import NUM_VIEWS
 
 TRAIN_VIEWS = range(0, 9)
 TEST_VIEWS = range(9, NUM_VIEWS)

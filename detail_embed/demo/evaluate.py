@@ -13,11 +13,11 @@ from collections import defaultdict
 import numpy as np
 import torch
 
-from ..backbone import Backbone
-from ..clver_ds import BANKS, Concept, concepts
-from ..prompts import encode_query
-from . import NAME, WEIGHTS
-from .crops import TEST_BACKGROUNDS, TEST_VIEWS, CropSampler, Recipe
+from detail_embed.backbone import Backbone
+from detail_embed.backbone.bundled_model import NAME, WEIGHTS
+from detail_embed.clver_ds import BANKS, Concept, concepts
+from detail_embed.demo.crops import TEST_BACKGROUNDS, TEST_VIEWS, CropSampler, Recipe
+from detail_embed.texts.templates import encode_query
 
 FILLS = ((0.1, 0.15), (0.15, 0.2), (0.2, 0.3), (0.3, 0.5), (0.5, 0.75), (0.75, 1.0))
 

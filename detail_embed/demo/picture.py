@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ..clver_ds import ANNOTATIONS, Queries
+from detail_embed.clver_ds import ANNOTATIONS, Queries
 
 _SHOWN = 5
 _GREEN, _GRAY = "#16a34a", "#9ca3af"

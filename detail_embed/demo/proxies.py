@@ -6,7 +6,13 @@ their parts.
 
 from __future__ import annotations
 
-from ..clver_ds import Concept, concepts
+from detail_embed.clver_ds import Concept, concepts
+from detail_embed.texts.vocabulary import Vocabulary
+
+
+def demo_vocabulary() -> Vocabulary:
+    """The words of the demo's world that are not held out, and their parts."""
+    return Vocabulary.from_groups(proxy_wordings(), "demo world")
 
 
 def proxy_wordings() -> dict[str, tuple[list[str], list[str]]]:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..clver_ds import Queries, generate, read_queries
-from ..fiftyone_bridge.home import isolate
-from ..retrieval import average_precision, format_table, plot, write_csv
-from .picture import compare
-from .table import GLOBAL, retrieval_rows, score_methods
-from .validate import OPTIONS, default_fuser, fit_fusers
+from detail_embed.clver_ds import Queries, generate, read_queries
+from detail_embed.demo.fiftyone_home import isolate
+from detail_embed.demo.picture import compare
+from detail_embed.demo.table import GLOBAL, retrieval_rows, score_methods
+from detail_embed.demo.validate import OPTIONS, default_fuser, fit_fusers
+from detail_embed.evaluation import average_precision, format_table, plot, write_csv
 
 _SEED = 0
 _SMALL = 0.1  # side of a small object, as a fraction of the image's
@@ -44,7 +44,7 @@ def _run(args: argparse.Namespace) -> None:
              progress=True)
 
     # FiftyOne reads its settings when it is imported: after isolate().
-    from ..fiftyone_bridge import demo as app
+    from detail_embed.demo import app
 
     fuser = default_fuser()
     print(f"2. Global and detail index (fuser {fuser!r}, the better one on "

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from ..backbone import Backbone
-from ..clver_ds import Queries
-from ..cover import CompleteCover
-from ..encoding import iter_patch_features
-from ..fusers.base import Fuser
-from ..prompts import encode_query
-from ..retrieval import Row, maxsim, table
+from detail_embed.backbone import Backbone
+from detail_embed.clver_ds import Queries
+from detail_embed.cover import CompleteCover
+from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.evaluation import Row, table
+from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.maxsim import maxsim
+from detail_embed.texts.templates import encode_query
 
 GLOBAL, MAXSIM = "global", "MaxSim"
 

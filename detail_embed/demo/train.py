@@ -23,9 +23,10 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from ..clver_ds import concepts
-from . import NAME, WEIGHTS, captions, register
-from .crops import TRAIN_BACKGROUNDS, TRAIN_VIEWS, CropSampler, Recipe
+from detail_embed.backbone.bundled_model import NAME, WEIGHTS, register
+from detail_embed.clver_ds import concepts
+from detail_embed.demo import captions
+from detail_embed.demo.crops import TRAIN_BACKGROUNDS, TRAIN_VIEWS, CropSampler, Recipe
 
 logger = logging.getLogger(__name__)
 

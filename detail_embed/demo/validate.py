@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import fusers
-from ..backbone import Backbone
-from ..clver_ds import generate, read_queries
-from ..cover import CompleteCover
-from ..encoding import iter_patch_features
-from ..fusers.base import Fuser
-from ..text_cache import encode_vocabulary
-from ..vocabulary import Vocabulary
-from . import NAME
-from .table import retrieval_rows, score_methods
+from detail_embed import fusers
+from detail_embed.backbone import Backbone
+from detail_embed.backbone.bundled_model import NAME
+from detail_embed.clver_ds import generate, read_queries
+from detail_embed.cover import CompleteCover
+from detail_embed.demo.proxies import demo_vocabulary
+from detail_embed.demo.table import retrieval_rows, score_methods
+from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.fusers.base import Fuser
+from detail_embed.texts.text_cache import encode_vocabulary
 
 CHOICE = Path(__file__).with_name("validation.json")
 COVER = CompleteCover(10)
@@ -40,7 +40,7 @@ def default_fuser() -> str:
 
 def proxy_features(backbone: Backbone) -> torch.Tensor:
     """Encodes the demo's proxies: ``(K, d)`` unit features."""
-    return encode_vocabulary(backbone, Vocabulary.demo().words)
+    return encode_vocabulary(backbone, demo_vocabulary().words)
 
 
 def fit_fusers(

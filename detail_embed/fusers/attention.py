@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import check_number, fit_whitening, register
-from .ridge import Ridge
-from .trained import TrainedFuser
+from detail_embed.fusers.base import check_number, fit_whitening, register
+from detail_embed.fusers.ridge import Ridge
+from detail_embed.fusers.trained import TrainedFuser
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .saved import Saved, read
+from detail_embed.fusers.saved import Saved, read
 
 _REGISTRY: dict[str, type[Fuser]] = {}
 _FuserType = TypeVar("_FuserType", bound="type[Fuser]")

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .base import Fuser, check_number, check_rows, fit_whitening, register
+from detail_embed.fusers.base import (
+    Fuser,
+    check_number,
+    check_rows,
+    fit_whitening,
+    register,
+)
 
 logger = logging.getLogger(__name__)
 

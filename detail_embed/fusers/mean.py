@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .base import Fuser, register
+from detail_embed.fusers.base import Fuser, register
 
 
 @register

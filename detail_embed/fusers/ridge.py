@@ -9,9 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..retrieval.agreement import agreement
-from ..retrieval.metrics import maxsim_batch
-from .base import Fuser, check_images, check_number, check_rows, register
+from detail_embed.evaluation.agreement import agreement
+from detail_embed.fusers.base import (
+    Fuser,
+    check_images,
+    check_number,
+    check_rows,
+    register,
+)
+from detail_embed.fusers.maxsim import maxsim_batch
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +100,7 @@ class Ridge(Fuser):
         of neighbours (so that wordings of one thing, listed together, stay together),
         each is predicted from the others, and what decides is how many of the images
         with the best ``s`` rank first by ``t . r``, see
-        :func:`detail_embed.retrieval.agreement`. With fewer than 8 proxies or 8 images
+        :func:`detail_embed.evaluation.agreement`. With fewer than 8 proxies or 8 images
         it is 0.01. ``patch_features`` is not used.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Fuser, check_images, check_rows
+from detail_embed.fusers.base import Fuser, check_images, check_rows
 
 
 class TrainedFuser(Fuser):
@@ -53,7 +53,7 @@ class TrainedFuser(Fuser):
             ValueError: also if there are too few images or proxies
             TrainingDiverged: if the loss is not finite
         """
-        from ..training import InMemory, Training  # which imports fusers
+        from detail_embed.training import InMemory, Training  # which imports fusers
 
         texts = check_rows(proxies, self.dim, "proxies").float()
         if images is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .base import register
-from .trained import TrainedFuser
+from detail_embed.fusers.base import register
+from detail_embed.fusers.trained import TrainedFuser
 
 SIZES = {"tiny": (3, 2), "small": (6, 4), "base": (12, 8)}
 

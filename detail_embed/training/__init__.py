@@ -1,9 +1,10 @@
 """Training of fusers: objectives, the loop, held-out words and images, checkpoints."""
 
-from .checkpoint import Checkpoint
-from .config import OBJECTIVES, TrainingConfig
-from .data import InMemory, Stored
-from .loop import Epoch, Training, TrainingDiverged
+from detail_embed.training.checkpoint import Checkpoint
+from detail_embed.training.config import OBJECTIVES, TrainingConfig
+from detail_embed.training.data import InMemory, Stored
+from detail_embed.training.loop import Training
+from detail_embed.training.schedule import Epoch, TrainingDiverged
 
 __all__ = [
     "Checkpoint",

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .. import fusers
-from ..fusers.base import Fuser
+from detail_embed import fusers
+from detail_embed.fusers.base import Fuser
 
 _STATE = "state.json"
 _BEST = "best"

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..features import FeatureStore
-from ..patches import relative_boxes
+from detail_embed.cover.patches import relative_boxes
+from detail_embed.features import FeatureStore
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
 

@@ -7,54 +7,34 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..fusers.base import check_rows
-from ..fusers.trained import TrainedFuser
-from ..retrieval import agreement, maxsim_batch
-from . import objectives
-from .checkpoint import Checkpoint, pack_optimizer, part, unpack_optimizer
-from .config import TrainingConfig
-from .data import Source, split, spread
-from .queue import Queue
+from detail_embed.evaluation import agreement
+from detail_embed.fusers.base import check_rows
+from detail_embed.fusers.maxsim import maxsim_batch
+from detail_embed.fusers.trained import TrainedFuser
+from detail_embed.training import objectives
+from detail_embed.training.checkpoint import (
+    Checkpoint,
+    pack_optimizer,
+    part,
+    unpack_optimizer,
+)
+from detail_embed.training.config import TrainingConfig
+from detail_embed.training.data import Source, split, spread
+from detail_embed.training.queue import Queue
+from detail_embed.training.schedule import _WARM_UP, Epoch, TrainingDiverged
 
 logger = logging.getLogger(__name__)
 
 _MIN_IMAGES = 10
 _SAMPLE = 400
-_WARM_UP = 0.05
 _NO_BOXES = 0.1  # share of the steps that are taken without boxes
 _BLOWN_UP = 10.0
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss is not finite, or far above where it began."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch brought.
-
-    Attributes:
-        number: 0 before the first step
-        loss: mean over the steps; None before the first
-        held_out: how much of the teacher's ranking the fuser keeps for held-out words
-            on held-out images, 0 to 1, see :func:`detail_embed.retrieval.agreement`
-        learning_rate: at its end
-        seconds: since the training began, those before a kill included
-        is_best: whether it is the best so far
-    """
-
-    number: int
-    loss: float | None
-    held_out: float
-    learning_rate: float
-    seconds: float
-    is_best: bool
 
 
 class Training:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..retrieval import maxsim_batch
+from detail_embed.fusers.maxsim import maxsim_batch
 
 _EPS = 1e-6
 

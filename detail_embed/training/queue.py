@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .checkpoint import part
+from detail_embed.training.checkpoint import part
 
 
 class Queue:

@@ -10,26 +10,19 @@ from fiftyone.operators import types
 from fiftyone.operators.categories import Categories
 from pymongo.errors import PyMongoError
 
-from . import (
-    copies,
-    echoes,
-    indexes,
-    messages,
-    search_output,
-    search_state,
-    warm_up,
-    widgets,
-)
-from .compare_tab import CompareTab
-from .curate_tab import CurateTab
-from .evaluate_tab import EvaluateTab
-from .fusers_tab import FusersTab
-from .history_part import HistoryPart
-from .indexes_tab import IndexesTab
+from . import indexes, messages, widgets
 from .messages import guarded
-from .runs_part import RunsPart
-from .search_tab import SearchTab
-from .start_page import StartPage
+from .state import copies, echoes, search_state, warm_up
+from .tabs import search_output
+from .tabs.compare_tab import CompareTab
+from .tabs.curate_tab import CurateTab
+from .tabs.evaluate_tab import EvaluateTab
+from .tabs.fusers_tab import FusersTab
+from .tabs.history_part import HistoryPart
+from .tabs.indexes_tab import IndexesTab
+from .tabs.runs_part import RunsPart
+from .tabs.search_tab import SearchTab
+from .tabs.start_page import StartPage
 
 logger = logging.getLogger(__name__)
 

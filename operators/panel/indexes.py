@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import fiftyone as fo
 
 if TYPE_CHECKING:
-    from ...detail_embed.fiftyone_bridge.index_facts import IndexFacts
+    from detail_embed.fiftyone_bridge.index.facts import IndexFacts
 
 
 def choices(dataset: fo.Dataset) -> dict[str, str]:
     """Brain keys that can be searched by text, with what they are."""
-    from ...detail_embed.fiftyone_bridge import ranking, records
+    from detail_embed.fiftyone_bridge.index import brain_runs, records
 
     labels = {}
-    for key in ranking.promptable(dataset):
+    for key in brain_runs.promptable(dataset):
         record, is_global = records.find(dataset, key)
         kind = "whole images" if is_global else record.fuser if record else "FiftyOne"
         labels[key] = f"{key} · {kind}"
@@ -24,14 +24,14 @@ def choices(dataset: fo.Dataset) -> dict[str, str]:
 
 def methods(dataset: fo.Dataset, brain_key: str | None) -> list[str]:
     """The ways in which an index can be searched."""
-    from ...detail_embed.fiftyone_bridge import prompt_search
+    from detail_embed.fiftyone_bridge.search import search_by_prompts
 
-    return prompt_search.methods(dataset, brain_key)
+    return search_by_prompts.methods(dataset, brain_key)
 
 
 def captions(dataset: fo.Dataset) -> dict[str, str]:
     """Space, size and date of the indexes; counts images, so not for every event."""
-    from ...detail_embed.fiftyone_bridge import index_facts
+    from detail_embed.fiftyone_bridge.index import facts as index_facts
 
     return {facts.brain_key: _caption(facts) for facts in index_facts.facts(dataset)}
 

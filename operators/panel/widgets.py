@@ -160,7 +160,7 @@ def table(
 
 def curve(panel: types.Object, name: str) -> None:
     """Adds the plot of a training; its lines are panel data of this name."""
-    from ..training_output import LAYOUT
+    from ..fusers.training_output import LAYOUT
 
     panel.plot(name, height="240px", layout=LAYOUT)
 

@@ -14,10 +14,9 @@ import fiftyone as fo
 import pytest
 
 from detail_embed import clver_ds
-from detail_embed.fiftyone_bridge.datasets import load_clver_ds
-from detail_embed.user_data import DATA_VARIABLE
-
-from .app_page import AppPage
+from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+from detail_embed.storage.user_folders import DATA_VARIABLE
+from tests.e2e.app_page import AppPage
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Response, TimeoutError, expect
 
-from .app_page import FIRST_LOAD, SEARCH, AppPage
+from tests.e2e.app_page import FIRST_LOAD, SEARCH, AppPage
 
 BOX = "Type and press enter to add a value"
 _TRIES = 8

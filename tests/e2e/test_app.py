@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from fiftyone import ViewField as F
 
-from detail_embed import demo
-
-from .conftest import IN_VIEW, VIEW
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from tests.e2e.conftest import IN_VIEW, VIEW
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +26,7 @@ def _showing(dataset, thing):
 def test_compute_and_search(app, dataset):
     app.shoot("1-data-set")
     app.open_operator("Compute detail embeddings")
-    app.fill("Backbone", demo.NAME)
+    app.fill("Backbone", DEMO)
     app.choose("Fuser", "ridge")
     app.choose("Classes of a label field", "ground_truth")
     app.fill("Brain key", BRAIN_KEY)

@@ -6,10 +6,12 @@ import pytest
 from fiftyone import ViewField as F
 from playwright.sync_api import expect
 
-from detail_embed import demo, fuser_library
-from detail_embed.fiftyone_bridge import evaluation_runs, ranking, records, search
-
-from .conftest import IN_VIEW, VIEW
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.evaluate import runs
+from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.search import search_reranked
+from detail_embed.fusers import library
+from tests.e2e.conftest import IN_VIEW, VIEW
 
 pytestmark = pytest.mark.e2e
 
@@ -49,7 +51,7 @@ def _train(app, dataset):
     expect(app.report).to_contain_text(f"{FUSER} is trained", timeout=1000 * STEP)
     app.await_plot("kept for held-out words", "loss")
     app.shoot("7-train-a-fuser")
-    facts = fuser_library.describe(FUSER)
+    facts = library.describe(FUSER)
     kept = f"keeps {100 * facts.held_out:.1f} % of the ranking"
     expect(app.report).to_contain_text(kept)
     dataset.reload()
@@ -85,7 +87,7 @@ def _search(app, dataset):
     shown = app.images_of(app.execute)
     app.await_text(f"9 of {IN_VIEW} images, best first", 20)
     view = dataset.load_saved_view(VIEW)
-    found = search.search(view, THING, BRAIN_KEY, k=9)
+    found = search_reranked.search(view, THING, BRAIN_KEY, k=9)
     assert shown == found.view.values("filepath")
     holds = view.match_labels(filter=F("label") == THING, fields="ground_truth")
     assert set(shown[: len(holds)]) == set(holds.values("filepath"))
@@ -98,10 +100,10 @@ def _evaluate(app, dataset):
     app.await_problem(f"name '{FUSER}' belongs to another run")
     app.fill("Name", "measured")
     app.execute()
-    app.await_plot(*ranking.promptable(dataset))
+    app.await_plot(*brain_runs.promptable(dataset))
     app.shoot("8-evaluate-retrieval")
     dataset.reload()
-    measured = evaluation_runs.load(dataset, "measured")
+    measured = runs.load(dataset, "measured")
     assert measured.images == IN_VIEW
     head, *lines = app.table()
     assert head[:3] == ["Brain key", "Classes", "mAP"]
@@ -120,7 +122,7 @@ def _delete(app, dataset):
     app.choose("Delete", FUSER)
     app.execute("Delete")
     expect(app.report).to_contain_text("No trained fuser is left")
-    assert fuser_library.names() == []
+    assert library.names() == []
     app.close_report()
     app.open_operator("Compute detail embeddings")
     _fill_space(app)
@@ -132,5 +134,5 @@ def _delete(app, dataset):
 
 
 def _fill_space(app):
-    app.fill("Backbone", demo.NAME)
+    app.fill("Backbone", DEMO)
     app.choose("Complete Cover", "3: ")

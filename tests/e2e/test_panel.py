@@ -8,11 +8,11 @@ import fiftyone as fo
 import pytest
 from playwright.sync_api import expect
 
-from detail_embed import clver_ds, demo
-from detail_embed.fiftyone_bridge.datasets import load_clver_ds
-
-from .app_page import SEARCH, is_first_page
-from .panel_page import PanelPage
+from detail_embed import clver_ds
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+from tests.e2e.app_page import SEARCH, is_first_page
+from tests.e2e.panel_page import PanelPage
 
 pytestmark = pytest.mark.e2e
 
@@ -49,7 +49,7 @@ def test_from_nothing_to_an_index(panel, scenes):
     panel.app.shoot("9-panel-start")
     panel.button("Compute an index").click()
     app = panel.app
-    app.fill("Backbone", demo.NAME)
+    app.fill("Backbone", DEMO)
     app.choose("Fuser", "ridge")
     app.choose("Classes of a label field", "ground_truth")
     app.choose("Keep patch features", "float16")
@@ -132,7 +132,7 @@ def test_train_with_the_curve_visible(panel):
     app.fill("Name", "tiny")
     app.choose("Fuser", "transformer")  # slow enough to be watched
     app.fill("Time budget in minutes", "0.3")
-    app.fill("Backbone", demo.NAME)
+    app.fill("Backbone", DEMO)
     app.choose("Classes of a label field", "ground_truth")
     app.execute()
     curve = panel.page.locator(".js-plotly-plot .legendtext")

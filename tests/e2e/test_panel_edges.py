@@ -8,15 +8,16 @@ import fiftyone as fo
 import pytest
 from playwright.sync_api import expect
 
-from detail_embed import clver_ds, demo
-from detail_embed.fiftyone_bridge import deletion, index
-from detail_embed.fiftyone_bridge.datasets import load_clver_ds
-from detail_embed.fiftyone_bridge.history import History
-from detail_embed.fiftyone_bridge.settings import Settings
-
-from .app_page import AppPage
-from .conftest import SCREENSHOTS
-from .panel_page import PanelPage
+from detail_embed import clver_ds
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+from detail_embed.fiftyone_bridge.search.history import History
+from tests.e2e.app_page import AppPage
+from tests.e2e.conftest import SCREENSHOTS
+from tests.e2e.panel_page import PanelPage
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +25,7 @@ NAME, GONE, FILMS = "edge-scenes", "edge-gone", "edge-films"
 SCENES = 24
 THING, OTHER = "red rubber dome", "whale"
 SETTINGS = Settings(
-    backbone=demo.NAME, cover=3, fuser="ridge", proxy_field="ground_truth",
+    backbone=DEMO, cover=3, fuser="ridge", proxy_field="ground_truth",
     keep_features="float16", device="cpu",
 )
 
@@ -38,7 +39,7 @@ def scenes(tmp_path_factory, data):
         if fo.dataset_exists(name):
             fo.delete_dataset(name)
     dataset = load_clver_ds(folder, NAME)
-    index.compute(dataset, SETTINGS, also_global=True).finish()
+    compute_index.compute(dataset, SETTINGS, also_global=True).finish()
     yield dataset
     for name in (NAME, GONE, FILMS):
         if fo.dataset_exists(name):
@@ -215,7 +216,7 @@ def test_the_index_then_the_data_set_are_deleted(panel, scenes):
     panel.search(THING)
 
     gone.reload()
-    deletion.delete(gone, "detail")
+    delete.delete(gone, "detail")
     assert gone.list_brain_runs() == []
     panel.enter(OTHER)
     panel.await_text("compute an index first")

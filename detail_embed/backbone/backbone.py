@@ -1,0 +1,298 @@
+"""The backbone: a frozen open_clip model, its image side and its text side."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import re
+from pathlib import Path
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from detail_embed.backbone import openvino_tower
+from detail_embed.backbone.devices import (
+    fast_precision,
+    no_room,
+    numbered,
+    resolve_device,
+)
+from detail_embed.backbone.openvino_tower import OpenVinoTower
+from detail_embed.backbone.tokenizer import Tokenizer
+from detail_embed.backbone.weights import create_model, hash_weights
+from detail_embed.cover.patches import PatchSpec
+
+_PRECISIONS = ("fp32", "bf16", "fp16")
+_BATCH = {"cpu": 48, "cuda": 1024}  # CPU: what stays in its cache
+
+
+class Backbone:
+    """A frozen CLIP of open_clip: patches and texts into one space.
+
+    Make one with :meth:`load`.
+
+    Attributes:
+        name: the open_clip architecture
+        pretrained: the pretrained tag or file, None for the demo model's own
+            or random weights
+        is_random: whether the weights are random
+        device: a ``torch.device``, on CUDA with its number
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``
+        patch_spec: what patches have to look like
+        dim: d, the dimension of the space
+        weights_hash: 12 hex characters of the SHA-256 of all weights, as they were
+            loaded, and their names
+        devices: those that share the work where there is much of it
+        batch_size: patches per forward pass, unless told otherwise
+        fitting_size: the most patches that fit into the device's memory at once, as
+            far as is known; None before memory ran out
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        name: str,
+        pretrained: str | None,
+        is_random: bool,
+        device: torch.device,
+        precision: str,
+        uses_openvino: bool = False,
+    ):
+        self.name, self.pretrained, self.is_random = name, pretrained, is_random
+        self.precision, self.weights_hash = precision, hash_weights(model)
+        self._tokenizer = Tokenizer(name)
+        self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
+        cfg = model.visual.preprocess_cfg
+        self.patch_spec = PatchSpec(
+            size=_side(cfg["size"]),
+            interpolation=_interpolation(cfg["interpolation"]),
+            resize_mode=cfg["resize_mode"],
+        )
+        self._mean, self._std = (
+            torch.tensor(cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std")
+        )
+        model = model.eval().requires_grad_(False)
+        self._tower = (
+            OpenVinoTower(model, self.input_size, self._mean, self._std, precision)
+            if uses_openvino else None
+        )
+        self._model = model.to(
+            dtype=self._dtype,
+            memory_format=torch.channels_last,  # convolutions: up to 1.5 x
+        )
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):  # its statistics are not to be rounded
+                module.float()
+        self.devices = numbered(device)
+        self._move(self.devices[0])
+        blank = torch.zeros(1, 3, self.input_size, self.input_size,
+                            dtype=torch.uint8)
+        self.dim = self._encode(blank).shape[1]
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        pretrained: str | Path | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> Backbone:
+        """Loads a model of open_clip.
+
+        Args:
+            name: an open_clip architecture, ``"detail-demo"`` (weights
+                included), or an ``"hf-hub:"`` or ``"local-dir:"`` name
+            pretrained (None): a tag of open_clip, or the path of a checkpoint;
+                None for random weights (the same every time, with a warning), or
+                for the demo model's own
+            device ("auto"): a torch device; by default CUDA where there is one;
+                ``"openvino"`` for the CPU by OpenVINO, an optional package
+            precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
+                default bf16 on CUDA (fp16 on GPUs without bf16), fp32 elsewhere
+
+        Raises:
+            ValueError: if the name, tag, file, device or precision is unknown
+                or wrong
+            RuntimeError: if the weights cannot be downloaded, or the device lacks the
+                memory
+        """
+        place = resolve_device(device)
+        uses_openvino = device == openvino_tower.NAME
+        if precision == "auto":
+            precision = fast_precision(place)
+        if precision not in _PRECISIONS:
+            raise ValueError(
+                f"precision={precision!r}: give one of "
+                f"{', '.join(_PRECISIONS)} or auto"
+            )
+        if uses_openvino:
+            openvino_tower.check_precision(precision)
+        if pretrained is not None:
+            pretrained = str(pretrained)
+            is_tag = open_clip.is_pretrained_cfg(name, pretrained)
+            if not is_tag and os.path.isfile(pretrained):
+                pretrained = os.path.abspath(pretrained)
+        model, is_random = create_model(name, pretrained)
+        try:
+            return cls(
+                model, name, pretrained, is_random, place, precision, uses_openvino
+            )
+        except torch.OutOfMemoryError as error:
+            raise no_room("the model", name, precision, place) from error
+
+    def on(self, device: torch.device) -> Backbone:
+        """The same model on one of its :attr:`devices`; copied there once."""
+        if device == self.device:
+            return self
+        if device not in self._elsewhere:
+            other = copy.copy(self)
+            other._model = copy.deepcopy(self._model)
+            other._move(device)
+            self._elsewhere[device] = other
+        return self._elsewhere[device]
+
+    def _move(self, device: torch.device) -> None:
+        self.device = device
+        self.fitting_size: int | None = None
+        self._model, self._mean, self._std = (
+            part.to(device) for part in (self._model, self._mean, self._std)
+        )
+        self._elsewhere: dict[torch.device, Backbone] = {}
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels of what the image tower sees."""
+        return self.patch_spec.size
+
+    @property
+    def slug(self) -> str:
+        """A name for files and zoo models: architecture, tag, hash.
+
+        A checkpoint file goes by its hash alone, wherever it lies.
+        """
+        parts = [self.name]
+        if self.is_random:
+            parts.append("random")
+        elif self.pretrained and not os.path.isabs(self.pretrained):
+            parts.append(self.pretrained)
+        words = [re.sub(r"[^a-z0-9_]+", "-", p.lower()).strip("-") for p in parts]
+        return "-".join([*words, self.weights_hash])
+
+    def encode_patches(
+        self, patches: Tensor, batch_size: int | None = None
+    ) -> Tensor:
+        """Encodes patches.
+
+        Args:
+            patches: ``(n, 3, h, w)``, uint8 of 0 to 255 or float of 0 to 1, on
+                any device; resized where they are not of ``input_size``
+            batch_size (None): rows per forward pass; None: :attr:`batch_size`
+
+        Returns:
+            ``(n, dim)`` float32, unit length, on :attr:`device`
+
+        Raises:
+            ValueError: if shape, type or range are not as above
+        """
+        if patches.ndim != 4 or patches.shape[1] != 3:
+            raise ValueError(
+                f"patches have shape {tuple(patches.shape)}: give (n, 3, h, w)"
+            )
+        if patches.dtype != torch.uint8 and not patches.is_floating_point():
+            raise ValueError(
+                f"patches are {patches.dtype}: give uint8 of 0 to 255 or float "
+                "of 0 to 1"
+            )
+        if patches.is_floating_point() and patches.numel():
+            low, high = patches.aminmax()
+            if not (low >= 0 and high <= 1):
+                raise ValueError(
+                    f"float patches are of {low:.3g} to {high:.3g}: give 0 to 1, not "
+                    "normalised, or uint8 of 0 to 255"
+                )
+        size = batch_size or self.batch_size
+        parts = [self._encode(part) for part in patches.split(size) if len(part)]
+        return torch.cat(parts) if parts else self._none()
+
+    def encode_texts(
+        self, texts: list[str], batch_size: int = 256
+    ) -> Tensor:
+        """Encodes texts as they are, without a template.
+
+        A text that is longer than the model reads is cut off, with a warning.
+
+        Args:
+            texts: any number of texts
+            batch_size (256): texts per forward pass
+
+        Returns:
+            ``(n, dim)`` float32, unit length, on :attr:`device`
+
+        Raises:
+            ValueError: if a text is empty
+            TypeError: if ``texts`` is not a list of strings
+            RuntimeError: if the tokenizer cannot be loaded
+        """
+        if isinstance(texts, str) or not all(isinstance(t, str) for t in texts):
+            raise TypeError(f"texts must be a list of strings, not {texts!r:.80}")
+        for index, text in enumerate(texts):
+            if not text.strip():
+                raise ValueError(
+                    f"text {index} is empty: say what you are looking for"
+                )
+        parts = []
+        for start in range(0, len(texts), batch_size):
+            tokens = self._tokenizer(list(texts[start:start + batch_size]))
+            with torch.inference_mode(), self._autocast():
+                features = self._model.encode_text(tokens.to(self.device))
+            parts.append(F.normalize(features.float(), dim=-1))
+        return torch.cat(parts) if parts else self._none()
+
+    def _encode(self, patches: Tensor) -> Tensor:
+        side = (self.input_size, self.input_size)
+        if self._tower and patches.dtype == torch.uint8 and patches.shape[2:] == side:
+            return self._tower(patches)
+        with torch.inference_mode(), self._autocast():
+            images = patches.to(self.device, non_blocking=True)
+            if images.shape[2:] != side:
+                images = F.interpolate(
+                    images.float(), side, mode=self.patch_spec.interpolation,
+                    antialias=True,
+                ).clamp(0, _white(patches))
+            images = images.to(torch.float32, copy=True)  # in place is faster
+            images.div_(_white(patches)).sub_(self._mean).div_(self._std)
+            features = self._model.encode_image(images.to(self._dtype))
+            return F.normalize(features.float(), dim=-1)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Of the weights; fp16 has too small a range to be theirs."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+    def _autocast(self) -> contextlib.AbstractContextManager:
+        if self.precision == "fp16":
+            return torch.autocast(self.device.type, torch.float16)
+        return contextlib.nullcontext()
+
+    def _none(self) -> Tensor:
+        return torch.zeros(0, self.dim, device=self.device)
+
+
+def _white(patches: Tensor) -> int:
+    return 255 if patches.dtype == torch.uint8 else 1
+
+
+def _side(size: int | tuple[int, int]) -> int:
+    width, height = (size, size) if isinstance(size, int) else size
+    if width != height:
+        raise ValueError(f"the model sees {width} x {height} pixels: only squares work")
+    return width
+
+
+def _interpolation(mode: str) -> str:
+    """open_clip takes "random" for bicubic when it does not train."""
+    return "bilinear" if mode == "bilinear" else "bicubic"

@@ -1,0 +1,230 @@
+"""Vectors as numbered Parquet parts in a folder: what many machines write at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detail_embed.distributed.input_lists import Row, read_rows
+from detail_embed.storage.vector_parquet import SPACE, read_facts
+
+PART_ROWS = 1024
+
+_RUN = "run.json"
+_INPUT = "input.parquet"
+_INPUT_SCHEMA = pa.schema([("id", pa.string()), ("filepath", pa.string())])
+
+
+class PartFolder:
+    """A folder of parts, and the plan that says which rows belong to which part.
+
+    It holds::
+
+        run.json            space, input, rows, rows of a part
+        input.parquet       the rows, one row group a part
+        space/              the embedding space
+        part-000000.parquet …
+        features/           patch features, where they are kept
+
+    Make one with :meth:`create`, or open one that is there.
+
+    Args:
+        directory: the folder
+
+    Attributes:
+        directory: the folder
+        slug: of the embedding space
+        rows: of the input
+        part_rows: of a part; the last one may have fewer
+        keeps_features: whether patch features are kept
+
+    Raises:
+        ValueError: if the folder holds no such plan
+    """
+
+    def __init__(self, directory: str | Path):
+        self.directory = Path(directory).absolute()
+        plan = _read_plan(self.directory)
+        if plan is None:
+            raise ValueError(f"{directory} holds no {_RUN}: not a folder of parts")
+        self.slug: str = plan["space"]
+        self.rows: int = plan["rows"]
+        self.part_rows: int = plan["part_rows"]
+        self.keeps_features: bool = plan["features"]
+        self._input: str = plan["input"]
+
+    @classmethod
+    def create(
+        cls,
+        directory: str | Path,
+        files: Sequence[str | Path] | str | Path,
+        space: str | Path,
+        part_rows: int | None = None,
+        keep_features: bool = False,
+    ) -> PartFolder:
+        """Makes the plan of a folder, or opens one that is the same.
+
+        Args:
+            directory: created where missing
+            files: a list of files, or a Parquet file or a folder of them with the
+                column ``uri`` or ``filepath`` and, if wanted, ``id``. Paths, or
+                ``file://``, that all machines can read
+            space: a folder that ``DetailEmbedder.save()`` wrote
+            part_rows (None): rows of a part; None for those of the folder, or 1024
+            keep_features (False): whether patch features are kept
+
+        Raises:
+            ValueError: if the files are none, or not to be read; the space is no
+                space; or the folder is of another input or space
+        """
+        folder = Path(directory).absolute()
+        had = _read_plan(folder)
+        size = _part_rows(part_rows, had)
+        slug = _slug(Path(space))
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".{_INPUT}.{os.getpid()}"
+        try:
+            plan = {"space": slug, "part_rows": size, "features": keep_features}
+            plan |= _write_input(read_rows(files), partial, size)
+            if had is None:
+                _start(folder, plan, Path(space), partial)
+            else:
+                _check_same(folder, had, plan)
+        finally:
+            partial.unlink(missing_ok=True)
+        return cls(folder)
+
+    def __len__(self) -> int:
+        """Number of parts."""
+        return -(-self.rows // self.part_rows)
+
+    def path(self, part: int) -> Path:
+        """The file of a part; it need not exist."""
+        return self.directory / f"part-{part:06d}.parquet"
+
+    def read_input(self, part: int) -> list[Row]:
+        """The ids, None where they have none, and paths of a part."""
+        with pq.ParquetFile(self.directory / _INPUT) as file:
+            table = file.read_row_group(part)
+        return list(zip(table["id"].to_pylist(), table["filepath"].to_pylist()))
+
+    def todo(self) -> list[int]:
+        """The parts that have no file yet.
+
+        Raises:
+            ValueError: if a part is of another run, or is no Parquet file
+        """
+        for part in range(len(self)):
+            if self.path(part).exists():
+                self._check_part(part)
+        return [part for part in range(len(self)) if not self.path(part).exists()]
+
+    def count(self, part: int) -> tuple[int, int]:
+        """The images of a part that is written, and how many of them failed."""
+        errors = pq.read_table(self.path(part), columns=["error"])["error"]
+        first = part * self.part_rows
+        images = min(self.part_rows, self.rows - first)
+        return images, len(errors) - errors.null_count
+
+    def facts(self, part: int) -> dict[str, Any]:
+        """What ties a part to this run, for its metadata."""
+        return {"space": self.slug, "input": self._input, "part": part,
+                "part_rows": self.part_rows}
+
+    def write(self, part: int, table: pa.Table) -> None:
+        """Writes a part, whole or not at all."""
+        partial = self.directory / f".part-{part:06d}.{os.getpid()}"
+        try:
+            pq.write_table(table, partial)
+            partial.replace(self.path(part))
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _check_part(self, part: int) -> None:
+        found = read_facts(self.path(part))
+        for name, value in self.facts(part).items():
+            if found.get(name) != value:
+                raise ValueError(
+                    f"{self.path(part)} is of another run: its {name} is "
+                    f"{found.get(name)}, not {value}. Remove it, or give another folder"
+                )
+
+
+def _read_plan(folder: Path) -> dict[str, Any] | None:
+    path = folder / _RUN
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def _part_rows(wanted: int | None, had: dict[str, Any] | None) -> int:
+    if wanted is None:
+        return had["part_rows"] if had else PART_ROWS
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+        raise ValueError(f"part_rows={wanted!r}: give a whole number of at least 1")
+    return wanted
+
+
+def _slug(space: Path) -> str:
+    config = space / "space.json"
+    if not config.is_file():
+        raise ValueError(
+            f"{space} holds no space.json: give a folder that DetailEmbedder.save() "
+            "wrote"
+        )
+    return json.loads(config.read_text("utf-8"))["slug"]
+
+
+def _start(folder: Path, plan: dict[str, Any], space: Path, rows: Path) -> None:
+    """Writes the plan; ``run.json`` comes last, so that a plan is whole."""
+    if any(folder.glob("part-*.parquet")):
+        raise ValueError(
+            f"{folder} holds parts, but no {_RUN} that says of what: give another "
+            "folder"
+        )
+    shutil.copytree(space, folder / SPACE, dirs_exist_ok=True)
+    rows.replace(folder / _INPUT)
+    partial = folder / f".{_RUN}.{os.getpid()}"
+    partial.write_text(json.dumps(plan, indent=1) + "\n", "utf-8")
+    partial.replace(folder / _RUN)
+
+
+def _check_same(folder: Path, had: dict[str, Any], plan: dict[str, Any]) -> None:
+    for name, value in plan.items():
+        if had[name] != value:
+            raise ValueError(
+                f"{folder} was begun with {name}={had[name]}, not {value}: its parts "
+                "would not fit together. Give another folder, or what it was begun with"
+            )
+
+
+def _write_input(rows: Iterator[Row], path: Path, size: int) -> dict[str, Any]:
+    """Writes the rows, a row group per part; returns their number and digest."""
+    digest, count = hashlib.sha256(), 0
+    with pq.ParquetWriter(path, _INPUT_SCHEMA) as writer:
+        while part := list(islice(rows, size)):
+            _check_ids(part)
+            digest.update(json.dumps(part).encode())
+            columns = [pa.array(column, pa.string()) for column in zip(*part)]
+            table = pa.Table.from_arrays(columns, schema=_INPUT_SCHEMA)
+            writer.write_table(table, row_group_size=size)
+            count += len(part)
+    if not count:
+        raise ValueError("there are no files to embed: the input has no rows")
+    return {"input": digest.hexdigest()[:16], "rows": count}
+
+
+def _check_ids(part: list[Row]) -> None:
+    """Checks that an id names one file."""
+    ids = [id for id, _ in set(part) if id is not None]
+    for id, count in Counter(ids).items():
+        if count > 1:
+            raise ValueError(f"{count} files have the id {id}: give each its own")

@@ -1,0 +1,124 @@
+"""What embeds parts of a list of files, in one process on one device."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from detail_embed.distributed.input_lists import Row
+from detail_embed.distributed.parts import PartFolder
+from detail_embed.engine.chunk import Chunk
+from detail_embed.engine.stream import stream
+from detail_embed.features import FeatureStore
+from detail_embed.fusers.few_vectors import FewVectors
+from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.storage.vector_parquet import FEATURES, SPACE, schema
+
+
+class PartWorker:
+    """Embeds parts of a :class:`.vector_parts.PartFolder`.
+
+    Call it with the numbers of parts: each is written when it is whole. One that is
+    there already is left as it is.
+
+    Args:
+        directory: the folder
+        device ("auto"): a torch device
+        **options: as of :func:`.engine.stream`
+
+    Raises:
+        ValueError: if the folder holds no plan, or the backbone's weights are not
+            those of its space
+    """
+
+    def __init__(self, directory: str | Path, device: str = "auto", **options: Any):
+        self._folder = PartFolder(directory)
+        self._space = DetailEmbedder.load(self._folder.directory / SPACE, device)
+        self._options = options
+        self._few = isinstance(self._space.fuser, FewVectors)
+        self._store = None
+        if self._folder.keeps_features:
+            self._store = FeatureStore(
+                self._folder.directory / FEATURES, self._space.patch_slug,
+                self._space.dim,
+            )
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Embeds parts, as ``map_batches`` of Ray Data wants it.
+
+        Args:
+            batch: the numbers of the parts under ``part``
+
+        Returns:
+            the same
+        """
+        for part in map(int, batch["part"]):
+            if not self._folder.path(part).exists():  # else: died after writing it
+                self._embed(part)
+        return batch
+
+    def _embed(self, part: int) -> None:
+        rows = self._folder.read_input(part)
+        found, errors = self._vectors(rows)
+        facts = self._folder.facts(part) | {
+            "worker": f"{socket.gethostname()}:{os.getpid()}"
+        }
+        layout = schema(self._space.dim, self._few, facts)
+        columns = _columns(layout.names, rows, found, errors)
+        self._folder.write(part, pa.table(columns, schema=layout))
+
+    def _vectors(self, rows: list[Row]) -> tuple[dict[str, list[dict]], dict[str, str]]:
+        """The vectors of the files that can be read, and what is wrong with others."""
+        found, errors = {}, {}
+        items = {_name(row): row[1] for row in rows}
+        chunks = stream(
+            items.items(), self._space.backbone, self._space.cover, self._space.fuser,
+            store=self._store, **self._options,
+        )
+        with closing(chunks):
+            for chunk in chunks:
+                found.update(zip(chunk.ids, _entries(chunk)))
+                errors.update((error.id, error.reason) for error in chunk.errors)
+        return found, errors
+
+
+def _columns(
+    names: list[str],
+    rows: list[Row],
+    found: dict[str, list[dict]],
+    errors: dict[str, str],
+) -> dict[str, list[Any]]:
+    """The columns of a part; an image without a vector has one row, too."""
+    entries = [
+        {"id": row[0], "filepath": row[1], "error": errors.get(_name(row))} | vector
+        for row in rows
+        for vector in found.get(_name(row), [{}])
+    ]
+    return {name: [entry.get(name) for entry in entries] for name in names}
+
+
+def _name(row: Row) -> str:
+    """What a row goes by: its id, or its path."""
+    id, path = row
+    return path if id is None else id
+
+
+def _entries(chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
+    """The columns of each vector of each image of a chunk."""
+    wholes = chunk.global_vectors
+    if not chunk.patches:
+        for vector, whole in zip(chunk.vectors, wholes):
+            yield [{"vector": vector, "global_vector": whole}]
+        return
+    for image, whole in zip(chunk.patches, wholes):
+        yield [
+            {"vector": vector, "global_vector": whole, "box": box, "level": int(level)}
+            for vector, box, level in zip(image.vectors, image.boxes, image.levels)
+        ]

@@ -1,0 +1,1 @@
+"""Drives files through reader, cover, backbone and fuser."""

@@ -1,0 +1,170 @@
+"""Images to fused vectors: what the engine hands out at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from detail_embed.cover.patches import relative, relative_boxes
+from detail_embed.engine.encode_files import PatchFeatures
+from detail_embed.features.feature_store import StoredImage
+from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.few_vectors import FewVectors
+
+_FUSE_PATCHES = 4096
+
+Image = TypeVar("Image", PatchFeatures, StoredImage)
+Windows = tuple[np.ndarray, np.ndarray]  # boxes in pixels and levels of an image
+
+
+@dataclass
+class Chunk:
+    """What the engine has finished since the chunk before.
+
+    Attributes:
+        ids: the ``n`` items that have vectors
+        vectors: ``(n, d)`` float32 detail embeddings, unit length; ``(n, k, d)``
+            where the fuser makes k of them
+        global_vectors: ``(n, d)`` float32 features of the whole images alone,
+            unit length
+        errors: the items that have none
+        patches: of each image, what its k vectors stand for; empty where the fuser
+            makes one vector
+    """
+
+    ids: list[Hashable]
+    vectors: np.ndarray
+    global_vectors: np.ndarray
+    errors: list[EmbedError]
+    patches: list[ImagePatches] = field(default_factory=list)
+
+
+def make_chunk(
+    images: list[Image],
+    fuser: Fuser | FewVectors,
+    windows: Callable[[Image], Windows],
+) -> Chunk:
+    """Fuses the features of images.
+
+    Args:
+        images: those that have features, in any order
+        fuser: a fitted fuser
+        windows: tells boxes in pixels and levels of an image
+    """
+    whole = np.zeros((0, fuser.dim), np.float32)
+    if images:
+        whole = torch.stack([image.features[0] for image in images]).cpu().numpy()
+    ids = [image.id for image in images]
+    vectors, chosen = _fuse(images, fuser, windows)
+    patches = [
+        distinct(some, places, *windows(image))
+        for some, places, image in zip(vectors, chosen, images)
+    ]
+    return Chunk(ids, vectors, whole, [], patches)
+
+
+def _fuse(
+    images: list[Image],
+    fuser: Fuser | FewVectors,
+    windows: Callable[[Image], Windows],
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Fuses the features of ``n`` images, those with equal numbers of them together.
+
+    Returns:
+        ``(n, d)`` vectors, or ``(n, k, d)`` and the ``n`` times ``(k,)`` patches
+    """
+    few = isinstance(fuser, FewVectors)
+    vectors = np.empty((len(images), *fuser.shape), np.float32)
+    chosen = [np.empty(0, np.int64)] * (len(images) if few else 0)
+    by_windows: dict[int, list[int]] = {}
+    for index, image in enumerate(images):
+        by_windows.setdefault(len(image.features), []).append(index)
+    for count, members in by_windows.items():
+        step = max(1, _FUSE_PATCHES // count)
+        for start in range(0, len(members), step):
+            some = members[start : start + step]
+            arguments = [torch.stack([images[i].features for i in some])]
+            if fuser.uses_boxes:
+                boxes = [relative_boxes(windows(images[i])[0]) for i in some]
+                arguments += [None, torch.stack(boxes).to(arguments[0])]
+            with torch.inference_mode():
+                fused = fuser(*arguments)
+            if few:
+                fused, places = fused
+                for i, place in zip(some, places.cpu().numpy()):
+                    chosen[i] = place
+            vectors[some] = fused.cpu().numpy()
+    return vectors, chosen
+
+
+logger = logging.getLogger(__name__)
+
+_LOGGED = 20
+
+
+@dataclass(frozen=True)
+class EmbedError:
+    """A file that could not be embedded.
+
+    Attributes:
+        id: of the item
+        path: of the file
+        reason: why, in words
+    """
+
+    id: Hashable
+    path: str
+    reason: str
+
+
+class SkipLog:
+    """Logs the first 20 files of a run as warnings, the others as debug messages."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, errors: Iterable[EmbedError]) -> None:
+        """Logs files."""
+        for error in errors:
+            self._count += 1
+            level = logging.WARNING if self._count <= _LOGGED else logging.DEBUG
+            logger.log(level, "Skipped %r: %s", error.path, error.reason)
+            if self._count == _LOGGED:
+                logger.warning("Further files that cannot be read are not logged")
+
+
+@dataclass(frozen=True)
+class ImagePatches:
+    """The vectors of an image and the windows they stand for, without repeats.
+
+    Attributes:
+        vectors: ``(m, d)`` float32, m at most k
+        boxes: ``(m, 4)`` float64, left, top, width and height as shares of the image
+        levels: ``(m,)`` int, the cover's level of each window
+    """
+
+    vectors: np.ndarray
+    boxes: np.ndarray
+    levels: np.ndarray
+
+
+def distinct(
+    vectors: np.ndarray, chosen: np.ndarray, boxes: np.ndarray, levels: np.ndarray
+) -> ImagePatches:
+    """Joins vectors with their windows; of those with the same window, the first.
+
+    Args:
+        vectors: ``(k, d)`` float32
+        chosen: ``(k,)`` the patch of each
+        boxes: ``(p, 4)`` of the image's patches, ``x0, y0, x1, y1`` in pixels, row 0
+            the whole image
+        levels: ``(p,)`` of the image's patches
+    """
+    first = np.sort(np.unique(chosen, return_index=True)[1])
+    patches = chosen[first]
+    return ImagePatches(vectors[first], relative(boxes, patches), levels[patches])

@@ -1,0 +1,255 @@
+"""The streaming pipeline: files, or stored patch features, to fused vectors.
+
+Vectors leave in chunks, so memory does not grow with the number of files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from detail_embed.backbone import Backbone
+from detail_embed.cover import CompleteCover
+from detail_embed.engine.chunk import (
+    Chunk,
+    EmbedError,
+    Image,
+    ImagePatches,
+    SkipLog,
+    Windows,
+    make_chunk,
+)
+from detail_embed.engine.encode_files import (
+    Item,
+    PatchFeatures,
+    iter_patch_features,
+    patch_slug,
+)
+from detail_embed.features import FeatureStore
+from detail_embed.features.feature_store import StoredImage
+from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.few_vectors import FewVectors
+from detail_embed.images.identical_files import Outcomes
+from detail_embed.images.image_file import MAX_PIXELS
+
+_CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
+_TWIN_BYTES = 2**27  # of the vectors that are kept for files of the same content
+
+_Row = tuple[np.ndarray, np.ndarray, ImagePatches | None]  # of a chunk
+
+
+def stream(
+    items: Iterable[Item],
+    backbone: Backbone,
+    cover: CompleteCover,
+    fuser: Fuser | FewVectors,
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+    chunk_size: int = 256,
+    chunk_seconds: float = 10.0,
+    store: FeatureStore | None = None,
+    max_pixels: int = MAX_PIXELS,
+    skip_identical: bool = True,
+) -> Iterator[Chunk]:
+    """Embeds files.
+
+    Args:
+        items: ``(id, path)`` pairs, consumed as needed
+        backbone: the model
+        cover: the windows
+        fuser: a fitted fuser
+        batch_size (None): patches per forward pass; None: the backbone's own
+        num_workers (None): decoding threads; None: as ``read_images()`` says
+        chunk_size (256): items per chunk, at most
+        chunk_seconds (10.0): a chunk that took so long leaves before it is full,
+            so that little is lost where a run is killed
+        store (None): where the patch features of a chunk are kept before it
+            leaves, by the items' ids: these have to be strings then. The vectors
+            are made of what was kept, as those of :func:`stream_stored`
+        max_pixels (MAX_PIXELS): images with more are not read
+        skip_identical (True): whether a file with the same content as one shortly
+            before, among some 30,000, takes its vectors; without a store only
+
+    Yields:
+        a :class:`Chunk` for at most ``chunk_size`` items, in their order
+
+    Raises:
+        ValueError: if ``chunk_size``, ``batch_size`` or ``max_pixels`` is below 1,
+            or the store is of another backbone or cover
+        RuntimeError: if the disk of the store is full, or not even one patch fits
+            on the device
+    """
+    _check_size(chunk_size)
+    if store is not None:
+        store.require(patch_slug(backbone, cover))
+    fuser = fuser.to(backbone.device)
+    window = _window(fuser) if skip_identical and store is None else 0
+    images = iter_patch_features(
+        items, backbone, cover, batch_size, num_workers, max_pixels, twins=window
+    )
+    log, outcomes = SkipLog(), Outcomes(window)
+    with closing(images):
+        for part in _parts(images, chunk_size, chunk_seconds):
+            good = [image for image in part if image.features is not None]
+            if store is None:
+                chunk = make_chunk(good, fuser, lambda image: _windows(image, cover))
+            else:
+                _store(store, good, cover)
+                stored = [_unit(store[i.id], backbone.device) for i in good]
+                chunk = make_chunk(stored, fuser, _stored_windows)
+            chunk = _complete(part, chunk, outcomes)
+            log.add(chunk.errors)
+            yield chunk
+
+
+def stream_stored(
+    ids: Iterable[str],
+    store: FeatureStore,
+    fuser: Fuser | FewVectors,
+    chunk_size: int = 256,
+) -> Iterator[Chunk]:
+    """Fuses stored patch features; nothing is encoded.
+
+    Args:
+        ids: images of the store, consumed as needed
+        store: patch features
+        fuser: a fitted fuser, on any device
+        chunk_size (256): images per chunk, at most
+
+    Yields:
+        the same chunks as :func:`stream`, up to the rounding of the store
+
+    Raises:
+        ValueError: if ``chunk_size`` is below 1
+        KeyError: if an image is not in the store
+    """
+    _check_size(chunk_size)
+    buffer = next(fuser.buffers(), None)
+    device = None if buffer is None else buffer.device
+    images = (_unit(store[id], device) for id in ids)
+    for part in _parts(images, chunk_size, math.inf):
+        yield make_chunk(part, fuser, _stored_windows)
+
+
+def stream_reusing(
+    items: Iterable[Item],
+    backbone: Backbone,
+    cover: CompleteCover,
+    fuser: Fuser | FewVectors,
+    store: FeatureStore | None,
+    keep: bool = True,
+    chunk_size: int = 256,
+    **options: Any,
+) -> Iterator[Chunk]:
+    """Fuses what is stored, then encodes the rest.
+
+    Args:
+        items: ``(id, path)`` pairs
+        backbone: the model
+        cover: the windows
+        fuser: a fitted fuser
+        store: patch features of that backbone and cover, None for none
+        keep (True): whether the store gets what is encoded
+        chunk_size (256): items per chunk, at most
+        **options: as of :func:`stream`
+
+    Yields:
+        the chunks of :func:`stream_stored`, then those of :func:`stream`
+
+    Raises:
+        ValueError: as :func:`stream`
+        RuntimeError: likewise
+    """
+    items = list(items)
+    if store is not None:
+        store.require(patch_slug(backbone, cover))
+        held = [id for id, _ in items if id in store]
+        yield from stream_stored(held, store, fuser.to(backbone.device), chunk_size)
+        items = [item for item in items if item[0] not in store]
+    yield from stream(
+        items, backbone, cover, fuser, chunk_size=chunk_size,
+        store=store if keep else None, **options,
+    )
+
+
+def _check_size(chunk_size: int) -> None:
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size={chunk_size}: give at least 1")
+
+
+def _unit(image: StoredImage, device: torch.device | None) -> StoredImage:
+    """Undoes what rounding did to the lengths of features."""
+    features = F.normalize(image.features.to(device), dim=1)
+    return dataclasses.replace(image, features=features)
+
+
+def _store(
+    store: FeatureStore, images: list[PatchFeatures], cover: CompleteCover
+) -> None:
+    windows = [_windows(image, cover) for image in images]
+    store.add(
+        [image.id for image in images], [image.features for image in images],
+        [boxes for boxes, _ in windows], [levels for _, levels in windows],
+    )
+
+
+def _windows(image: PatchFeatures, cover: CompleteCover) -> Windows:
+    size = image.width, image.height
+    return cover.boxes(*size), cover.levels(*size)
+
+
+def _stored_windows(image: StoredImage) -> Windows:
+    return image.boxes, image.levels
+
+
+def _parts(
+    images: Iterable[Image], size: int, seconds: float
+) -> Iterator[list[Image]]:
+    """Collects images until they are many, or large, or took long."""
+    part, patches, started = [], 0, time.monotonic()
+    for image in images:
+        part.append(image)
+        patches += 0 if image.features is None else len(image.features)
+        late = time.monotonic() - started >= seconds
+        if late or len(part) == size or patches >= _CHUNK_PATCHES:
+            yield part
+            part, patches, started = [], 0, time.monotonic()
+    if part:
+        yield part
+
+
+def _window(fuser: Fuser | FewVectors) -> int:
+    """Of how many images there is room for the vectors."""
+    values = math.prod(fuser.shape) + fuser.dim
+    return max(1, _TWIN_BYTES // (4 * values))
+
+
+def _complete(
+    part: list[PatchFeatures], chunk: Chunk, outcomes: Outcomes[_Row | str]
+) -> Chunk:
+    """Adds the images that could not be read, and those that are the same again."""
+    patches = chunk.patches or itertools.repeat(None)
+    rows = zip(chunk.vectors, chunk.global_vectors, patches)
+    fresh = [i.reason or next(rows) for i in part if i.same_as is None]
+    found = list(zip(part, outcomes.complete(fresh, [i.same_as for i in part])))
+    good = [(image.id, row) for image, row in found if not isinstance(row, str)]
+    chunk.errors = [
+        EmbedError(image.id, image.path, reason)
+        for image, reason in found
+        if isinstance(reason, str)
+    ]
+    if len(good) > len(chunk.ids):
+        ids, rows = zip(*good)
+        vectors, whole, patches = zip(*rows)
+        chunk.ids, chunk.patches = list(ids), [p for p in patches if p is not None]
+        chunk.vectors, chunk.global_vectors = np.stack(vectors), np.stack(whole)
+    return chunk

@@ -1,0 +1,134 @@
+"""Who encodes: workers that share the devices; their results come in order.
+
+A GPU has two workers with a stream each: one uploads and cuts while the other encodes.
+All GPUs that torch sees work, unless the backbone is on one of them by its number. On
+the CPU, workers of one thread each are faster than one of many threads, which wait for
+each other after every operation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from typing import TypeVar
+
+import torch
+
+from detail_embed.backbone import Backbone
+
+_PER_GPU = 2
+_MOST = 8  # workers of the CPU: each has a batch in memory
+_Job, _Result = TypeVar("_Job"), TypeVar("_Result")
+_Seat = tuple[Backbone, "torch.cuda.Stream | None"]
+_Work = Callable[[Backbone, _Job, Callable[[], bool]], _Result]
+
+_lock = threading.Lock()
+_crews = 0  # that work on the CPU
+_threads = 0  # of torch before
+
+
+def in_crew(
+    backbone: Backbone, work: _Work, jobs: Iterable[_Job]
+) -> Iterator[_Result]:
+    """Does jobs in threads, a bounded number ahead.
+
+    Args:
+        backbone: copies of it go to the other GPUs
+        work: called with a backbone, a job, and a function that tells whether the
+            result is still wanted; in a thread
+        jobs: consumed as needed, in the caller's thread
+
+    Yields:
+        the results in the order of the jobs
+
+    Raises:
+        Exception: what ``work`` or ``jobs`` raised
+    """
+    cores = _cores()
+    seats = deque(_seats(backbone, cores))
+    size, over, local = len(seats), threading.Event(), threading.local()
+    own_threads = max(1, cores // size)
+
+    def sit() -> None:
+        local.seat = own, stream = seats.popleft()
+        if stream is not None:
+            torch.cuda.set_device(stream.device)
+        elif own.device.type == "cpu":
+            torch.set_num_threads(own_threads)
+
+    def do(job: _Job) -> _Result:
+        own, stream = local.seat
+        with nullcontext() if stream is None else torch.cuda.stream(stream):
+            result = work(own, job, lambda: not over.is_set())
+        if stream is not None:
+            stream.synchronize()
+        return result
+
+    with _sharing_cores(backbone, cores, own_threads):
+        pool = ThreadPoolExecutor(size, "detail-encode", initializer=sit)
+        ahead: deque[Future[_Result]] = deque()
+        try:
+            for job in jobs:
+                ahead.append(pool.submit(do, job))
+                if len(ahead) > size:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            over.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _seats(backbone: Backbone, cores: int) -> list[_Seat]:
+    if backbone.device.type == "cpu":
+        return [(backbone, None)] * max(1, min(_MOST, cores))
+    if backbone.device.type != "cuda":
+        return [(backbone, None)]
+    return [
+        (backbone.on(device), stream)
+        for device in backbone.devices
+        for stream in _streams(device)
+    ]
+
+
+@lru_cache
+def _streams(device: torch.device) -> list[torch.cuda.Stream]:
+    """Always the same, as memory that is free again is of the stream that had it."""
+    return [torch.cuda.Stream(device) for _ in range(_PER_GPU)]
+
+
+def _cores() -> int:
+    """Threads that torch has where no crew divides them.
+
+    A thread that began to use torch beside a crew keeps the number of that time, so
+    a new one is asked.
+    """
+    with _lock:
+        if _crews:
+            return _threads
+        with ThreadPoolExecutor(1) as new:
+            return new.submit(torch.get_num_threads).result()
+
+
+@contextmanager
+def _sharing_cores(
+    backbone: Backbone, cores: int, own_threads: int
+) -> Iterator[None]:
+    """Gives the caller, and threads that start meanwhile, a worker's share of cores."""
+    global _crews, _threads
+    if backbone.device.type != "cpu":
+        yield
+        return
+    with _lock:
+        _crews, _threads = _crews + 1, cores
+    torch.set_num_threads(own_threads)
+    try:
+        yield
+    finally:
+        with _lock:
+            _crews -= 1
+        torch.set_num_threads(cores)

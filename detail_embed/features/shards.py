@@ -1,0 +1,169 @@
+"""One shard of a feature store: a safetensors file, its checksum beside it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from detail_embed.storage.whole_files import megabytes
+
+logger = logging.getLogger(__name__)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BLOCK = 2**20
+_STALE_SECONDS = 3600  # an unfinished file so old is not being written any more
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """The features of ``n`` images in a file.
+
+    Its label, a small JSON file of the same name, holds length and checksum. It
+    is there before the shard is: a shard without one is damaged.
+
+    Attributes:
+        path: the safetensors file
+        ids: the ``n`` images
+        offsets: ``(n + 1,)`` int64, image ``i`` has the rows from
+            ``offsets[i]`` to ``offsets[i + 1]``
+        num_bytes: length of the file
+        sha256: of the file
+        written: when, in nanoseconds
+    """
+
+    path: Path
+    ids: list[str]
+    offsets: np.ndarray
+    num_bytes: int
+    sha256: str
+    written: int
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether length and checksum are those of the file as it was written."""
+        digest = hashlib.sha256()
+        try:
+            with self.path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+        except FileNotFoundError:
+            return False
+        return digest.hexdigest() == self.sha256
+
+
+def write_shard(
+    directory: Path, ids: list[str], offsets: np.ndarray, tensors: Mapping[str, Tensor]
+) -> Shard:
+    """Writes a shard, whole or not at all.
+
+    Args:
+        directory: where to
+        ids: ``n`` images
+        offsets: ``(n + 1,)`` int64, see :class:`Shard`
+        tensors: what is stored of their rows
+
+    Raises:
+        RuntimeError: if the disk is full
+    """
+    rows = torch.from_numpy(offsets)
+    data = save({**tensors, "offsets": rows}, {"ids": json.dumps(ids)})
+    path = directory / f"shard_{uuid.uuid4().hex}.safetensors"
+    label = {
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "written": time.time_ns(),
+    }
+    unfinished = _part(path), _part(_label(path))
+    try:
+        unfinished[0].write_bytes(data)
+        unfinished[1].write_text(json.dumps(label), "utf-8")
+        unfinished[1].replace(_label(path))
+        unfinished[0].replace(path)
+    except BaseException as error:
+        _unlink([*unfinished, _label(path)])
+        if isinstance(error, OSError) and error.errno in _FULL:
+            free = shutil.disk_usage(directory).free
+            raise RuntimeError(
+                f"disk full: {directory} needs {megabytes(len(data))}, "
+                f"{megabytes(free)} free"
+            ) from error
+        raise
+    return Shard(path, ids, offsets, len(data), label["sha256"], label["written"])
+
+
+def open_shards(directory: Path) -> list[Shard]:
+    """Opens the shards of a folder, oldest first.
+
+    Lengths are checked, checksums are not. A damaged shard is removed, with a
+    warning; what a killed run left unfinished is removed too, once it is an
+    hour old.
+    """
+    shards = []
+    for path in directory.glob("shard_*.safetensors"):
+        try:
+            shards.append(_open(path))
+        except (
+            FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError
+        ) as error:
+            remove(path, str(error))
+    _sweep(directory)
+    return sorted(shards, key=lambda shard: (shard.written, shard.path))
+
+
+def remove(path: Path, reason: str) -> None:
+    """Removes a damaged shard and its label, with a warning."""
+    logger.warning("%s is damaged and done again: %s", path, reason)
+    _unlink([path, _label(path)])
+
+
+def _open(path: Path) -> Shard:
+    label = json.loads(_label(path).read_text("utf-8"))
+    length = path.stat().st_size
+    if length != label["bytes"]:
+        raise ValueError(f"it has {length} bytes, not {label['bytes']}")
+    with safe_open(path, "pt") as file:
+        ids = json.loads(file.metadata()["ids"])
+        offsets = file.get_tensor("offsets").numpy().copy()
+    return Shard(path, ids, offsets, length, label["sha256"], label["written"])
+
+
+def _label(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _part(path: Path) -> Path:
+    return path.with_suffix(path.suffix + ".part")
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _sweep(directory: Path) -> None:
+    """Removes old unfinished files, and old labels that have no shard."""
+    unfinished = list(directory.glob("shard_*.part")) + [
+        label for label in directory.glob("shard_*.json")
+        if not label.with_suffix(".safetensors").exists()
+    ]
+    oldest = time.time() - _STALE_SECONDS
+    for path in unfinished:
+        try:
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+        except FileNotFoundError:
+            pass  # another run has finished or removed it

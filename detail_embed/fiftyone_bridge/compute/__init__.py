@@ -1,0 +1,1 @@
+"""Makes an index, updates it, trains fusers on its images."""

@@ -1,0 +1,296 @@
+"""Detail vectors of a FiftyOne collection, and the similarity indexes on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+
+from detail_embed.engine.stream import stream_reusing
+from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.compute import shards
+from detail_embed.fiftyone_bridge.compute.open_space import open_space
+from detail_embed.fiftyone_bridge.index import (
+    brain_runs,
+    checks,
+    feature_stores,
+    names,
+    records,
+)
+from detail_embed.fiftyone_bridge.index.delete import delete
+from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
+from detail_embed.fiftyone_bridge.runs import lock
+from detail_embed.fiftyone_bridge.runs.guard import guarded
+from detail_embed.fiftyone_bridge.runs.pace import Pace
+from detail_embed.fiftyone_bridge.runs.run import Progress, Result, Run
+from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.collection import (
+    check_images,
+    declare,
+    ids_with,
+    refresh,
+    without,
+)
+from detail_embed.fiftyone_bridge.samples.sink import Sink
+from detail_embed.space.embedding_space import DetailEmbedder
+
+__all__ = ["check", "compute", "delete", "prepare"]
+
+_CHUNKS = 16, 64  # images, at least and at most: what a kill loses
+_CHUNK_SECONDS = 2.0
+
+
+def compute(
+    samples: foc.SampleCollection,
+    settings: Settings,
+    brain_key: str = "detail",
+    backend: str | None = None,
+    also_global: bool = False,
+    overwrite: bool = False,
+    shard: shards.Shard | None = None,
+) -> Run:
+    """Embeds the images that have no vector yet, and indexes all that have one.
+
+    The vectors go to the field ``<brain_key>_embedding`` as they are computed; k
+    vectors per image go to ``<brain_key>_patches``, as Detections with the boxes they
+    stand for, which the index is on. A run that is cut short keeps them, and the next
+    run with the same settings does the rest, in the same space: its fuser was fitted
+    once and is kept. Images whose patch features are stored are not encoded, not even
+    with ``overwrite``: :func:`delete` the index first if the files have changed.
+
+    Args:
+        samples: a data set or view of images
+        settings: the space asked for
+        brain_key ("detail"): the key of the index
+        backend (None): a FiftyOne similarity backend, by default FiftyOne's default
+        also_global (False): whether to index the plain whole-image vectors too, under
+            ``<brain_key>_global``
+        overwrite (False): whether to delete what is under the brain key first
+        shard (None): ``(i, n)`` where n processes share the images: those of the i-th
+            are embedded, and the shard that ends last makes the index. Call
+            :func:`prepare` before
+
+    Returns:
+        a :class:`Run`; nothing is computed until it is iterated over
+
+    Raises:
+        ValueError: if the samples, the settings or the brain key cannot be used, or
+            another run writes under the brain key; while iterating, also if no image
+            could be read
+        RuntimeError: while iterating, if MongoDB stays away
+    """
+    check(samples, settings, brain_key, backend, overwrite, also_global, shard)
+    steps = _compute(
+        samples, settings, brain_key, backend, also_global, overwrite, shard
+    )
+    dataset = samples._root_dataset
+    return Run(guarded(dataset, brain_key, "a computation", steps, shard))
+
+
+def prepare(
+    samples: foc.SampleCollection,
+    settings: Settings,
+    brain_key: str = "detail",
+    overwrite: bool = False,
+) -> Run:
+    """Makes and records the embedding space of an index, and embeds nothing.
+
+    Shards of :func:`compute` start from it: its fuser is fitted once, for all.
+
+    Args and errors: as of :func:`compute`.
+
+    Returns:
+        a :class:`Run`, whose result is an :class:`.index_shards.Prepared`
+    """
+    check(samples, settings, brain_key, overwrite=overwrite)
+    steps = _prepare(samples, settings, brain_key, overwrite)
+    dataset = samples._root_dataset
+    return Run(guarded(dataset, brain_key, "a preparation", steps))
+
+
+def _prepare(
+    samples: foc.SampleCollection, settings: Settings, brain_key: str, overwrite: bool
+) -> Generator[Progress, None, shards.Prepared]:
+    started = time.monotonic()
+    dataset = samples._root_dataset
+    refresh(dataset)
+    _check_key(dataset, settings, brain_key, None, overwrite, False)
+    items = list(zip(*samples.values(["id", "filepath"])))
+    yield from open_space(samples, items, settings, brain_key, overwrite)
+    record = records.read(dataset, brain_key)
+    return shards.Prepared(
+        brain_key=brain_key,
+        space=record.space,
+        fuser=record.fuser,
+        reason=record.reason,
+        seconds=time.monotonic() - started,
+    )
+
+
+def check(
+    samples: foc.SampleCollection,
+    settings: Settings,
+    brain_key: str,
+    backend: str | None = None,
+    overwrite: bool = False,
+    also_global: bool = False,
+    shard: shards.Shard | None = None,
+) -> None:
+    """Checks all that can be checked before a run, quickly; see :func:`compute`.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    check_images(samples)
+    dataset = samples._root_dataset
+    shards.check(dataset, brain_key, shard)
+    lock.check_free(dataset, brain_key, shard)
+    record = None if overwrite else records.read(dataset, brain_key)
+    settings.check(fitted=record and record.identity["fuser"])
+    feature_stores.check(samples, settings)
+    _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
+
+
+def _check_key(
+    dataset: fo.Dataset,
+    settings: Settings,
+    brain_key: str,
+    backend: str | None,
+    overwrite: bool,
+    also_global: bool,
+) -> None:
+    """Checks what is under the brain key; it may change until the lock is held."""
+    checks.check(dataset, brain_key, settings.identity(), overwrite, also_global)
+    brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
+
+
+def _compute(
+    samples: foc.SampleCollection,
+    settings: Settings,
+    brain_key: str,
+    backend: str | None,
+    also_global: bool,
+    overwrite: bool,
+    shard: shards.Shard | None,
+) -> Generator[Progress, None, Result]:
+    started = time.monotonic()
+    dataset = samples._root_dataset
+    refresh(dataset)
+    shards.check(dataset, brain_key, shard)
+    _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
+    everything = list(zip(*samples.values(["id", "filepath"])))
+    items = shards.mine(everything, shard)
+    space, store = yield from open_space(
+        samples, items, settings, brain_key, overwrite
+    )
+    field = _declare(dataset, brain_key, settings.vectors > 1)
+    global_field = names.vector_field(names.global_key(brain_key))
+    errors = names.error_field(brain_key)
+    if also_global:
+        records.claim_global(dataset, brain_key)
+        declare(dataset, [global_field], fo.VectorField)
+
+    done = ids_with(dataset, field)
+    if settings.keep_features:
+        done.intersection_update(store)
+    todo = without(items, done)
+    sink = Sink(
+        dataset, field, global_field if also_global else None, errors,
+        patch_detections.detections if settings.vectors > 1 else None,
+    )
+    failed = yield from _embed(todo, space, settings, sink, store)
+    indexed = ids_with(dataset, field)
+    if also_global:
+        rest = without(items, ids_with(dataset, global_field))
+        rest = [item for item in rest if item[0] in indexed]
+        sink = Sink(dataset, None, global_field, errors)
+        yield from _embed(rest, make_global_space(space.backbone), settings, sink)
+
+    record = records.read(dataset, brain_key)
+    if shards.is_last(dataset, brain_key, shard):
+        yield Progress("Indexing", 1.0)
+        refresh(dataset)
+        _check_some(dataset, field, errors)
+        few = settings.vectors > 1
+        brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
+        if also_global:
+            key = names.global_key(brain_key)
+            brain_runs.build(dataset, key, global_field, record.global_space, backend)
+        shards.forget(dataset, brain_key)
+    return Result(
+        brain_key=brain_key,
+        space=record.space,
+        embedded=len(todo) - failed,
+        present=len(items) - len(todo),
+        failed=failed,
+        error_field=errors,
+        seconds=time.monotonic() - started,
+        fuser=record.fuser,
+        reason=record.reason,
+    )
+
+
+def _check_some(dataset: fo.Dataset, field: str, errors: str) -> None:
+    """Checks that there is something to index.
+
+    Raises:
+        ValueError: if not; the message has one of the reasons
+    """
+    if ids_with(dataset, field):
+        return
+    failed = ids_with(dataset, errors)
+    if not failed:
+        raise ValueError("all images were deleted while they were embedded")
+    reason = dataset[failed.pop()][errors]
+    raise ValueError(
+        f"none of the {len(failed) + 1} images could be read; the field {errors!r} "
+        f"says why, for example: {reason}"
+    )
+
+
+def _declare(dataset: fo.Dataset, brain_key: str, few: bool) -> str:
+    """Adds the field for the vectors where it is missing; returns its name."""
+    if few:
+        field = names.patches_field(brain_key)
+        patch_detections.declare(dataset, field)
+    else:
+        field = names.vector_field(brain_key)
+        declare(dataset, [field], fo.VectorField)
+    return field
+
+
+def _embed(
+    items: list[tuple[str, str]],
+    space: DetailEmbedder,
+    settings: Settings,
+    sink: Sink,
+    store: FeatureStore | None = None,
+) -> Generator[Progress, None, int]:
+    """Embeds images into fields; returns how many failed."""
+    least, most = _CHUNKS
+    chunks = stream_reusing(
+        items,
+        space.backbone,
+        space.cover,
+        space.fuser,
+        store,
+        keep=bool(settings.keep_features),
+        batch_size=settings.batch_size,
+        num_workers=settings.num_workers,
+        chunk_size=min(max(len(items) // 100, least), most),
+        chunk_seconds=_CHUNK_SECONDS,
+        max_pixels=settings.max_pixels,
+        skip_identical=settings.skip_identical,
+    )
+    pace = Pace(len(items))
+    done = failed = 0
+    with closing(chunks):
+        for chunk in chunks:
+            sink.write(chunk)
+            done += len(chunk.ids) + len(chunk.errors)
+            failed += len(chunk.errors)
+            yield pace.report(done, failed)
+    return failed

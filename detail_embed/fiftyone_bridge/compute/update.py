@@ -1,0 +1,163 @@
+"""Embedding what an index lacks, with the settings it was made with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+
+from detail_embed.backbone import checkpoint_names
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index import (
+    feature_stores,
+    records,
+)
+from detail_embed.fiftyone_bridge.index import (
+    records as index_parts,
+)
+from detail_embed.fiftyone_bridge.index.records import Record
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.model import zoo
+from detail_embed.fiftyone_bridge.runs.run import Run
+from detail_embed.fiftyone_bridge.samples.collection import ids_with
+from detail_embed.images.image_file import MAX_PIXELS
+
+
+def update(
+    samples: foc.SampleCollection,
+    brain_key: str,
+    pretrained: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    skip_identical: bool = True,
+) -> Run:
+    """Embeds the images that an index lacks, in its own space, and indexes them.
+
+    All else is as it was when the index was computed: backbone, cover, fuser, words,
+    vectors per image, whole-image vectors, patch features. Images that failed are
+    tried again. Patch features of new images are kept if most images of the index
+    have them.
+
+    Args:
+        samples: a data set or view of images
+        brain_key: an index of ours; one that was cut short is finished
+        pretrained (None): where the checkpoint file lies now, if it was moved
+        device ("auto"): where the backbone runs
+        precision ("auto"): of the backbone
+        batch_size (None): patches per batch
+        num_workers (None): threads that decode images
+        max_pixels (MAX_PIXELS): images with more are not read
+        skip_identical (True): whether a file with the same content as one shortly
+            before takes its vectors
+
+    Returns:
+        a :class:`Run`, whose result is that of :func:`index.compute`
+
+    Raises:
+        ValueError: if the index is not ours, the samples cannot be used, or the
+            checkpoint file is gone
+    """
+    options = {
+        "device": device,
+        "precision": precision,
+        "batch_size": batch_size,
+        "num_workers": num_workers,
+        "max_pixels": max_pixels,
+        "skip_identical": skip_identical,
+    }
+    dataset = samples._root_dataset
+    record = index_parts.require(dataset, brain_key, "update")
+    settings = _settings(dataset, brain_key, record, pretrained, options)
+    whole = index_parts.has_whole(dataset, brain_key, record)
+    return compute_index.compute(samples, settings, brain_key, also_global=whole)
+
+
+def check(
+    samples: foc.SampleCollection,
+    brain_key: str,
+    pretrained: str | Path | None = None,
+) -> None:
+    """Checks what can be checked before a run; see :func:`update`.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    dataset = samples._root_dataset
+    record = index_parts.require(dataset, brain_key, "update")
+    settings = _settings(dataset, brain_key, record, pretrained)
+    whole = index_parts.has_whole(dataset, brain_key, record)
+    compute_index.check(samples, settings, brain_key, also_global=whole)
+
+
+def _settings(
+    dataset: fo.Dataset,
+    brain_key: str,
+    record: Record,
+    pretrained: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The settings that an index was computed with.
+
+    Raises:
+        ValueError: if its checkpoint file is gone
+    """
+    identity = dict(record.identity)
+    given = identity.pop("fuser_options")
+    settings = Settings(
+        **identity,
+        fuser_options={k: v for k, v in given.items() if k not in ("k", "method")},
+        vectors=record.vectors,
+        vectors_by=given.get("method", Settings.vectors_by),
+        keep_features=_kept(dataset, brain_key, record),
+        allow_random_weights=True,  # the space has the hash of those it was made with
+        **(options or {}),
+    )
+    weights = str(pretrained) if pretrained else _locate(record)
+    return replace(settings, pretrained=weights)
+
+
+def _locate(record: Record) -> str | None:
+    """The weights by their tag, or the path where their file was last seen.
+
+    Raises:
+        ValueError: if it is not there any more, or another file
+    """
+    named = record.identity["pretrained"]
+    if not checkpoint_names.is_file(named):
+        return named
+    path = named if os.path.isabs(named) else _last_seen(record)
+    if path and os.path.isfile(path):
+        if checkpoint_names.may_be_same(named, checkpoint_names.identify(path)):
+            return path
+    raise ValueError(
+        f"the checkpoint {checkpoint_names.short(named)} of the index is not where it "
+        f"was ({path}): pass pretrained=<where it lies now>"
+    )
+
+
+def _last_seen(record: Record) -> str | None:
+    config = zoo.space_directory(record.space) / "space.json"
+    if not config.is_file():
+        return None
+    return json.loads(config.read_text("utf-8"))["backbone"]["pretrained"]
+
+
+def _kept(dataset: fo.Dataset, brain_key: str, record: Record) -> bool | str:
+    """How new patch features are kept: as those of most images are, or not at all."""
+    if record.features is None:
+        return False
+    store = feature_stores.find(dataset, Path(record.features).name)
+    if store is None:
+        return False
+    done = ids_with(dataset, records.index_field(brain_key, record))
+    held = sum(id in store for id in done)
+    return store.dtype if 2 * held >= len(done) else False

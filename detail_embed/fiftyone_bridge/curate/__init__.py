@@ -1,0 +1,1 @@
+"""What is done with scores: classes, tags, duplicates, outliers."""

@@ -1,0 +1,179 @@
+"""How often each prompt of a bank stands out: the rare things of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import fiftyone.core.view as fov
+import fiftyone.operators as foo
+import numpy as np
+
+from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.search import prompt_scores
+from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
+from detail_embed.texts.query import Prompt, Query
+from detail_embed.texts.score_summary import standardise
+
+THRESHOLD = 3.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One prompt.
+
+    Attributes:
+        prompt: as it was given
+        count: images whose z-score is at or above the threshold
+        best_score: cosine of the image that fits best
+        best_z: its z-score
+        best_id: its sample id
+    """
+
+    prompt: str
+    count: int
+    best_score: float
+    best_z: float
+    best_id: str
+
+
+@dataclass(frozen=True)
+class LongTail:
+    """A prompt bank, rarest first; of equally rare ones, the worst fit first.
+
+    Attributes:
+        rows: one for each prompt
+        threshold: the z-score that counts
+        images: that have a vector
+        without: images that have none
+    """
+
+    rows: list[Row]
+    threshold: float
+    images: int
+    without: int
+
+
+def long_tail(
+    samples: foc.SampleCollection,
+    prompts: str | Sequence[str],
+    brain_key: str = "detail",
+    threshold: float = THRESHOLD,
+) -> Run:
+    """Counts the images in which each prompt stands out.
+
+    z-scores are of all images of the index. What most images show stands out in none
+    of them, so a count is of what is rare, not of what is there.
+
+    Args:
+        samples: a data set or view of images
+        prompts: a list, or a text with one prompt a line
+        brain_key ("detail"): an index that can be searched by text
+        threshold (3.0): the z-score that counts
+
+    Returns:
+        a :class:`.steps.Run`, whose result is a :class:`LongTail`
+
+    Raises:
+        ValueError: if an argument cannot be used; the message says what to do
+        TypeError: if a prompt is no string
+    """
+    bank = check(samples, prompts, brain_key, threshold)
+    return Run(_long_tail(samples, bank, brain_key, threshold))
+
+
+def check(
+    samples: foc.SampleCollection,
+    prompts: str | Sequence[str],
+    brain_key: str,
+    threshold: float,
+) -> list[str]:
+    """Checks what can be checked before a run; see :func:`long_tail`.
+
+    Returns:
+        the prompts, each once
+    """
+    prompt_scores.check(samples, brain_key)
+    prompt_scores.check_threshold(threshold)
+    lines = prompts.splitlines() if isinstance(prompts, str) else prompts
+    bank = [Prompt(line).text for line in lines if not _is_blank(line)]
+    if not bank:
+        raise ValueError("there is no prompt: give one a line")
+    return list(dict.fromkeys(bank))
+
+
+def view(
+    samples: foc.SampleCollection,
+    prompt: str,
+    brain_key: str = "detail",
+    threshold: float = THRESHOLD,
+) -> fov.DatasetView:
+    """The images in which a prompt stands out, best first.
+
+    Args:
+        samples: a data set or view of images
+        prompt: what is looked for
+        brain_key ("detail"): an index that can be searched by text
+        threshold (3.0): the least z-score
+
+    Raises:
+        ValueError: if an argument cannot be used
+    """
+    query = Query((Prompt(prompt),))
+    prompt_scores.check(samples, brain_key)
+    prompt_scores.check_threshold(threshold)
+    scorer = PromptScores(samples, brain_key)
+    z = Run(scorer.of_query(query)).finish()
+    order = np.argsort(-z, kind="stable")
+    ids = [scorer.ids[i] for i in order if z[i] >= threshold]
+    return samples.select(ids, ordered=True)
+
+
+def _is_blank(line: object) -> bool:
+    return isinstance(line, str) and not line.strip()
+
+
+def _long_tail(
+    samples: foc.SampleCollection, bank: list[str], brain_key: str, threshold: float
+) -> Generator[Progress, None, LongTail]:
+    yield Progress("Reading the vectors", 0.0)
+    scorer = PromptScores(samples, brain_key)
+    features = yield from scorer.encode(bank)
+    rows = []
+    for done, (prompt, vector) in enumerate(zip(bank, features)):
+        yield Progress(f"Prompt {done + 1} of {len(bank)}", done / len(bank))
+        scores = scorer.scores(vector)
+        z = standardise(scores)[scorer.rows]
+        best = int(z.argmax())
+        rows.append(
+            Row(
+                prompt=prompt,
+                count=int((z >= threshold).sum()),
+                best_score=float(scores[scorer.rows[best]]),
+                best_z=float(z[best]),
+                best_id=scorer.ids[best],
+            )
+        )
+    rows.sort(key=lambda row: (row.count, row.best_z))
+    return LongTail(rows, threshold, len(scorer.ids), scorer.without)
+
+
+STORE = "detail_embed_reports"
+_NEWEST = "long_tail"
+
+
+def keep(dataset: fo.Dataset, brain_key: str, report: LongTail) -> None:
+    """Keeps a report instead of the one before."""
+    _store(dataset).set(_NEWEST, {"brain_key": brain_key} | asdict(report))
+
+
+def read(dataset: fo.Dataset) -> dict[str, Any] | None:
+    """Reads the report: the fields of a LongTail, and brain_key; None for none."""
+    return _store(dataset).get(_NEWEST)
+
+
+def _store(dataset: fo.Dataset) -> foo.ExecutionStore:
+    return foo.ExecutionStore.create(STORE, dataset._doc.id)

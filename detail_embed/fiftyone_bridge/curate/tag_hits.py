@@ -1,0 +1,85 @@
+"""Tags for the images of a view, or for those that fit a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import fiftyone.core.collections as foc
+import numpy as np
+
+from detail_embed.fiftyone_bridge.runs.run import Run
+from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.search import prompt_scores
+from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
+from detail_embed.texts import query as queries
+
+THRESHOLD = 3.0
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What was tagged, or untagged.
+
+    Attributes:
+        hits: images that were meant
+        changed: those of them that had not, or had, the tag before
+        without: images that have no vector and were left as they are
+    """
+
+    hits: int
+    changed: int
+    without: int
+
+
+def tag_hits(
+    samples: foc.SampleCollection,
+    query: str | None = None,
+    brain_key: str = "detail",
+    threshold: float = THRESHOLD,
+    tag: str = "hit",
+    untag: bool = False,
+) -> Tagged:
+    """Tags images: all that are given, or those in which a query stands out.
+
+    z-scores are of all images of the index.
+
+    Args:
+        samples: a data set or view of images
+        query (None): in the one-line syntax of :mod:`detail_embed.texts.query`; None
+            for all images
+        brain_key ("detail"): an index that can be searched by text; for a query
+        threshold (3.0): the least z-score; for a query
+        tag ("hit"): the tag
+        untag (False): whether to take the tag away instead
+
+    Raises:
+        ValueError: if an argument cannot be used; the message says what to do
+    """
+    check(samples, query, brain_key, threshold, tag)
+    hits, without = samples, 0
+    if query is not None:
+        scorer = PromptScores(samples, brain_key)
+        z = Run(scorer.of_query(queries.parse(query))).finish()
+        hits = samples.select([scorer.ids[i] for i in np.flatnonzero(z >= threshold)])
+        without = scorer.without
+    tag = tag.strip()
+    count, had = len(hits), len(hits.match_tags(tag))
+    (hits.untag_samples if untag else hits.tag_samples)(tag)
+    return Tagged(count, had if untag else count - had, without)
+
+
+def check(
+    samples: foc.SampleCollection,
+    query: str | None,
+    brain_key: str,
+    threshold: float,
+    tag: str,
+) -> None:
+    """Checks what can be checked before tagging; see :func:`tag_hits`."""
+    check_images(samples)
+    if not isinstance(tag, str) or not tag.strip():
+        raise ValueError("type a tag")
+    if query is not None:
+        prompt_scores.check(samples, brain_key)
+        prompt_scores.check_threshold(threshold)
+        queries.parse(query)

@@ -1,0 +1,1 @@
+"""How well indexes find what labels say."""

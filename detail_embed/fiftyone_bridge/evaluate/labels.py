@@ -1,0 +1,190 @@
+"""The classes of a label field as queries, and which images show them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+
+from detail_embed import fusers
+from detail_embed.backbone.bundled_model import NAME
+from detail_embed.clver_ds import concepts
+from detail_embed.evaluation import ALL
+from detail_embed.fiftyone_bridge.index import names, records
+from detail_embed.fiftyone_bridge.index.settings import WITH_WORDS
+from detail_embed.fiftyone_bridge.where import fields as where_fields
+from detail_embed.fusers import library
+from detail_embed.space.choose_fuser import default_vocabulary, enough
+from detail_embed.texts.vocabulary import Vocabulary
+from detail_embed.texts.wordings import base_form
+
+_LISTS = {fo.Detections: fo.Detection, fo.Classifications: fo.Classification}
+_KINDS = (*_LISTS, *_LISTS.values())
+_SMALLEST = 1e-6  # a box without an area is still a label
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which images show which class.
+
+    Attributes:
+        classes: the classes, sorted
+        ids: of the ``n`` images
+        sides: for each class, ``{image: side}``: the side of its largest box in that
+            image (square root of the area, as a fraction of the image); 1 without boxes
+        has_boxes: whether the labels have boxes
+    """
+
+    classes: list[str]
+    ids: list[str]
+    sides: list[dict[int, float]]
+    has_boxes: bool
+
+    def scale(self, number: int) -> np.ndarray:
+        """The sides of a class as ``(n,)`` float64, 0 where it is not shown."""
+        scale = np.zeros(len(self.ids))
+        scale[list(self.sides[number])] = list(self.sides[number].values())
+        return scale
+
+
+def label_fields(samples: foc.SampleCollection) -> list[str]:
+    """Names of the fields whose classes can be queries; what we made is none."""
+    schema = samples.get_field_schema(embedded_doc_type=_KINDS)
+    dataset = samples._root_dataset
+    ours = {names.patches_field(key) for key in records.read_all(dataset)}
+    return sorted(
+        name for name, field in schema.items()
+        if name not in ours and not where_fields.is_ours(field)
+    )
+
+
+def check_field(samples: foc.SampleCollection, field: str) -> None:
+    """Checks that a field holds labels whose classes can be queries.
+
+    Raises:
+        ValueError: if not
+    """
+    fields = label_fields(samples)
+    if field not in fields:
+        choice = f"choose one of {fields}" if fields else "this data set has none"
+        raise ValueError(
+            f"{field!r} is no field of Detections or Classifications; {choice}"
+        )
+    if not samples.count(samples._get_label_field_path(field, "label")[1]):
+        raise ValueError(
+            f"label field {field!r} holds no labels here, so there is nothing to "
+            "look for"
+        )
+
+
+def read(samples: foc.SampleCollection, field: str) -> Labels:
+    """Reads the classes of a field and where they are shown.
+
+    Raises:
+        ValueError: as :func:`check_field`; also if every image shows every class, so
+            that any order of the images is right
+    """
+    check_field(samples, field)
+    kind, path = samples._get_label_field_path(field, "label")
+    has_boxes = kind in (fo.Detections, fo.Detection)
+    box_path = samples._get_label_field_path(field, "bounding_box")[1]
+    ids, names, boxes = samples.values(["id", path, box_path if has_boxes else path])
+    sides: dict[str, dict[int, float]] = defaultdict(dict)
+    for image, (shown, where) in enumerate(zip(names, boxes)):
+        if kind not in _LISTS:
+            shown, where = [shown], [where]
+        for name, box in zip(shown or [], where or []):
+            if name is not None:
+                side = _side(box) if has_boxes else 1.0
+                sides[name][image] = max(sides[name].get(image, 0.0), side)
+    classes = sorted(sides)
+    if all(len(sides[name]) == len(ids) for name in classes):
+        raise ValueError(
+            f"every image shows every class of {field!r} ({_some(classes)}): any order "
+            "of them is right, so there is nothing to measure"
+        )
+    return Labels(classes, ids, [sides[name] for name in classes], has_boxes)
+
+
+def prompt(label: str) -> str:
+    """What a person would type for a class: underscores become spaces."""
+    return " ".join(label.replace("_", " ").split()) or label
+
+
+def word_groups(
+    dataset: fo.Dataset, brain_keys: Iterable[str], classes: Sequence[str]
+) -> list[str]:
+    """Says which classes the indexes were made for.
+
+    Args:
+        dataset: the data set
+        brain_keys: the indexes
+        classes: the classes
+
+    Returns:
+        for each class ``"proxy"`` if a fuser of these indexes was fitted on it and
+        ``"held-out"`` if not; in the demo's world also ``"unseen"``, for what its
+        backbone does not know. ``"all"`` where nothing is known, as of a trained fuser
+        that was deleted
+    """
+    proxies: set[str] = set()
+    world = {}
+    for key in brain_keys:
+        record, is_global = records.find(dataset, key)
+        if record is None:
+            continue
+        if record.identity["backbone"] == NAME:
+            world = {concept.name: concept for concept in concepts()}
+        if not is_global:
+            is_trained = record.vectors == 1 and record.fuser not in fusers.names()
+            if is_trained and record.fuser not in library.names():
+                return [ALL] * len(classes)
+            proxies.update(
+                library.describe(record.fuser).words
+                if is_trained
+                else _fitted_on(dataset, record)
+            )
+    known = {base_form(proxy) for proxy in proxies}
+    return [_group(name, known, world.get(prompt(name))) for name in classes]
+
+
+def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
+    """The words that an index's own fuser was fitted on."""
+    words, field = (record.identity[k] for k in ("proxies", "proxy_field"))
+    made_by = {record.fuser, record.identity["fuser_options"].get("method")}
+    if made_by.intersection(WITH_WORDS) and not (words or field):
+        words = default_vocabulary().words
+    elif words and record.card is not None:
+        words = enough(Vocabulary.from_words(words)).words
+    found = set(words)
+    if field and dataset.has_field(field):
+        path = dataset._get_label_field_path(field, "label")[1]
+        found.update(dataset.distinct(path))
+    return found
+
+
+def _group(name: str, proxies: set[str], concept) -> str:
+    if base_form(prompt(name)) in proxies:
+        return "proxy"
+    if concept is not None and concept.unseen:
+        return "unseen"
+    if proxies:
+        return "held-out"
+    if concept is not None:
+        return "proxy" if concept.is_proxy else "held-out"
+    return ALL
+
+
+def _side(box: Sequence[float] | None) -> float:
+    if box is None:
+        return _SMALLEST
+    side = np.sqrt(max(box[2], 0) * max(box[3], 0))
+    return float(np.clip(np.nan_to_num(side), _SMALLEST, 1))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

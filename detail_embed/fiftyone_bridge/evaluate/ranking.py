@@ -1,0 +1,75 @@
+"""How an index ranks the images for texts: FiftyOne's own search, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import fiftyone as fo
+import numpy as np
+
+_BATCH = 64
+
+
+class Ranking:
+    """One index as it answers texts in a fresh process.
+
+    Args:
+        dataset: the data set
+        brain_key: its index
+
+    Raises:
+        ValueError: if the index was never finished, or holds nothing
+    """
+
+    def __init__(self, dataset: fo.Dataset, brain_key: str):
+        # Not the cached results: a search for duplicates may have shifted their
+        # vectors, see https://github.com/voxel51/fiftyone-brain/issues/258
+        index = dataset.load_brain_results(brain_key, cache=False, load_view=False)
+        if index is None or not index.total_index_size:
+            raise ValueError(
+                f"the index {brain_key!r} holds no vectors; compute it again"
+            )
+        self._index = index
+        limit = index.config.max_k
+        size = index.total_index_size
+        self._k = size if limit is None else min(size, limit)
+
+    def encode(self, prompts: Sequence[str]) -> np.ndarray:
+        """Encodes prompts as the index does, ``(n, d)``."""
+        model = self._index.get_model()
+        with model:
+            return np.concatenate(
+                [
+                    np.asarray(model.embed_prompts(list(prompts[i : i + _BATCH])))
+                    for i in range(0, len(prompts), _BATCH)
+                ]
+            )
+
+    def scores(
+        self, vectors: np.ndarray, columns: Mapping[str, int]
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        """Ranks images for each vector.
+
+        This is what ``sort_by_similarity`` does on the whole index, without making a
+        view of it; of an index of patches, the best patch of an image counts.
+
+        Args:
+            vectors: ``(q, d)`` encoded prompts
+            columns: ``{sample id: column}`` of ``n`` images
+
+        Yields:
+            ``(n,)`` float64 per vector: minus the place of the image; what the index
+            did not return shares the place after the last. With it, the number of
+            those images
+        """
+        for vector in vectors:
+            ids = self._index._kneighbors(
+                query=vector[np.newaxis], k=self._k, aggregation="mean"
+            )[0]
+            places: dict[int, int] = {}
+            for place, sample_id in enumerate(ids):
+                if sample_id in columns:
+                    places.setdefault(columns[sample_id], place)
+            scores = np.full(len(columns), -float(len(ids)))
+            scores[list(places)] = -np.fromiter(places.values(), float)
+            yield scores, len(columns) - len(places)

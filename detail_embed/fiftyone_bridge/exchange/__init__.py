@@ -1,0 +1,1 @@
+"""Vectors to and from Parquet files."""

@@ -1,0 +1,173 @@
+"""The vectors of an index, a bounded number at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+
+from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fusers.few_vectors import MAX_VECTORS
+
+GROUP = 10_000
+_Read = Callable[[foc.SampleCollection], tuple[Any, list[str], list[str] | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some vectors, one a row.
+
+    Attributes:
+        ids: ``n`` ids of samples
+        paths: ``n`` paths of their files
+        vectors: ``(n, d)`` float32
+        labels: ``n`` ids of labels; None where the vectors are of whole images
+        boxes: ``n`` boxes, left, top, width and height as shares of the image, None
+            where a label has none
+        levels: ``n`` levels of the cover, likewise
+    """
+
+    ids: list[str]
+    paths: list[str]
+    vectors: np.ndarray
+    labels: list[str] | None
+    boxes: list[list[float] | None] | None
+    levels: list[int | None] | None
+
+
+def batches(
+    samples: foc.SampleCollection, brain_key: str
+) -> Iterator[tuple[Rows, float]]:
+    """Reads the vectors of an index, in the order of the samples.
+
+    Yields:
+        at most 10,000 rows where the vectors are in a field of ours, else those of at
+        most 10,000 images; and the fraction of the images that have been read
+
+    Raises:
+        ValueError: if the vectors differ in length, or the index holds none
+    """
+    dataset = samples._root_dataset
+    config = dataset.get_brain_info(brain_key).config
+    labels = config.patches_field
+    read, field = _reader(dataset, brain_key)
+    ids = (samples.exists(field) if field else samples).values("id")
+    step = GROUP // MAX_VECTORS if labels else GROUP
+    for start in range(0, len(ids), step):
+        part = ids[start : start + step]
+        view = flat_images(dataset).select(part)
+        vectors, owners, label_ids = read(view)
+        if len(owners):
+            rows = _rows(view, part, vectors, owners, label_ids, labels)
+            yield rows, min(1.0, (start + step) / len(ids))
+
+
+def _reader(dataset: fo.Dataset, brain_key: str) -> tuple[_Read, str | None]:
+    """What reads vectors, ids of samples and of labels; and their field, if any."""
+    config = dataset.get_brain_info(brain_key).config
+    if config.embeddings_field and not config.patches_field:
+        return _ReadImages(config.embeddings_field), config.embeddings_field
+    if records.read(dataset, brain_key) is not None:
+        return _ReadPatches(config.patches_field), config.patches_field
+    return _ReadIndex(index_vectors.open_index(dataset, brain_key)), None
+
+
+@dataclass(frozen=True)
+class _ReadImages:
+    field: str
+
+    def __call__(
+        self, view: foc.SampleCollection
+    ) -> tuple[list[Any], list[str], None]:
+        ids, vectors = view.values(["id", self.field])
+        return vectors, ids, None
+
+
+@dataclass(frozen=True)
+class _ReadPatches:
+    field: str
+
+    def __call__(
+        self, view: foc.SampleCollection
+    ) -> tuple[list[Any], list[str], list[str]]:
+        root = f"{self.field}.detections"
+        paths = ["id", f"{root}.id", f"{root}.{patch_detections.VECTOR}"]
+        found = [
+            (vector, id, label)
+            for id, labels, vectors in zip(*view.values(paths))
+            for label, vector in zip(labels or (), vectors or ())
+            if vector is not None
+        ]
+        return tuple(map(list, zip(*found))) if found else ([], [], [])
+
+
+@dataclass(frozen=True)
+class _ReadIndex:
+    index: Any
+
+    def __call__(
+        self, view: foc.SampleCollection
+    ) -> tuple[np.ndarray, list[str], list[str] | None]:
+        vectors, ids, labels = self.index.get_embeddings(sample_ids=view.values("id"))
+        return vectors, list(ids), None if labels is None else list(labels)
+
+
+def _rows(
+    view: foc.SampleCollection,
+    order: list[str],
+    vectors: Any,
+    ids: list[str],
+    labels: list[str] | None,
+    field: str | None,
+) -> Rows:
+    place = {id: i for i, id in enumerate(order)}
+    rows = sorted(range(len(ids)), key=lambda row: place[ids[row]])
+    path = dict(zip(*view.values(["id", "filepath"])))
+    ids = [ids[row] for row in rows]
+    boxes = levels = None
+    if labels is not None:
+        labels = [labels[row] for row in rows]
+        places = _places(view, field)
+        boxes, levels = map(list, zip(*(places[label] for label in labels)))
+    return Rows(
+        ids=ids,
+        paths=[path[id] for id in ids],
+        vectors=_matrix([vectors[row] for row in rows]),
+        labels=labels,
+        boxes=boxes,
+        levels=levels,
+    )
+
+
+def _matrix(vectors: list[Any]) -> np.ndarray:
+    try:
+        return np.stack(vectors).astype(np.float32, copy=False)
+    except ValueError as error:
+        raise ValueError(
+            "the vectors of the index differ in length: compute it again"
+        ) from error
+
+
+def _places(view: foc.SampleCollection, field: str) -> dict[str, tuple[Any, Any]]:
+    """Box and level of the labels of a field, None where they have none, by id."""
+    _, root = view._get_label_field_path(field)
+    names = ("bounding_box", patch_detections.LEVEL)
+    columns = [_values(view, f"{root}.{name}") for name in names]
+    found = {}
+    for ids, *places in zip(view.values(f"{root}.id"), *columns):
+        if isinstance(ids, list):
+            found.update(zip(ids, zip(*(some or [None] * len(ids) for some in places))))
+        else:  # a field of one label per image
+            found[ids] = tuple(places)
+    return found
+
+
+def _values(view: foc.SampleCollection, path: str) -> list[Any]:
+    return view.values(path) if view.has_field(path) else [None] * len(view)

@@ -1,0 +1,233 @@
+"""The vectors of an index as a Parquet file, for whatever reads such files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import fiftyone.core.collections as foc
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detail_embed.fiftyone_bridge.exchange.export_rows import GROUP, Rows, batches
+from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.index import facts as index_facts
+from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.storage.whole_files import megabytes
+
+_METADATA = b"detail_embed"
+_PACKAGES = ("detail-embed", "fiftyone", "torch", "open_clip_torch", "pyarrow")
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was exported.
+
+    Attributes:
+        brain_key: of the index
+        path: of the file
+        images: that have vectors
+        vectors: rows of the file
+        dim: d of a vector
+        num_bytes: size of the file
+        seconds: duration of the run
+    """
+
+    brain_key: str
+    path: str
+    images: int
+    vectors: int
+    dim: int
+    num_bytes: int
+    seconds: float
+
+
+def export_vectors(
+    samples: foc.SampleCollection,
+    brain_key: str,
+    path: str | Path,
+    overwrite: bool = False,
+) -> Run:
+    """Writes the vectors of an index to a Parquet file.
+
+    One row per vector, in the order of the samples, with the columns ``id`` and
+    ``filepath`` of the sample and ``vector``, a list of d float32 as they are stored.
+    Where the vectors are those of labels, such as the k vectors per image, there are
+    also ``label_id``, ``box`` (left, top, width and height as shares of the image)
+    and ``level`` of the cover; null where the label has none. The schema's metadata
+    has, under ``detail_embed``, the facts of the index as JSON.
+
+    The file appears when it is whole. It is written in row groups of at most 10,000;
+    of the vectors in a field of the samples, no more are in memory. Vectors of other
+    indexes are read through their backend.
+
+    Args:
+        samples: a data set or view of images
+        brain_key: a similarity index of any backend
+        path: of the file; ``~`` is the home directory
+        overwrite (False): whether a file that is there is replaced
+
+    Returns:
+        a :class:`Run`, whose result is an :class:`ExportResult`
+
+    Raises:
+        ValueError: if there is no such index, the samples or the path cannot be used;
+            while iterating, also if no image has a vector
+        RuntimeError: while iterating, if the file cannot be written, for example
+            because the disk is full
+    """
+    check(samples, brain_key, path, overwrite)
+    return Run(_export(samples, brain_key, _absolute(path)))
+
+
+def check(
+    samples: foc.SampleCollection, brain_key: str, path: str | Path, overwrite: bool
+) -> None:
+    """Checks what can be checked before a run; see :func:`export_vectors`.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    check_images(samples)
+    brain_runs.check_similarity(samples._root_dataset, brain_key)
+    if not isinstance(path, (str, Path)) or not str(path).strip():
+        raise ValueError(f"path must name the file to write, not {path!r}")
+    path = _absolute(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder {path.parent} does not exist: make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"the folder {path.parent} cannot be written to")
+    if path.exists() and not overwrite:
+        raise ValueError(
+            f"{path} exists: choose another name, or pass overwrite=True to replace it"
+        )
+
+
+def _export(
+    samples: foc.SampleCollection, brain_key: str, path: Path
+) -> Generator[Progress, None, ExportResult]:
+    started = time.monotonic()
+    images = vectors = 0
+    writer = None
+    with _whole(path) as partial:
+        try:
+            for rows, fraction in batches(samples, brain_key):
+                if writer is None:
+                    schema = _schema(samples, brain_key, rows)
+                    writer = pq.ParquetWriter(partial, schema)
+                writer.write_table(_table(rows, schema), row_group_size=GROUP)
+                images += len(set(rows.ids))
+                vectors += len(rows.ids)
+                yield Progress(f"{vectors:,} vectors of {images:,} images", fraction)
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            raise ValueError(
+                f"none of the images has a vector in the index {brain_key!r}; there is "
+                "nothing to export"
+            )
+    return ExportResult(
+        brain_key=brain_key,
+        path=str(path),
+        images=images,
+        vectors=vectors,
+        dim=schema.field("vector").type.list_size,
+        num_bytes=path.stat().st_size,
+        seconds=time.monotonic() - started,
+    )
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A name to write to; what is there becomes the file, or goes if a step failed."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise RuntimeError(
+            f"{path} could not be written: {error.strerror or error}; "
+            f"{megabytes(shutil.disk_usage(path.parent).free)} are free"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _schema(samples: foc.SampleCollection, brain_key: str, rows: Rows) -> pa.Schema:
+    dim = rows.vectors.shape[1]
+    columns = [
+        ("id", pa.string()),
+        ("filepath", pa.string()),
+        ("vector", pa.list_(pa.float32(), dim)),
+    ]
+    if rows.labels is not None:
+        columns += [
+            ("label_id", pa.string()),
+            ("box", pa.list_(pa.float64(), 4)),
+            ("level", pa.int32()),
+        ]
+    facts = json.dumps(_facts(samples, brain_key))
+    return pa.schema(columns, metadata={_METADATA: facts.encode()})
+
+
+def _table(rows: Rows, schema: pa.Schema) -> pa.Table:
+    flat = np.ascontiguousarray(rows.vectors, np.float32).ravel()
+    dim = rows.vectors.shape[1]
+    columns = [
+        pa.array(rows.ids, pa.string()),
+        pa.array(rows.paths, pa.string()),
+        pa.FixedSizeListArray.from_arrays(pa.array(flat), dim),
+    ]
+    if rows.labels is not None:
+        columns += [
+            pa.array(values, schema.field(name).type)
+            for name, values in (
+                ("label_id", rows.labels), ("box", rows.boxes), ("level", rows.levels)
+            )
+        ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _facts(samples: foc.SampleCollection, brain_key: str) -> Mapping[str, Any]:
+    """What is known of the index, and of what wrote the file."""
+    dataset = samples._root_dataset
+    record, is_whole = records.find(dataset, brain_key)
+    known = {f.brain_key: f for f in index_facts.facts(dataset)}.get(brain_key)
+    return {
+        "brain_key": brain_key,
+        "dataset": dataset.name,
+        "space": known and known.space,
+        "model": getattr(dataset.get_brain_info(brain_key).config, "model", None),
+        "backbone": known and known.backbone,
+        "cover": known and known.cover,
+        "fuser": known and known.fuser,
+        "identity": None if record is None or is_whole else record.identity,
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # a plugin, not installed
+            continue
+    return found

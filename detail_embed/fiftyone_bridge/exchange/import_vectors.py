@@ -1,0 +1,309 @@
+"""Vectors that were computed elsewhere, as an index of a FiftyOne collection."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+from bson import ObjectId
+
+from detail_embed import fusers
+from detail_embed.engine.chunk import Chunk, EmbedError
+from detail_embed.fiftyone_bridge.exchange.vector_files import Image, VectorFiles
+from detail_embed.fiftyone_bridge.index import brain_runs, checks, names, records
+from detail_embed.fiftyone_bridge.index.delete import clear
+from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
+from detail_embed.fiftyone_bridge.model import zoo
+from detail_embed.fiftyone_bridge.runs import lock
+from detail_embed.fiftyone_bridge.runs.guard import guarded
+from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.collection import (
+    check_images,
+    declare,
+    flat_images,
+    ids_with,
+    refresh,
+)
+from detail_embed.fiftyone_bridge.samples.sink import Sink
+from detail_embed.fusers.few_vectors import FewVectors
+from detail_embed.space.embedding_space import DetailEmbedder
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was imported.
+
+    Attributes:
+        brain_key: of the index
+        space: name of the embedding space, also of the zoo model
+        images: of the collection that got their vectors
+        failed: images that have none; the reason is in ``error_field``
+        unmatched: images of the files that the collection does not have
+        error_field: field of the reasons; only there if some image failed
+        seconds: duration of the run
+    """
+
+    brain_key: str
+    space: str
+    images: int
+    failed: int
+    unmatched: int
+    error_field: str
+    seconds: float
+
+
+def import_vectors(
+    samples: foc.SampleCollection,
+    path: str | Path,
+    brain_key: str = "detail",
+    space: str | Path | None = None,
+    backend: str | None = None,
+    also_global: bool = False,
+    device: str = "auto",
+) -> Run:
+    """Makes an index of vectors in Parquet files, or adds them to one.
+
+    The files are those of :func:`detail_embed.distributed.run.embed`, or one that
+    :func:`.export.export_vectors` wrote. Their rows find their samples by ``id``, or,
+    where no sample has that id, by ``filepath``. What follows is as if
+    :func:`.index.compute` had made the vectors: text search works, and
+    :func:`.index_update.update` embeds what is missing. About 10,000 vectors are in
+    memory at a time. A vector that is there already is replaced.
+
+    Args:
+        samples: a data set or view of images; rows of other images are left out
+        path: a file, or a folder of parts
+        brain_key ("detail"): key of the index
+        space (None): the folder of the embedding space, as ``DetailEmbedder.save()``
+            wrote it; None where it lies beside the parts, or this machine has it
+        backend (None): a FiftyOne similarity backend, by default FiftyOne's default
+        also_global (False): whether to index the plain whole-image vectors too, under
+            ``<brain_key>_global``
+        device ("auto"): where the backbone runs, which is loaded to check the space
+
+    Returns:
+        a :class:`Run`, whose result is an :class:`Imported`
+
+    Raises:
+        ValueError: if the samples, the files or the brain key cannot be used, the
+            index holds vectors of another space, or a run writes to it; while
+            iterating, also if the backbone is not that of the space, or no row finds a
+            sample
+    """
+    files = check(samples, path, brain_key, space, backend, also_global)
+    folder = files.space_folder(space)
+    steps = _import(samples, files, brain_key, folder, backend, also_global, device)
+    return Run(guarded(samples._root_dataset, brain_key, "an import", steps))
+
+
+def check(
+    samples: foc.SampleCollection,
+    path: str | Path,
+    brain_key: str,
+    space: str | Path | None = None,
+    backend: str | None = None,
+    also_global: bool = False,
+) -> VectorFiles:
+    """Checks what can be checked before a run; see :func:`import_vectors`.
+
+    Returns:
+        the files
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    check_images(samples)
+    dataset = samples._root_dataset
+    files = VectorFiles(path)
+    files.space_folder(space)
+    if also_global and not files.has_whole:
+        raise ValueError(
+            f"{path} has no vectors of whole images: leave also_global out"
+        )
+    lock.check_free(dataset, brain_key)
+    _check_index(dataset, brain_key, files, backend, also_global)
+    return files
+
+
+def _check_index(
+    dataset: fo.Dataset,
+    brain_key: str,
+    files: VectorFiles,
+    backend: str | None,
+    also_global: bool,
+) -> None:
+    """Checks what another run may have changed before this one got the lock."""
+    record = records.read(dataset, brain_key)
+    if record is not None and record.space != files.slug:
+        raise ValueError(
+            f"brain key {brain_key!r} holds vectors of the space {record.space}, those "
+            f"of the files are of {files.slug}, and they cannot be compared. Choose "
+            "another brain key, or delete the index first"
+        )
+    identity = record.identity if record else {}
+    checks.check(dataset, brain_key, identity, also_global=also_global)
+    brain_runs.check_backend(dataset, brain_key, backend)
+
+
+def _import(
+    samples: foc.SampleCollection,
+    files: VectorFiles,
+    brain_key: str,
+    folder: Path,
+    backend: str | None,
+    also_global: bool,
+    device: str,
+) -> Generator[Progress, None, Imported]:
+    started = time.monotonic()
+    dataset = samples._root_dataset
+    refresh(dataset)
+    _check_index(dataset, brain_key, files, backend, also_global)
+    yield Progress("Loading the backbone", 0.0)
+    record = _open_record(dataset, brain_key, files, folder, device)
+    field, errors = _declare(dataset, brain_key, record), names.error_field(brain_key)
+    global_field = names.vector_field(names.global_key(brain_key))
+    if also_global:
+        records.claim_global(dataset, brain_key)
+        declare(dataset, [global_field], fo.VectorField)
+    few = record.vectors > 1
+    sink = Sink(
+        dataset, field, global_field if also_global else None, errors,
+        patch_detections.detections if few else None,
+    )
+    images = failed = unmatched = 0
+    for found, rows in files.batches():
+        chunk, missing = _chunk(samples, found, files.dim)
+        sink.write(chunk)
+        images, failed = images + len(chunk.ids), failed + len(chunk.errors)
+        unmatched += missing
+        text = f"{rows:,} of {files.num_rows:,} vectors"
+        yield Progress(text, rows / files.num_rows)
+    if not ids_with(dataset, field):
+        raise ValueError(
+            f"none of the {files.num_rows:,} rows has a vector for one of the "
+            f"{len(samples):,} samples: they go by sample id, or by filepath"
+        )
+    yield Progress("Indexing", 1.0)
+    brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
+    if also_global:
+        key = names.global_key(brain_key)
+        brain_runs.build(dataset, key, global_field, record.global_space, backend)
+    return Imported(
+        brain_key=brain_key,
+        space=record.space,
+        images=images,
+        failed=failed,
+        unmatched=unmatched,
+        error_field=errors,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _open_record(
+    dataset: fo.Dataset, brain_key: str, files: VectorFiles, folder: Path, device: str
+) -> records.Record:
+    """Puts the space into the zoo; makes the record of a new index."""
+    record = records.read(dataset, brain_key)
+    if record is not None and zoo.is_published(files.slug):
+        return record
+    space = DetailEmbedder.load(folder, device)
+    if space.slug != files.slug:
+        raise ValueError(
+            f"{folder} holds the space {space.slug}, the vectors are of {files.slug}"
+        )
+    names = zoo.publish(space), zoo.publish(make_global_space(space.backbone))
+    if record is None:
+        record = records.Record(*names, identity=_settings(space).identity())
+        clear(dataset, brain_key)
+        records.write(dataset, brain_key, record)
+    return record
+
+
+def _settings(space: DetailEmbedder) -> Settings:
+    """The settings that would have made a space, as far as it shows."""
+    options = dict(space.fuser.options)
+    few = isinstance(space.fuser, FewVectors)
+    shape = {"fuser": space.fuser.name}
+    if few:
+        shape = {"vectors": options.pop("k"), "vectors_by": options.pop("method")}
+        usual = FewVectors(space.dim, k=shape["vectors"], method=shape["vectors_by"])
+    else:
+        usual = fusers.create(space.fuser.name, dim=space.dim)
+    changed = {k: v for k, v in options.items() if usual.options.get(k) != v}
+    return Settings(
+        backbone=space.backbone.name,
+        pretrained=space.backbone.pretrained,
+        cover=space.cover.c,
+        spacing=space.cover.spacing,
+        skip_flat=space.cover.skip_flat,
+        fuser_options=changed,
+        **shape,
+    )
+
+
+def _declare(dataset: fo.Dataset, brain_key: str, record: records.Record) -> str:
+    field = records.index_field(brain_key, record)
+    if record.vectors > 1:
+        patch_detections.declare(dataset, field)
+    else:
+        declare(dataset, [field], fo.VectorField)
+    return field
+
+
+def _chunk(
+    samples: foc.SampleCollection, images: Sequence[Image], dim: int
+) -> tuple[Chunk, int]:
+    """What is known of samples, as the engine would have said it.
+
+    Returns:
+        the chunk, and how many of the images no sample has
+    """
+    owners = _match(samples, images)
+    pairs = [(id, image) for ids, image in zip(owners, images) for id in ids]
+    good = [(id, image) for id, image in pairs if image.vectors is not None]
+    vectors, wholes = np.empty((0, dim), np.float32), np.empty((0, dim), np.float32)
+    patches = [image.patches for _, image in good if image.patches is not None]
+    if good and not patches:
+        vectors = np.concatenate([image.vectors for _, image in good])
+    if good and good[0][1].whole is not None:
+        wholes = np.stack([image.whole for _, image in good])
+    errors = [
+        EmbedError(id, image.path, image.error)
+        for id, image in pairs if image.vectors is None and image.error is not None
+    ]
+    chunk = Chunk([id for id, _ in good], vectors, wholes, errors, patches)
+    return chunk, sum(not ids for ids in owners)
+
+
+def _match(
+    samples: foc.SampleCollection, images: Sequence[Image]
+) -> list[list[str]]:
+    """The ids of the samples of each image: by its id, else by its path.
+
+    An id of the data set decides, even where its sample is not in the view.
+    """
+    ids = [image.id for image in images if ObjectId.is_valid(image.id)]
+    whole = flat_images(samples._root_dataset)
+    known, there = (
+        set(some.select(ids).values("id")) if ids else set()
+        for some in (whole, samples)
+    )
+    paths = {image.path for image in images if image.id not in known}
+    by_path = defaultdict(list)
+    if paths:
+        view = samples.select_by("filepath", list(paths))
+        for id, path in zip(*view.values(["id", "filepath"])):
+            by_path[path].append(id)
+    return [
+        by_path.get(image.path, []) if image.id not in known
+        else [image.id] if image.id in there
+        else []
+        for image in images
+    ]

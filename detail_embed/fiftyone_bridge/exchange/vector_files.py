@@ -1,0 +1,177 @@
+"""Parquet files of vectors, a bounded number of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detail_embed.engine.chunk import ImagePatches
+from detail_embed.fiftyone_bridge.model import zoo
+from detail_embed.storage.vector_parquet import SPACE, part_files, read_facts
+
+_ROWS = 10_000
+_FEW = ("box", "level")
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a file holds of an image.
+
+    Attributes:
+        id: as it was when the file was written, None where there was none
+        path: of the image
+        vectors: ``(k, d)`` float32; None where there are none
+        whole: ``(d,)`` float32 of the whole image alone, None where it is not there
+        patches: what the k vectors stand for; None where the vector is of the image
+        error: why there are no vectors, or None
+    """
+
+    id: str | None
+    path: str
+    vectors: np.ndarray | None
+    whole: np.ndarray | None
+    patches: ImagePatches | None
+    error: str | None
+
+
+class VectorFiles:
+    """The parts of :func:`detail_embed.distributed.run.embed`, or an exported file.
+
+    Args:
+        path: a file, or a folder of parts
+
+    Attributes:
+        slug: of the embedding space of all files
+        dim: d, the dimension of the vectors
+        num_rows: of all files
+
+    Raises:
+        ValueError: if there are no such files, or they do not belong together
+    """
+
+    def __init__(self, path: str | Path):
+        if not isinstance(path, (str, Path)) or not str(path).strip():
+            raise ValueError(f"path must name a file or folder of parts, not {path!r}")
+        self._path = Path(path).expanduser().absolute()
+        self._files = part_files(self._path)
+        self.slug = self._read_slug()
+        schema = pq.read_schema(self._files[0])
+        self._names = schema.names
+        self.dim = schema.field("vector").type.list_size
+        self.num_rows = sum(pq.read_metadata(file).num_rows for file in self._files)
+
+    @property
+    def has_whole(self) -> bool:
+        """Whether there are vectors of the whole images alone."""
+        return "global_vector" in self._names
+
+    @property
+    def has_patches(self) -> bool:
+        """Whether vectors stand for patches, so that an image can have several."""
+        return "box" in self._names
+
+    def space_folder(self, given: str | Path | None = None) -> Path:
+        """Finds the embedding space: where it is said to be, beside, or in the zoo.
+
+        Raises:
+            ValueError: if it is nowhere
+        """
+        if given is not None:
+            return Path(given).expanduser()
+        for folder in (self._path / SPACE, zoo.space_directory(self.slug)):
+            if folder.is_dir():
+                return folder
+        raise ValueError(
+            f"the embedding space {self.slug} is not on this machine: pass the folder "
+            "that DetailEmbedder.save() wrote as space"
+        )
+
+    def batches(self) -> Iterator[tuple[list[Image], int]]:
+        """Reads images, and says how many rows were read; about 10,000 at a time."""
+        rows = 0
+        for file in self._files:
+            with pq.ParquetFile(file) as source:
+                rest = None
+                for batch in source.iter_batches(_ROWS):
+                    rows += len(batch)
+                    table = pa.Table.from_batches([batch])
+                    if rest is not None:
+                        table = pa.concat_tables([rest, table])
+                    images = self._images(table)
+                    rest = table.slice(len(table) - images[-1][1])
+                    yield [image for image, _ in images[:-1]], rows
+                if rest is not None:
+                    yield [image for image, _ in self._images(rest)], rows
+
+    def _images(self, table: pa.Table) -> list[tuple[Image, int]]:
+        """The images of a table, and how many rows each has."""
+        names = table.column_names
+        columns = {
+            name: table[name].to_pylist()
+            for name in ("id", "filepath", "error", *_FEW) if name in names
+        }
+        vectors = _vectors(table["vector"])
+        wholes = _vectors(table["global_vector"]) if self.has_whole else None
+        keys = list(zip(columns["id"], columns["filepath"]))
+        images = []
+        for (id, path), group in groupby(range(len(keys)), keys.__getitem__):
+            at = list(group)
+            groups = [at] if self.has_patches else [[row] for row in at]
+            for some in groups:
+                first = some[0]
+                found = None if vectors[first] is None else np.stack(
+                    [vectors[row] for row in some]
+                )
+                image = Image(
+                    id, path, found, wholes and wholes[first],
+                    self._patches(columns, found, some),
+                    columns.get("error", [None] * len(keys))[first],
+                )
+                images.append((image, len(some)))
+        return images
+
+    def _patches(
+        self, columns: dict[str, list], vectors: np.ndarray | None, rows: list[int]
+    ) -> ImagePatches | None:
+        if vectors is None or not self.has_patches:
+            return None
+        boxes = [columns["box"][row] for row in rows]
+        levels = [columns["level"][row] for row in rows]
+        if None in boxes or None in levels:
+            raise ValueError(
+                f"{self._path} has vectors of labels without box and level: only those "
+                "of detail-embed can be imported"
+            )
+        return ImagePatches(vectors, np.array(boxes), np.array(levels))
+
+    def _read_slug(self) -> str:
+        slugs = {read_facts(file).get("space"): file for file in self._files}
+        if len(slugs) > 1:
+            names = ", ".join(map(str, slugs))
+            raise ValueError(
+                f"{self._path} holds parts of several spaces, {names}: their vectors "
+                "cannot be compared. Keep one space in a folder"
+            )
+        (slug,) = slugs
+        if slug is None:
+            raise ValueError(
+                f"{self._path} holds the vectors of an index that is not ours: its "
+                "space is not known"
+            )
+        return slug
+
+
+def _vectors(column: pa.ChunkedArray) -> list[np.ndarray | None]:
+    """The rows of a column of lists, without a copy of each number."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    rows = array.drop_null().flatten().to_numpy(zero_copy_only=False)
+    found = iter(rows.reshape(-1, array.type.list_size).astype(np.float32, copy=False))
+    return [next(found) if valid else None for valid in array.is_valid().to_pylist()]

@@ -1,0 +1,1 @@
+"""What an index is: names, record, vectors, brain runs."""

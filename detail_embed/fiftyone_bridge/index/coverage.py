@@ -1,0 +1,136 @@
+"""Which images an index has, which it lacks, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+from fiftyone import ViewField as F
+
+from detail_embed.fiftyone_bridge.index import brain_runs, names, records, vectors
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many images an index has.
+
+    Attributes:
+        embedded: images that have a vector
+        missing: images that nobody tried to embed
+        failed: images that could not be embedded
+        reasons: how many images failed, by reason, most frequent first; only known of
+            our own indexes
+    """
+
+    embedded: int
+    missing: int
+    failed: int
+    reasons: dict[str, int]
+
+
+def coverage(samples: foc.SampleCollection, brain_key: str) -> Coverage:
+    """Counts the images that a similarity index has and lacks.
+
+    Args:
+        samples: a data set, or a view of its samples
+        brain_key: any similarity index of the data set, or one of ours that was cut
+            short
+
+    Raises:
+        ValueError: if there is no such index
+    """
+    groups = _Groups(samples, brain_key)
+    reasons = {}
+    if groups.errors:
+        reasons = groups.failed().count_values(groups.errors)
+    failed = sum(reasons.values())
+    done = len(groups.embedded())
+    return Coverage(
+        embedded=done,
+        missing=len(groups.images) - done - failed,
+        failed=failed,
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def embedded(samples: foc.SampleCollection, brain_key: str) -> foc.SampleCollection:
+    """The images that have a vector; arguments and errors as of :func:`coverage`."""
+    return _Groups(samples, brain_key).embedded()
+
+
+def missing(samples: foc.SampleCollection, brain_key: str) -> foc.SampleCollection:
+    """The images that nobody tried to embed; see :func:`coverage`."""
+    return _Groups(samples, brain_key).missing()
+
+
+def failed(
+    samples: foc.SampleCollection, brain_key: str, reason: str | None = None
+) -> foc.SampleCollection:
+    """The images that could not be embedded; see :func:`coverage`.
+
+    Args:
+        samples: a data set, or a view of its samples
+        brain_key: a similarity index
+        reason (None): only those that failed for this reason
+    """
+    return _Groups(samples, brain_key).failed(reason)
+
+
+class _Groups:
+    """The images of a collection by what an index has of them.
+
+    Attributes:
+        images: all of them
+        errors: field of the reasons of failures; None where there is none
+    """
+
+    def __init__(self, samples: foc.SampleCollection, brain_key: str):
+        dataset = samples._root_dataset
+        self.images = flat_images(samples)
+        self._field, errors = _fields(dataset, brain_key)
+        self.errors = errors if errors and dataset.has_field(errors) else None
+        self._ids: Sequence[str] = ()
+        if self._field is None:
+            self._ids = vectors.load(dataset, brain_key).ids
+        elif not dataset.has_field(self._field):
+            self._field = None
+
+    def embedded(self) -> foc.SampleCollection:
+        if self._field is None:
+            return self.images.select(self._ids)
+        return self.images.exists(self._field)
+
+    def missing(self) -> foc.SampleCollection:
+        rest = self._rest()
+        return rest.exists(self.errors, False) if self.errors else rest
+
+    def failed(self, reason: str | None = None) -> foc.SampleCollection:
+        if not self.errors:
+            return self.images.limit(0)
+        view = self._rest().exists(self.errors)
+        return view if reason is None else view.match(F(self.errors) == reason)
+
+    def _rest(self) -> foc.SampleCollection:
+        if self._field is None:
+            return self.images.exclude(self._ids)
+        return self.images.exists(self._field, False)
+
+
+def _fields(dataset: fo.Dataset, brain_key: str) -> tuple[str | None, str | None]:
+    """Field of the vectors, None where ids tell; field of the reasons, None likewise.
+
+    Raises:
+        ValueError: if there is no such index
+    """
+    record, is_whole = records.find(dataset, brain_key)
+    if record is not None and is_whole:
+        base = names.base_key(brain_key)
+        return names.vector_field(brain_key), names.error_field(base)
+    if record is not None:
+        return records.index_field(brain_key, record), names.error_field(brain_key)
+    brain_runs.check_similarity(dataset, brain_key)
+    config = dataset.get_brain_info(brain_key).config
+    return (None if config.patches_field else config.embeddings_field), None

@@ -1,0 +1,170 @@
+"""What is known of the similarity indexes of a data set, for a list of them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import fiftyone as fo
+from fiftyone.core.runs import BaseRunInfo
+
+from detail_embed.fiftyone_bridge.index import (
+    brain_runs,
+    feature_stores,
+    names,
+    records,
+)
+from detail_embed.fiftyone_bridge.index.records import Record
+from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.vector_counts import Count, count
+
+OURS = "detail"
+WHOLE = "whole image"
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """What is known of an index.
+
+    Attributes:
+        brain_key: of the index
+        kind: ``OURS``, ``WHOLE`` for the whole-image index beside one of ours, or
+            ``OTHER``
+        space: slug of the space; of other indexes, name of the model
+        backbone: of ours, the name of the open_clip model, else None
+        cover: of ours, c of the Complete Cover or ``"auto"``, else None
+        fuser: of ours, name of the fuser, the chosen one if it was left open
+        reason: why ``"auto"`` chose it, else empty
+        vectors: per image; None where they are of labels
+        dim: d; None where nothing is embedded, or the backend keeps the vectors
+        backend: of the similarity index; None if it was not finished
+        created: when, UTC
+        images: that are indexed; None where only the backend knows
+        vector_bytes: what the vectors take as float32; None likewise
+        feature_bytes: what the stored patch features take on the disk, which indexes
+            of the same backbone and cover share; None where there are none
+        searches: what kinds of search it allows: ``"single vector"``,
+            ``"<k> vectors"`` or ``"vectors of labels"``, and ``"re-ranked"`` where
+            patch features are stored; none if it was not finished
+    """
+
+    brain_key: str
+    kind: str
+    space: str
+    backbone: str | None
+    cover: int | str | None
+    fuser: str | None
+    reason: str
+    vectors: int | None
+    dim: int | None
+    backend: str | None
+    created: datetime.datetime
+    images: int | None
+    vector_bytes: int | None
+    feature_bytes: int | None
+    searches: tuple[str, ...]
+
+
+def facts(dataset: fo.Dataset) -> list[IndexFacts]:
+    """Lists the indexes that can be searched by text, ours first.
+
+    Ours that were cut short before they could be searched are there, too: they can be
+    updated and deleted. Fields are counted in one pass over the samples, and not again
+    until a sample changes; no vectors are loaded.
+    """
+    entries = _entries(dataset)
+    paths = [entry.path for entry in entries if entry.path]
+    counts = count(dataset, list(dict.fromkeys(paths)))
+    sizes = {
+        entry.record.features: feature_stores.num_bytes(entry.record.features)
+        for entry in entries
+        if entry.record and entry.record.features
+    }
+    return [_describe(entry, counts.get(entry.path), sizes) for entry in entries]
+
+
+def of_kind(dataset: fo.Dataset, kind: str) -> list[IndexFacts]:
+    """Lists the :func:`facts` of one kind of index."""
+    return [index for index in facts(dataset) if index.kind == kind]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An index, its run, where its vectors are, and the record it belongs to."""
+
+    brain_key: str
+    kind: str
+    run: BaseRunInfo
+    path: str | None
+    record: Record | None = None
+
+
+def _entries(dataset: fo.Dataset) -> list[_Entry]:
+    runs = {key: dataset.get_brain_info(key) for key in brain_runs.promptable(dataset)}
+    entries = []
+    for key, record in records.read_all(dataset).items():
+        run = runs.pop(key, None) or dataset.get_run_info(key)
+        path = records.index_field(key, record)
+        if record.vectors > 1:
+            path = f"{path}.detections.{patch_detections.VECTOR}"
+        entries.append(_Entry(key, OURS, run, path, record))
+        whole = names.global_key(key)
+        if whole in runs and records.owns_global(dataset, key, record):
+            path = names.vector_field(whole)
+            entries.append(_Entry(whole, WHOLE, runs.pop(whole), path, record))
+    for key, run in runs.items():
+        entries.append(_Entry(key, OTHER, run, _path_of_other(dataset, run)))
+    return entries
+
+
+def _path_of_other(dataset: fo.Dataset, run: BaseRunInfo) -> str | None:
+    """Where the vectors of an index are; None where only its backend has them."""
+    field, labels = run.config.embeddings_field, run.config.patches_field
+    if field is None or labels is None:
+        return field
+    if not dataset.has_field(labels):
+        return None
+    return dataset._get_label_field_path(labels, field)[1]
+
+
+def _describe(
+    entry: _Entry, held: Count | None, sizes: Mapping[str, int | None]
+) -> IndexFacts:
+    record, config = entry.record, entry.run.config
+    is_finished = config.method != records.METHOD
+    own = record if entry.kind == OURS else None
+    vectors = own.vectors if own else 1
+    if own is None and config.patches_field is not None:
+        vectors = None
+    size = record and sizes.get(record.features)
+    return IndexFacts(
+        brain_key=entry.brain_key,
+        kind=entry.kind,
+        space=_space(entry),
+        backbone=record and record.identity["backbone"],
+        cover=own.identity["cover"] if own else record and 1,
+        fuser=own.fuser if own else record and "mean",
+        reason=own.reason if own else "",
+        vectors=vectors,
+        dim=held and held.dim,
+        backend=config.method if is_finished else None,
+        created=entry.run.timestamp,
+        images=held and held.images,
+        vector_bytes=held and held.num_bytes,
+        feature_bytes=size if own else None,
+        searches=_searches(vectors, size is not None) if is_finished else (),
+    )
+
+
+def _space(entry: _Entry) -> str:
+    if entry.kind == OURS:
+        return entry.record.space
+    return entry.record.global_space if entry.record else entry.run.config.model
+
+
+def _searches(vectors: int | None, has_features: bool) -> tuple[str, ...]:
+    names = {None: "vectors of labels", 1: "single vector"}
+    first = names.get(vectors, f"{vectors} vectors")
+    return (first, "re-ranked") if has_features else (first,)

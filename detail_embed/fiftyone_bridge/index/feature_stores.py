@@ -1,0 +1,212 @@
+"""Where the patch features of data sets are kept.
+
+One folder per data set, backbone and cover, below the user's data directory; images
+are named by their sample ids.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import open_clip
+
+from detail_embed.cover import CompleteCover
+from detail_embed.features import FeatureStore
+from detail_embed.features.disk_space import check_room, estimate, free_bytes
+from detail_embed.features.label import LABEL
+from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.storage.user_folders import DATA_VARIABLE, data_directory
+from detail_embed.storage.whole_files import megabytes
+
+_FEATURES = "features"
+
+
+def describe(samples: foc.SampleCollection, settings: Settings) -> str:
+    """Says what keeping the features of samples takes, and what there is room for."""
+    needed = _estimate(samples, settings)
+    free = megabytes(free_bytes(data_directory()))
+    room = f"{_short(data_directory())} has {free} free"
+    if needed is None:
+        return room
+    dtype = settings.keep_features or "float16"
+    return f"{len(samples)} images take about {megabytes(needed)} in {dtype}; {room}"
+
+
+def check(samples: foc.SampleCollection, settings: Settings) -> None:
+    """Checks that there is room, before the backbone is loaded.
+
+    A data set that has features already is only checked by :func:`prepare`.
+
+    Raises:
+        ValueError: if there is not
+    """
+    if not settings.keep_features or _folder(samples._root_dataset, "").exists():
+        return
+    needed = _estimate(samples, settings)
+    if needed is not None and needed > free_bytes(data_directory()):
+        raise ValueError(
+            f"no room for patch features: {describe(samples, settings)}. Make room, "
+            f"set {DATA_VARIABLE} to a folder on another disk, choose a smaller "
+            "cover, or keep no features"
+        )
+
+
+def find(dataset: fo.Dataset, patch_slug: str) -> FeatureStore | None:
+    """Opens the store of a data set for a backbone and a cover, if there is one.
+
+    Raises:
+        ValueError: if it is damaged
+    """
+    folder = _folder(dataset, patch_slug)
+    return FeatureStore.open(folder) if (folder / LABEL).is_file() else None
+
+
+def is_there(folder: str | None) -> bool:
+    """Whether a folder that a record names still holds a store."""
+    return folder is not None and (Path(folder) / LABEL).is_file()
+
+
+def num_bytes(folder: str | None) -> int | None:
+    """What a store takes on the disk; None where there is none.
+
+    The files of a folder are looked at again only after one came or went.
+    """
+    if not is_there(folder):
+        return None
+    try:
+        return _num_bytes(folder, os.stat(folder).st_mtime_ns)
+    except FileNotFoundError:  # deleted meanwhile
+        return None
+
+
+def prepare(
+    dataset: fo.Dataset,
+    space: DetailEmbedder,
+    keep: bool | str,
+    items: Sequence[tuple[str, str]],
+) -> FeatureStore | None:
+    """Opens the store that a run reads, or makes the one that it fills.
+
+    Args:
+        dataset: the data set
+        space: backbone and cover
+        keep: whether to keep features: False, ``"float16"`` or ``"int8"``
+        items: the ``(id, path)`` pairs of the run
+
+    Returns:
+        the store, None if there is none and none is wanted
+
+    Raises:
+        ValueError: if the disk has too little room, or the store is damaged, or
+            of another type than the one to keep
+    """
+    store = find(dataset, space.patch_slug)
+    if not keep:
+        return store
+    if store is not None and store.dtype != keep:
+        raise ValueError(
+            f"{store.directory} holds patch features of this data set in "
+            f"{store.dtype}: pass keep_features={store.dtype!r}, or delete the folder"
+        )
+    new = [path for id, path in items if store is None or id not in store]
+    folder = _folder(dataset, space.patch_slug)
+    if new:
+        check_room(folder, new, space.cover, space.dim, keep)
+    return store or FeatureStore(folder, space.patch_slug, space.dim, keep)
+
+
+def delete(dataset: fo.Dataset, folder: str | None) -> None:
+    """Deletes a store of a data set; nothing else, such as that of its original."""
+    if is_there(folder) and is_own(dataset, folder):
+        shutil.rmtree(folder)
+
+
+def is_own(dataset: fo.Dataset, folder: str) -> bool:
+    """Whether a store was made for a data set, and not for its original."""
+    return Path(folder).parent.name == str(dataset._doc.id)
+
+
+def _estimate(samples: foc.SampleCollection, settings: Settings) -> int | None:
+    """Bytes; None where that cannot be said before the backbone is loaded."""
+    config = open_clip.get_model_config(settings.backbone)
+    cover = CompleteCover(settings.cover, settings.spacing)
+    if config is None or cover.c == "auto":
+        return None
+    dtype = settings.keep_features or "float16"
+    return estimate(samples.values("filepath"), cover, config["embed_dim"], dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _num_bytes(folder: str, modified: int) -> int:
+    with os.scandir(folder) as files:
+        shards = [file for file in files if file.name.endswith(".safetensors")]
+        return sum(file.stat().st_size for file in shards)
+
+
+def _short(path: Path) -> Path:
+    """A path with ~ for the home."""
+    home = Path.home()
+    return Path("~") / path.relative_to(home) if path.is_relative_to(home) else path
+
+
+def _folder(dataset: fo.Dataset, patch_slug: str) -> Path:
+    return data_directory() / _FEATURES / str(dataset._doc.id) / patch_slug
+
+
+def searchable(dataset: fo.Dataset) -> list[str]:
+    """The brain keys of indexes with stored patch features."""
+    keys = []
+    for key in brain_runs.promptable(dataset):
+        record, _ = records.find(dataset, key)
+        if record is not None and record.features:
+            keys.append(key)
+    return keys
+
+
+def open_store(dataset: fo.Dataset, brain_key: str) -> FeatureStore:
+    """Opens the patch features behind an index.
+
+    Raises:
+        ValueError: if there are none, or they are gone or of another space
+    """
+    folder, record = stored_features(dataset, brain_key)
+    store = FeatureStore.open(folder)
+    if not record.space.startswith(f"{store.slug}-"):
+        raise ValueError(
+            f"{folder} holds patch features of {store.slug}, but the index "
+            f"{brain_key!r} is of the space {record.space}: compute it again with "
+            "keep_features, or delete the folder"
+        )
+    return store
+
+
+def stored_features(
+    dataset: fo.Dataset, brain_key: str
+) -> tuple[Path, records.Record]:
+    """The folder of the patch features behind an index, and its record.
+
+    Raises:
+        ValueError: if there are none, or they are gone
+    """
+    record, _ = records.find(dataset, brain_key)
+    again = (
+        f"compute the index {brain_key!r} again, with keep_features='float16', or "
+        "search without re-ranking: samples.sort_by_similarity(text, "
+        f"brain_key={brain_key!r})"
+    )
+    if record is None or record.features is None:
+        raise ValueError(
+            f"no patch features are stored for the index {brain_key!r}: {again}"
+        )
+    folder = Path(record.features)
+    if not (folder / LABEL).is_file():
+        raise ValueError(f"the patch features in {folder} are gone: {again}")
+    return folder, record

@@ -1,0 +1,52 @@
+"""What the fields and brain keys of an index are called."""
+
+from __future__ import annotations
+
+import keyword
+
+
+def check_brain_key(brain_key: str, what: str = "brain key") -> None:
+    """Checks that a text can be a brain key and the start of field names.
+
+    Args:
+        brain_key: the text
+        what ("brain key"): what it is called in the message
+
+    Raises:
+        ValueError: if it cannot
+    """
+    if (
+        not isinstance(brain_key, str)
+        or not brain_key.isidentifier()
+        or keyword.iskeyword(brain_key)
+        or brain_key.startswith("_")
+    ):
+        raise ValueError(
+            f"{what} {brain_key!r}: use letters, digits and '_', starting with a "
+            "letter"
+        )
+
+
+def vector_field(brain_key: str) -> str:
+    """Name of the field that holds the vectors of an index."""
+    return f"{brain_key}_embedding"
+
+
+def patches_field(brain_key: str) -> str:
+    """Name of the field of Detections that hold k vectors per image."""
+    return f"{brain_key}_patches"
+
+
+def error_field(brain_key: str) -> str:
+    """Name of the field that says why an image has no vector."""
+    return f"{brain_key}_error"
+
+
+def global_key(brain_key: str) -> str:
+    """Brain key of the whole-image index beside a detail index."""
+    return f"{brain_key}_global"
+
+
+def base_key(brain_key: str) -> str:
+    """Brain key of the detail index beside a whole-image index."""
+    return brain_key.removesuffix(global_key(""))

@@ -1,0 +1,254 @@
+"""The vectors of a similarity index in memory: every image's score for a query.
+
+FiftyOne's own search returns the nearest images; a threshold, a histogram or "but
+not" need the score of every image.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import bson
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+from fiftyone.core.brain import BrainMethod
+
+from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.samples import vector_field
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+
+_INDEXES = 4  # kept in memory
+_VIEWS = 8  # of each, likewise
+_memory: dict[tuple[str, str], tuple[_State, IndexVectors]] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Which images of an index are in a collection.
+
+    Attributes:
+        rows: ``(m,)`` int64, their places among the ``n`` images of the index, rising
+        without: how many samples of the collection have no vector
+    """
+
+    rows: np.ndarray
+    without: int
+
+
+@dataclass(frozen=True, eq=False)
+class IndexVectors:
+    """The ``v`` vectors of ``n`` images; those of an image are in one piece.
+
+    Attributes:
+        ids: ``n`` sample ids
+        labels: ``v`` label ids where the index is of patches, else None
+        starts: ``(n,)`` int64, the first row of each image
+        matrix: ``(v, d)`` float32, unit length
+    """
+
+    ids: list[str]
+    labels: list[str] | None
+    starts: np.ndarray
+    matrix: np.ndarray
+    _members: dict[bytes, Members] = field(default_factory=dict, repr=False)
+
+    def members(self, samples: foc.SampleCollection) -> Members:
+        """Finds the images of a collection; those of the last few are kept.
+
+        They are known by their MongoDB pipeline: vectors that are in memory are of
+        samples that have not changed since, see :func:`load`.
+
+        Args:
+            samples: the data set of the index, or a view of it
+        """
+        pipeline = bson.encode({"": samples._pipeline()})
+        known = self._members.pop(pipeline, None) or self._find(samples)
+        self._members[pipeline] = known
+        for oldest in list(self._members)[:-_VIEWS]:
+            self._members.pop(oldest, None)
+        return known
+
+    def _find(self, samples: foc.SampleCollection) -> Members:
+        wanted = set(samples.values("id"))
+        rows = [row for row, id in enumerate(self.ids) if id in wanted]
+        return Members(np.array(rows, np.int64), len(wanted) - len(rows))
+
+    def scores(self, query: np.ndarray) -> np.ndarray:
+        """Cosine of the query and the best vector of each image.
+
+        Args:
+            query: ``(d,)``
+
+        Returns:
+            ``(n,)`` float32, -1 to 1
+
+        Raises:
+            ValueError: if the query has another dimension, is 0 or not finite
+        """
+        query = np.asarray(query, np.float32)
+        if query.shape != self.matrix.shape[1:]:
+            raise ValueError(
+                f"the query has shape {query.shape}, but the vectors of the index "
+                f"have {self.matrix.shape[1]} dimensions: it is of another model"
+            )
+        length = np.linalg.norm(query)
+        if not np.isfinite(length) or length == 0:
+            raise ValueError("the query is 0 or not finite, so nothing is near it")
+        return np.maximum.reduceat(self.matrix @ (query / length), self.starts)
+
+    def rows(self, image: int) -> slice:
+        """The rows of an image."""
+        ends = [*self.starts[image + 1 : image + 2], len(self.matrix)]
+        return slice(int(self.starts[image]), int(ends[0]))
+
+
+def load(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
+    """Reads the vectors of an index, or takes them from memory.
+
+    Where samples have changed since, theirs are read anew; of an index of patches, or
+    of another backend than FiftyOne's own, all are.
+
+    Args:
+        dataset: the data set
+        brain_key: a similarity index of any backend, of images or of patches
+
+    Raises:
+        ValueError: if there is no such index, or it holds nothing
+    """
+    brain_runs.check_similarity(dataset, brain_key)
+    place, state = (str(dataset._doc.id), brain_key), _state(dataset, brain_key)
+    with _lock:
+        known = _memory.pop(place, None)
+        if known is None or known[0] != state:
+            known = state, _read_anew(dataset, brain_key, known, state)
+        _memory[place] = known
+        while len(_memory) > _INDEXES:
+            del _memory[next(iter(_memory))]
+        return known[1]
+
+
+def open_index(dataset: fo.Dataset, brain_key: str) -> Any:
+    """Opens an index afresh, as it is stored.
+
+    Not the cached results: a search for duplicates may have shifted their vectors,
+    see https://github.com/voxel51/fiftyone-brain/issues/258.
+
+    Raises:
+        ValueError: if it was never finished, or holds nothing
+    """
+    index = dataset.load_brain_results(brain_key, cache=False, load_view=False)
+    if index is None or not index.total_index_size:
+        raise _nothing_in(brain_key)
+    return index
+
+
+@dataclass(frozen=True)
+class _State:
+    """What changes when vectors do.
+
+    Attributes:
+        made: when the index was
+        count: samples of the data set
+        latest: when the last of them was changed
+    """
+
+    made: datetime
+    count: int
+    latest: datetime | None
+
+
+def _state(dataset: fo.Dataset, brain_key: str) -> _State:
+    made = dataset.get_brain_info(brain_key).timestamp
+    images = flat_images(dataset)
+    return _State(made, images.count(), images.max("last_modified_at"))
+
+
+def _read_anew(
+    dataset: fo.Dataset, brain_key: str, known: tuple[_State, IndexVectors] | None,
+    state: _State,
+) -> IndexVectors:
+    field = _field(dataset, brain_key)
+    if field is None:
+        return _read(dataset, brain_key)
+    if known is None or known[0].made != state.made or known[0].latest is None:
+        ids, matrix = vector_field.read(dataset, field)
+        matrix = _unit(matrix)
+    else:
+        before, vectors = known
+        changed = vector_field.read_changed(dataset, field, before.latest)
+        deleted = set(vectors.ids) - vector_field.all_ids(dataset)
+        changed.update(dict.fromkeys(deleted))
+        ids, matrix = _patched(vectors, changed)
+    if not ids:
+        raise _nothing_in(brain_key)
+    return _of_images(ids, matrix)
+
+
+def _field(dataset: fo.Dataset, brain_key: str) -> str | None:
+    """The field that holds the vectors of images of a finished index, None for none."""
+    config = dataset.get_brain_info(brain_key).config
+    field = getattr(config, "embeddings_field", None)
+    is_of_images = field and config.method == "sklearn" and not config.patches_field
+    if not is_of_images or not vector_field.can_read(dataset, field):
+        return None
+    return field if BrainMethod._get_run_doc(dataset, brain_key).results else None
+
+
+def _patched(
+    vectors: IndexVectors, changed: Mapping[str, np.ndarray | None]
+) -> tuple[list[str], np.ndarray]:
+    """Puts changed vectors in their places, new ones behind; None takes one out."""
+    places = {id: row for row, id in enumerate(vectors.ids)}
+    found = {id: vector for id, vector in changed.items() if vector is not None}
+    dim = vectors.matrix.shape[1]
+    for id, vector in found.items():
+        vector_field.check_dimension(id, vector, dim)
+    again = [id for id in found if id in places]
+    new = [id for id in found if id not in places]
+    gone = [places[id] for id in changed if id in places and id not in found]
+    rows = [places[id] for id in again]
+    values = _unit(np.array([found[id] for id in again], np.float32).reshape(-1, dim))
+    if not new and not gone and np.array_equal(vectors.matrix[rows], values):
+        return vectors.ids, vectors.matrix
+    matrix = vectors.matrix.copy()  # a search may be reading it
+    matrix[rows] = values
+    added = _unit(np.array([found[id] for id in new], np.float32).reshape(-1, dim))
+    ids = np.delete(np.array(vectors.ids), gone).tolist()
+    return ids + new, np.concatenate([np.delete(matrix, gone, axis=0), added])
+
+
+def _of_images(ids: list[str], matrix: np.ndarray) -> IndexVectors:
+    return IndexVectors(ids, None, np.arange(len(ids)), matrix)
+
+
+def _read(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
+    matrix, ids, labels = open_index(dataset, brain_key).get_embeddings()
+    matrix, ids = np.asarray(matrix, np.float32), np.asarray(ids)
+    order = np.argsort(ids, kind="stable")  # the vectors of an image in one piece
+    if labels is None and len(set(ids.tolist())) == len(ids):
+        order = np.arange(len(ids))
+    matrix, ids = matrix[order], ids[order]
+    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+    return IndexVectors(
+        ids=ids[starts].tolist(),
+        labels=None if labels is None else np.asarray(labels)[order].tolist(),
+        starts=starts,
+        matrix=_unit(matrix),
+    )
+
+
+def _unit(matrix: np.ndarray) -> np.ndarray:
+    """Gives vectors unit length, in place; those of length 0 stay."""
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix /= np.where(lengths > 0, lengths, 1)
+    return matrix
+
+
+def _nothing_in(brain_key: str) -> ValueError:
+    return ValueError(f"the index {brain_key!r} holds no vectors; compute it again")

@@ -1,0 +1,1 @@
+"""A long run: its steps, lock, progress and end."""

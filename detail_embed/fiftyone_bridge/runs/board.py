@@ -1,0 +1,127 @@
+"""Runs in progress, written down in FiftyOne's database so that others see them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+
+from detail_embed.fiftyone_bridge.runs.run import Progress
+
+STORE = "detail_embed_runs"
+RUNNING, DONE, FAILED, STOPPED, SILENT = (
+    "running", "done", "failed", "stopped", "silent"
+)
+_EVERY = 1.0  # seconds between two notes
+_SILENT_AFTER = 300.0  # seconds without a note
+_STOP = ".stop"  # end of the key of a wish to stop
+_KEPT = 86_400  # seconds that the last note of a run is kept
+
+
+@dataclass(frozen=True)
+class Note:
+    """How far a run is.
+
+    Attributes:
+        id: of the run
+        label: what is run, for a person
+        state: ``RUNNING``, ``DONE``, ``FAILED``, ``STOPPED`` by a person, or
+            ``SILENT``: nothing was heard of it for 5 minutes, it may have been killed
+        text: of the last step, or of the error
+        fraction: of the whole, 0 to 1
+        started: seconds since 1970
+        updated: likewise
+        history: of a training, what every epoch reached
+    """
+
+    id: str
+    label: str
+    state: str = RUNNING
+    text: str = ""
+    fraction: float = 0.0
+    started: float = 0.0
+    updated: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class RunBoard:
+    """The runs of a data set.
+
+    Args:
+        dataset: the data set
+    """
+
+    def __init__(self, dataset: fo.Dataset):
+        self._store = foo.ExecutionStore.create(STORE, dataset._doc.id)
+
+    def track(self, label: str, run: Iterable[Progress]) -> Iterator[Progress]:
+        """Does a run, and notes how far it is, at most once a second.
+
+        Args:
+            label: what is run, for a person
+            run: the steps; they end early if someone stops the run
+        """
+        note = Note(uuid.uuid4().hex, label, started=time.time())
+        self._write(note)
+        try:
+            with closing(_steps(run)) as steps:
+                for progress in steps:
+                    note = _follow(note, progress)
+                    if time.time() - note.updated > _EVERY:
+                        note = self._write(note)
+                        if self._store.has(_stop_key(note.id)):
+                            break
+                    yield progress
+                else:
+                    note = replace(note, state=DONE, fraction=1.0)
+        except GeneratorExit:
+            self._write(replace(note, state=STOPPED))
+            raise
+        except BaseException as error:
+            self._write(replace(note, state=FAILED, text=str(error)))
+            raise
+        self._write(note if note.state == DONE else replace(note, state=STOPPED))
+
+    def stop(self, id: str) -> None:
+        """Asks a run to end after its next step."""
+        self._store.set(_stop_key(id), {}, ttl=_KEPT)
+
+    def notes(self) -> list[Note]:
+        """Lists the runs of the last day, the newest first."""
+        keys = [key for key in self._store.list_keys() if not key.endswith(_STOP)]
+        notes = [self._store.get(key) for key in keys]
+        found = [_heard(Note(**note)) for note in notes if note]
+        return sorted(found, key=lambda note: -note.started)
+
+    def running(self) -> list[Note]:
+        """Lists the runs that go on."""
+        return [note for note in self.notes() if note.state == RUNNING]
+
+    def _write(self, note: Note) -> Note:
+        note = replace(note, updated=time.time())
+        self._store.set(note.id, asdict(note), ttl=_KEPT)
+        return note
+
+
+def _steps(run: Iterable[Progress]) -> Iterator[Progress]:
+    yield from run
+
+
+def _follow(note: Note, progress: Progress) -> Note:
+    note = replace(note, text=progress.text, fraction=progress.fraction)
+    return replace(note, history=list(progress.history)) if progress.history else note
+
+
+def _stop_key(id: str) -> str:
+    return f"{id}{_STOP}"
+
+
+def _heard(note: Note) -> Note:
+    silent = time.time() - note.updated > _SILENT_AFTER
+    return replace(note, state=SILENT) if silent and note.state == RUNNING else note

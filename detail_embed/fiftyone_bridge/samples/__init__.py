@@ -1,0 +1,1 @@
+"""The one gateway to samples, fields and the database."""

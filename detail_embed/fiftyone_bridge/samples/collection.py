@@ -1,0 +1,80 @@
+"""Samples of a FiftyOne collection as items to embed, and vectors back to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import fiftyone.core.media as fom
+
+
+def check_images(samples: foc.SampleCollection) -> None:
+    """Checks that a collection holds images to embed.
+
+    Raises:
+        ValueError: if it is empty, or of another medium
+    """
+    if samples._is_generated:
+        raise ValueError(
+            "detail-embed embeds whole images; this is a view of patches, clips or "
+            "frames. Pass the data set, or a view of its samples"
+        )
+    if samples.media_type == fom.GROUP:
+        raise ValueError(
+            f"{samples.name!r} is grouped; choose one of its image slices "
+            f"{_image_slices(samples)}, for example "
+            "dataset.select_group_slices('<slice>')"
+        )
+    if not len(samples.limit(1)):  # a view counts all that it holds
+        raise ValueError(
+            f"{samples.name!r} has no samples, so there is nothing to embed: add "
+            "images first"
+        )
+    if samples.media_type != fom.IMAGE:
+        raise ValueError(
+            f"{samples.name!r} holds media of type {samples.media_type!r}; only image "
+            "data sets are supported, open one of these"
+        )
+
+
+def flat_images(dataset: fo.Dataset) -> foc.SampleCollection:
+    """All images of a data set, whatever slice they are in."""
+    if dataset.media_type == fom.GROUP:
+        return dataset.select_group_slices(media_type=fom.IMAGE)
+    return dataset
+
+
+def refresh(dataset: fo.Dataset) -> None:
+    """Reads fields and runs of a data set again: other processes may add some.
+
+    Samples in memory are only read again where the fields are others.
+    """
+    dataset._reload()
+    stored = {field.name for field in dataset._doc.sample_fields}
+    if stored != set(dataset.get_field_schema(include_private=True)):
+        dataset.reload()
+
+
+def declare(dataset: fo.Dataset, fields: Iterable[str], kind: type[fo.Field]) -> None:
+    """Adds fields that are not there yet."""
+    for field in fields:
+        if not dataset.has_field(field):
+            dataset.add_sample_field(field, kind)
+
+
+def ids_with(dataset: fo.Dataset, field: str) -> set[str]:
+    """The ids of the samples that have a value in a field; none where it is missing."""
+    if not dataset.has_field(field):
+        return set()
+    return set(flat_images(dataset).exists(field).values("id"))
+
+
+def without(items: list[tuple[str, str]], ids: set[str]) -> list[tuple[str, str]]:
+    """The ``(id, path)`` pairs whose ids are not among those given."""
+    return [item for item in items if item[0] not in ids]
+
+
+def _image_slices(samples: foc.SampleCollection) -> list[str]:
+    media = samples.group_media_types
+    return sorted(name for name, kind in media.items() if kind == fom.IMAGE)

@@ -1,0 +1,61 @@
+"""A few vectors per image in FiftyOne: Detections with the boxes they stand for."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+
+from detail_embed.engine.chunk import Chunk
+
+LABEL = "patch"
+VECTOR = "vector"
+LEVEL = "level"
+
+
+def declare(dataset: fo.Dataset, field: str) -> None:
+    """Adds the field of Detections, with vector and level, if it is not there yet."""
+    if dataset.has_field(field):
+        return
+    dataset.add_sample_field(
+        field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
+    )
+    dataset.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
+    dataset.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
+
+
+def detections(chunk: Chunk) -> list[fo.Detections]:
+    """Makes the Detections of the images of a chunk."""
+    return [
+        fo.Detections(
+            detections=[
+                fo.Detection(
+                    label=LABEL,
+                    bounding_box=box.tolist(),
+                    **{VECTOR: vector, LEVEL: int(level)},
+                )
+                for vector, box, level in zip(
+                    image.vectors, image.boxes, image.levels
+                )
+            ]
+        )
+        for image in chunk.patches
+    ]
+
+
+def read(
+    samples: foc.SampleCollection, field: str
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """Reads the vectors of images that have some.
+
+    Returns:
+        ``(n, d)`` vectors, and the ``n`` ids of their samples and of their labels
+    """
+    ids, labels, vectors = samples.values(
+        ["id", f"{field}.detections.id", f"{field}.detections.{VECTOR}"]
+    )
+    return (
+        np.concatenate([np.stack(some) for some in vectors]),
+        [id for id, some in zip(ids, labels) for _ in some],
+        [label for some in labels for label in some],
+    )

@@ -1,0 +1,1 @@
+"""Search by prompts and examples, compared and remembered."""

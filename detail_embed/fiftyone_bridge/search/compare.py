@@ -1,0 +1,74 @@
+"""The same query on two indexes: what one finds and the other does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import fiftyone.core.collections as foc
+
+from detail_embed.fiftyone_bridge.search.search_by_prompts import (
+    VECTORS,
+    Answer,
+    search,
+)
+from detail_embed.texts.query import Query
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """What one of the indexes found.
+
+    Attributes:
+        brain_key: the index
+        answer: its result
+        ranks: place of each of its images in the other index, counted from 1; None
+            for an image that has no vector there
+    """
+
+    brain_key: str
+    answer: Answer
+    ranks: list[int | None]
+
+    @property
+    def only(self) -> list[bool]:
+        """Whether an image is not among the first ``k`` of the other index."""
+        k = len(self.ranks)
+        return [rank is None or rank > k for rank in self.ranks]
+
+
+def compare(
+    samples: foc.SampleCollection,
+    query: str | Query,
+    brain_keys: Sequence[str],
+    k: int = 12,
+    templates: str = "own",
+    method: str = VECTORS,
+) -> tuple[Side, Side]:
+    """Asks two indexes the same.
+
+    Args:
+        samples: a data set or view of images
+        query: prompts, see :func:`.prompt_search.search`
+        brain_keys: two different indexes
+        k (12): images of each
+        templates ("own"): sentences around the prompts
+        method ("vectors"): of search, for an index that allows it
+
+    Raises:
+        ValueError: if these are not two indexes, or one cannot be searched
+    """
+    if len(set(brain_keys)) != 2:
+        raise ValueError(f"choose two different indexes, not {list(brain_keys)}")
+    every = [
+        search(samples, query, key, len(samples), None, templates, method)
+        for key in brain_keys
+    ]
+    places = [
+        {id: place for place, id in enumerate(answer.ids, 1)} for answer in every
+    ]
+    first, second = (
+        Side(key, answer, [other.get(id) for id in answer.ids[:k]])
+        for key, answer, other in zip(brain_keys, every, reversed(places))
+    )
+    return first, second

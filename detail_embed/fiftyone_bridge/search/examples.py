@@ -1,0 +1,188 @@
+"""Search by example: samples, boxes and pictures as queries, mixed with text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import fiftyone as fo
+import numpy as np
+import torch
+from PIL import Image
+
+from detail_embed.cover.patches import whole_image
+from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.images.decode import upright_rgb
+from detail_embed.images.image_file import read_image
+from detail_embed.texts.query import Query
+
+_NAMES = ("sample_id", "field", "label_id")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of an image.
+
+    Attributes:
+        filepath: of the image
+        bounding_box: left, top, width and height as shares of the image
+    """
+
+    filepath: str
+    bounding_box: Sequence[float]
+
+
+def mix(
+    dataset: fo.Dataset,
+    brain_key: str,
+    text: str | Query | None = None,
+    sample_ids: Sequence[str] = (),
+    boxes: Sequence[Box] = (),
+    pictures: Sequence[bytes | Image.Image] = (),
+    vector: Sequence[float] | None = None,
+    weight: float = 1.0,
+    templates: str = "own",
+) -> np.ndarray:
+    """Makes one query of examples, and a text where there is one.
+
+    Args:
+        dataset: the data set
+        brain_key: the index that shall be searched
+        text (None): prompts in one line
+        sample_ids (()): samples that the index has vectors of
+        boxes (()): parts of images, such as selected labels
+        pictures (()): other pictures, as the bytes of a file or opened
+        vector (None): of examples, as this function made it before
+        weight (1.0): of all examples together, against 1 of the text
+        templates ("own"): around the text
+
+    Returns:
+        ``(d,)`` float32, unit length
+
+    Raises:
+        ValueError: if there is nothing to search by, a picture cannot be read, or a
+            sample has no vector
+    """
+    examples = [] if vector is None else [np.asarray(vector, np.float32)]
+    if sample_ids:
+        examples.extend(of_samples(dataset, brain_key, sample_ids))
+    crops = [_crop(box) for box in boxes] + [_open(picture) for picture in pictures]
+    if crops:
+        examples.extend(of_images(dataset, brain_key, crops))
+    if not examples and text is None:
+        raise ValueError("give a text, samples, boxes or pictures to search by")
+    parts = [weight * _sum(examples)] if examples else []
+    if text is not None:
+        parts.append(query_vectors.encode(dataset, brain_key, text, templates))
+    return _sum(parts)
+
+
+def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[Box]:
+    """Finds the boxes of labels, as the App names those that are selected.
+
+    Args:
+        dataset: the data set
+        labels: each with sample_id, field and label_id
+
+    Raises:
+        ValueError: naming a label that has no box, or is gone
+    """
+    return [_box(dataset, **{k: label[k] for k in _NAMES}) for label in labels]
+
+
+def of_samples(
+    dataset: fo.Dataset, brain_key: str, sample_ids: Sequence[str]
+) -> np.ndarray:
+    """The vectors that an index has of samples; of k vectors their mean.
+
+    Returns:
+        ``(n, d)`` float32, unit length
+
+    Raises:
+        ValueError: naming a sample without a vector
+    """
+    vectors = index_vectors.load(dataset, brain_key)
+    numbers = {id: number for number, id in enumerate(vectors.ids)}
+    for id in sample_ids:
+        if id not in numbers:
+            raise ValueError(
+                f"sample {id} has no vector in the index {brain_key!r}: embed it "
+                "first, or select another"
+            )
+    rows = [vectors.rows(numbers[id]) for id in sample_ids]
+    return np.stack([_unit(vectors.matrix[row].mean(axis=0)) for row in rows])
+
+
+def of_images(
+    dataset: fo.Dataset, brain_key: str, images: Sequence[Image.Image]
+) -> np.ndarray:
+    """Encodes pictures of things, each as a whole, by the backbone of an index.
+
+    Returns:
+        ``(n, d)`` float32, unit length
+    """
+    brain_runs.check(dataset, brain_key)
+    model = query_vectors.model_of(dataset, brain_key)
+    if not hasattr(model, "space"):
+        with model:
+            return np.stack([_unit(model.embed(np.asarray(i))) for i in images])
+    backbone = model.space.backbone
+    patches = torch.stack(
+        [whole_image(_tensor(image), backbone.patch_spec) for image in images]
+    )
+    with torch.inference_mode():
+        return backbone.encode_patches(patches.to(backbone.device)).cpu().numpy()
+
+
+def _box(dataset: fo.Dataset, sample_id: str, field: str, label_id: str) -> Box:
+    for sample in flat_images(dataset).select(sample_id):
+        value = sample[field] if sample.has_field(field) else None
+        for label in getattr(value, "detections", [value]):
+            is_box = isinstance(label, fo.Detection) and label.bounding_box
+            if is_box and label.id == label_id:
+                return Box(sample.filepath, label.bounding_box)
+    raise ValueError(f"the label {label_id} of {field!r} has no box: select another")
+
+
+def _crop(box: Box) -> Image.Image:
+    """The square around a box, as the windows of the index are squares."""
+    image = Image.fromarray(read_image(box.filepath))
+    size = np.array(image.size)
+    x, y, w, h = box.bounding_box
+    side = int(np.clip(np.ceil(max(w * size[0], h * size[1])), 1, size.min()))
+    centre = np.array([x + w / 2, y + h / 2]) * size
+    left, top = np.clip(np.rint(centre - side / 2), 0, size - side).astype(int).tolist()
+    return image.crop((left, top, left + side, top + side))
+
+
+def _open(picture: bytes | Image.Image) -> Image.Image:
+    """A picture upright and in RGB."""
+    if isinstance(picture, Image.Image):
+        return upright_rgb(picture.copy())
+    try:
+        return upright_rgb(Image.open(BytesIO(picture)))
+    except Exception as error:  # Pillow's decoders raise errors of any kind
+        raise ValueError(
+            f"the picture cannot be read as an image: {error}. Choose another"
+        ) from error
+
+
+def _tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _sum(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    if len({vector.shape for vector in vectors}) > 1:
+        raise ValueError("the examples were made with another model: choose them again")
+    return _unit(np.sum(vectors, axis=0))
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vector)
+    if length < 1e-6:
+        raise ValueError("text and examples cancel each other out: change the weights")
+    return (vector / length).astype(np.float32)

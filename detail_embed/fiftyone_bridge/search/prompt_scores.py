@@ -1,0 +1,103 @@
+"""Texts against the images of a collection: cosines and z-scores by an index."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from numbers import Real
+
+import fiftyone.core.collections as foc
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from detail_embed.fiftyone_bridge.index import brain_runs, vectors
+from detail_embed.fiftyone_bridge.runs.run import Progress
+from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.texts.query import Query
+from detail_embed.texts.score_summary import standardise
+
+_BATCH = 64
+
+
+class PromptScores:
+    """Scores texts on all images of an index.
+
+    z-scores are of all images of the index too: what stands out in the data set does
+    not depend on the view.
+
+    Args:
+        samples: a data set or view of images
+        brain_key: an index that can be searched by text
+
+    Attributes:
+        ids: of the ``m`` samples that have a vector
+        rows: ``(m,)`` int64, their places among the ``n`` images of the index
+        without: how many samples have no vector
+
+    Raises:
+        ValueError: if no image of the samples has a vector
+    """
+
+    def __init__(self, samples: foc.SampleCollection, brain_key: str):
+        dataset = samples._root_dataset
+        self._dataset, self._brain_key = dataset, brain_key
+        self._vectors = vectors.load(dataset, brain_key)
+        places = {id: place for place, id in enumerate(self._vectors.ids)}
+        ids = samples.values("id")
+        self.ids = [id for id in ids if id in places]
+        self.rows = np.array([places[id] for id in self.ids], np.int64)
+        self.without = len(ids) - len(self.ids)
+        if not self.ids:
+            raise ValueError(
+                f"none of the {len(ids)} images has a vector in the index "
+                f"{brain_key!r}; compute it for them"
+            )
+
+    def encode(self, texts: Sequence[str]) -> Generator[Progress, None, torch.Tensor]:
+        """Encodes texts as the index does.
+
+        Returns:
+            ``(q, d)`` float32, unit length
+        """
+        model = query_vectors.model_of(self._dataset, self._brain_key)
+        parts = []
+        with model:
+            for start in range(0, len(texts), _BATCH):
+                yield Progress(
+                    f"Encoding prompts: {start} of {len(texts)}", start / len(texts)
+                )
+                part = model.embed_prompts(list(texts[start : start + _BATCH]))
+                parts.append(torch.as_tensor(np.asarray(part, np.float32)))
+        return F.normalize(torch.cat(parts), dim=1)
+
+    def scores(self, vector: torch.Tensor) -> np.ndarray:
+        """Cosines of a query and the ``n`` images of the index, float32."""
+        return self._vectors.scores(vector.numpy())
+
+    def of_query(self, query: Query) -> Generator[Progress, None, np.ndarray]:
+        """z-scores of the ``m`` samples for a query, ``(m,)`` float64."""
+        features = yield from self.encode([prompt.text for prompt in query.prompts])
+        return standardise(self.scores(query.combine(features)))[self.rows]
+
+
+def check(samples: foc.SampleCollection, brain_key: str) -> None:
+    """Checks that images can be scored by an index.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    check_images(samples)
+    brain_runs.check(samples._root_dataset, brain_key)
+
+
+def check_threshold(threshold: float) -> None:
+    """Checks that a threshold is a number.
+
+    Raises:
+        ValueError: if not
+    """
+    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+    if not is_number or not math.isfinite(threshold):
+        raise ValueError(f"threshold must be a z-score, not {threshold!r}")

@@ -1,0 +1,111 @@
+"""Queries as vectors in the space of an index, without opening the index."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+import fiftyone as fo
+import fiftyone.core.models as fom
+import fiftyone.zoo as foz
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.texts.query import Query, parse
+from detail_embed.texts.templates import TEMPLATE_SETS
+
+_QUERIES = 64  # kept in memory
+_MODELS = 2  # of others; ours keep their backbones themselves
+
+
+def encode(
+    dataset: fo.Dataset, brain_key: str, query: str | Query, templates: str = "own"
+) -> np.ndarray:
+    """Encodes a query as the images of an index are encoded.
+
+    Args:
+        dataset: the data set
+        brain_key: an index that can be searched by text
+        query: prompts, or a line of them, see :mod:`detail_embed.texts.query`
+        templates ("own"): a set of
+            :func:`~detail_embed.texts.templates.template_set`. A model that is
+            not ours puts its own words around a text, too; ``"own"`` leaves it at these
+
+    Returns:
+        ``(d,)`` float32, unit length
+
+    Raises:
+        ValueError: if the query or the templates cannot be used, or the index's model
+            is not on this machine; the message says what to do
+    """
+    query = parse(query) if isinstance(query, str) else query
+    if query.is_only_negative:
+        raise ValueError(
+            f"{str(query)!r:.200} says only what is not wanted: add what you are "
+            "looking for, such as 'a street, -a car'"
+        )
+    brain_runs.check(dataset, brain_key)
+    if templates not in TEMPLATE_SETS:
+        raise ValueError(
+            f"templates={templates!r}: give one of {', '.join(TEMPLATE_SETS)}"
+        )
+    return _encode(*_model_name(dataset, brain_key), query, templates)
+
+
+def model_of(dataset: fo.Dataset, brain_key: str) -> fom.Model:
+    """Loads the model of an index.
+
+    Raises:
+        ValueError: if it is not on this machine
+    """
+    return load_model(*_model_name(dataset, brain_key))
+
+
+def _model_name(dataset: fo.Dataset, brain_key: str) -> tuple[str, str]:
+    """Name and options, as JSON, of the zoo model of an index."""
+    config = dataset.get_brain_info(brain_key).config
+    options = getattr(config, "model_kwargs", None) or {}
+    return config.model, json.dumps(options, sort_keys=True)
+
+
+@lru_cache(_QUERIES)
+def _encode(name: str, options: str, query: Query, templates: str) -> np.ndarray:
+    model = load_model(name, options)
+    if hasattr(model, "space"):  # ours
+        return query.encode(model.space.backbone, templates).cpu().numpy()
+    own = ("{}",) if templates == "own" else templates
+    return query.encode(_TextEncoder(model), own).cpu().numpy()
+
+
+@lru_cache(_MODELS)
+def load_model(name: str, options: str = "{}") -> fom.Model:
+    """Loads a model of FiftyOne's zoo.
+
+    Args:
+        name: of the model
+        options ("{}"): its keyword arguments, as JSON
+
+    Raises:
+        ValueError: if it is not on this machine
+    """
+    try:
+        return foz.load_zoo_model(name, **json.loads(options))
+    except (ValueError, ImportError, OSError) as error:
+        raise ValueError(
+            f"the model {name!r} of this index cannot be loaded on this machine: "
+            f"{error}. Compute the index again here, or choose another"
+        ) from error
+
+
+class _TextEncoder:
+    """A zoo model as what :meth:`Query.encode` asks for."""
+
+    def __init__(self, model: fom.Model):
+        self._model = model
+
+    def encode_texts(self, texts: list[str]) -> torch.Tensor:
+        with self._model:
+            features = torch.as_tensor(np.asarray(self._model.embed_prompts(texts)))
+        return F.normalize(features.float(), dim=-1)

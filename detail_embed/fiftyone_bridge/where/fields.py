@@ -1,0 +1,140 @@
+"""The two fields that show where images match a query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import fiftyone as fo
+
+from detail_embed.fiftyone_bridge.index.names import check_brain_key
+from detail_embed.patch_search.localise import Places
+
+FIELD = "detail_where"
+HEATMAP_FIELD = "detail_heatmap"
+SCORE = "score"
+
+_MADE_BY = {"made_by": "detail_embed.show_where"}
+_LONGEST = 40  # characters of a label
+
+
+@dataclass(frozen=True)
+class WhereFields:
+    """The fields for boxes and heat maps; marked when made, so that no other is lost.
+
+    Attributes:
+        boxes: name of the field of Detections
+        heat: name of the field of Heatmaps
+    """
+
+    boxes: str = FIELD
+    heat: str = HEATMAP_FIELD
+
+    def check(self, dataset: fo.Dataset) -> None:
+        """Checks that the fields are free, or hold what was shown before.
+
+        Raises:
+            ValueError: if one is of someone else, or cannot be the name of a field
+        """
+        if self.boxes == self.heat:
+            raise ValueError(
+                f"boxes and heat maps cannot both go to the field {self.boxes!r}: give "
+                "two names"
+            )
+        for name, kind in self._kinds().items():
+            check_brain_key(name, "field")
+            if dataset.has_field(name):
+                _check_ours(dataset.get_field(name), kind)
+
+    def declare(self, dataset: fo.Dataset) -> None:
+        """Adds the fields where they are missing."""
+        for name, kind in self._kinds().items():
+            if not dataset.has_field(name):
+                dataset.add_sample_field(
+                    name,
+                    fo.EmbeddedDocumentField,
+                    embedded_doc_type=kind,
+                    info=_MADE_BY,
+                )
+        score = f"{self.boxes}.detections.{SCORE}"
+        if not dataset.has_field(score):
+            dataset.add_sample_field(score, fo.FloatField)
+
+    def write(
+        self, dataset: fo.Dataset, places: Mapping[str, Places], text: str
+    ) -> None:
+        """Sets the labels of images.
+
+        Args:
+            dataset: the data set
+            places: by sample id
+            text: of the query, for the boxes
+        """
+        if not places:
+            return
+        label = _shorten(text)
+        boxes = {id: _detections(image, label) for id, image in places.items()}
+        heat = {
+            id: fo.Heatmap(map=image.heat, range=[0, 1]) for id, image in places.items()
+        }
+        dataset.set_values(self.boxes, boxes, key_field="id")
+        dataset.set_values(self.heat, heat, key_field="id")
+
+    def delete(self, dataset: fo.Dataset) -> None:
+        """Deletes the fields, where they are.
+
+        Raises:
+            ValueError: as :meth:`check`; then none is deleted
+        """
+        self.check(dataset)
+        there = [name for name in self._kinds() if dataset.has_field(name)]
+        if there:
+            dataset.delete_sample_fields(there)
+
+    def _kinds(self) -> dict[str, type[fo.Label]]:
+        return {self.boxes: fo.Detections, self.heat: fo.Heatmap}
+
+
+def clear_where(
+    dataset: fo.Dataset, field: str = FIELD, heatmap_field: str = HEATMAP_FIELD
+) -> None:
+    """Deletes the fields that ``show_where`` made, where they are.
+
+    Raises:
+        ValueError: if one of them is of someone else; then none is deleted
+    """
+    WhereFields(field, heatmap_field).delete(dataset)
+
+
+def is_ours(field: fo.Field) -> bool:
+    """Whether a field was made to show where images match a query."""
+    return (field.info or {}).get("made_by") == _MADE_BY["made_by"]
+
+
+def _check_ours(field: fo.Field, kind: type[fo.Label]) -> None:
+    found = getattr(field, "document_type", type(field))
+    if not is_ours(field) or found is not kind:
+        raise ValueError(
+            f"the field {field.name!r} holds {found.__name__} that are not "
+            f"{kind.__name__} of an earlier query; they are left alone: give the name "
+            "of a new field"
+        )
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST - 1].rstrip()}…"
+
+
+def _detections(places: Places, label: str) -> fo.Detections:
+    return fo.Detections(
+        detections=[
+            fo.Detection(
+                label=label,
+                bounding_box=box,
+                confidence=min(max(score, 0.0), 1.0),
+                **{SCORE: score},
+            )
+            for box, score in zip(places.boxes.tolist(), places.scores.tolist())
+        ]
+    )

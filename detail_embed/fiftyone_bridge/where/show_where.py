@@ -1,0 +1,283 @@
+"""Labels that show where images match a query: boxes, and a heat map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+import torch
+from torch import Tensor
+
+from detail_embed.cover import CompleteCover
+from detail_embed.engine.encode_files import iter_patch_features, patch_slug
+from detail_embed.features import FeatureStore
+from detail_embed.features.label import LABEL
+from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
+from detail_embed.fiftyone_bridge.model import zoo
+from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
+from detail_embed.fiftyone_bridge.runs.pace import Pace
+from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.where.fields import (
+    FIELD,
+    HEATMAP_FIELD,
+    WhereFields,
+    clear_where,
+)
+from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
+from detail_embed.patch_search.localise import Places, localise
+from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.texts.query import Query, parse
+
+__all__ = [
+    "Where",
+    "check",
+    "clear_where",
+    "show_where",
+    "showable",
+]
+
+_NO_TEXT = "query"
+_SHARE = 64  # images that are written together
+
+_Item = tuple[str, str]  # id and path
+_Found = tuple[_Item, Places | str]  # the places, or why there are none
+
+
+@dataclass(frozen=True)
+class Where:
+    """What was shown.
+
+    Attributes:
+        field: field of the boxes
+        heatmap_field: field of the heat maps
+        images: that have labels now
+        boxes: in all of these
+        failed: path of each image that could not be read, and the reason
+        seconds: duration of the run
+    """
+
+    field: str
+    heatmap_field: str
+    images: int
+    boxes: int
+    failed: dict[str, str]
+    seconds: float
+
+
+def show_where(
+    samples: foc.SampleCollection,
+    query: str | np.ndarray,
+    brain_key: str = "detail",
+    field: str = FIELD,
+    heatmap_field: str = HEATMAP_FIELD,
+    max_boxes: int = 3,
+    label: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Run:
+    """Labels where images match a query.
+
+    Every image gets Detections, with the cosine of the window that matched as
+    ``score`` and the same between 0 and 1 as ``confidence``, and a Heatmap. An image in
+    which nothing stands out has no boxes and a heat map of zeros; otherwise the best
+    place is shown, whether or not it is what was looked for: mind the scores. Labels of
+    an earlier query are replaced in these images, and stay in others.
+
+    Images whose patch features are stored are not encoded, and their files not read.
+
+    Args:
+        samples: a data set or view of images
+        query: a line as of :mod:`detail_embed.texts.query`, such as ``"a helmet, -a
+            bicycle"``, or a vector ``(d,)`` in the space of the index
+        brain_key ("detail"): an index that was computed by detail-embed, of any kind,
+            or the whole-image index beside it
+        field ("detail_where"): of the boxes; made where missing
+        heatmap_field ("detail_heatmap"): of the heat maps; made where missing
+        max_boxes (3): boxes per image, at most
+        label (None): of the boxes; by default the text of the query, up to 40
+            characters of it
+        max_pixels (MAX_PIXELS): images with more are not read
+
+    Returns:
+        a :class:`.steps.Run` with a :class:`Where`; nothing is done until it is
+        iterated over
+
+    Raises:
+        ValueError: if the samples, the query, the brain key or a field cannot be used
+    """
+    check(samples, query, brain_key, field, heatmap_field, max_boxes)
+    check_max_pixels(max_pixels)
+    fields = WhereFields(field, heatmap_field)
+    return Run(_show(samples, query, brain_key, fields, max_boxes, label, max_pixels))
+
+
+def check(
+    samples: foc.SampleCollection,
+    query: str | np.ndarray,
+    brain_key: str,
+    field: str = FIELD,
+    heatmap_field: str = HEATMAP_FIELD,
+    max_boxes: int = 3,
+) -> None:
+    """Checks all that can be checked quickly; see :func:`show_where`.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    check_images(samples)
+    dataset = samples._root_dataset
+    _record(dataset, brain_key)
+    if isinstance(query, str):
+        _parse(query)
+    else:
+        _check_vector(query)
+    if isinstance(max_boxes, bool) or not isinstance(max_boxes, int) or max_boxes < 1:
+        raise ValueError(
+            f"max_boxes must be a whole number of at least 1, not {max_boxes!r}"
+        )
+    WhereFields(field, heatmap_field).check(dataset)
+
+
+def showable(dataset: fo.Dataset) -> list[str]:
+    """The brain keys of indexes that can show where images match."""
+    return [
+        key for key in brain_runs.promptable(dataset)
+        if records.find(dataset, key)[0] is not None
+    ]
+
+
+def _show(
+    samples: foc.SampleCollection,
+    query: str | np.ndarray,
+    brain_key: str,
+    fields: WhereFields,
+    max_boxes: int,
+    label: str | None,
+    max_pixels: int,
+) -> Generator[Progress, None, Where]:
+    started = time.monotonic()
+    dataset = samples._root_dataset
+    record = _record(dataset, brain_key)
+    yield Progress("Loading the backbone", 0.0)
+    space = DetailModel(record.space, zoo.source_directory()).space
+    vector = _encode(query, space)
+    text = label or (query if isinstance(query, str) else _NO_TEXT)
+    fields.declare(dataset)
+
+    items = list(zip(*samples.values(["id", "filepath"])))
+    places: dict[str, Places] = {}
+    failed: dict[str, str] = {}
+    images = boxes = 0
+    pace = Pace(len(items))
+    finding = _find(items, space, dataset, record, vector, max_boxes, max_pixels)
+    with closing(finding) as found:
+        for done, ((id, path), result) in enumerate(found, 1):
+            if isinstance(result, str):
+                failed[path] = result
+            else:
+                places[id] = result
+                images, boxes = images + 1, boxes + len(result.boxes)
+            if len(places) == _SHARE:
+                fields.write(dataset, places, text)
+                places.clear()
+            yield pace.report(done, len(failed))
+    fields.write(dataset, places, text)
+    seconds = time.monotonic() - started
+    return Where(fields.boxes, fields.heat, images, boxes, failed, seconds)
+
+
+def _find(
+    items: Sequence[_Item],
+    space: DetailEmbedder,
+    dataset: fo.Dataset,
+    record: records.Record,
+    query: Tensor,
+    max_boxes: int,
+    max_pixels: int,
+) -> Iterator[_Found]:
+    """Localises in what is stored, then encodes the rest."""
+    cover = space.cover if space.cover.c != 1 else CompleteCover()
+    store = _open_store(dataset, record, patch_slug(space.backbone, cover))
+    held = [item for item in items if store is not None and item[0] in store]
+    for item in held:
+        image = store[item[0]]
+        places = localise(image.features, image.boxes, image.levels, query, max_boxes)
+        yield item, places
+    stored = {id for id, _ in held}
+    rest = [item for item in items if item[0] not in stored]
+    encoding = iter_patch_features(
+        rest, space.backbone, cover, max_pixels=max_pixels
+    )
+    with closing(encoding) as images:
+        for image in images:
+            item = image.id, image.path
+            if image.features is None:
+                yield item, image.reason
+                continue
+            size = image.width, image.height
+            windows = cover.boxes(*size), cover.levels(*size)
+            yield item, localise(image.features, *windows, query, max_boxes)
+
+
+def _open_store(
+    dataset: fo.Dataset, record: records.Record, slug: str
+) -> FeatureStore | None:
+    """The features that the index was made from, or others of the same patches."""
+    if record.features and (Path(record.features) / LABEL).is_file():
+        store = FeatureStore.open(record.features)
+        if store.slug == slug:
+            return store
+    return feature_stores.find(dataset, slug)
+
+
+def _record(dataset: fo.Dataset, brain_key: str) -> records.Record:
+    record, _ = records.find(dataset, brain_key)
+    if record is None:
+        known = showable(dataset)
+        choice = f"choose one of {known}" if known else "compute detail embeddings"
+        raise ValueError(
+            f"brain key {brain_key!r} is no index of detail-embed, so there are no "
+            f"patches that could show where; {choice}"
+        )
+    if not zoo.is_published(record.space):
+        raise ValueError(
+            f"the embedding space {record.space!r} of {brain_key!r} is not on this "
+            f"machine: {zoo.space_directory(record.space)} is missing. Copy it from "
+            "the machine that computed the index, or compute the index again"
+        )
+    return record
+
+
+def _parse(text: str) -> Query:
+    query = parse(text)
+    if query.is_only_negative:
+        raise ValueError(
+            f"{text!r:.80} only says what not to look for, which is in no place: add "
+            "what to look for"
+        )
+    return query
+
+
+def _check_vector(query: np.ndarray) -> None:
+    shape = np.shape(query)
+    if len(shape) != 1 or not np.isfinite(query).all() or not np.any(query):
+        raise ValueError(
+            f"the query must be a text or a finite vector that is not 0, not {shape}"
+        )
+
+
+def _encode(query: str | np.ndarray, space: DetailEmbedder) -> Tensor:
+    if isinstance(query, str):
+        return _parse(query).encode(space.backbone)
+    if len(query) != space.dim:
+        raise ValueError(
+            f"the query has {len(query)} dimensions, but the index is of a space of "
+            f"{space.dim}: it is of another model"
+        )
+    return torch.from_numpy(np.asarray(query, np.float32))

@@ -1,0 +1,172 @@
+"""One image file to upright RGB; what cannot be read says why."""
+
+import contextlib
+import ctypes
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from detail_embed.images.decode import (
+    JPEG_FORMATS,
+    check_planes,
+    decode_jpeg,
+    upright_rgb,
+)
+from detail_embed.images.file_reasons import FORMATS, reason
+
+MAX_PIXELS = 2**28
+_PILLOW_LIMIT = threading.Lock()
+
+
+def _silence_decoders() -> None:
+    """Keeps thousands of damaged files from printing as many lines.
+
+    What matters is in their reasons. libtiff writes to stderr by itself.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with contextlib.suppress(AttributeError, OSError):  # where it is built differently
+        libtiff = ctypes.CDLL(Image.core.__file__)
+        libtiff.TIFFSetErrorHandler(None)
+        libtiff.TIFFSetWarningHandler(None)
+
+
+_silence_decoders()
+
+
+class UnreadableImage(ValueError):
+    """A file that holds no image this reader can decode.
+
+    Attributes:
+        path: the file, as it was given
+        reason: why, in words that complete "the file …"
+    """
+
+    def __init__(self, path: str | os.PathLike, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{os.fspath(self.path)}: {self.reason}"
+
+
+def check_max_pixels(max_pixels: int) -> None:
+    """Checks a limit of pixels.
+
+    Raises:
+        ValueError: if it is no whole number of at least 1
+    """
+    is_count = isinstance(max_pixels, int) and not isinstance(max_pixels, bool)
+    if not is_count or max_pixels < 1:
+        raise ValueError(
+            f"max_pixels={max_pixels!r}: give the most pixels an image may have, a "
+            "whole number of at least 1"
+        )
+
+
+def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decodes an image file as a person would see it.
+
+    JPEG, PNG, WebP, TIFF, BMP, GIF and PPM; the first frame of several. EXIF
+    orientation is applied; transparency lies over white; CMYK, palettes and
+    grey become RGB; 16-bit grey is scaled by its full range.
+
+    Args:
+        path: a regular file
+        max_pixels (MAX_PIXELS): larger images are refused before they are
+            decoded; the default of 268 million takes 0.8 GB as RGB
+
+    Returns:
+        ``(h, w, 3)`` uint8 RGB, writable and contiguous
+
+    Raises:
+        UnreadableImage: if the file is missing, no regular file, no image of
+            these formats, damaged, truncated, or too large
+    """
+    with open_image(path, max_pixels) as image:
+        return decode_pixels(path, image)
+
+
+@contextlib.contextmanager
+def open_image(
+    path: str | os.PathLike, max_pixels: int | None = MAX_PIXELS
+) -> Iterator[Image.Image]:
+    """Opens an image file; its pixels are decoded when they are used.
+
+    Args:
+        path: a regular file
+        max_pixels (MAX_PIXELS): as in ``read_image()``; None for no limit
+
+    Yields:
+        the image
+
+    Raises:
+        UnreadableImage: if the file is missing, no regular file, no image of the
+            formats of ``read_image()``, or too large; for whatever goes wrong
+            while the image is open, too
+    """
+    with _reasons(path):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            kind = "a directory" if os.path.isdir(path) else "no regular file"
+            raise UnreadableImage(path, f"is {kind}")
+        with open(path, "rb") as file, _identify(file) as image:
+            width, height = image.size
+            if max_pixels is not None and width * height > max_pixels:
+                raise UnreadableImage(
+                    path,
+                    f"has {width} x {height} pixels, more than the {max_pixels} "
+                    "allowed: raise max_pixels, or make it smaller",
+                )
+            yield image
+
+
+def _identify(file: BinaryIO) -> Image.Image:
+    """Reads an image's head, without Pillow's own limit of pixels."""
+    with _PILLOW_LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def read_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Reads the size of an image from the head of its file.
+
+    Returns:
+        width and height in pixels as stored: EXIF orientation may swap them
+
+    Raises:
+        UnreadableImage: if the file is missing, no regular file, or no image of
+            the formats of ``read_image()``
+    """
+    with open_image(path, max_pixels=None) as image:
+        return image.size
+
+
+def decode_pixels(path: str | os.PathLike, image: Image.Image) -> np.ndarray:
+    """Decodes an image that :func:`open_image` opened: ``(h, w, 3)`` uint8 RGB."""
+    if image.format in JPEG_FORMATS:
+        pixels = decode_jpeg(Path(path).read_bytes(), image)
+        if pixels is not None:
+            return pixels
+    check_planes(image)
+    return np.array(upright_rgb(image))
+
+
+@contextlib.contextmanager
+def _reasons(path: str | os.PathLike) -> Iterator[None]:
+    """Turns whatever goes wrong with a file into an ``UnreadableImage``."""
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of any kind
+        raise UnreadableImage(path, reason(path, error)) from error

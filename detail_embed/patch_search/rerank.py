@@ -1,0 +1,71 @@
+"""The exact order of a few candidates: MaxSim on stored patch features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from detail_embed.features import FeatureStore
+
+_BATCH = 64  # images in memory at once
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """``m`` candidates for each of ``q`` queries, best first.
+
+    Attributes:
+        order: ``(q, m)`` int64, positions in the list of candidates
+        scores: ``(q, m)`` float32, the exact MaxSim ``max_p query . v_p``
+        patches: ``(q, m)`` int64, the patch that has it
+    """
+
+    order: np.ndarray
+    scores: np.ndarray
+    patches: np.ndarray
+
+
+def rerank(
+    queries: Tensor, ids: Sequence[str], store: FeatureStore, top: int | None = None
+) -> Reranked:
+    """Orders candidates by their best patch; only theirs are read.
+
+    Args:
+        queries: ``(q, d)`` unit vectors of texts
+        ids: the candidates, images of the store; equals keep their order
+        store: patch features
+        top (None): how many to return, all where None
+
+    Raises:
+        ValueError: if the queries are of another shape or not finite, or ``top`` is
+            below 1
+        KeyError: if a candidate is not in the store
+    """
+    if queries.ndim != 2 or queries.shape[1] != store.dim:
+        raise ValueError(
+            f"queries: shape (q, {store.dim}) expected, got {tuple(queries.shape)}"
+        )
+    if not torch.isfinite(queries).all():
+        raise ValueError("queries hold NaN or infinite values")
+    if top is not None and top < 1:
+        raise ValueError(f"top={top}: give at least 1")
+    queries = queries.float().cpu()
+    scores = torch.empty(len(queries), len(ids))
+    patches = torch.empty(len(queries), len(ids), dtype=torch.int64)
+    for start in range(0, len(ids), _BATCH):
+        part = slice(start, start + _BATCH)
+        features, mask = store.batch(ids[part])
+        near = F.normalize(features, dim=2) @ queries.T
+        best = near.masked_fill(~mask[..., None], -torch.inf).max(dim=1)
+        scores[:, part], patches[:, part] = best.values.T, best.indices.T
+    order = scores.argsort(dim=1, descending=True, stable=True)[:, :top]
+    return Reranked(
+        order.numpy(),
+        scores.gather(1, order).numpy(),
+        patches.gather(1, order).numpy(),
+    )

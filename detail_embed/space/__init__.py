@@ -1,0 +1,1 @@
+"""An embedding space: backbone, cover and fuser as one thing."""

@@ -1,0 +1,131 @@
+"""Embedding files into arrays: what is finished, or encoded, is not done again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from detail_embed.engine.chunk import Chunk
+from detail_embed.engine.stream import stream_reusing
+from detail_embed.features import FeatureStore
+from detail_embed.features.disk_space import check_room
+from detail_embed.images.image_file import MAX_PIXELS
+from detail_embed.storage.chunk_store import ChunkStore
+
+if TYPE_CHECKING:
+    from detail_embed.space.embedding_space import DetailEmbedder
+
+
+@dataclass
+class EmbedResult:
+    """The embeddings of ``n`` files.
+
+    Attributes:
+        vectors: ``(n, d)`` float32 detail embeddings, unit length, or ``(n, k, d)``
+            where the fuser makes k of them; NaN where a file could not be read
+        global_vectors: ``(n, d)`` float32, the whole images alone
+        errors: ``(index, path, reason)`` of each file that could not be read
+    """
+
+    vectors: np.ndarray
+    global_vectors: np.ndarray
+    errors: list[tuple[int, str, str]]
+
+
+def embed_files(
+    space: DetailEmbedder,
+    paths: Sequence[str | Path],
+    progress: bool = False,
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+    out: str | Path | None = None,
+    features: str | Path | FeatureStore | None = None,
+    max_pixels: int = MAX_PIXELS,
+    skip_identical: bool = True,
+) -> EmbedResult:
+    """Embeds files; a file that is given twice is embedded once.
+
+    Args: as of ``DetailEmbedder.embed_files()``.
+
+    Raises:
+        TypeError: see there
+        ValueError: see there
+        RuntimeError: see there
+    """
+    check_paths(paths)
+    rows: dict[str, list[int]] = {}
+    for i, path in enumerate(paths):
+        rows.setdefault(os.path.abspath(path), []).append(i)
+    vectors, whole = (
+        np.full((len(paths), *shape), np.nan, np.float32)
+        for shape in (space.fuser.shape, (space.dim,))
+    )
+    result = EmbedResult(vectors, whole, [])
+    done = None if out is None else ChunkStore(out, space.slug)
+    stored = {} if done is None else done.load()
+    for name in rows.keys() & stored.keys():
+        vector, whole = stored[name]
+        result.vectors[rows[name]], result.global_vectors[rows[name]] = vector, whole
+    todo = {name: paths[where[0]] for name, where in rows.items() if name not in stored}
+    chunks = stream_reusing(
+        todo.items(), space.backbone, space.cover, space.fuser,
+        _open(features, space, todo), batch_size=batch_size, num_workers=num_workers,
+        max_pixels=max_pixels, skip_identical=skip_identical,
+    )
+    bar = tqdm(
+        total=len(rows), initial=len(rows) - len(todo), unit="image",
+        disable=not progress,
+    )
+    with bar, closing(chunks):
+        for chunk in chunks:
+            if done is not None and chunk.ids:
+                done.add(chunk.ids, chunk.vectors, chunk.global_vectors)
+            _put(chunk, rows, result)
+            bar.update(len(chunk.ids) + len(chunk.errors))
+    return result
+
+
+def check_paths(paths: Sequence[str | Path]) -> None:
+    """Checks that files come as a list.
+
+    Raises:
+        TypeError: if it is one path
+    """
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise TypeError(f"pass a list of paths, such as [{str(paths)!r}], not one path")
+
+
+def _put(chunk: Chunk, rows: dict[str, list[int]], result: EmbedResult) -> None:
+    """Writes a chunk to all rows of its files."""
+    for name, vector, whole in zip(chunk.ids, chunk.vectors, chunk.global_vectors):
+        result.vectors[rows[name]] = vector
+        result.global_vectors[rows[name]] = whole
+    for error in chunk.errors:
+        result.errors += [(i, error.path, error.reason) for i in rows[error.id]]
+
+
+def _open(
+    features: str | Path | FeatureStore | None,
+    space: DetailEmbedder,
+    todo: dict[str, str | Path],
+) -> FeatureStore | None:
+    """Opens the feature store and sees to it that there is room."""
+    if features is None:
+        return None
+    if isinstance(features, FeatureStore):
+        features.require(space.patch_slug)
+    else:
+        features = FeatureStore(features, space.patch_slug, space.dim)
+    paths = [path for name, path in todo.items() if name not in features]
+    if paths:
+        check_room(
+            features.directory, paths, space.cover, features.dim, features.dtype
+        )
+    return features

@@ -1,0 +1,86 @@
+"""A sample of patch features to fit a fuser on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from detail_embed.backbone import Backbone
+from detail_embed.cover import CompleteCover
+from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.features import FeatureStore
+from detail_embed.images.image_file import MAX_PIXELS
+
+_Item = TypeVar("_Item")
+
+
+def draw(items: Sequence[_Item], count: int, seed: int = 0) -> list[_Item]:
+    """Draws ``count`` items, or all, in random order; always the same."""
+    return random.Random(seed).sample(list(items), min(count, len(items)))
+
+
+def of_files(
+    paths: Sequence[str | Path], backbone: Backbone, cover: CompleteCover,
+    max_patches: int, max_pixels: int = MAX_PIXELS,
+) -> tuple[Tensor, Tensor]:
+    """Encodes files until their patches, padded to one length, are enough.
+
+    Args:
+        paths: files; those that cannot be read are left out
+        backbone: the model
+        cover: the windows
+        max_patches: where the sample ends, for memory's sake
+        max_pixels (MAX_PIXELS): images with more are left out
+
+    Returns:
+        ``(b, p, d)`` float32 features, padded with zeros, and ``(b, p)`` bool, True
+        where a row is a patch; on the backbone's device
+
+    Raises:
+        ValueError: if no file can be read
+    """
+    found = iter_patch_features(
+        enumerate(paths), backbone, cover, max_pixels=max_pixels
+    )
+    with closing(found):
+        features = (i.features for i in found if i.features is not None)
+        return _take(features, max_patches)
+
+
+def of_store(
+    store: FeatureStore, ids: Sequence[str], max_patches: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Reads stored features, as :func:`of_files` encodes them.
+
+    Raises:
+        KeyError: if an image is not in the store
+    """
+    features = (F.normalize(store[id].features.to(device), dim=1) for id in ids)
+    return _take(features, max_patches)
+
+
+def _take(features: Iterable[Tensor], max_patches: int) -> tuple[Tensor, Tensor]:
+    images: list[Tensor] = []
+    longest = 0
+    for image in features:
+        images.append(image)
+        longest = max(longest, len(image))
+        if len(images) * longest >= max_patches:
+            break
+    if not images:
+        raise ValueError("none of the images could be read: there is nothing to fit on")
+    return _pad(images)
+
+
+def _pad(images: list[Tensor]) -> tuple[Tensor, Tensor]:
+    counts = torch.tensor([len(i) for i in images], device=images[0].device)
+    padded = torch.nn.utils.rnn.pad_sequence(images, batch_first=True)
+    positions = torch.arange(padded.shape[1], device=padded.device)
+    return padded, positions < counts[:, None]

@@ -1,0 +1,204 @@
+"""The report card: which fuser keeps most of a full patch search, without labels.
+
+A search of all patches (MaxSim) is the teacher: for words that no fuser was fitted
+on, its best hits among the user's own images are what one vector should find again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from detail_embed.evaluation import bootstrap, find_hits, measure
+from detail_embed.fusers.base import Fuser, check_images, check_rows
+from detail_embed.fusers.maxsim import maxsim_batch
+
+GLOBAL, MAXSIM = "global", "MaxSim"
+MIN_WORDS = 8
+
+_FUSE_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class CardRow:
+    """What a way to rank images keeps of the teacher's best hits.
+
+    Attributes:
+        top_50: share of a word's ``m <= 50`` hits among the first ``m``, 0 to 1
+        map: mean average precision, the hits being what is relevant, 0 to 1
+        top_50_interval: 95 % bootstrap interval over the words; NaN for one word
+        map_interval: as above
+    """
+
+    top_50: float
+    map: float
+    top_50_interval: tuple[float, float]
+    map_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ReportCard:
+    """How much of a full patch search each fuser keeps.
+
+    Attributes:
+        rows: by fuser, then ``"global"``, the whole image alone, and ``"MaxSim"``,
+            the teacher itself
+        images: images that were ranked
+        words: words that counted: those of which some image stands out
+        asked: words that were asked
+        about: where the words came from, for messages
+    """
+
+    rows: Mapping[str, CardRow] = field(repr=False)
+    images: int
+    words: int
+    asked: int
+    about: str = "words"
+
+    def best(self) -> str:
+        """The fuser with the highest mAP; the first of equals."""
+        names = self._fusers()
+        return max(names, key=lambda name: self.rows[name].map)
+
+    def reason(self) -> str:
+        """Says in a sentence, for a person, why the best fuser was chosen."""
+        best, *others = sorted(self._fusers(), key=lambda n: -self.rows[n].map)
+        rest = "".join(f"{name} {self._percent(name)}, " for name in others)
+        text = (
+            f"{best} ranks the best hits of a full patch search with "
+            f"{self._percent(best)} mAP, on {self.images} of your images for "
+            f"{self.words} words it was not fitted on; {rest}the whole image alone "
+            f"{self._percent(GLOBAL)}"
+        )
+        if self.rows[best].map < self.rows[GLOBAL].map:
+            text += ", which is better than any of them here"
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The card as plain JSON values: NaN is None."""
+        return _jsonable(asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ReportCard:
+        """Reads what :meth:`to_dict` wrote."""
+        rows = {
+            name: CardRow(
+                row["top_50"], row["map"],
+                _interval(row["top_50_interval"]), _interval(row["map_interval"]),
+            )
+            for name, row in values["rows"].items()
+        }
+        return cls(**{**values, "rows": rows})
+
+    def format(self) -> str:
+        """Lays the card out as text, numbers in percent."""
+        width = max(map(len, self.rows))
+        lines = [
+            f"{self.images} images, {self.words} of {self.asked} held-out words "
+            f"({self.about}) of which some image stands out",
+            f"{'':{width}}    mAP   95 %         top-50   95 %",
+        ]
+        for name, row in self.rows.items():
+            lines.append(
+                f"{name:{width}}  {100 * row.map:5.1f}   {_range(row.map_interval)}  "
+                f"{100 * row.top_50:5.1f}   {_range(row.top_50_interval)}"
+            )
+        return "\n".join(lines)
+
+    def _fusers(self) -> list[str]:
+        return [name for name in self.rows if name not in (GLOBAL, MAXSIM)]
+
+    def _percent(self, name: str) -> str:
+        return f"{100 * self.rows[name].map:.0f} %"
+
+
+def report_card(
+    fusers: Mapping[str, Fuser],
+    features: Tensor,
+    mask: Tensor | None,
+    words: Tensor,
+    about: str = "words",
+) -> ReportCard:
+    """Measures how much of MaxSim's ranking each fuser keeps.
+
+    The hits of a word are the images whose best patch scores 2.5 standard deviations
+    above the word's mean over the images, and at most 50 of them; words without a hit,
+    which nothing seems to show, do not count. How the rule was chosen, and how far the
+    card's order is that of true labels, is in docs/results/report-card.md.
+
+    Args:
+        fusers: fitted fusers by name
+        features: ``(n, p, d)`` unit features of images that no fuser was fitted on,
+            row 0 the whole image
+        mask: ``(n, p)`` bool, the valid rows; None for all
+        words: ``(K, d)`` unit features of texts that no fuser was fitted on
+        about ("words"): where the words came from, for messages
+
+    Raises:
+        ValueError: if there is no fuser, features or words are not finite or of another
+            dimension, or too few words have a hit to compare fusers by
+    """
+    if not fusers or {GLOBAL, MAXSIM} & fusers.keys():
+        raise ValueError(
+            f"fusers: give at least one, not named {GLOBAL!r} or {MAXSIM!r}"
+        )
+    features, mask = check_images(features, mask, next(iter(fusers.values())).dim)
+    words = check_rows(words, features.shape[2], "words").to(features)
+    with torch.inference_mode():
+        teacher = maxsim_batch(words, features, mask).T.cpu().double().numpy()
+        scores = {
+            name: _scores(fuser, words, features, mask)
+            for name, fuser in fusers.items()
+        }
+        scores[GLOBAL] = (words @ features[:, 0].T).cpu().numpy()
+    hits = find_hits(teacher)
+    counted = hits.any(axis=1)
+    if counted.sum() < MIN_WORDS:
+        raise ValueError(
+            f"{counted.sum()} of {len(words)} held-out words ({about}) stand out in "
+            f"any of {len(features)} images; it takes {MIN_WORDS} to compare fusers"
+        )
+    scores[MAXSIM] = teacher
+    rows = {name: _row(s[counted], hits[counted]) for name, s in scores.items()}
+    return ReportCard(rows, len(features), int(counted.sum()), len(words), about)
+
+
+def _scores(
+    fuser: Fuser, words: Tensor, features: Tensor, mask: Tensor
+) -> NDArray[np.float32]:
+    """``(K, n)`` scores of the fused vectors."""
+    blocks = zip(features.split(_FUSE_IMAGES), mask.split(_FUSE_IMAGES), strict=True)
+    vectors = torch.cat([fuser(block, valid) for block, valid in blocks])
+    return (words @ vectors.T).cpu().numpy()
+
+
+def _row(scores: NDArray, hits: NDArray[np.bool_]) -> CardRow:
+    """Means over words; R-precision is the share of m hits among the first m."""
+    values = measure(scores, hits, np.zeros_like(hits), ("r_precision", "map"))
+    (top_50, map), (low, high) = values.mean(axis=0), bootstrap(values)
+    ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    return CardRow(float(top_50), float(map), *ends)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _jsonable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(each) for each in value]
+    return None if value != value else value
+
+
+def _interval(ends: list[float | None]) -> tuple[float, float]:
+    low, high = (float("nan") if end is None else end for end in ends)
+    return low, high
+
+
+def _range(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{100 * low:4.1f} - {100 * high:4.1f}"

@@ -1,0 +1,1 @@
+"""Prompts, templates, queries and vocabularies as vectors."""

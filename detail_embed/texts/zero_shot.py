@@ -1,0 +1,134 @@
+"""Classification by texts alone: cosines to probabilities, and "none of these"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from detail_embed.texts.score_summary import standardise
+
+TEMPERATURE = 0.01  # 1 / logit_scale, where CLIP's training stops it
+NONE_BELOW = 2.0
+
+
+def z_scores(scores: ArrayLike) -> np.ndarray:
+    """Gives the scores of each label as standard deviations from their mean.
+
+    Args:
+        scores: ``(n, K)``, cosines of ``n`` images and ``K`` labels
+
+    Returns:
+        ``(n, K)`` float64, 0 for a label that scores the same everywhere
+
+    Raises:
+        ValueError: if the scores are no such table, or one is not finite
+    """
+    columns = _read(scores).T
+    return np.stack([standardise(column) for column in columns], axis=1)
+
+
+def probabilities(
+    scores: ArrayLike,
+    temperature: float = TEMPERATURE,
+    none_below: float | None = None,
+) -> np.ndarray:
+    """Gives each image a probability for each label.
+
+    Without ``none_below``, this is CLIP's zero-shot classification::
+
+        softmax(scores / temperature)
+
+    With it, a last class, "none of these", is the most likely one where no label's
+    z-score over the images reaches ``none_below``::
+
+        softmax(r * [z_1, ..., z_K, none_below] / temperature)
+
+    ``r`` is the quadratic mean of the labels' standard deviations, so that the
+    temperature means the same. A label that fits all images alike does not win then;
+    nor does one that most images show: it cannot stand out.
+
+    Args:
+        scores: ``(n, K)``, cosines of ``n`` images and ``K`` labels
+        temperature (TEMPERATURE): in units of the cosine; the smaller, the surer
+        none_below (None): a z-score, None for no such class
+
+    Returns:
+        ``(n, K)`` float64, or ``(n, K + 1)``; each row adds up to 1
+
+    Raises:
+        ValueError: if the scores, the temperature or ``none_below`` cannot be used
+    """
+    if not _is_number(temperature) or temperature <= 0:
+        raise ValueError(f"temperature must be above 0, not {temperature!r}")
+    logits = _read(scores)
+    if none_below is not None:
+        if not _is_number(none_below):
+            raise ValueError(f"none_below must be a z-score, not {none_below!r}")
+        spread = np.sqrt(logits.var(axis=0).mean())
+        none = np.full((len(logits), 1), none_below)
+        logits = spread * np.concatenate([z_scores(logits), none], axis=1)
+    return torch.softmax(torch.from_numpy(logits / temperature), dim=1).numpy()
+
+
+def _read(scores: ArrayLike) -> np.ndarray:
+    scores = np.array(scores, np.float64)
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise ValueError(f"scores: shape (n, K) expected, got {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores hold values that are not finite")
+    return scores
+
+
+def _is_number(value: object) -> bool:
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
+
+
+def parse(labels: str | Sequence[str]) -> dict[str, list[str]]:
+    """Reads labels, each a name or ``"name: prompt, prompt"``.
+
+    A name alone is its own prompt, with spaces for underscores.
+
+    Args:
+        labels: a list, or a text with one label a line
+
+    Returns:
+        the prompts of each name, in the order given
+
+    Raises:
+        TypeError: if a label is no string
+        ValueError: if there is none, one has no name or prompt, or is given twice
+    """
+    lines = labels.splitlines() if isinstance(labels, str) else labels
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if not isinstance(line, str):
+            raise TypeError(f"a label must be a string, not {line!r:.80}")
+        if not line.strip():
+            continue
+        name, prompts = _read_label(line)
+        if name in found:
+            raise ValueError(f"the label {name!r} is given twice: join its prompts")
+        found[name] = prompts
+    if not found:
+        raise ValueError("there is no label: give one a line")
+    return found
+
+
+def _read_label(line: str) -> tuple[str, list[str]]:
+    name, colon, rest = line.partition(":")
+    name = " ".join(name.split())
+    if not name:
+        raise ValueError(f"a name is missing before the colon of {line!r:.80}")
+    if not colon:
+        return name, [" ".join(name.replace("_", " ").split()) or name]
+    prompts = [" ".join(part.split()) for part in rest.split(",")]
+    prompts = [prompt for prompt in prompts if prompt]
+    if not prompts:
+        raise ValueError(f"a prompt is missing after the colon of {line!r:.80}")
+    return name, list(dict.fromkeys(prompts))

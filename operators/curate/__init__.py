@@ -1,0 +1,1 @@
+"""Operators that classify, tag, report and clean."""

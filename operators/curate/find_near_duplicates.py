@@ -1,0 +1,112 @@
+"""The operator that finds images that are nearly the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
+
+from ..shared import run_operator
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.curate.brain_tools import NearDuplicates
+    from detail_embed.fiftyone_bridge.runs.run import Run
+
+
+class FindNearDuplicates(run_operator.CuratingOperator):
+    """Finds images that are nearly the same, and shows them side by side."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return run_operator.config(
+            "find_near_duplicates",
+            "Find near duplicates",
+            "Images that are nearly the same, by the vectors of an index",
+            types.RiskLevel.LOW,
+        )
+
+    def add_inputs(
+        self,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+        params: Mapping[str, Any],
+    ) -> None:
+        """Index and threshold."""
+        from detail_embed.fiftyone_bridge.curate import brain_tools
+        from detail_embed.fiftyone_bridge.index import brain_runs
+
+        keys = brain_runs.similarities(samples._root_dataset)
+        params = run_operator.add_brain_key(inputs, keys, params)
+        inputs.float(
+            "threshold",
+            default=brain_tools.THRESHOLD,
+            label="Threshold",
+            description="The largest cosine distance of duplicates, 0 to 2",
+        )
+        self.start(samples, params)
+
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :func:`brain_tools.find_near_duplicates`."""
+        from detail_embed.fiftyone_bridge.curate import brain_tools
+
+        arguments = run_operator.given(params, "brain_key", "threshold")
+        return brain_tools.find_near_duplicates(samples, **arguments)
+
+    def summarise(self, result: NearDuplicates) -> str:
+        """How many there are."""
+        found = (
+            f"Near duplicates: {result.duplicates}, each after the image it is like"
+            if result.groups
+            else "No near duplicates; a larger threshold may find some"
+        )
+        left_out = run_operator.without(result.without)
+        return f"{found}. Images compared: {result.images}.{left_out}"
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: NearDuplicates
+    ) -> Iterator[GeneratedMessage]:
+        """Shows each image, followed by its duplicates."""
+        if result.groups:
+            yield ctx.ops.set_view(result.view)
+        yield from self.tell(ctx, result)
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        brain_key: str = "detail",
+        threshold: float = 0.1,
+        delegate: bool = False,
+    ) -> NearDuplicates | foo.ExecutionResult:
+        """Finds images that are nearly the same, by the vectors of an index.
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            find = foo.get_operator("@detail/detail-embed/find_near_duplicates")
+            result = find(dataset, threshold=0.1)
+            result.view, result.groups
+
+        Args:
+            sample_collection: a data set or view of images
+            brain_key ("detail"): a similarity index
+            threshold (0.1): the largest cosine distance of duplicates, 0 to 2, after
+                the mean of the vectors was taken away
+            delegate (False): whether to queue the run for a delegated service
+
+        Returns:
+            view, groups, images and without, or an
+            :class:`fiftyone.operators.ExecutionResult` if delegated
+
+        Raises:
+            ValueError: if the samples or an argument cannot be used
+        """
+        params = {"brain_key": brain_key, "threshold": threshold}
+        return self.run(sample_collection, params, delegate)

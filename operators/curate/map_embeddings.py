@@ -1,0 +1,114 @@
+"""The operator that lays the vectors of an index out in a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
+
+from ..shared import run_operator
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.curate.embeddings_map import EmbeddingsMap
+    from detail_embed.fiftyone_bridge.runs.run import Run
+
+_PANEL = "Embeddings"
+
+
+class MapEmbeddings(run_operator.CuratingOperator):
+    """Lays the vectors of an index out, and opens the map."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return run_operator.config(
+            "map_embeddings",
+            "Map embeddings",
+            "Lay the vectors of an index out for the panel 'Embeddings'",
+            types.RiskLevel.MEDIUM,
+        )
+
+    def add_inputs(
+        self,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+        params: Mapping[str, Any],
+    ) -> None:
+        """Index, and whether a map that there is shall be replaced."""
+        from detail_embed.fiftyone_bridge.curate import embeddings_map
+        from detail_embed.fiftyone_bridge.index import brain_runs
+
+        dataset = samples._root_dataset
+        keys = brain_runs.similarities(dataset)
+        params = run_operator.add_brain_key(inputs, keys, params)
+        key = embeddings_map.map_key(params["brain_key"])
+        if key in dataset.list_brain_runs():
+            inputs.bool("overwrite", default=False, label=f"Replace the map '{key}'")
+        self.start(samples, params)
+
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :func:`embeddings_map.map_embeddings`."""
+        from detail_embed.fiftyone_bridge.curate import embeddings_map
+
+        arguments = run_operator.given(params, "brain_key", "method", "overwrite")
+        return embeddings_map.map_embeddings(samples, **arguments)
+
+    def summarise(self, result: EmbeddingsMap) -> str:
+        """Where the map is."""
+        notice = f" {result.notice}." if result.notice else ""
+        return (
+            f"{result.images} images are on the map '{result.brain_key}', in the panel "
+            f"'{_PANEL}'.{notice}{run_operator.without(result.without)}"
+        )
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: EmbeddingsMap
+    ) -> Iterator[GeneratedMessage]:
+        """Opens the panel; that of FiftyOne 1.22 lists the maps, older ones show it."""
+        yield ctx.ops.reload_dataset()
+        yield ctx.ops.open_panel(
+            _PANEL, layout="horizontal", state={"brainResult": result.brain_key}
+        )
+        yield from self.tell(ctx, result)
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        brain_key: str = "detail",
+        method: str | None = None,
+        overwrite: bool = False,
+        delegate: bool = False,
+    ) -> EmbeddingsMap | foo.ExecutionResult:
+        """Lays the vectors of an index out for the panel "Embeddings".
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            map_embeddings = foo.get_operator("@detail/detail-embed/map_embeddings")
+            result = map_embeddings(dataset)
+            dataset.load_brain_results(result.brain_key).points
+
+        Args:
+            sample_collection: a data set or view of images
+            brain_key ("detail"): a similarity index
+            method (None): ``"umap"``, ``"tsne"`` or ``"pca"``; by default UMAP, and PCA
+                where umap-learn is not installed or there are too few images
+            overwrite (False): whether to replace the map that there is
+            delegate (False): whether to queue the run for a delegated service
+
+        Returns:
+            brain_key, method, notice, images and without, or an
+            :class:`fiftyone.operators.ExecutionResult` if delegated
+
+        Raises:
+            ValueError: if the samples or an argument cannot be used
+        """
+        params = {"brain_key": brain_key, "method": method, "overwrite": overwrite}
+        return self.run(sample_collection, params, delegate)

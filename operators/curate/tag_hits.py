@@ -1,0 +1,141 @@
+"""The operator that tags images, all or those that fit a query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from ..shared import run_operator
+from ..shared.form import resolve_form
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.curate.tag_hits import Tagged
+
+
+class TagHits(foo.Operator):
+    """Tags or untags the images of a view, or those in which a query stands out."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return foo.OperatorConfig(
+            name="tag_hits",
+            label="Tag hits",
+            description="Tag the images of a view, or those that fit a query",
+            icon="/assets/icon.svg",
+            dynamic=True,
+            risk_level=types.RiskLevel.MEDIUM,
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it."""
+        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
+            from detail_embed.fiftyone_bridge.curate import tag_hits
+
+            params = _add_inputs(inputs, samples, ctx.params)
+            if params.get("tag"):
+                tag_hits.check(samples, **_arguments(params))
+
+        return resolve_form(ctx, self.config.label, fill)
+
+    def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
+        """Tags, and tells how many."""
+        from detail_embed.fiftyone_bridge.curate import tag_hits
+
+        untag = bool(ctx.params.get("untag"))
+        arguments = _arguments(ctx.params)
+        result = tag_hits.tag_hits(ctx.target_view(), **arguments, untag=untag)
+        done = "lost" if untag else "got"
+        text = (
+            f"{result.changed} of {result.hits} hits {done} the tag "
+            f"'{arguments['tag'].strip()}'.{run_operator.without(result.without)}"
+        )
+        ctx.ops.notify(text, variant="success")
+        ctx.ops.reload_dataset()
+        return {"hits": result.hits, "changed": result.changed}
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        query: str | None = None,
+        brain_key: str = "detail",
+        threshold: float = 3.0,
+        tag: str = "hit",
+        untag: bool = False,
+    ) -> Tagged:
+        """Tags images: all that are given, or those in which a query stands out.
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            tag_hits = foo.get_operator("@detail/detail-embed/tag_hits")
+            tag_hits(dataset, "a boat, -a kayak", threshold=3, tag="boat")
+            tag_hits(dataset.match_tags("boat"), tag="boat", untag=True)
+
+        Args:
+            sample_collection: a data set or view of images
+            query (None): prompts in one line, such as ``"a boat, -a kayak"``; None for
+                all images
+            brain_key ("detail"): an index that can be searched by text; for a query
+            threshold (3.0): the least z-score among all images of the index; for a
+                query
+            tag ("hit"): the tag
+            untag (False): whether to take the tag away instead
+
+        Returns:
+            hits, changed and without
+
+        Raises:
+            ValueError: if the samples or an argument cannot be used
+        """
+        from detail_embed.fiftyone_bridge.curate import tag_hits
+
+        return tag_hits.tag_hits(
+            sample_collection, query, brain_key, threshold, tag, untag
+        )
+
+
+def _add_inputs(
+    inputs: types.Object, samples: foc.SampleCollection, params: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    from detail_embed.fiftyone_bridge.curate import tag_hits
+    from detail_embed.fiftyone_bridge.index import brain_runs
+
+    inputs.str("tag", required=True, label="Tag")
+    inputs.str(
+        "query",
+        label="Query",
+        description="Such as: a boat, -a kayak, 2 * at night. Empty: all "
+        f"{len(samples)} images of the target view",
+    )
+    if params.get("query"):
+        keys = brain_runs.promptable(samples._root_dataset)
+        params = run_operator.add_brain_key(inputs, keys, params)
+        inputs.float(
+            "threshold",
+            default=tag_hits.THRESHOLD,
+            label="Threshold",
+            description="Standard deviations above the mean of all images",
+        )
+    inputs.bool("untag", default=False, label="Take the tag away instead")
+    return params
+
+
+def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
+    from detail_embed.fiftyone_bridge.curate import tag_hits
+
+    return {
+        "query": params.get("query") or None,
+        "brain_key": params.get("brain_key") or "detail",
+        "threshold": tag_hits.THRESHOLD
+        if params.get("threshold") is None
+        else params["threshold"],
+        "tag": params.get("tag") or "",
+    }

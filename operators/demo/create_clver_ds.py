@@ -1,0 +1,216 @@
+"""The operator that makes a CLVER-DS data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
+
+from detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate
+from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+
+from ..shared.form import add_problem
+
+_DEFAULTS = {
+    "name": "clver-ds",
+    "bank": "both",
+    "n": 200,
+    "size": 1120,
+    "low": SceneConfig.objects[0],
+    "high": SceneConfig.objects[1],
+    "scales": ", ".join(map(str, SCALES)),
+    "seed": 0,
+}
+
+
+class CreateClverDs(foo.Operator):
+    """Makes scenes with objects of controlled scale, and loads them."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return foo.OperatorConfig(
+            name="create_clver_ds",
+            label="Create CLVER-DS",
+            description="Make a synthetic data set with objects of any scale",
+            icon="/assets/icon.svg",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            risk_level=types.RiskLevel.LOW,
+            view_target=False,
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it."""
+        inputs = types.Object()
+        _add_inputs(inputs)
+        try:
+            _read(ctx.params)
+        except ValueError as error:
+            add_problem(inputs, str(error))
+        return types.Property(inputs, view=types.View(label=self.config.label))
+
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        """Makes the scenes; the App opens them."""
+        arguments = _read(ctx.params)
+        if ctx.delegated:
+            return {"name": _create(**arguments).name}
+        return self._in_app(ctx, arguments)
+
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The name of the new data set."""
+        outputs = types.Object()
+        outputs.str("name", label="Data set")
+        return types.Property(outputs)
+
+    def __call__(
+        self,
+        name: str = _DEFAULTS["name"],
+        directory: str | Path | None = None,
+        bank: str = _DEFAULTS["bank"],
+        n: int = _DEFAULTS["n"],
+        size: int = _DEFAULTS["size"],
+        objects: tuple[int, int] = SceneConfig.objects,
+        scales: tuple[float, ...] = SCALES,
+        seed: int = _DEFAULTS["seed"],
+    ) -> fo.Dataset:
+        """Makes a CLVER-DS data set and loads it.
+
+        Example usage::
+
+            import fiftyone.operators as foo
+
+            create = foo.get_operator("@detail/detail-embed/create_clver_ds")
+            dataset = create("tiny-things", n=50, scales=(0.03, 0.05))
+
+        Args:
+            name ("clver-ds"): of the FiftyOne data set
+            directory (None): where the images go; by default in FiftyOne's default
+                directory for data sets
+            bank ("both"): ``"things"``, ``"solids"`` or ``"both"``
+            n (200): number of scenes
+            size (1120): side of the images in pixels, at most 4096
+            objects ((4, 8)): smallest and largest number of objects in a scene
+            scales: of the objects, ``sqrt(box area / image area)``
+            seed (0): of everything
+
+        Returns:
+            a persistent :class:`fiftyone.core.dataset.Dataset`, see
+            :func:`detail_embed.fiftyone_bridge.samples.clver_ds.load_clver_ds`
+
+        Raises:
+            ValueError: if the name is taken or a setting is out of range
+        """
+        low, high = objects
+        return _create(
+            **_read(
+                {
+                    "name": name,
+                    "directory": directory,
+                    "bank": bank,
+                    "n": n,
+                    "size": size,
+                    "low": low,
+                    "high": high,
+                    "scales": scales,
+                    "seed": seed,
+                }
+            )
+        )
+
+    def _in_app(
+        self, ctx: foo.ExecutionContext, arguments: dict[str, Any]
+    ) -> Iterator[GeneratedMessage]:
+        yield ctx.ops.set_progress(
+            label=f"Making {arguments['n']} scenes", variant="circular"
+        )
+        try:
+            dataset = _create(**arguments)
+        except Exception as error:
+            yield ctx.ops.notify(str(error), variant="error")
+            raise
+        yield ctx.ops.open_dataset(dataset.name)
+
+
+def _add_inputs(inputs: types.Object) -> None:
+    inputs.str("name", required=True, default=_DEFAULTS["name"], label="Name")
+    inputs.file(
+        "directory",
+        label="Folder for the images",
+        description=f"Empty: a new one in {fo.config.default_dataset_dir}",
+        view=types.FileExplorerView(
+            choose_dir=True,
+            button_label="Choose a folder",
+            choose_button_label="Accept",
+        ),
+    )
+    inputs.enum("bank", [*BANKS, "both"], default=_DEFAULTS["bank"], label="Objects")
+    inputs.int("n", min=1, default=_DEFAULTS["n"], label="Number of scenes")
+    inputs.int(
+        "size", min=64, max=4096, default=_DEFAULTS["size"], label="Side in pixels"
+    )
+    inputs.int("low", min=0, default=_DEFAULTS["low"], label="Objects, at least")
+    inputs.int("high", min=1, default=_DEFAULTS["high"], label="Objects, at most")
+    inputs.str(
+        "scales",
+        default=_DEFAULTS["scales"],
+        label="Scales",
+        description="Side of an object by side of the image, separated by commas",
+    )
+    inputs.int("seed", min=0, default=_DEFAULTS["seed"], label="Seed")
+
+
+def _read(params: dict[str, Any]) -> dict[str, Any]:
+    """Turns parameters into arguments of :func:`_create`.
+
+    Raises:
+        ValueError: naming the parameter that cannot be used
+    """
+    given = _DEFAULTS | {k: v for k, v in params.items() if v not in (None, "")}
+    name = given["name"]
+    if fo.dataset_exists(name):
+        raise ValueError(f"a data set named {name!r} exists; choose another name")
+    directory = given.get("directory")
+    if isinstance(directory, dict):
+        directory = directory.get("absolute_path")
+    if directory is None:
+        folder = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "clver-ds"
+        directory = Path(fo.config.default_dataset_dir) / folder
+    settings = {
+        "objects": (given["low"], given["high"]),
+        "scales": _read_scales(given["scales"]),
+    }
+    size = given["size"]
+    SceneConfig(bank=given["bank"], width=size, height=size, **settings)
+    return {
+        "name": name,
+        "directory": directory,
+        "n": given["n"],
+        "bank": given["bank"],
+        "size": size,
+        "seed": given["seed"],
+        "settings": settings,
+    }
+
+
+def _read_scales(value: str | tuple[float, ...]) -> tuple[float, ...]:
+    try:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise ValueError(
+            f"scales must be numbers separated by commas, not {value!r}"
+        ) from None
+
+
+def _create(name, directory, n, bank, size, seed, settings) -> fo.Dataset:
+    generate(directory, n, bank, size, seed, **settings)
+    return load_clver_ds(directory, name)

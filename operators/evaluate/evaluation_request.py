@@ -1,0 +1,153 @@
+"""The form and the parameters of an evaluation, from the App or from Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fiftyone.core.collections as foc
+from fiftyone.operators import types
+
+from detail_embed.evaluation import Evaluation
+from detail_embed.fiftyone_bridge.evaluate import evaluate_retrieval, labels, runs
+from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.runs.run import Run
+
+_COMPARED = 4  # indexes that the form proposes
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What is to be measured, and where the result shall go.
+
+    Attributes:
+        brain_keys: the indexes
+        label_field: the field whose classes are looked for
+        name: key of the custom run, None for one that is free
+        ks: depths of recall, None for a choice by the number of images
+        export_dir: a folder for files, None for no files
+        download: whether the browser shall download the tables
+    """
+
+    brain_keys: Sequence[str]
+    label_field: str
+    name: str | None = None
+    ks: Sequence[int] | None = None
+    export_dir: str | None = None
+    download: bool = False
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> EvaluationRequest:
+        """Reads an operator's parameters; what is missing or empty takes its default.
+
+        Raises:
+            ValueError: if a value cannot be read, or the field is not given
+        """
+        given = {k: v for k, v in params.items() if v not in (None, "", [])}
+        if "label_field" not in given:
+            raise ValueError("choose the label field whose classes shall be found")
+        folder = given.get("export_dir")
+        if isinstance(folder, dict):
+            folder = folder.get("absolute_path")
+        return cls(
+            brain_keys=given.get("brain_keys", ()),
+            label_field=given["label_field"],
+            name=given.get("name"),
+            ks=_read_depths(given["ks"]) if "ks" in given else None,
+            export_dir=folder,
+            download=given.get("download", False),
+        )
+
+    def check(self, samples: foc.SampleCollection) -> None:
+        """Checks what can be checked before a run; see :func:`evaluation.check`."""
+        evaluate_retrieval.check(
+            samples, self.brain_keys, self.label_field, self.name, self.ks
+        )
+        if self.export_dir and Path(self.export_dir).expanduser().is_file():
+            raise ValueError(f"{self.export_dir} is a file; choose a folder")
+
+    def start(self, samples: foc.SampleCollection) -> Run:
+        """Checks, and returns the run; see :func:`evaluation.evaluate`."""
+        return evaluate_retrieval.evaluate(
+            samples, self.brain_keys, self.label_field, self.name, self.ks
+        )
+
+    def export(self, measured: Evaluation) -> list[str]:
+        """Writes the files that were asked for; returns their paths."""
+        if not self.export_dir:
+            return []
+        files = measured.export(self.export_dir, measured.facts["name"])
+        return [str(path) for path in files]
+
+
+def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
+    """Adds the inputs of the form."""
+    dataset = samples._root_dataset
+    brain_keys = sorted(
+        brain_runs.promptable(dataset),
+        key=lambda key: not records.find(dataset, key)[1],
+    )  # whole-image indexes first: others are compared with the first
+    fields = labels.label_fields(samples)
+    if not brain_keys:
+        raise ValueError(
+            "No index of this data set can be searched by text: use 'Compute detail "
+            "embeddings'"
+        )
+    if not fields:
+        raise ValueError("This data set has no field of Detections or Classifications")
+    inputs.list(
+        "brain_keys",
+        types.String(),
+        required=True,
+        default=brain_keys[:_COMPARED],
+        label="Brain keys",
+        description="Indexes to compare: those that can be searched by text",
+        view=_choices(types.DropdownView(multiple=True), brain_keys),
+    )
+    inputs.str(
+        "label_field",
+        required=True,
+        default=fields[0] if len(fields) == 1 else None,
+        label="Label field",
+        description="Every class of it is typed; right are the images that have it",
+        view=_choices(types.DropdownView(), fields),
+    )
+    inputs.str(
+        "name",
+        default=runs.free_name(dataset),
+        label="Name",
+        description="Of the custom run that keeps the result in the data set",
+    )
+    depths = [k for k in evaluate_retrieval.KS if k <= len(samples)]
+    inputs.str(
+        "ks",
+        default=", ".join(map(str, depths)) or None,
+        label="Depths of recall",
+        description="Numbers of images, separated by commas",
+    )
+    inputs.str(
+        "export_dir",
+        label="Folder for CSV files",
+        description="On the machine that runs FiftyOne. Empty: none",
+    )
+    inputs.bool("download", default=False, label="Download the tables as CSV")
+
+
+def _choices(view: types.Choices, values: Iterable[str]) -> types.Choices:
+    for value in values:
+        view.add_choice(value, label=value)
+    return view
+
+
+def _read_depths(value: str | Sequence[int]) -> list[int]:
+    if not isinstance(value, str):
+        return list(value)
+    try:
+        return [int(part) for part in re.split(r"[,\s]+", value.strip(" ,"))]
+    except ValueError:
+        raise ValueError(
+            f"depths must be whole numbers separated by commas, not {value!r}"
+        ) from None

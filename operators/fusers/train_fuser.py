@@ -1,0 +1,166 @@
+"""The operator that trains a fuser on the images of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
+
+from ..shared import progress
+from ..shared.form import resolve_form
+from . import training_output
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.compute.train_fuser import TrainResult
+    from detail_embed.fiftyone_bridge.runs.run import Run
+
+
+class TrainFuser(foo.Operator):
+    """Trains a fuser: no labels, only words and images."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return foo.OperatorConfig(
+            name="train_fuser",
+            label="Train a fuser",
+            description="Learn on your images how patches become one vector",
+            icon="/assets/icon.svg",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            disable_schema_validation=True,  # Python's types; the form checks all
+            risk_level=types.RiskLevel.MEDIUM,
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it, and what it will take."""
+        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
+            from .training_request import TrainingRequest, add_inputs
+
+            add_inputs(inputs, ctx.params, samples)
+            request = TrainingRequest.from_params(ctx.params)
+            inputs.view("estimate", types.Notice(label=request.estimate(samples)))
+            request.check(samples)
+
+        return resolve_form(ctx, self.config.label, fill)
+
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        """Runs in steps in the App, or to the end where it was delegated."""
+        from .training_request import TrainingRequest
+
+        run = TrainingRequest.from_params(ctx.params).start(ctx.target_view())
+        if ctx.delegated:
+            return training_output.results(progress.delegated(ctx, run))
+        if progress.is_for_panel(ctx):
+            return progress.in_background(ctx, run)
+        return self._in_app(ctx, run)
+
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        """What a delegated run trained."""
+        return training_output.schema(ctx.results)
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        name: str,
+        kind: str = "attention",
+        objective: str = "ranking",
+        backbone: str = "ViT-B-32",
+        pretrained: str | None = None,
+        cover: int | str = 10,
+        spacing: str = "even",
+        proxies: Sequence[str] = (),
+        proxy_field: str | None = None,
+        minutes: float = 30.0,
+        epochs: int = 30,
+        size: str | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+        overwrite: bool = False,
+        delegate: bool = False,
+    ) -> TrainResult | foo.ExecutionResult:
+        """Trains a fuser on the images of a data set, without labels.
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            train = foo.get_operator("@detail/detail-embed/train_fuser")
+            result = train(dataset, "drones", backbone="ViT-B-32", minutes=30)
+            result.before, result.held_out
+
+            compute = foo.get_operator("@detail/detail-embed/compute_detail_embeddings")
+            compute(dataset, backbone="ViT-B-32", fuser="drones", brain_key="detail")
+
+        Args:
+            sample_collection: a data set or view of images
+            name: of the trained fuser
+            kind ("attention"): of fuser, or ``"transformer"``
+            objective ("ranking"): or ``"proxy-mse"``, the paper's
+            backbone ("ViT-B-32"): name of an open_clip model
+            pretrained (None): open_clip tag or path of a checkpoint
+            cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``
+            spacing ("even"): of the windows, ``"even"`` or ``"authors"``
+            proxies (()): words to train on; by default, and without a label field, the
+                commonest nouns
+            proxy_field (None): a label field whose classes are such words
+            minutes (30.0): time budget of the training, after encoding
+            epochs (30): passes over the images, at most
+            size (None): of a transformer: ``"tiny"``, ``"small"`` or ``"base"``
+            seed (0): of the split, the order and the dropout
+            device ("auto"): where everything runs
+            precision ("auto"): of the backbone
+            overwrite (False): whether to train anew where the name is taken
+            delegate (False): whether to queue the run for a delegated service
+
+        Returns:
+            name, kind, patch_slug, images, words, epochs, before, held_out, seconds and
+            history, or an :class:`fiftyone.operators.ExecutionResult` if delegated
+
+        Raises:
+            ValueError: if the samples or an argument cannot be used
+            detail_embed.training.TrainingDiverged: if the loss is not finite; the best
+                fuser so far is kept
+        """
+        from .training_request import TrainingRequest
+
+        params = {
+            "name": name,
+            "kind": kind,
+            "objective": objective,
+            "backbone": backbone,
+            "pretrained": pretrained,
+            "cover": cover,
+            "spacing": spacing,
+            "proxies": proxies,
+            "proxy_field": proxy_field,
+            "minutes": minutes,
+            "epochs": epochs,
+            "size": size,
+            "seed": seed,
+            "device": device,
+            "precision": precision,
+            "overwrite": overwrite,
+        }
+        request = TrainingRequest.from_params(params)
+        run = request.start(sample_collection)
+        params["proxies"] = list(request.settings.proxies)  # a database stores lists
+        if not delegate:
+            return run.finish(progress=True)
+        return progress.queue(self, sample_collection, params)
+
+    def _in_app(
+        self, ctx: foo.ExecutionContext, run: Run
+    ) -> Iterator[GeneratedMessage]:
+        yield from progress.in_app(ctx, run)
+        results = training_output.results(run.result)
+        yield ctx.ops.show_output(training_output.schema(results).to_json(), results)

@@ -1,0 +1,73 @@
+"""A training as a text and a plot in the App."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fiftyone.operators import types
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.compute.train_fuser import TrainResult
+
+_GAIN = 0.0005  # what rounding to a tenth of a percent shows
+LAYOUT = {
+    "margin": {"t": 40, "l": 60, "b": 60, "r": 60},
+    "showlegend": True,
+    "legend": {"orientation": "h", "x": 0, "y": 1.15},
+    "xaxis": {"title": {"text": "epoch"}},
+    "yaxis": {"title": {"text": "ranking kept, %"}},
+    "yaxis2": {
+        "title": {"text": "loss", "font": {"size": 14}},
+        "overlaying": "y",
+        "side": "right",
+        "showgrid": False,
+    },
+}
+
+
+def results(trained: TrainResult) -> dict[str, Any]:
+    """What is shown, as JSON values, and all that is known of the training."""
+    shown = {"summary": _summary(trained), "curve": curve(trained.history)}
+    return asdict(trained) | shown
+
+
+def curve(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What was kept for held-out words, and the loss, by epoch, as lines."""
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "cliponaxis": False,
+        "x": [epoch["number"] for epoch in history],
+    }
+    kept = [100 * epoch["held_out"] for epoch in history]
+    loss = [epoch["loss"] for epoch in history]
+    return [
+        line | {"name": "kept for held-out words", "y": kept},
+        line | {"name": "loss", "y": loss, "yaxis": "y2", "line": {"dash": "dot"}},
+    ]
+
+
+def schema(values: Mapping[str, Any] | None) -> types.Property:
+    """How :func:`results` are shown; nothing where there are none."""
+    outputs = types.Object()
+    if values:
+        outputs.str("summary", view=types.MarkdownView())
+        outputs.plot("curve", label="Training", height="380px", layout=LAYOUT)
+    return types.Property(outputs, view=types.View(label="Trained fuser"))
+
+
+def _summary(trained: TrainResult) -> str:
+    if trained.held_out - trained.before >= _GAIN:
+        verdict = f"{100 * trained.before:.1f} % before the first step"
+    else:
+        verdict = "no more than before the first step, so it stays as it started"
+    return (
+        f"**{trained.name}** is trained: it keeps {100 * trained.held_out:.1f} % of "
+        f"the ranking for held-out words and images, {verdict}.\n\n"
+        f"{trained.kind}, {trained.images:,} images, {trained.words:,} words, epochs: "
+        f"{trained.epochs}, {trained.seconds:,.0f} s; for patches of "
+        f"`{trained.patch_slug}`.\n\n"
+        "Choose it as *Fuser* in **Compute detail embeddings**."
+    )

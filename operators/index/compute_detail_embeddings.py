@@ -1,0 +1,253 @@
+"""The operator that embeds images and indexes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.message import GeneratedMessage
+
+from ..shared import progress
+from ..shared.form import resolve_form
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.runs.run import Run
+
+    from .compute_request import Request
+
+_ONLY_DELEGATED = (
+    "shards are runs of a delegated service: schedule the run (delegate=True), or "
+    "leave shards out"
+)
+
+# What needs torch is imported where it is used: it is slow to import, and where it
+# is missing the plugin shall load all the same and say so.
+
+
+class ComputeDetailEmbeddings(foo.Operator):
+    """Computes one detail-injected vector per image, and a similarity index."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return foo.OperatorConfig(
+            name="compute_detail_embeddings",
+            label="Compute detail embeddings",
+            description="Make small things in big images findable by text",
+            icon="/assets/icon.svg",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            disable_schema_validation=True,  # Python's types; the form checks all
+            risk_level=types.RiskLevel.MEDIUM,
+        )
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
+        """Puts a button above the grid."""
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(
+                label="Compute detail embeddings", icon="/assets/icon.svg", prompt=True
+            ),
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it."""
+        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
+            from .compute_form import add_inputs
+            from .compute_request import Request
+
+            add_inputs(inputs, ctx.params, samples)
+            Request.from_params(ctx.params).check(samples)
+
+        return resolve_form(ctx, self.config.label, fill)
+
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        """Runs in steps in the App, or to the end where it was delegated."""
+        from .compute_request import Request
+
+        request = Request.from_params(ctx.params)
+        if request.shards > 1:
+            return self._in_shards(ctx, request)
+        run = request.start(ctx.target_view())
+        if ctx.delegated:
+            return asdict(progress.delegated(ctx, run))
+        if progress.is_for_panel(ctx):
+            return progress.in_background(ctx, run)
+        return self._in_app(ctx, run)
+
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        """What a delegated run did."""
+        outputs = types.Object()
+        if not ctx.results:
+            return types.Property(outputs)
+        outputs.str("brain_key", label="Brain key")
+        outputs.str("space", label="Embedding space")
+        outputs.int("embedded", label="Images embedded")
+        outputs.int("present", label="Images that had a vector already")
+        outputs.int("failed", label="Images that could not be read")
+        outputs.str("error_field", label="Field that says why")
+        outputs.float("seconds", label="Seconds")
+        outputs.str("fuser", label="Fuser")
+        outputs.str("reason", label="Why this fuser was chosen")
+        return types.Property(outputs)
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        backbone: str = "ViT-B-32",
+        pretrained: str | None = None,
+        cover: int | str = 10,
+        fuser: str = "auto",
+        brain_key: str = "detail",
+        fuser_options: Mapping[str, Any] | None = None,
+        spacing: str = "even",
+        skip_flat: bool = False,
+        vectors: int = 1,
+        vectors_by: str = "kmeans",
+        keep_features: bool | str = False,
+        proxies: Sequence[str] = (),
+        proxy_field: str | None = None,
+        backend: str | None = None,
+        also_global: bool = False,
+        batch_size: int | None = None,
+        num_workers: int | None = None,
+        max_pixels: int | None = None,
+        skip_identical: bool = True,
+        device: str = "auto",
+        precision: str = "auto",
+        allow_random_weights: bool = False,
+        overwrite: bool = False,
+        delegate: bool = False,
+        shards: int = 1,
+    ) -> dict[str, Any] | foo.ExecutionResult:
+        """Makes small things in the images findable by text.
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            compute = foo.get_operator("@detail/detail-embed/compute_detail_embeddings")
+            compute(dataset, backbone="ViT-B-32", brain_key="detail")
+            view = dataset.sort_by_similarity("a red helmet", brain_key="detail", k=25)
+
+        Args:
+            sample_collection: a data set or view of images
+            backbone ("ViT-B-32"): name of an open_clip model
+            pretrained (None): open_clip tag or path of a checkpoint; by default a good
+                tag for the backbones that are offered in the App
+            cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``
+            fuser ("auto"): name of a fuser; by default the one that keeps most of a
+                full patch search on a sample of the images
+            brain_key ("detail"): key of the index; a second run under the same key
+                embeds only new images
+            fuser_options (None): of a fuser that is named, or of a few vectors, e.g.
+                ``{"global_weight": 0.1}``
+            spacing ("even"): of the windows, ``"even"`` or ``"authors"``
+            skip_flat (False): whether windows without detail are not encoded, but take
+                the feature of a larger one around them
+            vectors (1): per image, up to 16; above 1 they become Detections in the
+                field ``<brain_key>_patches``, with the boxes they stand for, and the
+                fuser is not used
+            vectors_by ("kmeans"): how a few vectors are made, or
+                ``"facility-location"``, which is fitted on words
+            keep_features (False): ``"float16"`` or ``"int8"`` to keep patch features
+                for ``search_reranked`` and for other fusers
+            proxies (()): words for what is fitted on words: ``"ridge"``, ``"auto"``,
+                ``"attention"``, ``"transformer"``, ``"facility-location"``; by default,
+                and without a label field, the commonest nouns
+            proxy_field (None): a label field whose classes are such words
+            backend (None): a FiftyOne similarity backend
+            also_global (False): whether to index the plain whole-image vectors too,
+                under ``<brain_key>_global``
+            batch_size (None): patches per batch
+            num_workers (None): threads that decode images
+            max_pixels (None): images with more are not read, which bounds the memory;
+                by default 268 million
+            skip_identical (True): whether a file with the same content as one shortly
+                before takes its vectors
+            device ("auto"): where the backbone runs
+            precision ("auto"): of the backbone
+            allow_random_weights (False): whether to accept a backbone that was never
+                trained, for tests
+            overwrite (False): whether to start over: deletes the indexes and vectors
+                under the brain key
+            delegate (False): whether to queue the run for a delegated service
+            shards (1): with ``delegate``, the number of runs that share the images,
+                one ``fiftyone delegated launch`` each. The queued run makes the space,
+                then queues them; the one that ends last makes the index
+
+        Returns:
+            a dict with brain_key, space, embedded, present, failed, error_field,
+            seconds, fuser and reason, or an
+            :class:`fiftyone.operators.ExecutionResult` if delegated
+
+        Raises:
+            ValueError: if the samples or an argument cannot be used, or no image could
+                be read
+        """
+        from .compute_request import Request
+
+        params = {
+            "backbone": backbone,
+            "pretrained": None if pretrained is None else str(pretrained),
+            "cover": cover,
+            "fuser": fuser,
+            "brain_key": brain_key,
+            "fuser_options": fuser_options or {},
+            "spacing": spacing,
+            "skip_flat": skip_flat,
+            "vectors": vectors,
+            "vectors_by": vectors_by,
+            "keep_features": keep_features,
+            "proxies": proxies,
+            "proxy_field": proxy_field,
+            "backend": backend,
+            "also_global": also_global,
+            "batch_size": batch_size,
+            "num_workers": num_workers,
+            "max_pixels": max_pixels,
+            "skip_identical": skip_identical,
+            "device": device,
+            "precision": precision,
+            "allow_random_weights": allow_random_weights,
+            "overwrite": overwrite,
+            "shards": shards,
+        }
+        request = Request.from_params(params)
+        if shards != 1 and not delegate:
+            raise ValueError(_ONLY_DELEGATED)
+        request.check(sample_collection)
+        params["proxies"] = list(request.settings.proxies)  # a database stores lists
+        if not delegate:
+            return asdict(request.start(sample_collection).finish(progress=True))
+        return progress.queue(self, sample_collection, params)
+
+    def _in_shards(
+        self, ctx: foo.ExecutionContext, request: Request
+    ) -> dict[str, Any]:
+        """Makes the space, and queues the runs that share the images."""
+        if not ctx.delegated:
+            raise ValueError(_ONLY_DELEGATED)
+        samples, n = ctx.target_view(), request.shards
+        result = progress.delegated(ctx, request.prepare(samples))
+        for i in range(n):
+            shared = {"shards": 1, "shard": [i, n], "overwrite": False}
+            progress.queue(self, samples, dict(ctx.params) | shared)
+        return asdict(result)
+
+    def _in_app(
+        self, ctx: foo.ExecutionContext, run: Run
+    ) -> Iterator[GeneratedMessage]:
+        yield from progress.in_app(ctx, run)
+        summary = progress.summarise(run.result)
+        yield ctx.ops.set_progress(label=summary, progress=1)
+        yield ctx.ops.notify(summary, variant="success")
+        yield ctx.ops.reload_dataset()

@@ -1,0 +1,114 @@
+"""The parameters of an index run, from a form or from Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import fiftyone.core.collections as foc
+
+from detail_embed.backbone.presets import BACKBONES
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be computed, and where it shall go.
+
+    Attributes:
+        settings: the embedding space
+        brain_key: key of the index
+        backend: a FiftyOne similarity backend, None for the default
+        also_global: whether to index the whole-image vectors too
+        overwrite: whether to start over
+        shards: how many delegated runs share the images
+        shard: which of them this is, ``(i, n)``; None for all images
+    """
+
+    settings: Settings
+    brain_key: str = "detail"
+    backend: str | None = None
+    also_global: bool = False
+    overwrite: bool = False
+    shards: int = 1
+    shard: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.shards, int) or self.shards < 1:
+            raise ValueError(
+                f"shards={self.shards!r}: give the number of delegated runs, at least 1"
+            )
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Request:
+        """Reads an operator's parameters; what is missing or empty takes its default.
+
+        Raises:
+            ValueError: if a value cannot be read
+        """
+        given = {k: v for k, v in params.items() if v not in (None, "", [])}
+        backbone = given.get("backbone", Settings.backbone)
+        if "pretrained" not in given and not given.get("allow_random_weights"):
+            given["pretrained"] = BACKBONES.get(backbone)
+        if "cover" in given:
+            given["cover"] = _read_cover(given["cover"])
+        if "proxies" in given:
+            given["proxies"] = _read_words(given["proxies"])
+        names = {field.name for field in fields(Settings)}
+        settings = Settings(**{k: v for k, v in given.items() if k in names})
+        own = {field.name for field in fields(cls)} - {"settings"}
+        return cls(settings, **{k: v for k, v in given.items() if k in own})
+
+    def check(self, samples: foc.SampleCollection) -> None:
+        """Checks what can be checked before a run; see :func:`index.check`."""
+        compute_index.check(
+            samples,
+            self.settings,
+            self.brain_key,
+            self.backend,
+            self.overwrite,
+            self.also_global,
+            self.shard and tuple(self.shard),
+        )
+
+    def prepare(self, samples: foc.SampleCollection) -> Run:
+        """Checks, and returns the run before shards; see :func:`index.prepare`."""
+        self.check(samples)
+        return compute_index.prepare(
+            samples, self.settings, self.brain_key, self.overwrite
+        )
+
+    def start(self, samples: foc.SampleCollection) -> Run:
+        """Checks, and returns the run; see :func:`index.compute`."""
+        return compute_index.compute(
+            samples,
+            self.settings,
+            self.brain_key,
+            self.backend,
+            self.also_global,
+            self.overwrite,
+            self.shard and tuple(self.shard),
+        )
+
+
+def _read_cover(value: int | str) -> int | str:
+    if value == "auto":
+        return value
+    try:
+        if isinstance(value, bool) or int(value) != float(value):
+            raise ValueError
+        return int(value)
+    except (ValueError, TypeError):
+        raise ValueError(f"cover must be 1 to 15 or 'auto', not {value!r}") from None
+
+
+def _read_words(value: str | list[str]) -> tuple[str, ...]:
+    """Words of a list, or of a text with commas or line breaks between them."""
+    words = re.split(r"[,\n]", value) if isinstance(value, str) else value
+    if not isinstance(words, Iterable) or not all(isinstance(w, str) for w in words):
+        raise ValueError(f"proxies must be words, not {value!r}")
+    return tuple(word.strip() for word in words if word.strip())

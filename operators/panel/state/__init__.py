@@ -1,0 +1,1 @@
+"""What the panel remembers of a browser."""

@@ -1,0 +1,126 @@
+"""What the search tab was asked, as the browser keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone.core.view as fov
+import fiftyone.operators as foo
+
+ROOT = "search"
+PATHS = {
+    "prompts": "search.prompts",
+    "brain_key": "search.which.brain_key",
+    "method": "search.which.method",
+    "templates": "search.options.templates",
+    "k": "search.options.k",
+    "within": "search.options.within",
+    "threshold": "search.threshold",
+    "example": "search.example",
+}
+DEFAULTS = {
+    "prompts": [],
+    "method": "vectors",
+    "templates": "own",
+    "k": 25,
+    "within": "dataset",
+    "threshold": 0.0,
+}
+OFF = 0.0  # the threshold at which all are shown
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The values of the form.
+
+    Attributes:
+        prompts: each a part of a line of prompts, as it was typed
+        brain_key: the index, None where there is none
+        method: of search
+        templates: name of the set
+        k: images to show
+        within: ``"dataset"`` or ``"view"``
+        threshold: z-score, None for none
+        example: vector, weight and label of examples, None for none
+    """
+
+    prompts: tuple[str, ...]
+    brain_key: str | None
+    method: str
+    templates: str
+    k: int
+    within: str
+    threshold: float | None
+    example: dict[str, Any] | None
+
+    @property
+    def text(self) -> str:
+        """All prompts in one line."""
+        return ", ".join(self.prompts)
+
+
+def read(ctx: foo.ExecutionContext) -> Asked:
+    """Reads the form; what is not filled in takes its default."""
+    values = {name: ctx.panel.get_state(path) for name, path in PATHS.items()}
+    for name, default in DEFAULTS.items():
+        if values[name] is None:  # also where a field was emptied
+            values[name] = default
+    values["prompts"] = tuple(values["prompts"])
+    values["threshold"] = values["threshold"] or None
+    return Asked(**values)
+
+
+def write(ctx: foo.ExecutionContext, **values: Any) -> None:
+    """Fills in fields of the form.
+
+    Every change of the state makes the App store its layout and read the page anew:
+    change all at once.
+    """
+    ctx.panel.set_state({PATHS[name]: value for name, value in values.items()})
+
+
+def change(ctx: foo.ExecutionContext, values: Mapping[str, Any]) -> None:
+    """Sets what differs in the state; a change makes the App draw its panels anew.
+
+    What a person is typing at that moment is lost.
+    """
+    new = {
+        path: value for path, value in values.items()
+        if ctx.panel.get_state(path) != value
+    }
+    if new:
+        ctx.panel.set_state(new)
+
+
+def split(typed: Sequence[str]) -> list[str]:
+    """Makes one entry of each prompt of the lines that were typed.
+
+    Raises:
+        detail_embed.texts.query.QuerySyntaxError: pointing at the place
+    """
+    from detail_embed.texts.query import parse
+
+    return [str(prompt) for line in typed for prompt in parse(line).prompts]
+
+
+def quote(texts: Sequence[str]) -> list[str]:
+    """Makes prompts of texts that are meant as they are."""
+    from detail_embed.texts.query import Prompt
+
+    return [str(Prompt(text)) for text in texts]
+
+
+def digest(view: fov.DatasetView) -> str:
+    """Names what a view shows, for as long as nothing is added to it."""
+    stages = [
+        {key: value for key, value in stage.items() if key != "_uuid"}
+        for stage in view._serialize()
+    ]
+    text = json.dumps(stages, default=str)
+    same = json.loads(text, parse_int=float)  # the browser makes 1 of 1.0
+    return hashlib.sha1(json.dumps(same).encode()).hexdigest()
+

@@ -1,0 +1,74 @@
+"""Slow imports and the model, loaded beside the panel and not in its events."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from importlib import import_module
+
+import fiftyone as fo
+
+logger = logging.getLogger(__name__)
+
+_MODULES = (
+    "detail_embed.fiftyone_bridge.search.search_by_prompts",
+    "detail_embed.fiftyone_bridge.search.history",
+    "detail_embed.fiftyone_bridge.evaluate.ranking",
+    "detail_embed.fiftyone_bridge.index.records",
+)
+_lock = threading.Lock()
+_imports: threading.Thread | None = None
+_models: set[tuple[str, str]] = set()
+_error: Exception | None = None
+
+
+def is_ready() -> bool:
+    """Whether the library is imported; starts to import it where it is not.
+
+    Raises:
+        ImportError: if it cannot be imported
+    """
+    global _imports
+    with _lock:
+        if _imports is None:
+            _imports = threading.Thread(target=_import, daemon=True)
+            _imports.start()
+    if _imports.is_alive():
+        return False
+    if _error is not None:
+        raise ImportError(
+            f"{_error}. Install what the plugin needs: fiftyone plugins requirements "
+            "@detail/detail-embed --install"
+        ) from _error
+    return True
+
+
+def load(dataset: fo.Dataset, brain_key: str | None) -> None:
+    """Loads model and vectors of an index beside the panel, once."""
+    name = (dataset.name, brain_key)
+    with _lock:
+        if brain_key is None or name in _models:
+            return
+        _models.add(name)
+    threading.Thread(target=_load, args=(dataset, brain_key), daemon=True).start()
+
+
+def _import() -> None:
+    global _error
+    try:
+        for module in _MODULES:
+            import_module(module)
+    except Exception as error:  # shown by is_ready
+        logger.exception("the library cannot be imported")
+        _error = error
+
+
+def _load(dataset: fo.Dataset, brain_key: str) -> None:
+    from detail_embed.fiftyone_bridge.index import vectors
+    from detail_embed.fiftyone_bridge.search import query_vectors
+
+    try:
+        vectors.load(dataset, brain_key)
+        query_vectors.encode(dataset, brain_key, "a photo")
+    except Exception:  # a search will say it
+        logger.info("%r was not loaded ahead", brain_key, exc_info=True)

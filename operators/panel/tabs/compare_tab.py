@@ -1,0 +1,177 @@
+"""The tab that shows what two indexes find for the same prompt, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from .. import indexes, widgets
+from ..messages import guarded
+from ..state import echoes, search_state
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.search.compare import Side
+
+SHOWN = 12  # images of each index
+_SIDES = ("left", "right")
+_HALVES = {
+    "grid": {
+        "sx": {"display": "grid", "gridTemplateColumns": "repeat(2, minmax(0, 1fr))"}
+    }
+}
+_STRIP = {
+    "grid": {
+        "sx": {
+            "display": "grid",
+            "gridTemplateColumns": "repeat(auto-fill, minmax(72px, 1fr))",
+        }
+    }
+}
+_PICTURE = {"image": {"style": {"width": "100%", "borderRadius": 4}}}
+
+
+class CompareTab:
+    """Two strips of thumbnails; what only one index found has a frame."""
+
+    def render_compare(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        """Draws the tab."""
+        part = widgets.column(panel, "compare")
+        choices = indexes.choices(ctx.dataset)
+        if len(choices) < 2:
+            widgets.note(
+                part,
+                "hint",
+                "This data set has one index. Compute another to compare with it: "
+                "**Compute an index** with *Index whole-image vectors too* makes the "
+                "plain CLIP index beside a detail index.",
+            )
+            buttons = widgets.row(part, "start")
+            widgets.button(
+                buttons, "compute", "Compute an index", self.on_compute, primary=True
+            )
+            return
+        which = widgets.fields(part, "which")
+        for side, label in zip(_SIDES, ("Left", "Right")):
+            widgets.dropdown(which, side, choices, label, self.on_compare_again)
+        widgets.prompts(part, self.on_compare)
+        buttons = widgets.row(part, "buttons")
+        widgets.button(buttons, "go", "Compare", self.on_compare, primary=True)
+        self._draw_sides(ctx, part)
+
+    def choose_sides(self, ctx: foo.ExecutionContext, keys: list[str]) -> None:
+        """Chooses two indexes where those chosen are not there (any more)."""
+        chosen = [ctx.panel.get_state(f"compare.which.{side}") for side in _SIDES]
+        if len(keys) > 1 and not set(chosen) <= set(keys):
+            ctx.panel.set_state(
+                {f"compare.which.{side}": key for side, key in zip(_SIDES, keys)}
+            )
+
+    @guarded
+    def on_compare(self, ctx: foo.ExecutionContext) -> None:
+        """Asks both indexes."""
+        from detail_embed.fiftyone_bridge.search.compare import compare
+
+        prompts = ctx.panel.get_state("compare.prompts")
+        if not prompts:
+            raise ValueError("type what you are looking for, and press Enter")
+        keys = [ctx.panel.get_state(f"compare.which.{side}") for side in _SIDES]
+        sides = compare(ctx.dataset, ", ".join(prompts), keys, SHOWN)
+        kept = {n: _keep(ctx.dataset, side) for n, side in zip(_SIDES, sides)}
+        if echoes.is_overtaken(ctx):
+            return
+        ctx.panel.set_state("compare.kept", kept)
+        self.refresh_compare(ctx)
+
+    def refresh_compare(self, ctx: foo.ExecutionContext) -> None:
+        """Makes the thumbnails, which the browser forgets when a page is loaded."""
+        from .. import thumbnails
+
+        kept = ctx.panel.get_state("compare.kept") or {}
+        ids = [id for side in kept.values() for id in side["ids"]]
+        paths = dict(zip(*ctx.dataset.select(ids).values(["id", "filepath"])))
+        pictures = {}
+        for name, side in kept.items():
+            files = [paths.get(id, "") for id in side["ids"]]
+            tags = [str(place) for place in range(1, len(files) + 1)]
+            drawn = thumbnails.draw(files, tags, side["only"], side["boxes"])
+            for place, url in enumerate(drawn):
+                pictures[f"compare.strips.{name}.strip.p{place}"] = url
+        if pictures:
+            ctx.panel.set_data(pictures)
+
+    @guarded
+    def on_compare_again(self, ctx: foo.ExecutionContext) -> None:
+        """Asks again with another index."""
+        if ctx.panel.get_state("compare.kept"):
+            self.on_compare(ctx)
+
+    @guarded
+    def on_compare_show(self, ctx: foo.ExecutionContext) -> None:
+        """Shows what one index found in the grid, as a search with it does."""
+        side = ctx.params["side"]
+        search_state.write(
+            ctx,
+            prompts=ctx.panel.get_state("compare.prompts"),
+            brain_key=ctx.panel.get_state(f"compare.which.{side}"),
+            method="vectors",
+            threshold=search_state.OFF,
+            example=None,
+        )
+        self.search(ctx)
+
+    @guarded
+    def on_compare_open(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the image that was clicked."""
+        ctx.ops.open_sample(id=ctx.params["id"])
+
+    def _draw_sides(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        kept = ctx.panel.get_state("compare.kept")
+        if not kept:
+            return
+        widgets.note(
+            part, "legend",
+            "Orange: only this index has it among its first "
+            f"{max(len(side['ids']) for side in kept.values())}. White: where it "
+            "matches, if patch features are stored.",
+        )
+        strips = widgets.row(
+            part, "strips", componentsProps=_HALVES, align_y="start", gap=3
+        )
+        for name in _SIDES:
+            side = kept[name]
+            half = widgets.column(strips, name)
+            widgets.note(
+                half, "title",
+                f"**{side['brain_key']}** · {sum(side['only'])} only here",
+            )
+            buttons = widgets.row(half, "buttons")
+            widgets.button(
+                buttons, "show", "Show in grid", self.on_compare_show,
+                params={"side": name},
+            )
+            strip = widgets.row(half, "strip", componentsProps=_STRIP)
+            for place, id in enumerate(side["ids"]):
+                strip.img(
+                    f"p{place}",
+                    on_click=self.on_compare_open,
+                    params={"id": id},
+                    alt_text=f"{name} {place + 1}",
+                    componentsProps=_PICTURE,
+                )
+
+
+def _keep(dataset: fo.Dataset, side: Side) -> dict[str, Any]:
+    """What is shown of a side: with the place, where patches are stored."""
+    from detail_embed.fiftyone_bridge.where.stored import best_boxes
+
+    ids = side.answer.ids[: len(side.ranks)]
+    boxes = best_boxes(dataset, side.brain_key, side.answer.vector, ids)
+    return {
+        "brain_key": side.brain_key,
+        "ids": ids,
+        "only": side.only,
+        "boxes": [boxes.get(id) for id in ids],
+    }

@@ -1,0 +1,145 @@
+"""The tab that does something with what was found."""
+
+from __future__ import annotations
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from .. import widgets
+from ..messages import guarded, say
+from ..state import search_state
+from . import search_output
+
+_REPORT = {
+    "prompt": "Prompt",
+    "count": "Images",
+    "best": "Best z\N{NON-BREAKING HYPHEN}score",
+}
+
+
+class CurateTab:
+    """Each button opens the form of an operator, with what is known filled in."""
+
+    def render_curate(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        """Draws the tab."""
+        part = widgets.column(panel, "curate")
+        found = search_output.found(ctx)
+        query = search_state.read(ctx).text
+        text = f"The search for **{query}**" if found else "No search is shown"
+        self._draw_group(
+            part, "hits", f"**What was found**\n\n{text}.",
+            {
+                "Save as a view": self.on_save_view,
+                "Tag or untag hits": self.on_tag,
+            },
+        )
+        self._draw_group(
+            part, "labels", "**By a list of prompts**\n\nWhat do the images show, and "
+            "what is rare among them?",
+            {
+                "Classify": self.on_classify,
+                "Long-tail report": self.on_long_tail,
+            },
+        )
+        if ctx.panel.get_state("long_tail"):
+            widgets.note(
+                part, "scale",
+                "Rarest first: click to see. z-scores are of all images of the index.",
+            )
+            widgets.table(part, "report", _REPORT, on_click_row=self.on_report_row)
+        self._draw_group(
+            part, "vectors", "**By the vectors alone**\n\nWhat is alike, and what is "
+            "like nothing else?",
+            {
+                "Near duplicates": self.on_duplicates,
+                "Outliers": self.on_outliers,
+                "Map": self.on_map,
+            },
+        )
+        self.render_runs(ctx, part)
+
+    def refresh_curate(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the newest long-tail report of the data set."""
+        from detail_embed.fiftyone_bridge.curate import long_tail
+
+        report = long_tail.read(ctx.dataset)
+        search_state.change(ctx, {"long_tail": report})
+        if report:
+            rows = [
+                {
+                    "prompt": row["prompt"],
+                    "count": f"{row['count']:,}",
+                    "best": f"{row['best_z']:.1f}",
+                }
+                for row in report["rows"]
+            ]
+            ctx.panel.set_data("curate.report", rows)
+
+    @guarded
+    def on_tag(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that tags the hits."""
+        asked = search_state.read(ctx)
+        values = {"query": asked.text or None, "threshold": asked.threshold}
+        self._ask_with_index(ctx, "tag_hits", **values)
+
+    @guarded
+    def on_classify(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that labels images by prompts."""
+        self._ask_with_index(ctx, "classify_by_prompts")
+
+    @guarded
+    def on_long_tail(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form of the long-tail report."""
+        self._ask_with_index(ctx, "report_long_tail")
+
+    @guarded
+    def on_report_row(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the images of a prompt of the report, or those that come nearest."""
+        report = ctx.panel.get_state("long_tail")
+        row = widgets.clicked(ctx, ctx.panel.get_state("long_tail.rows"))
+        search_state.write(
+            ctx,
+            prompts=search_state.quote([row["prompt"]]),
+            brain_key=report["brain_key"],
+            method="vectors",
+            within="dataset",
+            threshold=report["threshold"] if row["count"] else search_state.OFF,
+            example=None,
+        )
+        self.search(ctx)
+        if not row["count"]:
+            say(
+                ctx,
+                f"No image is at {report['threshold']:g} standard deviations or above: "
+                "the grid shows what comes nearest",
+            )
+
+    @guarded
+    def on_duplicates(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that finds near duplicates."""
+        self._ask_with_index(ctx, "find_near_duplicates")
+
+    @guarded
+    def on_outliers(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that finds outliers."""
+        self._ask_with_index(ctx, "find_outliers")
+
+    @guarded
+    def on_map(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that lays the vectors out on a map."""
+        self._ask_with_index(ctx, "map_embeddings")
+
+    def _ask_with_index(
+        self, ctx: foo.ExecutionContext, operator: str, **values: object
+    ) -> None:
+        values["brain_key"] = search_state.read(ctx).brain_key
+        given = {name: value for name, value in values.items() if value is not None}
+        widgets.ask(ctx, operator, self.on_look, **given)
+
+    def _draw_group(
+        self, part: types.Object, name: str, text: str, buttons: dict
+    ) -> None:
+        widgets.note(part, f"{name}_text", text)
+        line = widgets.row(part, name)
+        for number, (label, event) in enumerate(buttons.items()):
+            widgets.button(line, f"b{number}", label, event)

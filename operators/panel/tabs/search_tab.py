@@ -1,0 +1,295 @@
+"""The tab that searches by prompts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.view as fov
+import fiftyone.operators as foo
+import numpy as np
+from fiftyone.operators import types
+
+from .. import indexes, widgets
+from ..messages import guarded, say
+from ..state import echoes, search_state
+from . import search_output
+
+_METHODS = {
+    "vectors": "By its vectors",
+    "reranked": "Re-ranked by patches",
+    "patches": "By all patches",
+}
+_TEMPLATES = {
+    "own": "Ours, 4",
+    "simple-7": "CLIP's, 7",
+    "openai-80": "CLIP's, 80",
+    "plain": "None",
+}
+_SCALE = (
+    "z-scores: standard deviations from the mean of the images that were searched; "
+    "those of **Curate** are of all images of the index."
+)
+_AT_ONCE = 50  # images in which the place is marked without asking
+
+
+class SearchTab:
+    """Index, prompts, options; what was found is in the grid."""
+
+    def render_search(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
+        """Draws the tab."""
+        asked = search_state.read(ctx)
+        part = widgets.column(panel, search_state.ROOT)
+        self._draw_which(part, ctx, asked)
+        widgets.prompts(part, self.on_prompts)
+        if asked.example:
+            self._draw_example(part, asked.example)
+        self._draw_buttons(part, ctx, asked)
+        if ctx.panel.get_state("search.shows_options"):
+            self._draw_options(part, asked)
+        search_output.draw(part, ctx, self.on_threshold, self.on_histogram)
+        if search_output.found(ctx):
+            widgets.note(part, "scale", _SCALE)
+        self.render_history(ctx, part)
+
+    def refresh_search(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the list of searches anew; a page that was loaded anew needs all."""
+        self.refresh_history(ctx)
+        search_output.refresh(ctx)
+
+    @guarded
+    def on_prompts(self, ctx: foo.ExecutionContext) -> None:
+        """Searches when a prompt was entered or taken away."""
+        if search_state.read(ctx).prompts:
+            self.search(ctx)
+        elif search_output.found(ctx):
+            self.clear(ctx)
+
+    @guarded
+    def on_search(self, ctx: foo.ExecutionContext) -> None:
+        """Searches."""
+        self.search(ctx)
+
+    @guarded
+    def on_index(self, ctx: foo.ExecutionContext) -> None:
+        """Takes a way to search that the chosen index has."""
+        asked = search_state.read(ctx)
+        if asked.method not in indexes.methods(ctx.dataset, asked.brain_key):
+            search_state.write(ctx, method="vectors")
+        if asked.example:
+            search_state.write(ctx, example=None)
+            say(ctx, "The examples were for another index: choose them again")
+        if asked.prompts:
+            self._again(ctx)
+
+    @guarded
+    def on_example(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that takes selected images, boxes or a picture."""
+        brain_key = search_state.read(ctx).brain_key
+        widgets.ask(
+            ctx, "search_by_prompts", self.on_example_given, for_panel=True,
+            brain_key=brain_key,
+        )
+
+    @guarded
+    def on_example_given(self, ctx: foo.ExecutionContext) -> None:
+        """Searches by what was given, mixed with the prompts."""
+        search_state.write(ctx, example=ctx.params["result"])
+        self.search(ctx)
+
+    @guarded
+    def on_no_example(self, ctx: foo.ExecutionContext) -> None:
+        """Forgets the examples."""
+        search_state.write(ctx, example=None)
+        if search_state.read(ctx).prompts:
+            self._again(ctx)
+        else:
+            self.clear(ctx)
+
+    @guarded
+    def on_option(self, ctx: foo.ExecutionContext) -> None:
+        """Searches again with the new option."""
+        self._again(ctx)
+
+    @guarded
+    def on_threshold(self, ctx: foo.ExecutionContext) -> None:
+        """Shows what is above the new threshold."""
+        self._again(ctx)
+
+    @guarded
+    def on_histogram(self, ctx: foo.ExecutionContext) -> None:
+        """Takes the bar that was clicked as the threshold."""
+        start = (ctx.params.get("range") or [None])[0]
+        if start is not None:
+            search_state.write(ctx, threshold=round(max(float(start), 0.1), 1))
+            self._again(ctx)
+
+    @guarded
+    def on_options(self, ctx: foo.ExecutionContext) -> None:
+        """Shows or hides the options."""
+        shown = ctx.panel.get_state("search.shows_options")
+        ctx.panel.set_state("search.shows_options", not shown)
+
+    @guarded
+    def on_clear(self, ctx: foo.ExecutionContext) -> None:
+        """Shows what was shown before the search, without scores."""
+        self.clear(ctx)
+
+    @guarded
+    def on_show_where(self, ctx: foo.ExecutionContext) -> None:
+        """Marks the place in the images shown; encodes them where it has to."""
+        from detail_embed.fiftyone_bridge.where import show_where, stored
+
+        asked = search_state.read(ctx)
+        vector, label = _encode(ctx, asked), asked.text or "example"
+        if not stored.is_stored(ctx.view.limit(_AT_ONCE + 1), asked.brain_key):
+            ctx.prompt(
+                "@detail/detail-embed/show_where",
+                params={
+                    "vector": vector.tolist(),
+                    "text": label,
+                    "brain_key": asked.brain_key,
+                },
+                skip_prompt=True,
+            )
+            return
+        shown = ctx.view.limit(_AT_ONCE)
+        marked = show_where.show_where(
+            shown, vector, asked.brain_key, label=label
+        ).finish()
+        fields = [marked.field, marked.heatmap_field]
+        rest = [field for field in ctx.active_fields if field not in fields]
+        ctx.ops.reload_dataset()
+        ctx.ops.set_active_fields([*rest, *fields])
+
+    @guarded
+    def on_save_view(self, ctx: foo.ExecutionContext) -> None:
+        """Opens FiftyOne's form that saves the view."""
+        ctx.prompt("@voxel51/operators/save_view")
+
+    def search(self, ctx: foo.ExecutionContext) -> None:
+        """Searches for what the form says, and shows it."""
+        from detail_embed.fiftyone_bridge.search import search_by_prompts
+
+        asked = search_state.read(ctx)
+        if asked.brain_key is None:
+            raise ValueError("this data set has no index yet: compute one first")
+        base = self._samples(ctx, asked)
+        answer = search_by_prompts.search(
+            base, _encode(ctx, asked), asked.brain_key, asked.k, asked.threshold,
+            asked.templates, asked.method,
+        )
+        if echoes.is_overtaken(ctx):
+            return
+        view = answer.view(base)
+        ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
+        search_output.keep(ctx, asked, answer, view, _before(ctx))
+        if not asked.example:
+            self.remember(ctx, asked)
+        if not answer.ids:
+            say(
+                ctx,
+                f"No image is at {asked.threshold:g} standard deviations or above: "
+                "lower the threshold",
+                "warning",
+            )
+
+    def clear(self, ctx: foo.ExecutionContext) -> None:
+        """Empties the form, and shows what was shown before the search."""
+        found = search_output.found(ctx)
+        search_state.write(
+            ctx, prompts=[], threshold=search_state.OFF, example=None
+        )
+        if found:
+            ctx.ops.set_view(_stored(ctx, found))
+        search_output.forget(ctx)
+
+    def _again(self, ctx: foo.ExecutionContext) -> None:
+        if search_output.found(ctx):
+            self.search(ctx)
+
+    def _samples(
+        self, ctx: foo.ExecutionContext, asked: search_state.Asked
+    ) -> fo.Dataset | fov.DatasetView:
+        """What to search in; not in the result of the search before."""
+        return ctx.dataset if asked.within == "dataset" else _before(ctx)
+
+    def _draw_which(
+        self, part: types.Object, ctx: foo.ExecutionContext, asked: search_state.Asked
+    ) -> None:
+        captions = ctx.panel.get_state("captions") or {}
+        which = widgets.fields(part, "which")
+        widgets.dropdown(
+            which, "brain_key", indexes.choices(ctx.dataset), "Index", self.on_index,
+            caption=captions.get(asked.brain_key),
+        )
+        known = indexes.methods(ctx.dataset, asked.brain_key)
+        widgets.dropdown(
+            which, "method", {name: _METHODS[name] for name in known}, "Search",
+            self.on_option,
+        )
+
+    def _draw_example(self, part: types.Object, example: dict[str, Any]) -> None:
+        weight = example["weight"]
+        times = "" if weight == 1 else f", weight {weight:g}"
+        chosen = widgets.row(part, "chosen")
+        widgets.note(
+            chosen, "text", f"Like {example['label']}{times}",
+            componentsProps=widgets.NARROW,
+        )
+        widgets.button(chosen, "forget", "Forget", self.on_no_example)
+
+    def _draw_buttons(
+        self, part: types.Object, ctx: foo.ExecutionContext, asked: search_state.Asked
+    ) -> None:
+        buttons = widgets.row(part, "buttons")
+        widgets.button(buttons, "go", "Search", self.on_search, primary=True)
+        widgets.button(buttons, "example", "By example", self.on_example)
+        if search_output.found(ctx):
+            widgets.button(buttons, "where", "Show where", self.on_show_where)
+            widgets.button(buttons, "save", "Save view", self.on_save_view)
+        if asked.prompts or search_output.found(ctx):
+            widgets.button(buttons, "clear", "Clear", self.on_clear)
+        shown = ctx.panel.get_state("search.shows_options")
+        label = "Fewer options" if shown else "Options"
+        widgets.button(buttons, "options", label, self.on_options)
+
+    def _draw_options(self, part: types.Object, asked: search_state.Asked) -> None:
+        options = widgets.fields(part, "options")
+        options.int("k", label="Images to show", min=1, on_change=self.on_option)
+        widgets.dropdown(
+            options, "within", {"dataset": "The whole data set", "view": "This view"},
+            "Search in", self.on_option,
+        )
+        widgets.dropdown(
+            options, "templates", _TEMPLATES, "Sentences around a prompt",
+            self.on_option, caption=search_output.templates(asked.templates),
+        )
+
+
+def _encode(ctx: foo.ExecutionContext, asked: search_state.Asked) -> np.ndarray:
+    """The query as a vector: prompts, examples or both."""
+    from detail_embed.fiftyone_bridge.search import examples, query_vectors
+
+    if asked.example:
+        return examples.mix(
+            ctx.dataset, asked.brain_key, asked.text or None,
+            vector=asked.example["vector"], weight=asked.example["weight"],
+            templates=asked.templates,
+        )
+    if not asked.prompts:
+        raise ValueError("type what you are looking for, and press Enter")
+    return query_vectors.encode(
+        ctx.dataset, asked.brain_key, asked.text, asked.templates
+    )
+
+
+def _before(ctx: foo.ExecutionContext) -> fov.DatasetView:
+    """The view in the grid; where that is a result, the view before it."""
+    found = search_output.found(ctx)
+    is_result = found and search_state.digest(ctx.view) == found["shown"]
+    return _stored(ctx, found) if is_result else ctx.view
+
+
+def _stored(ctx: foo.ExecutionContext, found: dict) -> fov.DatasetView:
+    return fov.DatasetView._build(ctx.dataset, found["before"])

@@ -1,0 +1,92 @@
+"""Small pictures of images as data URLs, which a panel can show."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from detail_embed.images.decode import upright_rgb
+from detail_embed.images.image_file import open_image
+
+SIDE = 132  # pixels
+_KEPT = 2048
+_TAG, _FRAME, _BLANK = (20, 20, 20), (255, 109, 4), (64, 64, 64)
+
+
+def draw(
+    paths: Sequence[str],
+    tags: Sequence[str] = (),
+    framed: Sequence[bool] = (),
+    boxes: Sequence[Sequence[float] | None] = (),
+) -> list[str]:
+    """Makes square pictures, several at a time, each of a whole image.
+
+    Args:
+        paths: ``n`` image files; one that cannot be read is a grey square
+        tags (()): short texts in their corners
+        framed (()): whether a picture has a frame
+        boxes (()): left, top, width and height of a part of the image that is
+            outlined, as shares of it; None for none
+
+    Returns:
+        ``n`` data URLs of JPEGs
+    """
+    tags = tags or [""] * len(paths)
+    framed = framed or [False] * len(paths)
+    boxes = boxes or [None] * len(paths)
+    with ThreadPoolExecutor() as pool:
+        pictures = list(pool.map(_shrink, paths))
+    return [_finish(*picture) for picture in zip(pictures, tags, framed, boxes)]
+
+
+def _shrink(path: str) -> Image.Image:
+    try:
+        return _read(path, os.stat(path).st_mtime_ns)
+    except Exception:  # Pillow's decoders raise errors of any kind
+        return Image.new("RGB", (SIDE, SIDE), _BLANK)
+
+
+@lru_cache(_KEPT)
+def _read(path: str, modified: int) -> Image.Image:
+    with open_image(path) as image:
+        image.draft("RGB", (2 * SIDE, 2 * SIDE))
+        return ImageOps.contain(upright_rgb(image), (SIDE, SIDE))
+
+
+def _finish(
+    image: Image.Image, tag: str, framed: bool, box: Sequence[float] | None
+) -> str:
+    picture = Image.new("RGB", (SIDE, SIDE), _TAG)
+    corner = (SIDE - image.width) // 2, (SIDE - image.height) // 2
+    picture.paste(image, corner)
+    pen = ImageDraw.Draw(picture)
+    if box is not None:
+        _outline(pen, box, corner, image.size)
+    if framed:
+        pen.rectangle((0, 0, SIDE - 1, SIDE - 1), outline=_FRAME, width=5)
+    if tag:
+        font = ImageFont.load_default(16)
+        box = pen.textbbox((9, 7), tag, font=font)
+        pen.rectangle((5, 5, box[2] + 4, box[3] + 4), fill=_FRAME if framed else _TAG)
+        pen.text((9, 7), tag, font=font, fill="white")
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _outline(
+    pen: ImageDraw.ImageDraw, box: Sequence[float], corner: tuple[int, int],
+    size: tuple[int, int],
+) -> None:
+    """Draws a box in white with a dark edge, so that it is seen on any picture."""
+    x, y, w, h = box
+    left, top = corner[0] + x * size[0], corner[1] + y * size[1]
+    right, bottom = left + w * size[0], top + h * size[1]
+    pen.rectangle((left - 2, top - 2, right + 2, bottom + 2), outline=_TAG, width=1)
+    pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline="white", width=2)

@@ -1,0 +1,213 @@
+"""The operator that searches by prompts, examples, or both."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from ..shared import run_operator
+from ..shared.form import resolve_form
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.search.examples import Box
+    from detail_embed.fiftyone_bridge.search.search_by_prompts import Answer
+
+_MAX_BYTES = 50_000_000
+_OPTIONS = ("k", "threshold", "templates", "method")
+
+
+class SearchByPrompts(foo.Operator):
+    """Finds images by prompts, by selected images and boxes, or by a picture."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """Name, label and ways to run."""
+        return foo.OperatorConfig(
+            name="search_by_prompts",
+            label="Search by prompts and examples",
+            description="But not, weights, thresholds, selected images, a picture",
+            icon="/assets/icon.svg",
+            dynamic=True,
+            disable_schema_validation=True,  # Python's types; the form checks all
+            risk_level=types.RiskLevel.LOW,
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it."""
+        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
+            from detail_embed.fiftyone_bridge.index import brain_runs
+
+            if not ctx.params.get("for_panel"):
+                keys = brain_runs.promptable(samples._root_dataset)
+                run_operator.add_brain_key(inputs, keys, ctx.params)
+            _add_inputs(inputs, ctx)
+
+        if ctx.params.get("for_panel"):  # which knows the index, and where to search
+            return resolve_form(ctx, "Search by example", fill, lambda ctx: ctx.dataset)
+        return resolve_form(ctx, self.config.label, fill)
+
+    def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
+        """Shows what is found; for our panel, only makes the query of the examples."""
+        from detail_embed.fiftyone_bridge.search import examples, search_by_prompts
+
+        text = ctx.params.get("text") or None
+        given = _examples(ctx)
+        key = ctx.params["brain_key"]
+        if ctx.params.get("for_panel"):
+            vector = examples.mix(ctx.dataset, key, **given)
+            return {
+                "vector": [round(float(x), 6) for x in vector],
+                "weight": ctx.params.get("weight", 1.0),
+                "label": _name(given),
+            }
+        given["weight"] = ctx.params.get("weight", 1.0)
+        vector = examples.mix(ctx.dataset, key, text, **given)
+        samples = ctx.target_view()
+        options = run_operator.given(ctx.params, *_OPTIONS)
+        answer = search_by_prompts.search(samples, vector, key, **options)
+        ctx.ops.set_view(answer.view(samples))
+        ctx.ops.notify(
+            f"{len(answer.ids)} of {answer.searched} images, best first",
+            variant="success",
+        )
+        return {"found": len(answer.ids), "scores": answer.scores}
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        text: str | None = None,
+        brain_key: str = "detail",
+        k: int = 25,
+        threshold: float | None = None,
+        templates: str = "own",
+        method: str = "vectors",
+        sample_ids: Sequence[str] = (),
+        boxes: Sequence[Box] = (),
+        pictures: Sequence[bytes] = (),
+        weight: float = 1.0,
+    ) -> Answer:
+        """Finds the images that fit prompts, examples, or both.
+
+        Example usage::
+
+            import fiftyone as fo
+            import fiftyone.operators as foo
+
+            dataset = fo.load_dataset("drone-photos")
+            search = foo.get_operator("@detail/detail-embed/search_by_prompts")
+            found = search(dataset, "a red helmet, -a bicycle", threshold=2.5)
+            found.view(dataset).values("detail_score")
+
+            like_the_first = search(dataset, sample_ids=[dataset.first().id])
+
+        Args:
+            sample_collection: a data set or view of images
+            text (None): prompts with commas between them, a minus for "but not" and
+                ``2 *`` for weights
+            brain_key ("detail"): an index that can be searched by text
+            k (25): images to return, at most
+            threshold (None): z-score that an image must reach
+            templates ("own"): sentences around the prompts: ``"own"``,
+                ``"openai-80"``, ``"simple-7"`` or ``"plain"``
+            method ("vectors"): ``"vectors"``, ``"reranked"`` or ``"patches"``; the
+                latter two where patch features are stored
+            sample_ids (()): images to search by, which the index holds
+            boxes (()): parts of images, see
+                :class:`detail_embed.fiftyone_bridge.search.examples.Box`
+            pictures (()): the bytes of image files
+            weight (1.0): of all examples together, against 1 of the text
+
+        Returns:
+            a :class:`detail_embed.fiftyone_bridge.search.search_by_prompts.Answer`
+
+        Raises:
+            ValueError: if nothing can be searched so
+        """
+        from detail_embed.fiftyone_bridge.search import examples, search_by_prompts
+
+        vector = examples.mix(
+            sample_collection._root_dataset, brain_key, text, sample_ids, boxes,
+            pictures, weight=weight, templates=templates,
+        )
+        return search_by_prompts.search(
+            sample_collection, vector, brain_key, k, threshold, templates, method
+        )
+
+
+def _add_inputs(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+    if not ctx.params.get("for_panel"):
+        inputs.str(
+            "text",
+            label="Prompts",
+            description="For example: a red helmet, -a bicycle, 2 * at night",
+        )
+        inputs.int("k", min=1, default=25, label="Images to show")
+    images, labels = len(ctx.selected or ()), len(ctx.selected_labels or ())
+    if images:
+        inputs.bool(
+            "use_images", default=True, label=f"Like the selected images: {images}"
+        )
+    if labels:
+        inputs.bool(
+            "use_labels", default=True, label=f"Like the selected boxes: {labels}"
+        )
+    inputs.uploaded_file(
+        "picture",
+        label="Like a picture",
+        view=types.FileView(
+            types="image/*",
+            max_size=_MAX_BYTES,
+            max_size_error_message="The picture is larger than 50 MB",
+        ),
+    )
+    inputs.float(
+        "weight",
+        default=1.0,
+        label="Weight of the examples",
+        description="Against 1 of the text; below 0: not like these",
+    )
+    if not (images or labels or ctx.params.get("picture") or ctx.params.get("text")):
+        raise ValueError(
+            "Select images in the grid, or boxes in an open image, or give a picture"
+        )
+
+
+def _examples(ctx: foo.ExecutionContext) -> dict[str, Any]:
+    """The examples that were chosen, as arguments of ``mix``."""
+    from detail_embed.fiftyone_bridge.search.examples import boxes_of
+
+    chosen: dict[str, Any] = {}
+    if ctx.selected and ctx.params.get("use_images", True):
+        chosen["sample_ids"] = ctx.selected
+    if ctx.selected_labels and ctx.params.get("use_labels", True):
+        chosen["boxes"] = boxes_of(ctx.dataset, ctx.selected_labels)
+    picture = ctx.params.get("picture")
+    if picture and picture.get("content"):
+        chosen["pictures"] = [_decode(picture)]
+    return chosen
+
+
+def _decode(picture: Mapping[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(picture["content"], validate=True)
+    except (ValueError, TypeError) as error:
+        name = picture.get("name") or "the picture"
+        raise ValueError(f"{name} did not arrive whole: choose it again") from error
+
+
+def _name(chosen: Mapping[str, Sequence[Any]]) -> str:
+    """What the examples are, for a person."""
+    names = {"sample_ids": "image", "boxes": "box", "pictures": "picture"}
+    plural = {"box": "boxes"}
+    parts = []
+    for key, some in chosen.items():
+        name = names[key]
+        if len(some) > 1:
+            name = plural.get(name, f"{name}s")
+        parts.append(f"{len(some)} {name}")
+    return " and ".join(parts)

@@ -1,0 +1,99 @@
+"""The demo: scoring, the choice of a fuser, the whole run in small."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detail_embed import fusers
+from detail_embed.clver_ds import Queries, concepts, generate, read_queries
+from detail_embed.cover import CompleteCover
+from detail_embed.demo.proxies import demo_vocabulary
+from detail_embed.demo.run import small_word
+from detail_embed.demo.table import retrieval_rows, score_methods
+from detail_embed.demo.validate import default_fuser, held_out_map
+from tests.tiny import tiny_backbone
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_proxies_hold_no_word_that_is_held_out():
+    texts = demo_vocabulary().words
+    assert len(set(texts)) == len(texts) > 1000
+    forbidden = {c.name for c in concepts("both") if not c.is_proxy}
+    assert not forbidden & set(texts)
+    assert {c.name for c in concepts("both") if c.is_proxy} <= set(texts)
+
+
+def test_scores_of_every_method(tmp_path):
+    backbone = tiny_backbone(tmp_path)
+    generate(tmp_path / "scenes", 3, size=128, objects=(2, 3))
+    queries = read_queries(tmp_path / "scenes")
+    mean = fusers.create("mean", dim=backbone.dim)
+    scores = score_methods(queries, backbone, CompleteCover(3), {"mean": mean})
+    assert list(scores) == ["global", "mean", "MaxSim"]
+    for values in scores.values():
+        assert values.shape == queries.target_scale.shape
+    assert (scores["MaxSim"] >= scores["global"] - 1e-6).all()
+    alone = score_methods(queries, backbone, CompleteCover(1), {"mean": mean})
+    assert np.allclose(alone["MaxSim"], alone["global"], atol=1e-5)
+    assert np.allclose(alone["global"], scores["global"], atol=1e-5)
+    rows = retrieval_rows(queries, scores)
+    assert {row.method for row in rows} == set(scores)
+    assert 0 <= np.nan_to_num(held_out_map(rows, "mean")) <= 1
+
+
+def test_an_unreadable_scene_is_named(tmp_path):
+    backbone = tiny_backbone(tmp_path)
+    queries = Queries([tmp_path / "gone.jpg"], ["dog"], ["things"], ["proxy"],
+                      np.ones((1, 1)))
+    with pytest.raises(ValueError, match="gone.jpg"):
+        score_methods(queries, backbone, CompleteCover(1), {})
+
+
+def test_the_word_to_type_is_small_and_gains():
+    queries = Queries(
+        paths=[], words=["dog", "cat", "red cube"],
+        banks=["things", "things", "solids"], groups=["proxy"] * 3,
+        target_scale=np.array([[0.3, 0, 0], [0, 0.04, 0], [0, 0, 0.03]]),
+    )
+    shown = (queries.target_scale > 0).astype(float)
+    scores = {"ridge": shown, "global": -shown}
+    assert small_word(queries, scores, "ridge") == {
+        "word": "cat", "scenes": 1, "percent": pytest.approx(4.0)
+    }
+
+
+def test_the_default_fuser_is_one_that_was_measured():
+    assert default_fuser() in fusers.names()
+
+
+def test_the_whole_run_and_its_second_time(tmp_path):
+    torch.manual_seed(0)
+    command = [sys.executable, "-m", "detail_embed.demo.run", "--home",
+               str(tmp_path), "--n", "12", "--size", "320", "--no-app"]
+
+    def run():
+        return subprocess.run(command, cwd=ROOT, check=True, timeout=300,
+                              capture_output=True, text=True).stdout
+
+    first = run()
+    assert "MaxSim" in first and "held-out" in first and "type:" in first
+    (results,) = (tmp_path / "results").iterdir()
+    rows = list(csv.DictReader((results / "table.csv").open()))
+    assert {r["method"] for r in rows} >= {
+        "global", "mean", "gmp", "ridge", "MaxSim"
+    }
+    assert {r["bank"] for r in rows} == {"things", "solids"}
+    assert (results / "map-over-scale.png").stat().st_size > 10_000
+    hint = json.loads((results / "try.json").read_text())
+    assert hint["word"] in {c.name for c in concepts("things")}
+    written = {f: f.stat().st_mtime_ns for f in results.iterdir()}
+    second = run()
+    assert "MaxSim" in second
+    assert written == {f: f.stat().st_mtime_ns for f in results.iterdir()}

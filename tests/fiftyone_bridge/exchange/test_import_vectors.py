@@ -1,0 +1,229 @@
+"""Vectors in Parquet files as indexes."""
+
+import dataclasses
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fiftyone.operators.executor import Executor
+
+from detail_embed import fusers
+from detail_embed.backbone import Backbone
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.cover import CompleteCover
+from detail_embed.distributed.parts import PartFolder
+from detail_embed.distributed.worker import PartWorker
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.compute import update as index_update
+from detail_embed.fiftyone_bridge.exchange import vector_files
+from detail_embed.fiftyone_bridge.exchange.export_vectors import export_vectors
+from detail_embed.fiftyone_bridge.exchange.import_vectors import import_vectors
+from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.model import zoo
+from detail_embed.fusers.few_vectors import FewVectors
+from detail_embed.space.embedding_space import DetailEmbedder
+
+GMP = Settings(backbone=DEMO, cover=2, fuser="gmp", device="cpu")
+MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+FEW = Settings(backbone=DEMO, cover=2, vectors=3, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return Backbone.load(DEMO, device="cpu")
+
+
+@pytest.fixture
+def make_parts(backbone, dataset, tmp_path):
+    """Embeds files in parts, in a space that is fitted on the data set."""
+
+    def make(files, fuser, name="parts", cover=2, **windows):
+        space = DetailEmbedder(backbone, CompleteCover(cover, **windows), fuser)
+        space.fit(dataset.values("filepath"))
+        space.save(tmp_path / f"{name}-space")
+        folder = PartFolder.create(
+            tmp_path / name, files, tmp_path / f"{name}-space", part_rows=5
+        )
+        PartWorker(folder.directory, device="cpu")({"part": np.arange(len(folder))})
+        return folder.directory, space
+
+    return make
+
+
+def _gmp():
+    return fusers.create("gmp", dim=256)
+
+
+def test_parts_become_an_index_that_update_goes_on_with(
+    dataset, make_parts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(vector_files, "_ROWS", 4)
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    failed = fo.Sample(filepath=str(bad))
+    dataset.add_sample(failed)
+    paths = dataset.values("filepath")
+    parts, space = make_parts([*paths[:20], str(bad), "/nowhere/a.jpg"], _gmp())
+    steps = [*(run := import_vectors(dataset, parts, also_global=True, device="cpu"))]
+    assert [step.fraction for step in steps] == sorted(s.fraction for s in steps)
+    assert (run.result.images, run.result.failed, run.result.unmatched) == (20, 1, 1)
+    assert run.result.space == space.slug == records.read(dataset, "detail").space
+    assert "no image" in dataset[failed.id].detail_error
+
+    expected = space.embed_files(paths[:20])
+    for field, vectors in (
+        ("detail_embedding", expected.vectors),
+        ("detail_global_embedding", expected.global_vectors),
+    ):
+        found = np.stack(dataset[:20].values(field))
+        np.testing.assert_allclose(found, vectors, atol=1e-6)
+    scores = expected.vectors @ space.encode_texts(["a red cube"])[0].numpy()
+    view = dataset.sort_by_similarity("a red cube", brain_key="detail", k=5)
+    best = [paths[i] for i in np.argsort(-scores)[:5]]
+    assert view.values("filepath") == best
+    assert len(dataset.sort_by_similarity("a cube", brain_key="detail_global", k=3))
+
+    update = index_update.update(dataset, "detail", device="cpu").finish()
+    assert (update.embedded, update.present, update.failed) == (4, 20, 1)
+    assert update.space == space.slug
+    rest = space.embed_files(paths[20:24]).vectors
+    found = np.stack(dataset[20:24].values("detail_embedding"))
+    np.testing.assert_allclose(found, rest, atol=1e-6)
+    again = compute_index.compute(dataset, GMP, also_global=True).finish()
+    assert (again.embedded, again.present) == (0, 24)
+
+
+def test_windows_without_detail_are_part_of_the_index(dataset, make_parts):
+    parts, _ = make_parts(dataset.values("filepath"), _gmp(), skip_flat=True)
+    import_vectors(dataset, parts, device="cpu").finish()
+    settings = dataclasses.replace(GMP, skip_flat=True)
+    assert compute_index.compute(dataset, settings).finish().present == 24
+    with pytest.raises(ValueError, match="skip_flat"):
+        compute_index.compute(dataset, GMP)
+
+
+def test_parts_by_id_go_to_an_index_that_is_there(dataset, make_parts, tmp_path):
+    compute_index.compute(dataset[:6], MEAN).finish()
+    ids, paths = dataset[6:12].values(["id", "filepath"])
+    table = pa.table({"id": ids, "uri": paths[::-1]})  # the id decides
+    pq.write_table(table, tmp_path / "in.parquet")
+    parts, space = make_parts(
+        tmp_path / "in.parquet", fusers.create("mean", dim=256), cover=1
+    )
+    result = import_vectors(dataset[:10], parts).finish()
+    assert (result.images, result.unmatched) == (4, 2)
+    assert len(dataset.exists("detail_embedding")) == 10
+    found = np.stack(dataset[6:10].values("detail_embedding"))
+    expected = space.embed_files(paths[::-1][:4]).vectors
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(dataset.sort_by_similarity("a cube", brain_key="detail", k=10)) == 10
+
+    other, _ = make_parts(dataset.values("filepath")[:3], _gmp(), "other")
+    with pytest.raises(ValueError, match="holds vectors of the space .*mean.*gmp"):
+        import_vectors(dataset, other)
+    (other / "part-000000.parquet").rename(parts / "part-000009.parquet")
+    with pytest.raises(ValueError, match="holds parts of several spaces"):
+        import_vectors(dataset, parts)
+
+
+def test_several_vectors_per_image(dataset, make_parts, monkeypatch):
+    monkeypatch.setattr(vector_files, "_ROWS", 4)
+    paths = dataset.values("filepath")
+    parts, space = make_parts(paths[:8], FewVectors(256, k=3))
+    result = import_vectors(dataset, parts).finish()
+    assert result.images == 8
+    compute_index.compute(dataset, FEW, brain_key="own").finish()
+    assert records.read(dataset, "detail").identity == records.read(
+        dataset, "own"
+    ).identity
+    for sample in dataset[:8]:
+        mine, own = sample.detail_patches.detections, sample.own_patches.detections
+        assert [d.level for d in mine] == [d.level for d in own]
+        boxes = [[d.bounding_box for d in some] for some in (mine, own)]
+        np.testing.assert_allclose(*boxes)
+    assert len(dataset.sort_by_similarity("a cube", brain_key="detail", k=2))
+    assert index_update.update(dataset, "detail", device="cpu").finish().present == 8
+
+
+def test_exported_files_come_back(dataset, tmp_path):
+    compute_index.compute(dataset[:6], MEAN, also_global=True).finish()
+    compute_index.compute(dataset[:4], FEW, brain_key="few").finish()
+    one, few = tmp_path / "one.parquet", tmp_path / "few.parquet"
+    export_vectors(dataset, "detail", one).finish()
+    export_vectors(dataset, "few", few).finish()
+    copy = dataset.clone()
+    for key in ("detail", "few"):
+        compute_index.delete(copy, key)
+    assert import_vectors(copy, one).finish().images == 6
+    assert import_vectors(copy, few, brain_key="few").finish().images == 4
+    found = np.stack(copy[:6].values("detail_embedding"))
+    expected = np.stack(dataset[:6].values("detail_embedding"))
+    np.testing.assert_array_equal(found, expected)
+    path = "few_patches.detections.vector"
+    for mine, own in zip(copy[:4].values(path), dataset[:4].values(path)):
+        np.testing.assert_array_equal(np.stack(mine), np.stack(own))
+    with pytest.raises(ValueError, match="no vectors of whole images"):
+        import_vectors(copy, one, brain_key="third", also_global=True)
+    copy.delete()
+
+
+def test_what_cannot_be_imported(dataset, make_parts, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="neither a Parquet file nor a folder"):
+        import_vectors(dataset, tmp_path)
+    with pytest.raises(ValueError, match="path must name"):
+        import_vectors(dataset, "")
+    foreign = tmp_path / "foreign.parquet"
+    pq.write_table(pa.table({"id": ["a"]}), foreign)
+    with pytest.raises(ValueError, match="not written by detail-embed"):
+        import_vectors(dataset, foreign)
+    parts, space = make_parts(["/nowhere/a.jpg"], _gmp())
+    with pytest.raises(ValueError, match="none of the 1 rows"):
+        import_vectors(dataset, parts).finish()
+    compute_index.delete(dataset, "detail")
+    file = parts / "part-000000.parquet"
+    (parts / "space").rename(parts / "moved")
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path / "zoo"))
+    with pytest.raises(ValueError, match="space .* is not on this machine"):
+        import_vectors(dataset, file)
+    with pytest.raises(ValueError, match="none of the 1 rows"):
+        import_vectors(dataset, file, space=parts / "moved").finish()
+    assert zoo.is_published(space.slug)
+    dataset.add_sample_field("third_embedding", fo.VectorField)
+    with pytest.raises(ValueError, match="'third_embedding' exists"):
+        import_vectors(dataset, file, brain_key="third")
+
+
+def test_the_operator(dataset, make_parts):
+    operator = foo.get_operator("@detail/detail-embed/import_vectors")
+    parts, space = make_parts(dataset.values("filepath")[:4], _gmp())
+
+    def context(**params):
+        request = {
+            "dataset_name": dataset.name,
+            "view": dataset.view()._serialize(),
+            "params": params,
+        }
+        return foo.ExecutionContext(
+            request_params=request, executor=Executor(), operator_uri=operator.uri
+        )
+
+    def problems(**params):
+        properties = operator.resolve_input(context(**params)).type.properties
+        return [p.view.description for p in properties.values() if p.invalid]
+
+    assert problems() == []
+    assert "nowhere is neither" in problems(path="/nowhere")[0]
+    form = operator.resolve_input(context(path=str(parts))).type.properties
+    assert form["files"].view.label == f"4 vectors of {space.slug}"
+    ctx = context(path=str(parts), brain_key="app")
+    for _ in operator.execute(ctx):
+        pass
+    notes = [r.params for r in ctx.executor._requests if r.operator_uri == "notify"]
+    assert notes[0]["message"].startswith("4 images got their vectors")
+    result = operator(dataset, Path(parts), brain_key="sdk", also_global=True)
+    assert result.images == 4 and "sdk_global" in dataset.list_brain_runs()

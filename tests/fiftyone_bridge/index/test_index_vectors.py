@@ -1,0 +1,167 @@
+"""Vectors in memory: what changed in the database is read anew, and nothing else."""
+
+import random
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+import pytest
+
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.samples import vector_field
+from detail_embed.fiftyone_bridge.samples.sink import Sink
+
+KEY, FIELD, DIM = "own", "vector", 6
+
+
+@pytest.fixture
+def plain():
+    """12 samples with vectors, as FiftyOne stores them, and an index of these."""
+    dataset = fo.Dataset()
+    dataset.add_samples([fo.Sample(filepath=f"/{i}.jpg") for i in range(12)])
+    dataset.add_sample_field(FIELD, fo.VectorField)
+    rng = np.random.default_rng(0)
+    dataset.set_values(FIELD, list(rng.normal(size=(12, DIM)).astype(np.float32)))
+    fob.compute_similarity(dataset, embeddings=FIELD, brain_key=KEY, backend="sklearn")
+    yield dataset
+    dataset.delete()
+
+
+def as_fiftyone_has_it(dataset):
+    matrix, ids, _ = index_vectors.open_index(dataset, KEY).get_embeddings()
+    matrix = np.asarray(matrix, np.float32)
+    return dict(zip(ids, matrix / np.linalg.norm(matrix, axis=1, keepdims=True)))
+
+
+def check(dataset):
+    vectors = index_vectors.load(dataset, KEY)
+    wanted = as_fiftyone_has_it(dataset)
+    assert sorted(vectors.ids) == sorted(wanted)
+    for id, row in zip(vectors.ids, vectors.matrix):
+        np.testing.assert_allclose(row, wanted[id], atol=1e-6)
+    assert vectors.starts.tolist() == list(range(len(wanted)))
+    return vectors
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often all vectors were read."""
+    calls, read = [], vector_field.read
+
+    def counted(*arguments):
+        calls.append(1)
+        return read(*arguments)
+
+    monkeypatch.setattr(vector_field, "read", counted)
+    return calls
+
+
+def test_a_tag_reads_no_other_vectors(plain, reads):
+    first = check(plain)
+    members = first.members(plain.match_tags("seen"))
+    assert len(members.rows) == 0
+    plain[:2].tag_samples("seen")
+    second = check(plain)
+    assert second.matrix is first.matrix and len(reads) == 1
+    assert len(second.members(plain.match_tags("seen")).rows) == 2
+
+
+def test_changed_new_and_deleted_samples(plain, reads):
+    first = check(plain)
+    before = first.matrix.copy()
+    sample = plain.skip(3).first()
+    sample[FIELD] = np.arange(1, DIM + 1, dtype=np.float32)
+    sample.save()
+    assert sample.id == check(plain).ids[3]
+    assert np.array_equal(first.matrix, before)  # a search may still use it
+    sample[FIELD] = None
+    sample.save()
+    plain.delete_samples(plain[6:8].values("id"))
+    new = fo.Sample(filepath="/new.jpg", **{FIELD: np.ones(DIM, np.float32)})
+    plain.add_samples([new, fo.Sample(filepath="/without.jpg")])
+    last = check(plain)
+    assert last.ids[-1] == new.id and len(last.ids) == 10
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_changes(plain, reads, seed):
+    chance = random.Random(seed)
+    rng = np.random.default_rng(seed)
+    check(plain)
+    for number in range(15):
+        sample = plain.skip(chance.randrange(len(plain))).first()
+        change = chance.choice(["vector", "none", "tag", "delete", "add", "sink"])
+        vector = rng.normal(size=DIM).astype(chance.choice(["f4", "f8"]))
+        if change == "delete" and len(plain) > 3:
+            plain.delete_samples([sample.id])
+        elif change == "add":
+            plain.add_sample(fo.Sample(filepath=f"/new{number}.jpg", vector=vector))
+        elif change == "sink":
+            write_like_the_engine(plain, sample.id, vector.astype("f4"))
+        elif change in ("vector", "none"):
+            sample[FIELD] = vector if change == "vector" else None
+            sample.save()
+        else:
+            plain.select(sample.id).tag_samples(f"tag {number}")
+        if chance.random() < 0.6:
+            check(plain)
+    check(plain)
+    assert len(reads) == 1
+
+
+def write_like_the_engine(dataset, id, vector):
+    from detail_embed.engine.chunk import Chunk
+
+    sink = Sink(dataset, FIELD, None, "error")
+    sink.write(Chunk([id], vector[None], np.zeros((1, 1), np.float32), []))
+
+
+def test_an_index_that_is_made_anew_is_read_anew(plain, reads):
+    check(plain)
+    plain.delete_brain_run(KEY)
+    plain.set_values(FIELD, list(np.eye(12, 9, dtype=np.float32) + 0.1))
+    fob.compute_similarity(plain, embeddings=FIELD, brain_key=KEY, backend="sklearn")
+    assert check(plain).matrix.shape == (12, 9) and len(reads) == 2
+
+
+def test_vectors_of_several_dimensions_are_refused(plain):
+    check(plain)
+    sample = plain.first()
+    sample[FIELD] = np.ones(DIM + 1, np.float32)
+    sample.save()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="of sample .* has shape .*compute"):
+            index_vectors.load(plain, KEY)
+
+
+def test_no_vectors_left(plain):
+    check(plain)
+    plain.set_values(FIELD, [None] * 12)
+    with pytest.raises(ValueError, match="'own' holds no vectors"):
+        index_vectors.load(plain, KEY)
+    plain.set_values(FIELD, [np.ones(DIM, np.float32)] * 12)
+    check(plain)
+
+
+def test_an_index_that_was_never_finished_is_not_read(plain):
+    info = plain.get_brain_info(KEY)
+    info.config.build().register_run(plain, "begun", overwrite=False)
+    with pytest.raises(ValueError, match="'begun' holds no vectors; compute it again"):
+        index_vectors.load(plain, "begun")
+
+
+@pytest.mark.parametrize("kind", [fo.VectorField, fo.ArrayField])
+def test_fields_that_are_read_directly(plain, kind):
+    plain.add_sample_field("other", kind)
+    assert vector_field.can_read(plain, "other")
+    plain.set_values("other", list(np.random.default_rng(1).normal(size=(12, 4000))))
+    ids, matrix = vector_field.read(plain, "other")
+    assert ids == plain.values("id")
+    np.testing.assert_allclose(matrix, np.stack(plain.values("other")), atol=1e-6)
+
+
+def test_fields_that_are_not(plain):
+    plain.add_sample_field("numbers", fo.ListField, subfield=fo.FloatField)
+    for field in ("numbers", "filepath", "nothing", "metadata.size_bytes"):
+        assert not vector_field.can_read(plain, field)

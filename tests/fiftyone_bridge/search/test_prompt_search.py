@@ -1,0 +1,208 @@
+"""Search by prompts on a real data set: orders, scores, thresholds, bad input."""
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+import pytest
+
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.search import search_by_prompts
+from detail_embed.fiftyone_bridge.search.search_by_prompts import (
+    PATCHES,
+    RERANKED,
+    search,
+)
+from detail_embed.fiftyone_bridge.search.search_reranked import (
+    search as search_reranked,
+)
+from detail_embed.texts.query import parse
+
+SETTINGS = Settings(
+    backbone=DEMO, cover=2, fuser="mean", device="cpu", keep_features="float16"
+)
+THING = "red metal cube"
+
+
+@pytest.fixture
+def indexed(dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
+    compute_index.compute(dataset, SETTINGS, "detail").finish()
+    return dataset
+
+
+@pytest.fixture
+def few(dataset):
+    settings = Settings(backbone=DEMO, cover=2, vectors=3, device="cpu")
+    compute_index.compute(dataset, settings, "few").finish()
+    return dataset
+
+
+@pytest.mark.parametrize("k", [1, 7, 1000])
+def test_one_plain_prompt_finds_what_fiftyone_finds(indexed, k):
+    native = indexed.sort_by_similarity(THING, brain_key="detail", k=k)
+    answer = search(indexed, THING, "detail", k)
+    assert answer.ids == native.values("id")
+    view = answer.view(indexed)
+    assert view.values(["id", "detail_score"]) == (answer.ids, answer.scores)
+    assert answer.scores == sorted(answer.scores, reverse=True)
+    assert answer.searched == len(indexed) and answer.missing == 0
+
+
+def test_k_vectors_find_what_fiftyone_finds(few):
+    native = few.sort_by_similarity(THING, brain_key="few", k=72)
+    assert search(few, THING, "few", 1000).ids == native.values("id")
+
+
+def test_within_a_view(indexed):
+    view = indexed.skip(3).limit(9)
+    native = view.sort_by_similarity(THING, brain_key="detail", k=5)
+    answer = search(view, THING, "detail", 5)
+    assert answer.ids == native.values("id")
+    assert answer.searched == 9
+
+
+def test_foreign_index_of_the_same_model(indexed):
+    model = indexed.get_brain_info("detail").config.model
+    vectors = np.stack(indexed.values("detail_embedding"))
+    fob.compute_similarity(
+        indexed, embeddings=vectors, model=model, brain_key="other"
+    )
+    assert search(indexed, THING, "other", 9).ids == search(indexed, THING, k=9).ids
+
+
+def test_but_not_moves_images_down(indexed):
+    of = search(indexed, f"{THING}, blue cube", k=1000)
+    off = search(indexed, f"{THING}, -blue cube", k=1000)
+    blue = search(indexed, "blue cube", k=1).ids[0]
+    assert off.ids.index(blue) > of.ids.index(blue)
+    again = search(indexed, parse(f"{THING}, -blue cube"), k=1000)
+    assert again.ids == off.ids
+
+
+def test_threshold_counts_and_cuts(indexed):
+    everything = search(indexed, THING, k=1000)
+    threshold = float(np.median(everything.z_scores))
+    cut = search(indexed, THING, k=1000, threshold=threshold)
+    assert cut.above == sum(z >= threshold for z in everything.z_scores)
+    assert cut.ids == everything.ids[: cut.above]
+    assert cut.above == cut.histogram.above(threshold)
+    none = search(indexed, THING, threshold=50.0)
+    assert none.ids == [] and none.above == 0 and len(none.view(indexed)) == 0
+    assert sum(everything.histogram.counts) == len(indexed)
+
+
+def test_templates_change_the_query(indexed):
+    own, plain = (
+        search(indexed, THING, templates=name).vector for name in ("own", "plain")
+    )
+    assert 0.5 < own @ plain < 0.9999
+
+
+def test_by_patches_is_exact(indexed):
+    exact = search_reranked(indexed, THING, "detail", k=24, candidates=24)
+    answer = search(indexed, THING, k=24, method=PATCHES)
+    assert answer.ids == exact.ids
+    np.testing.assert_allclose(answer.scores, exact.scores, atol=1e-4)
+    assert search_by_prompts.methods(indexed, "detail") == list(
+        search_by_prompts.METHODS
+    )
+    assert search(indexed, THING, k=2, method=RERANKED).searched == 8
+
+
+def test_too_many_patches_are_refused(indexed, monkeypatch):
+    monkeypatch.setattr(search_by_prompts, "MOST", 10)
+    with pytest.raises(ValueError, match="24 images, of 10 at most"):
+        search(indexed, THING, method=PATCHES)
+    assert search(indexed, THING, k=2, method=RERANKED).searched == 8
+
+
+def test_new_and_deleted_samples_are_noticed(indexed, scenes):
+    first = search(indexed, THING, k=1000)
+    indexed.delete_samples(first.ids[:2])
+    second = search(indexed, THING, k=1000)
+    assert second.ids == first.ids[2:]
+    sample = fo.Sample(filepath=indexed.first().filepath)
+    indexed.add_sample(sample)
+    third = search(indexed, THING, k=1000)
+    assert third.ids == second.ids and third.missing == 1
+    compute_index.compute(indexed, SETTINGS, "detail").finish()
+    assert sample.id in search(indexed, THING, k=1000).ids
+
+
+def test_a_search_for_duplicates_changes_nothing(indexed):
+    before = search(indexed, THING, k=1000)
+    fob.compute_near_duplicates(indexed, similarity_index="detail", threshold=0.1)
+    assert search(indexed, THING, k=1000).ids == before.ids
+
+
+def test_vectors_stay_in_memory(indexed):
+    first = index_vectors.load(indexed, "detail")
+    assert index_vectors.load(indexed, "detail") is first
+    sample = indexed.first()
+    sample["detail_embedding"] = -np.asarray(sample["detail_embedding"])
+    sample.save()
+    assert index_vectors.load(indexed, "detail") is not first
+
+
+def test_views_stay_in_memory_until_a_sample_changes(indexed):
+    view = indexed.match_tags("mine")
+    indexed[:3].tag_samples("mine")
+    assert set(search(view, THING).ids) == set(indexed[:3].values("id"))
+    vectors = index_vectors.load(indexed, "detail")
+    assert vectors.members(view) is vectors.members(indexed.match_tags("mine"))
+    assert vectors.members(indexed).without == 0
+    indexed[3:4].tag_samples("mine")
+    indexed.add_sample(fo.Sample(filepath="/no/vector.jpg", tags=["mine"]))
+    answer = search(view, THING)
+    assert set(answer.ids) == set(indexed[:4].values("id")) and answer.missing == 1
+
+
+def test_only_so_many_views_stay_in_memory(indexed):
+    vectors = index_vectors.load(indexed, "detail")
+    first = vectors.members(indexed[:1])
+    for stop in range(2, 2 + index_vectors._VIEWS):
+        assert vectors.members(indexed[:stop]).rows.tolist() == list(range(stop))
+    assert vectors.members(indexed[:1]) is not first
+    assert len(vectors._members) == index_vectors._VIEWS
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"query": "  "}, "empty"),
+        ({"query": "-a bicycle"}, "add what you are looking for"),
+        ({"query": 'a "cube'}, "not closed"),
+        ({"query": "x" * 10_001}, "10,000"),
+        ({"query": THING, "k": 0}, "k=0"),
+        ({"query": THING, "threshold": float("nan")}, "threshold"),
+        ({"query": THING, "method": "magic"}, "method"),
+        ({"query": THING, "templates": "mine"}, "templates"),
+        ({"query": THING, "brain_key": "nope"}, "nope"),
+        ({"query": np.ones(3, np.float32)}, "dimensions"),
+    ],
+)
+def test_bad_input(indexed, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        search(indexed, **arguments)
+
+
+@pytest.mark.parametrize("text", ["🚲 خوذة حمراء", "עברית", '"quoted, text"', "é\n\tb"])
+def test_any_text_finds_something(indexed, text):
+    assert len(search(indexed, text, k=3).ids) == 3
+
+
+def test_images_without_vectors(indexed):
+    indexed.add_sample(fo.Sample(filepath=indexed.first().filepath))
+    with pytest.raises(ValueError, match="has a vector"):
+        search(indexed.skip(24), THING)
+
+
+def test_model_that_is_not_here(indexed):
+    results = indexed.load_brain_results("detail")
+    results.config.model = "of-another-machine"
+    results.save_config()
+    with pytest.raises(ValueError, match="cannot be loaded on this machine"):
+        search(indexed, THING)

@@ -1,0 +1,96 @@
+"""The tabs that compare indexes and show evaluations."""
+
+import fiftyone.operators as foo
+import pydash
+import pytest
+
+from detail_embed.fiftyone_bridge.evaluate import runs
+from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.search.search_by_prompts import search
+from tests.operators.panel.helpers import KEYS, OPERATORS, OTHER, THING
+
+
+def test_compare(browser, indexed):
+    browser.tab("compare")
+    assert browser.event("on_compare").startswith("type what you are looking for")
+    browser.state["compare"]["prompts"] = [f"{THING}, -{OTHER}"]
+    assert browser.event("on_compare") is None
+    assert browser.get("compare.prompts") == [f"{THING}, -{OTHER}"]
+    kept = browser.get("compare.kept")
+    query = f"{THING}, -{OTHER}"
+    assert kept["left"]["ids"] == search(indexed, query, "detail", 12).ids
+    assert kept["right"]["ids"] == search(indexed, query, "detail_global", 12).ids
+    strips = pydash.get(browser.data, "compare.strips")
+    for side in ("left", "right"):
+        pictures = strips[side]["strip"]
+        assert len(pictures) == 12
+        for url in pictures.values():
+            assert url.startswith("data:image/jpeg;base64,")
+        drawn = browser.part(f"compare.strips.{side}.strip")["type"]["properties"]
+        assert set(drawn) == set(pictures)
+    browser.event("on_compare_show", side="right")
+    want = search(indexed, query, "detail_global").ids
+    assert browser.shown(indexed).values("id") == want
+    browser.event("on_compare_open", id=want[0])
+    assert ("open_sample", want[0]) in [(n, p.get("id")) for n, p in browser.requests]
+
+
+def test_compare_an_index_with_itself(browser):
+    browser.state["compare"] = {
+        "which": {"left": "detail", "right": "detail"}, "prompts": [THING]
+    }
+    browser.state["tab"] = "compare"
+    assert "choose two different indexes" in browser.event("on_compare")
+    assert browser.severity == "error" and "compare" in browser.names()
+
+
+def test_compare_with_one_index_only(on_mine, mine):
+    delete.delete_any(mine, "detail_global")
+    assert on_mine.tab("compare") is None
+    assert on_mine.part("compare.start.compute")
+    assert on_mine.part("compare.which") is None
+    on_mine.state["compare"] = {"prompts": [THING]}
+    assert on_mine.event("on_compare")
+
+
+def test_an_index_that_was_compared_is_deleted(on_mine, mine):
+    on_mine.state["tab"] = "compare"
+    on_mine.state["compare"]["prompts"] = [THING]
+    on_mine.event("on_compare")
+    delete.delete_any(mine, "detail_global")
+    assert "choose one of ['detail']" in on_mine.event("on_compare")
+    message = on_mine.event("on_compare_show", side="right")
+    assert "detail_global" in message
+
+
+@pytest.fixture(scope="package")
+def evaluated(indexed):
+    evaluate = foo.get_operator(f"{OPERATORS}/evaluate_retrieval")
+    evaluate(indexed, KEYS[::-1], "ground_truth", name="measured_1")
+    yield indexed
+    runs.delete(indexed, "measured_1")
+
+
+def test_an_evaluation(browser, evaluated):
+    assert browser.tab("evaluate") is None
+    assert browser.get("evaluations") == ["measured_1"]
+    assert "**measured_1**" in browser.get("measured.summary")
+    assert browser.part("evaluate.worst") and browser.part("evaluate.plot")
+    rows = pydash.get(browser.data, "evaluate.worst")
+    assert [row["label"] for row in rows] == browser.get("measured.classes")
+    assert browser.event("on_class", row=1) is None
+    (prompt,) = browser.get("search.prompts")
+    assert rows[1]["label"] in prompt and browser.get("search.threshold") == 0
+    want = search(evaluated, prompt, browser.get("search.which.brain_key")).ids
+    assert browser.shown(evaluated).values("id") == want
+    assert "changed meanwhile: try again" in browser.event("on_class", row=99)
+    browser.state["evaluate"]["name"] = "gone"
+    assert "gone" in browser.event("on_evaluation")
+
+
+def test_nothing_was_evaluated(on_mine):
+    assert on_mine.tab("evaluate") is None
+    assert on_mine.part("evaluate.intro") and on_mine.part("evaluate.worst") is None
+    on_mine.event("on_evaluate")
+    assert on_mine.asked()[0] == "evaluate_retrieval"
+    assert "try again" in on_mine.event("on_class", row=0)

@@ -1,0 +1,84 @@
+"""The tabs of indexes and fusers."""
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pydash
+import pytest
+
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index import delete
+from tests.operators.panel.helpers import KEYS, OPERATORS, SETTINGS
+
+
+def test_indexes(on_mine, mine):
+    mine.add_sample(fo.Sample(filepath=mine.first().filepath))
+    mine.add_sample(fo.Sample(filepath="/nowhere.png"))
+    compute_index.compute(mine.skip(9), SETTINGS).finish()
+    assert on_mine.tab("indexes") is None
+    rows = pydash.get(on_mine.data, "indexes.list")
+    assert [row["brain_key"] for row in rows] == on_mine.get("index_keys") == KEYS
+    assert rows[0]["images"] == "8"
+    assert on_mine.event("on_index_row", row=0) is None
+    coverage = on_mine.get("coverage")
+    counts = [coverage[group] for group in ("embedded", "missing", "failed")]
+    assert (coverage["brain_key"], counts) == ("detail", [8, 1, 1])
+    for group, count in zip(("embedded", "missing", "failed"), counts):
+        assert on_mine.event("on_group", group=group) is None
+        assert len(on_mine.shown(mine)) == count
+    ((reason, count),) = coverage["reasons"]
+    assert count == 1 and on_mine.part("indexes.reason0")
+    assert on_mine.event("on_group", group="failed", reason=reason) is None
+    assert on_mine.shown(mine).values("filepath") == ["/nowhere.png"]
+
+
+@pytest.mark.parametrize(
+    "event, operator",
+    [("on_update", "update_index"), ("on_rename", "rename_index"),
+     ("on_export", "export_vectors"), ("on_delete_index", "delete_index")],
+)
+def test_what_can_be_done_with_an_index(browser, event, operator):
+    browser.tab("indexes")
+    assert browser.event(event, row=1) is None
+    name, params = browser.asked()
+    assert (name, params["brain_key"]) == (operator, "detail_global")
+    assert "try again" in browser.event(event, row=9)
+
+
+def test_an_index_of_the_list_that_is_gone(on_mine, mine):
+    on_mine.tab("indexes")
+    on_mine.event("on_index_row", row=1)
+    delete.delete_any(mine, "detail_global")
+    assert "detail_global" in on_mine.event("on_index_row", row=1)
+    assert "detail_global" in on_mine.event("on_group", group="embedded")
+    assert on_mine.tab("indexes") is None
+    assert on_mine.get("index_keys") == ["detail"] and on_mine.get("coverage") is None
+    assert on_mine.event("on_group", group="embedded")
+
+
+def test_fusers(browser, indexed):
+    browser.tab("fusers")
+    assert browser.part("fusers.empty") and browser.part("fusers.list") is None
+    browser.event("on_train")
+    assert browser.asked()[0] == "train_fuser"
+    train = foo.get_operator(f"{OPERATORS}/train_fuser")
+    proxies = ["cube", "sphere", "cone", "cylinder", "torus", "red metal cube",
+               "blue rubber sphere", "green metal cone", "pyramid", "ring"]
+    train(indexed, "solids_1", epochs=1, backbone=DEMO, cover=2, device="cpu",
+          proxies=proxies)
+    assert browser.event("on_fusers_changed") is None
+    assert browser.get("fuser_names") == ["solids_1"]
+    (row,) = pydash.get(browser.data, "fusers.list")
+    assert row["name"] == "solids_1" and row["images"] == "24"
+    assert browser.event("on_fuser", row=0) is None
+    assert browser.part("fusers.curve") and pydash.get(browser.data, "fusers.curve")
+    browser.event("on_apply", row=0)
+    name, params = browser.asked()
+    assert name == "compute_detail_embeddings"
+    assert params["fuser"] == params["brain_key"] == "solids_1"
+    browser.event("on_delete_fuser", row=0)
+    assert browser.asked() == ("manage_fusers", {"delete": "solids_1"})
+    foo.get_operator(f"{OPERATORS}/manage_fusers")(delete="solids_1")
+    assert "no trained fuser is called 'solids_1'" in browser.event("on_fuser", row=0)
+    browser.event("on_fusers_changed")
+    assert browser.get("fuser_names") == [] and browser.part("fusers.list") is None

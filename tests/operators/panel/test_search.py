@@ -1,0 +1,233 @@
+"""The search tab: prompts, index, options, threshold, clear."""
+
+import fiftyone.brain as fob
+import numpy as np
+import pydash
+import pytest
+
+from detail_embed.fiftyone_bridge.search.search_by_prompts import SCORE, search
+from tests.operators.panel.helpers import OTHER, THING, queries
+
+
+def test_search(browser, indexed):
+    assert browser.search(THING, k=7) is None
+    want = search(indexed, THING, "detail", 7)
+    view = browser.shown(indexed)
+    assert view.values("id") == want.ids and view.values(SCORE) == want.scores
+    assert browser.active == ["ground_truth", SCORE]
+    assert "**7** of 24 images" in browser.summary
+    bars = pydash.get(browser.data, "search.histogram")[0]
+    assert sum(bars["y"]) == 24
+    assert queries(browser) == [THING]
+    assert browser.part("search.histogram") and browser.part("search.threshold")
+    assert "images that were searched" in str(browser.part("search.scale"))
+
+
+def test_but_not(browser, indexed):
+    browser.search(THING)
+    first = browser.shown(indexed).values("id")
+    browser.search(THING, f"-{OTHER}")
+    second = browser.shown(indexed).values("id")
+    assert second == search(indexed, f"{THING}, -{OTHER}").ids != first
+    assert queries(browser) == [f"{THING}, -{OTHER}", THING]
+
+
+def test_a_line_of_prompts_stays_as_it_was_typed(browser, indexed):
+    """A box that is set loses what is being typed next."""
+    line = f"2*{THING},-{OTHER}, at night"
+    assert browser.search(line) is None
+    assert browser.get("search.prompts") == [line]
+    sent = [params for name, params in browser.requests if "panel_state" in name]
+    assert not any("search.prompts" in params["state"] for params in sent)
+    want = search(indexed, f"2 * {THING}, -{OTHER}, at night").ids
+    assert browser.shown(indexed).values("id") == want
+
+
+@pytest.mark.parametrize(
+    "prompts, place",
+    [(['a "cube'], 2), (["2 * "], 4), ([THING, "1e9 * car"], len(THING) + 2),
+     (["nan * x"], 0)],
+)
+def test_a_syntax_error_shows_its_place(browser, prompts, place):
+    browser.search(THING)
+    before = (browser.view, browser.active)
+    message = browser.search(*prompts)
+    reason, _, drawing = message.partition("\n\n```\n")
+    line, arrow, _ = drawing.split("\n")
+    assert reason.endswith(":") and line in ", ".join(prompts)
+    assert arrow == " " * place + "^"
+    assert browser.severity == "error" and browser.get("search.prompts") == prompts
+    assert (browser.view, browser.active) == before
+    assert browser.search(THING) is None
+
+
+@pytest.mark.parametrize(
+    "prompts, words",
+    [
+        ([f"-{THING}"], "add what you are looking for"),
+        ([f"-{THING}", "-a car"], "add what you are looking for"),
+        (["x" * 10_001], "10,000"),
+        (["x" * 6000, "y" * 6000], "10,000"),
+        (["   "], "say what to look for"),
+        ([","], "a prompt is missing here"),
+    ],
+)
+def test_prompts_that_cannot_be_searched(browser, prompts, words):
+    assert words in browser.search(*prompts)
+    assert browser.severity == "error" and browser.view == []
+    assert browser.get("search.prompts") == prompts
+    assert queries(browser) == [] and SCORE not in browser.active
+    assert len(browser.message) < 1000
+
+
+@pytest.mark.parametrize("prompts", [[], None])
+def test_nothing_typed(browser, prompts):
+    browser.fill(prompts=prompts)
+    assert browser.event("on_prompts") is None and browser.view == []
+    assert browser.event("on_search").startswith("type what you are looking for")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["🚲 🪖", "خوذة حمراء", "קסדה אדומה", '"salt, pepper and -20 degrees"',
+     "the driver's “red” cap", "<b>bold</b> `code` {x} $y", "x" * 10_000, "é\n\tb"],
+)
+def test_any_text(browser, indexed, text):
+    assert browser.search(text, k=3) is None
+    assert len(browser.shown(indexed)) == 3
+    assert len(queries(browser)) == 1 and len(queries(browser)[0]) <= 61
+    assert browser.get("search.prompts") == [text]
+    browser.event("on_history_row", row=0)
+    (prompt,) = browser.get("search.prompts")
+    assert prompt.split() == text.split() and len(queries(browser)) <= 2
+
+
+def test_more_images_than_there_are(browser, indexed):
+    assert browser.search(THING, k=100_000) is None
+    assert len(browser.shown(indexed)) == 24
+
+
+@pytest.mark.parametrize("k", [0, -3, 2.5, "many"])
+def test_a_number_of_images_that_is_none(browser, k):
+    assert "give a whole number of images" in browser.search(THING, k=k)
+
+
+def test_fields_that_were_emptied_take_their_defaults(browser, indexed):
+    browser.fill(k=None, within=None, templates=None, method=None, threshold=None)
+    assert browser.search(THING) is None
+    assert len(browser.shown(indexed)) == 24
+
+
+@pytest.mark.parametrize("method", ["vectors", "reranked", "patches"])
+@pytest.mark.parametrize("templates", ["own", "plain"])
+def test_ways_to_search(browser, indexed, method, templates):
+    assert browser.search(THING, method=method, templates=templates, k=4) is None
+    want = search(indexed, THING, k=4, method=method, templates=templates).ids
+    assert browser.shown(indexed).values("id") == want
+
+
+def test_threshold(browser, indexed):
+    browser.search(THING)
+    assert browser.fill(threshold=0.8).event("on_threshold") is None
+    want = search(indexed, THING, threshold=0.8)
+    assert 0 < want.above < 24
+    assert browser.shown(indexed).values("id") == want.ids
+    assert f"{want.above} are at z ≥ 0.8" in browser.summary
+    browser.fill(threshold=0).event("on_threshold")
+    assert len(browser.shown(indexed)) == 24
+
+
+def test_a_bar_of_the_histogram_is_a_threshold(browser, indexed):
+    browser.search(THING)
+    browser.event("on_histogram", range=[0.52, 0.9])
+    assert browser.get("search.threshold") == 0.5
+    want = search(indexed, THING, threshold=0.5).ids
+    assert browser.shown(indexed).values("id") == want
+    assert browser.event("on_histogram") is None
+
+
+def test_a_threshold_that_nothing_reaches(browser, indexed):
+    browser.search(THING)
+    message = browser.fill(threshold=50).event("on_threshold")
+    assert "lower the threshold" in message and browser.severity == "warning"
+    assert len(browser.shown(indexed)) == 0
+    browser.fill(threshold=0).event("on_threshold")
+    assert len(browser.shown(indexed)) == 24 and browser.message is None
+
+
+def test_clear(browser):
+    browser.search(THING, threshold=0.5)
+    browser.event("on_clear")
+    assert browser.view == [] and browser.active == ["ground_truth"]
+    assert not browser.get("search.prompts") and browser.summary is None
+    assert browser.get("search.threshold") == 0
+    assert browser.part("search.histogram") is None
+
+
+@pytest.mark.parametrize("within", ["dataset", "view"])
+def test_clear_shows_what_was_shown_before(browser, indexed, within):
+    before = indexed.skip(3).limit(9).view()._serialize()
+    browser.view = before
+    browser.search(THING, within=within, k=5)
+    browser.search(OTHER)
+    assert browser.view != before
+    browser.event("on_clear")
+    ids = indexed.skip(3).limit(9).values("id")
+    assert browser.shown(indexed).values("id") == ids
+
+
+def test_taking_the_last_prompt_away_clears(browser):
+    browser.search(THING)
+    browser.search()
+    assert browser.view == [] and browser.summary is None
+
+
+def test_within_the_view_and_not_within_the_result(browser, indexed):
+    view = indexed.skip(3).limit(9)
+    browser.view = view._serialize()
+    browser.search(THING, within="view", k=4)
+    assert browser.shown(indexed).values("id") == search(view, THING, k=4).ids
+    browser.search(OTHER)
+    assert browser.shown(indexed).values("id") == search(view, OTHER, k=4).ids
+    assert "of 9 images" in browser.summary
+    browser.view = indexed.limit(5).view()._serialize()
+    browser.event("on_search")
+    assert "of 5 images" in browser.summary
+
+
+def test_a_score_of_one_is_a_whole_number_in_the_browser(browser, indexed):
+    """The result is known again, although its 1.0 comes back as 1."""
+    before = indexed.skip(3).limit(9).view()._serialize()
+    browser.view = before
+    vector = indexed.skip(4).first()["detail_embedding"].tolist()
+    made = {"vector": vector, "weight": 1, "label": "1 image"}
+    browser.fill(within="view").event("on_example_given", result=made)
+    assert browser.shown(indexed).first()[SCORE] == 1
+    browser.search(THING)
+    assert "of 9 images" in browser.summary
+    browser.fill(k=2).event("on_search")
+    assert "of 9 images" in browser.summary
+    browser.event("on_clear")
+    shown = browser.shown(indexed).values("id")
+    assert shown == indexed.skip(3).limit(9).values("id")
+
+
+def test_options_are_shown_and_hidden(browser):
+    assert browser.part("search.options") is None
+    browser.event("on_options")
+    assert browser.part("search.options.k")
+    browser.event("on_options")
+    assert browser.part("search.options") is None
+
+
+def test_another_index(on_mine, mine):
+    model = mine.get_brain_info("detail").config.model
+    vectors = np.stack(mine.values("detail_global_embedding"))
+    fob.compute_similarity(mine, embeddings=vectors, model=model, brain_key="other")
+    on_mine.search(THING, method="patches", k=4)
+    on_mine.fill(brain_key="detail_global").event("on_index")
+    assert on_mine.get("search.which.method") == "patches"
+    on_mine.fill(brain_key="other").event("on_index")
+    assert on_mine.get("search.which.method") == "vectors"
+    want = search(mine, THING, "detail_global", 4).ids
+    assert on_mine.shown(mine).values("id") == want

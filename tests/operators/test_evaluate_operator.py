@@ -1,0 +1,199 @@
+"""The evaluation operator as FiftyOne runs it: from its plugin folder."""
+
+import importlib
+import json
+from urllib.parse import unquote
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import Executor
+
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.evaluate import runs
+from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index.settings import Settings
+
+EVALUATE = "@detail/detail-embed/evaluate_retrieval"
+PARAMS = {"brain_keys": ["detail_global", "detail"], "label_field": "ground_truth"}
+
+
+@pytest.fixture(scope="module")
+def evaluate():
+    return foo.get_operator(EVALUATE)
+
+
+@pytest.fixture(scope="module")
+def indexed(scenes):
+    from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+
+    dataset = load_clver_ds(scenes)
+    settings = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+    compute_index.compute(dataset, settings, also_global=True).finish()
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def dataset(indexed):
+    yield indexed
+    for name in runs.names(indexed):
+        indexed.delete_run(name)
+
+
+def _context(dataset, **params):
+    request = {
+        "params": params,
+        "dataset_name": dataset.name,
+        "view": dataset.view()._serialize(),
+    }
+    return foo.ExecutionContext(
+        request_params=request, executor=Executor(), operator_uri=EVALUATE
+    )
+
+
+def _problems(operator, ctx):
+    properties = operator.resolve_input(ctx).type.properties
+    return [p.view.description for p in properties.values() if p.invalid]
+
+
+def _requests(ctx, name):
+    requests = ctx.executor._requests
+    return [r.params for r in requests if r.operator_uri == name]
+
+
+def test_the_form_offers_what_there_is(evaluate, dataset):
+    ctx = _context(dataset, **PARAMS)
+    form = evaluate.resolve_input(ctx)
+    properties = form.type.properties
+    assert properties["brain_keys"].view.values() == ["detail_global", "detail"]
+    assert properties["brain_keys"].default == ["detail_global", "detail"]
+    assert properties["label_field"].view.values() == ["ground_truth"]
+    assert properties["label_field"].default == "ground_truth"
+    assert properties["name"].default == "retrieval"
+    assert properties["ks"].default == "10"
+    ctx.params.update({k: p.default for k, p in properties.items() if p.default})
+    assert _problems(evaluate, ctx) == []
+    assert form.to_json()
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"brain_keys": []}, "at least one brain key"),
+        ({"brain_keys": ["gone"]}, "unknown brain key 'gone'"),
+        ({"label_field": None}, "choose the label field"),
+        ({"label_field": "background"}, "'background' is no field"),
+        ({"ks": "10, many"}, "'10, many'"),
+        ({"ks": "10, 100"}, "not 100"),
+        ({"name": "my run"}, "'my run'"),
+        ({"export_dir": __file__}, "is a file"),
+    ],
+)
+def test_the_form_says_what_cannot_work(evaluate, dataset, params, message):
+    (problem,) = _problems(evaluate, _context(dataset, **(PARAMS | params)))
+    assert message in problem
+
+
+def test_the_app_shows_a_table_and_plots(evaluate, dataset, tmp_path):
+    folder = {"absolute_path": str(tmp_path)}
+    ctx = _context(dataset, **PARAMS, ks="5, 10", export_dir=folder, download=True)
+    for _ in evaluate.execute(ctx):
+        pass
+    fractions = [p["progress"] for p in _requests(ctx, "set_progress")]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    (output,) = _requests(ctx, "show_output")
+    assert json.dumps(output, allow_nan=False)
+    results = output["results"]
+    assert set(output["outputs"]["type"]["properties"]) == set(results)
+    assert "`detail` against `detail_global`: mAP +0.0" in results["summary"]
+    evaluation = runs.load(dataset, "retrieval")
+    head, _, *lines = _cells(results["table"])
+    assert head[:4] == ["Brain key", "Words", "Classes", "mAP"] and "R@5" in head
+    groups = [word for word in evaluation.words for _ in PARAMS["brain_keys"]]
+    assert [line[1] for line in lines] == groups
+    assert [line[0] for line in lines[:2]] == ["`detail_global`", "`detail`"]
+    row = evaluation.rows[0]
+    assert lines[0][3].startswith(f"{100 * row.map:.1f}\N{NO-BREAK SPACE}(")
+    head, _, *lines = _cells(results["scales"])
+    assert head[1] == "Side in %"
+    assert [line[1] for line in lines[:2]] == ["10–16", "10–16"]
+    assert [trace["name"] for trace in results["by_scale"]] == PARAMS["brain_keys"]
+    assert len(results["by_class"][0]["x"]) == 25
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".csv", ".csv", ".png"]
+    downloads = _requests(ctx, "browser_download")
+    names = ["retrieval.csv", "retrieval_classes.csv"]
+    assert [d["filename"] for d in downloads] == names
+    for download, name in zip(downloads, names):
+        text = unquote(download["url"].partition(",")[2])
+        assert text.encode() == (tmp_path / name).read_bytes()
+
+
+def _cells(table):
+    """The cells of a Markdown table."""
+    return [line.strip("| ").split(" | ") for line in table.splitlines()]
+
+
+def test_the_form_says_what_is_missing(evaluate, dataset):
+    plain = fo.Dataset()
+    plain.add_samples([fo.Sample(filepath=path) for path in dataset.values("filepath")])
+    try:
+        ctx = _context(plain)
+        (problem,) = _problems(evaluate, ctx)
+        assert "No index of this data set can be searched by text" in problem
+        assert "brain_keys" not in evaluate.resolve_input(ctx).type.properties
+        settings = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+        compute_index.compute(plain, settings).finish()
+        (problem,) = _problems(evaluate, _context(plain))
+        assert "no field of Detections or Classifications" in problem
+        assert evaluate.resolve_output(ctx).type.properties == {}
+    finally:
+        plain.delete()
+
+
+def test_one_group_of_words_is_told_once(evaluate, dataset):
+    settings = Settings(
+        backbone=DEMO, cover=1, fuser="ridge", proxy_field="ground_truth"
+    )
+    compute_index.compute(dataset, settings, "known").finish()
+    result = evaluate(dataset, "known", "ground_truth")
+    assert {query.words for query in result.queries} == {"proxy"}
+    package = type(evaluate).__module__.rpartition(".")[0]
+    output = importlib.import_module(f"{package}.evaluation_output")
+    head, _, *lines = _cells(output.results(result)["table"])
+    assert "Words" not in head and len(lines) == 1
+    delete.delete(dataset, "known")
+
+
+def test_the_app_shows_why_a_run_failed(evaluate, dataset):
+    ctx = _context(dataset, **(PARAMS | {"brain_keys": ["gone"]}))
+    with pytest.raises(ValueError, match="gone"):
+        list(evaluate.execute(ctx))
+
+
+def test_from_python(evaluate, dataset, tmp_path):
+    result = evaluate(dataset, "detail", "ground_truth", "mine", export_dir=tmp_path)
+    assert [row.method for row in result.rows][:1] == ["detail"]
+    assert runs.names(dataset) == ["mine"]
+    assert (tmp_path / "mine.csv").is_file()
+    with pytest.raises(ValueError, match="'mine' belongs to another run"):
+        evaluate(dataset, "detail", "ground_truth", "mine", delegate=True)
+
+
+def test_a_delegated_run(evaluate, dataset):
+    service = DelegatedOperationService()
+    queued = evaluate(dataset, **PARAMS, delegate=True)
+    service.execute_queued_operations(operator=EVALUATE, limit=1)
+    run = service.get(queued.result["id"])
+    try:
+        assert run.run_state == "completed", run.result.error
+        results = run.result.result
+        assert "`detail_global`" in results["table"]
+        ctx = _context(dataset)
+        assert evaluate.resolve_output(ctx).to_json()
+    finally:
+        service.delete_operation(run.id)
+    dataset.reload()
+    assert runs.names(dataset) == ["retrieval"]
