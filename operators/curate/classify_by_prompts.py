@@ -10,6 +10,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
 from ..shared import run_operator
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class ClassifyByPrompts(run_operator.CuratingOperator):
             description="One a line: a name, or name: prompt, prompt",
             view=types.TextFieldView(multiline=True),
         )
-        keys = brain_runs.promptable(samples._root_dataset)
+        keys = brain_runs.promptable(dataset_of(samples))
         params = run_operator.add_brain_key(inputs, keys, params)
         inputs.str(
             "field", required=True, default=classify.FIELD, label="Field"

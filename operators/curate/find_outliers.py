@@ -10,6 +10,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
 from ..shared import run_operator
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class FindOutliers(run_operator.CuratingOperator):
         from detail_embed.fiftyone_bridge.curate import brain_tools
         from detail_embed.fiftyone_bridge.index import brain_runs
 
-        keys = brain_runs.similarities(samples._root_dataset)
+        keys = brain_runs.similarities(dataset_of(samples))
         params = run_operator.add_brain_key(inputs, keys, params)
         inputs.int("count", min=1, default=brain_tools.COUNT, label="Images to show")
         self.start(samples, params)

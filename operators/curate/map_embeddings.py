@@ -10,6 +10,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
 from ..shared import run_operator
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class MapEmbeddings(run_operator.CuratingOperator):
         from detail_embed.fiftyone_bridge.curate import embeddings_map
         from detail_embed.fiftyone_bridge.index import brain_runs
 
-        dataset = samples._root_dataset
+        dataset = dataset_of(samples)
         keys = brain_runs.similarities(dataset)
         params = run_operator.add_brain_key(inputs, keys, params)
         key = embeddings_map.map_key(params["brain_key"])

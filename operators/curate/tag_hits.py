@@ -9,6 +9,8 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
 from ..shared import run_operator
 from ..shared.form import resolve_form
 
@@ -116,7 +118,7 @@ def _add_inputs(
         f"{len(samples)} images of the target view",
     )
     if params.get("query"):
-        keys = brain_runs.promptable(samples._root_dataset)
+        keys = brain_runs.promptable(dataset_of(samples))
         params = run_operator.add_brain_key(inputs, keys, params)
         inputs.float(
             "threshold",

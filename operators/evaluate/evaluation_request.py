@@ -15,6 +15,7 @@ from detail_embed.evaluation import Evaluation
 from detail_embed.fiftyone_bridge.evaluate import evaluate_retrieval, labels, runs
 from detail_embed.fiftyone_bridge.index import brain_runs, records
 from detail_embed.fiftyone_bridge.runs.run import Run
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 _COMPARED = 4  # indexes that the form proposes
 
@@ -85,7 +86,7 @@ class EvaluationRequest:
 
 def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
     """Adds the inputs of the form."""
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     brain_keys = sorted(
         brain_runs.promptable(dataset),
         key=lambda key: not records.find(dataset, key)[1],

@@ -18,6 +18,7 @@ from detail_embed.cover.complete_cover import MAX_C
 from detail_embed.features.feature_store import DTYPES
 from detail_embed.fiftyone_bridge.index import feature_stores, records
 from detail_embed.fiftyone_bridge.index.settings import WITH_WORDS, Settings
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers import library
 from detail_embed.fusers.few_vectors import MAX_VECTORS
 from detail_embed.space.choose_fuser import AUTO
@@ -145,7 +146,7 @@ def _add_vectors(
         )
     else:
         name = params.get("fuser", Settings.fuser)
-        ways = _fuser_ways(samples._root_dataset, params.get("brain_key"))
+        ways = _fuser_ways(dataset_of(samples), params.get("brain_key"))
         add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser, _HOW)
     if name in WITH_WORDS:
         add_vocabulary(inputs, samples)

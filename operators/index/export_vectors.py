@@ -12,6 +12,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
 from ..shared import progress
 from ..shared.form import resolve_form
 
@@ -145,5 +147,5 @@ def _given(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _default_path(samples: foc.SampleCollection, brain_key: str) -> str:
-    name = samples._root_dataset.slug or "vectors"
+    name = dataset_of(samples).slug or "vectors"
     return str(Path("~") / f"{name}-{brain_key}.parquet")

@@ -10,6 +10,8 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
 from ..shared import run_operator
 from ..shared.form import resolve_form
 
@@ -43,7 +45,7 @@ class SearchByPrompts(foo.Operator):
             from detail_embed.fiftyone_bridge.index import brain_runs
 
             if not ctx.params.get("for_panel"):
-                keys = brain_runs.promptable(samples._root_dataset)
+                keys = brain_runs.promptable(dataset_of(samples))
                 run_operator.add_brain_key(inputs, keys, ctx.params)
             _add_inputs(inputs, ctx)
 
@@ -131,7 +133,7 @@ class SearchByPrompts(foo.Operator):
         from detail_embed.fiftyone_bridge.search import examples, search_by_prompts
 
         vector = examples.mix(
-            sample_collection._root_dataset, brain_key, text, sample_ids, boxes,
+            dataset_of(sample_collection), brain_key, text, sample_ids, boxes,
             pictures, weight=weight, templates=templates,
         )
         return search_by_prompts.search(

@@ -34,6 +34,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     refresh,
     without,
 )
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 from detail_embed.space.embedding_space import DetailEmbedder
 
@@ -86,7 +87,7 @@ def compute(
     steps = _compute(
         samples, settings, brain_key, backend, also_global, overwrite, shard
     )
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     return Run(guarded(dataset, brain_key, "a computation", steps, shard))
 
 
@@ -107,7 +108,7 @@ def prepare(
     """
     check(samples, settings, brain_key, overwrite=overwrite)
     steps = _prepare(samples, settings, brain_key, overwrite)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     return Run(guarded(dataset, brain_key, "a preparation", steps))
 
 
@@ -115,7 +116,7 @@ def _prepare(
     samples: foc.SampleCollection, settings: Settings, brain_key: str, overwrite: bool
 ) -> Generator[Progress, None, shards.Prepared]:
     started = time.monotonic()
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     refresh(dataset)
     _check_key(dataset, settings, brain_key, None, overwrite, False)
     items = list(zip(*samples.values(["id", "filepath"])))
@@ -145,7 +146,7 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     shards.check(dataset, brain_key, shard)
     lock.check_free(dataset, brain_key, shard)
     record = None if overwrite else records.read(dataset, brain_key)
@@ -177,7 +178,7 @@ def _compute(
     shard: shards.Shard | None,
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     refresh(dataset)
     shards.check(dataset, brain_key, shard)
     _check_key(dataset, settings, brain_key, backend, overwrite, also_global)

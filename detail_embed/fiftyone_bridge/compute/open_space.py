@@ -13,6 +13,7 @@ from detail_embed.fiftyone_bridge.index.delete import clear
 from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.space.choose_fuser import AUTO, Choice, enough
 from detail_embed.space.embedding_space import DetailEmbedder
 from detail_embed.space.fit_sample import draw
@@ -44,7 +45,7 @@ def open_space(
     """
     yield Progress("Loading the backbone", 0.0)
     backbone = settings.load_backbone()
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     record = None if overwrite else records.read(dataset, brain_key)
     if record is None:
         space = settings.make_space(backbone)

@@ -21,6 +21,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run, encode_words
 from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers import library
 from detail_embed.fusers.library import TrainedFacts
 from detail_embed.space.choose_fuser import enough
@@ -122,7 +123,7 @@ def check(
             f"{len(samples)} images are too few to train on: give at least "
             f"{_MIN_IMAGES}, better some thousands"
         )
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     runs = dataset.list_runs()
     if name in runs and dataset.get_run_info(name).config.method != METHOD:
         raise ValueError(
@@ -175,7 +176,7 @@ def _train(
         torch.manual_seed(config.seed)
         space = settings.make_space(backbone)
     items = list(zip(*samples.values(["id", "filepath"])))
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     keep = settings.keep_features or _held_dtype(dataset, space)
     store = feature_stores.prepare(dataset, space, keep, items)
     yield from _encode(space, store, items, settings)

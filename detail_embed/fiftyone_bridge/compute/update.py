@@ -26,6 +26,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.collection import ids_with
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.images.image_file import MAX_PIXELS
 
 
@@ -74,7 +75,7 @@ def update(
         "max_pixels": max_pixels,
         "skip_identical": skip_identical,
     }
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     record = index_parts.require(dataset, brain_key, "update")
     settings = _settings(dataset, brain_key, record, pretrained, options)
     whole = index_parts.has_whole(dataset, brain_key, record)
@@ -91,7 +92,7 @@ def check(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     record = index_parts.require(dataset, brain_key, "update")
     settings = _settings(dataset, brain_key, record, pretrained)
     whole = index_parts.has_whole(dataset, brain_key, record)

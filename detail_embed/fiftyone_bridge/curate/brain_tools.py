@@ -22,6 +22,7 @@ from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 THRESHOLD = 0.1
 COUNT = 25
@@ -127,7 +128,7 @@ def check(samples: foc.SampleCollection, brain_key: str) -> None:
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_similarity(samples._root_dataset, brain_key)
+    brain_runs.check_similarity(dataset_of(samples), brain_key)
 
 
 def check_threshold(threshold: float) -> None:
@@ -148,7 +149,7 @@ def check_outliers(samples: foc.SampleCollection, brain_key: str, count: int) ->
     check(samples, brain_key)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
-    dataset, field = samples._root_dataset, uniqueness_field(brain_key)
+    dataset, field = dataset_of(samples), uniqueness_field(brain_key)
     if dataset.has_field(field) and field not in dataset.list_brain_runs(
         type="uniqueness"
     ):
@@ -197,7 +198,7 @@ def _outliers(
     yield Progress("Reading the vectors", 0.0)
     images, matrix, without = read_vectors(samples, brain_key, _FEWEST)
     yield Progress(f"Measuring {len(matrix)} images", 0.3)
-    dataset, field = samples._root_dataset, uniqueness_field(brain_key)
+    dataset, field = dataset_of(samples), uniqueness_field(brain_key)
     if field in dataset.list_brain_runs():
         dataset.delete_brain_run(field)
     fob.compute_uniqueness(images, uniqueness_field=field, embeddings=matrix)
@@ -222,7 +223,7 @@ def read_vectors(
     Raises:
         ValueError: if there are too few
     """
-    vectors = index_vectors.load(samples._root_dataset, brain_key)
+    vectors = index_vectors.load(dataset_of(samples), brain_key)
     places = {id: place for place, id in enumerate(vectors.ids)}
     ids = samples.values("id")
     held = [id for id in ids if id in places]

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.texts import zero_shot
@@ -206,7 +207,7 @@ def _write(
     Returns:
         how many images got each label
     """
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     if dataset.has_field(field):
         samples.clear_sample_field(field)
     else:

@@ -11,6 +11,7 @@ import fiftyone.core.collections as foc
 
 from detail_embed.fiftyone_bridge.curate.brain_tools import check, read_vectors
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 METHODS = ("umap", "tsne", "pca")
 _FEWEST = {"umap": 17, "tsne": 32, "pca": 2}  # by their numbers of neighbours
@@ -80,7 +81,7 @@ def check_map(
         raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
     if method == "umap" and not _has_umap():
         raise ValueError("umap-learn is not installed: install it, or choose 'pca'")
-    dataset, key = samples._root_dataset, map_key(brain_key)
+    dataset, key = dataset_of(samples), map_key(brain_key)
     if key not in dataset.list_brain_runs():
         return
     if key not in dataset.list_brain_runs(type=fob.Visualization):
@@ -103,7 +104,7 @@ def _map(
     if method is None:
         method, notice = _choose(len(matrix))
     yield Progress(f"Mapping {len(matrix)} images by {method.upper()}", 0.2)
-    dataset, key = samples._root_dataset, map_key(brain_key)
+    dataset, key = dataset_of(samples), map_key(brain_key)
     if key in dataset.list_brain_runs():
         dataset.delete_brain_run(key)
     fob.compute_visualization(

@@ -13,6 +13,7 @@ import fiftyone.operators as foo
 import numpy as np
 
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.texts.query import Prompt, Query
@@ -176,4 +177,4 @@ def read(dataset: fo.Dataset) -> dict[str, Any] | None:
 
 
 def _store(dataset: fo.Dataset) -> foo.ExecutionStore:
-    return foo.ExecutionStore.create(STORE, dataset._doc.id)
+    return foo.ExecutionStore.create(STORE, dataset_id(dataset))

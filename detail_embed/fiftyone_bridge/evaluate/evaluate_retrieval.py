@@ -28,6 +28,7 @@ from detail_embed.fiftyone_bridge.evaluate.ranking import Ranking
 from detail_embed.fiftyone_bridge.index.brain_runs import check as check_index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 KS = (10, 50, 100)
 _SECONDS = 0.3
@@ -73,7 +74,7 @@ def evaluate(
     brain_keys = _unique(brain_keys)
     check(samples, brain_keys, label_field, name, ks, bins, confidence)
     ks = [k for k in KS if k <= len(samples)] if ks is None else list(ks)
-    name = name or runs.free_name(samples._root_dataset)
+    name = name or runs.free_name(dataset_of(samples))
     return Run(
         _evaluate(samples, brain_keys, label_field, name, ks, list(bins), confidence)
     )
@@ -96,7 +97,7 @@ def check(
     if not len(samples):
         raise ValueError(f"{samples.name!r} has no samples, so nothing can be measured")
     check_images(samples)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     brain_keys = _unique(brain_keys)
     if not brain_keys:
         raise ValueError("choose at least one brain key")
@@ -143,7 +144,7 @@ def _evaluate(
 ) -> Generator[Progress, None, Evaluation]:
     started = time.monotonic()
     yield Progress("Reading the labels", 0.0)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     shown = labels.read(samples, label_field)
     task = _Task(
         shown=shown,

@@ -16,6 +16,11 @@ from detail_embed.clver_ds import concepts
 from detail_embed.evaluation import ALL
 from detail_embed.fiftyone_bridge.index import names, records
 from detail_embed.fiftyone_bridge.index.settings import WITH_WORDS
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    dataset_of,
+    label_path,
+    label_type,
+)
 from detail_embed.fiftyone_bridge.where import fields as where_fields
 from detail_embed.fusers import library
 from detail_embed.space.choose_fuser import default_vocabulary, enough
@@ -54,7 +59,7 @@ class Labels:
 def label_fields(samples: foc.SampleCollection) -> list[str]:
     """Names of the fields whose classes can be queries; what we made is none."""
     schema = samples.get_field_schema(embedded_doc_type=_KINDS)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     ours = {names.patches_field(key) for key in records.read_all(dataset)}
     return sorted(
         name for name, field in schema.items()
@@ -74,7 +79,7 @@ def check_field(samples: foc.SampleCollection, field: str) -> None:
         raise ValueError(
             f"{field!r} is no field of Detections or Classifications; {choice}"
         )
-    if not samples.count(samples._get_label_field_path(field, "label")[1]):
+    if not samples.count(label_path(samples, field, "label")):
         raise ValueError(
             f"label field {field!r} holds no labels here, so there is nothing to "
             "look for"
@@ -89,9 +94,9 @@ def read(samples: foc.SampleCollection, field: str) -> Labels:
             that any order of the images is right
     """
     check_field(samples, field)
-    kind, path = samples._get_label_field_path(field, "label")
+    kind, path = label_type(samples, field), label_path(samples, field, "label")
     has_boxes = kind in (fo.Detections, fo.Detection)
-    box_path = samples._get_label_field_path(field, "bounding_box")[1]
+    box_path = label_path(samples, field, "bounding_box")
     ids, names, boxes = samples.values(["id", path, box_path if has_boxes else path])
     sides: dict[str, dict[int, float]] = defaultdict(dict)
     for image, (shown, where) in enumerate(zip(names, boxes)):
@@ -162,7 +167,7 @@ def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
         words = enough(Vocabulary.from_words(words)).words
     found = set(words)
     if field and dataset.has_field(field):
-        path = dataset._get_label_field_path(field, "label")[1]
+        path = label_path(dataset, field, "label")
         found.update(dataset.distinct(path))
     return found
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import fiftyone as fo
 import numpy as np
 
+from detail_embed.fiftyone_bridge.samples.private_names import nearest
+
 _BATCH = 64
 
 
@@ -63,9 +65,7 @@ class Ranking:
             those images
         """
         for vector in vectors:
-            ids = self._index._kneighbors(
-                query=vector[np.newaxis], k=self._k, aggregation="mean"
-            )[0]
+            ids = nearest(self._index, vector, self._k)
             places: dict[int, int] = {}
             for place, sample_id in enumerate(ids):
                 if sample_id in columns:

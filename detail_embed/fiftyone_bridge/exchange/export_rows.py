@@ -14,6 +14,7 @@ from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, label_path
 from detail_embed.fusers.few_vectors import MAX_VECTORS
 
 GROUP = 10_000
@@ -54,7 +55,7 @@ def batches(
     Raises:
         ValueError: if the vectors differ in length, or the index holds none
     """
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     config = dataset.get_brain_info(brain_key).config
     labels = config.patches_field
     read, field = _reader(dataset, brain_key)
@@ -157,7 +158,7 @@ def _matrix(vectors: list[Any]) -> np.ndarray:
 
 def _places(view: foc.SampleCollection, field: str) -> dict[str, tuple[Any, Any]]:
     """Box and level of the labels of a field, None where they have none, by id."""
-    _, root = view._get_label_field_path(field)
+    root = label_path(view, field)
     names = ("bounding_box", patch_detections.LEVEL)
     columns = [_values(view, f"{root}.{name}") for name in names]
     found = {}

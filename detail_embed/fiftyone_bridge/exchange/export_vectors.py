@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.index import brain_runs, records
 from detail_embed.fiftyone_bridge.index import facts as index_facts
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.storage.whole_files import megabytes
 
 _METADATA = b"detail_embed"
@@ -99,7 +100,7 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_similarity(samples._root_dataset, brain_key)
+    brain_runs.check_similarity(dataset_of(samples), brain_key)
     if not isinstance(path, (str, Path)) or not str(path).strip():
         raise ValueError(f"path must name the file to write, not {path!r}")
     path = _absolute(path)
@@ -207,7 +208,7 @@ def _table(rows: Rows, schema: pa.Schema) -> pa.Table:
 
 def _facts(samples: foc.SampleCollection, brain_key: str) -> Mapping[str, Any]:
     """What is known of the index, and of what wrote the file."""
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     record, is_whole = records.find(dataset, brain_key)
     known = {f.brain_key: f for f in index_facts.facts(dataset)}.get(brain_key)
     return {

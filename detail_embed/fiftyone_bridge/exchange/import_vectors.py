@@ -31,6 +31,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     ids_with,
     refresh,
 )
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space.embedding_space import DetailEmbedder
@@ -100,7 +101,7 @@ def import_vectors(
     files = check(samples, path, brain_key, space, backend, also_global)
     folder = files.space_folder(space)
     steps = _import(samples, files, brain_key, folder, backend, also_global, device)
-    return Run(guarded(samples._root_dataset, brain_key, "an import", steps))
+    return Run(guarded(dataset_of(samples), brain_key, "an import", steps))
 
 
 def check(
@@ -120,7 +121,7 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     files = VectorFiles(path)
     files.space_folder(space)
     if also_global and not files.has_whole:
@@ -162,7 +163,7 @@ def _import(
     device: str,
 ) -> Generator[Progress, None, Imported]:
     started = time.monotonic()
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     refresh(dataset)
     _check_index(dataset, brain_key, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
@@ -290,7 +291,7 @@ def _match(
     An id of the data set decides, even where its sample is not in the view.
     """
     ids = [image.id for image in images if ObjectId.is_valid(image.id)]
-    whole = flat_images(samples._root_dataset)
+    whole = flat_images(dataset_of(samples))
     known, there = (
         set(some.select(ids).values("id")) if ids else set()
         for some in (whole, samples)

@@ -11,6 +11,7 @@ from fiftyone import ViewField as F
 
 from detail_embed.fiftyone_bridge.index import brain_runs, names, records, vectors
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class _Groups:
     """
 
     def __init__(self, samples: foc.SampleCollection, brain_key: str):
-        dataset = samples._root_dataset
+        dataset = dataset_of(samples)
         self.images = flat_images(samples)
         self._field, errors = _fields(dataset, brain_key)
         self.errors = errors if errors and dataset.has_field(errors) else None

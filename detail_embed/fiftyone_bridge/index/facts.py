@@ -17,6 +17,7 @@ from detail_embed.fiftyone_bridge.index import (
 )
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fiftyone_bridge.samples.vector_counts import Count, count
 
 OURS = "detail"
@@ -126,7 +127,7 @@ def _path_of_other(dataset: fo.Dataset, run: BaseRunInfo) -> str | None:
         return field
     if not dataset.has_field(labels):
         return None
-    return dataset._get_label_field_path(labels, field)[1]
+    return label_path(dataset, labels, field)
 
 
 def _describe(

@@ -22,6 +22,7 @@ from detail_embed.features.disk_space import check_room, estimate, free_bytes
 from detail_embed.features.label import LABEL
 from detail_embed.fiftyone_bridge.index import brain_runs, records
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_id, dataset_of
 from detail_embed.space.embedding_space import DetailEmbedder
 from detail_embed.storage.user_folders import DATA_VARIABLE, data_directory
 from detail_embed.storage.whole_files import megabytes
@@ -48,7 +49,7 @@ def check(samples: foc.SampleCollection, settings: Settings) -> None:
     Raises:
         ValueError: if there is not
     """
-    if not settings.keep_features or _folder(samples._root_dataset, "").exists():
+    if not settings.keep_features or _folder(dataset_of(samples), "").exists():
         return
     needed = _estimate(samples, settings)
     if needed is not None and needed > free_bytes(data_directory()):
@@ -131,7 +132,7 @@ def delete(dataset: fo.Dataset, folder: str | None) -> None:
 
 def is_own(dataset: fo.Dataset, folder: str) -> bool:
     """Whether a store was made for a data set, and not for its original."""
-    return Path(folder).parent.name == str(dataset._doc.id)
+    return Path(folder).parent.name == str(dataset_id(dataset))
 
 
 def _estimate(samples: foc.SampleCollection, settings: Settings) -> int | None:
@@ -158,7 +159,7 @@ def _short(path: Path) -> Path:
 
 
 def _folder(dataset: fo.Dataset, patch_slug: str) -> Path:
-    return data_directory() / _FEATURES / str(dataset._doc.id) / patch_slug
+    return data_directory() / _FEATURES / str(dataset_id(dataset)) / patch_slug
 
 
 def searchable(dataset: fo.Dataset) -> list[str]:

@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.index import (
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 from detail_embed.fiftyone_bridge.samples.collection import refresh
+from detail_embed.fiftyone_bridge.samples.private_names import forget_results
 
 
 def rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
@@ -63,7 +64,7 @@ def _rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
         dataset.rename_run(brain_key, new_key)
         undo.pop_all()
     for key in new_keys:  # in memory they know the old fields
-        dataset._brain_cache.pop(key, None)
+        forget_results(dataset, key)
 
 
 def check(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:

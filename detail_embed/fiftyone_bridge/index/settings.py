@@ -17,6 +17,7 @@ from detail_embed.backbone.devices import resolve_device
 from detail_embed.backbone.weights import check_trained
 from detail_embed.cover import CompleteCover
 from detail_embed.features.feature_store import DTYPES
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers import Fuser, library
 from detail_embed.fusers.few_vectors import METHODS, FewVectors, check_count
 from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
@@ -262,7 +263,7 @@ def _classes(samples: foc.SampleCollection, field: str) -> list[str]:
             f"{field!r} is no label field; choose one of {sorted(schema)}, or pass "
             "words"
         )
-    classes = samples.distinct(samples._get_label_field_path(field, "label")[1])
+    classes = samples.distinct(label_path(samples, field, "label"))
     if not classes:
         raise ValueError(f"label field {field!r} holds no labels; pass words instead")
     return sorted(classes)

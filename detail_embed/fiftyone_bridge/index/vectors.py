@@ -16,11 +16,15 @@ import bson
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
-from fiftyone.core.brain import BrainMethod
 
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.samples import vector_field
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    dataset_id,
+    has_results,
+    pipeline,
+)
 
 _INDEXES = 4  # kept in memory
 _VIEWS = 8  # of each, likewise
@@ -67,9 +71,9 @@ class IndexVectors:
         Args:
             samples: the data set of the index, or a view of it
         """
-        pipeline = bson.encode({"": samples._pipeline()})
-        known = self._members.pop(pipeline, None) or self._find(samples)
-        self._members[pipeline] = known
+        asked = bson.encode({"": pipeline(samples)})
+        known = self._members.pop(asked, None) or self._find(samples)
+        self._members[asked] = known
         for oldest in list(self._members)[:-_VIEWS]:
             self._members.pop(oldest, None)
         return known
@@ -122,7 +126,7 @@ def load(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
         ValueError: if there is no such index, or it holds nothing
     """
     brain_runs.check_similarity(dataset, brain_key)
-    place, state = (str(dataset._doc.id), brain_key), _state(dataset, brain_key)
+    place, state = (str(dataset_id(dataset)), brain_key), _state(dataset, brain_key)
     with _lock:
         known = _memory.pop(place, None)
         if known is None or known[0] != state:
@@ -197,7 +201,7 @@ def _field(dataset: fo.Dataset, brain_key: str) -> str | None:
     is_of_images = field and config.method == "sklearn" and not config.patches_field
     if not is_of_images or not vector_field.can_read(dataset, field):
         return None
-    return field if BrainMethod._get_run_doc(dataset, brain_key).results else None
+    return field if has_results(dataset, brain_key) else None
 
 
 def _patched(

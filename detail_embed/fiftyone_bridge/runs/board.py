@@ -13,6 +13,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 
 from detail_embed.fiftyone_bridge.runs.run import Progress
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 
 STORE = "detail_embed_runs"
 RUNNING, DONE, FAILED, STOPPED, SILENT = (
@@ -58,7 +59,7 @@ class RunBoard:
     """
 
     def __init__(self, dataset: fo.Dataset):
-        self._store = foo.ExecutionStore.create(STORE, dataset._doc.id)
+        self._store = foo.ExecutionStore.create(STORE, dataset_id(dataset))
 
     def track(self, label: str, run: Iterable[Progress]) -> Iterator[Progress]:
         """Does a run, and notes how far it is, at most once a second.

@@ -23,6 +23,8 @@ import fiftyone.core.odm as foo
 import psutil
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
+
 logger = logging.getLogger(__name__)
 
 COLLECTION = "detail_embed.locks"
@@ -258,7 +260,7 @@ def open_locks() -> Any:
 
 def id_of(dataset: fo.Dataset, brain_key: str) -> str:
     """Names the lock of a brain key; a data set may be renamed meanwhile."""
-    return f"{dataset._doc.id}/{brain_key}"
+    return f"{dataset_id(dataset)}/{brain_key}"
 
 
 def shard_name(shard: tuple[int, int]) -> str:

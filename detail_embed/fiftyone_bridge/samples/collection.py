@@ -8,6 +8,11 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.media as fom
 
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    is_generated,
+    stored_fields,
+)
+
 
 def check_images(samples: foc.SampleCollection) -> None:
     """Checks that a collection holds images to embed.
@@ -15,7 +20,7 @@ def check_images(samples: foc.SampleCollection) -> None:
     Raises:
         ValueError: if it is empty, or of another medium
     """
-    if samples._is_generated:
+    if is_generated(samples):
         raise ValueError(
             "detail-embed embeds whole images; this is a view of patches, clips or "
             "frames. Pass the data set, or a view of its samples"
@@ -50,9 +55,7 @@ def refresh(dataset: fo.Dataset) -> None:
 
     Samples in memory are only read again where the fields are others.
     """
-    dataset._reload()
-    stored = {field.name for field in dataset._doc.sample_fields}
-    if stored != set(dataset.get_field_schema(include_private=True)):
+    if stored_fields(dataset) != set(dataset.get_field_schema(include_private=True)):
         dataset.reload()
 
 

@@ -16,6 +16,7 @@ from pymongo import UpdateOne
 from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.collection import declare, ids_with
 from detail_embed.fiftyone_bridge.samples.mongo import patiently
+from detail_embed.fiftyone_bridge.samples.private_names import write_samples
 
 _MODIFIED = "last_modified_at"  # FiftyOne's own field
 
@@ -76,7 +77,7 @@ class Sink:
             for id, values in documents.items()
         ]
         if operations:
-            patiently(self._dataset._bulk_write, operations, ids=list(documents))
+            patiently(write_samples, self._dataset, operations, list(documents))
 
     def _fill(
         self,

@@ -12,6 +12,11 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.utils as fou
 
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    dataset_id,
+    sample_documents,
+)
+
 _DATASETS = 4  # whose counts are kept in memory
 _SETTLED = datetime.timedelta(seconds=30)
 _AGAIN = 2.0  # seconds after which what may be half written is counted again
@@ -75,14 +80,15 @@ def count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
 
 def _state(dataset: fo.Dataset) -> tuple[Hashable, bool]:
     """What changes when vectors do, and whether the last change is some time ago."""
-    samples = dataset._sample_collection
+    samples = sample_documents(dataset)
     last = samples.find_one(
         {}, {"last_modified_at": 1}, sort=[("last_modified_at", -1)]
     )
     changed = (last or {}).get("last_modified_at")
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     is_settled = changed is None or now - changed.replace(tzinfo=None) > _SETTLED
-    return (dataset._doc.id, samples.estimated_document_count(), changed), is_settled
+    state = dataset_id(dataset), samples.estimated_document_count(), changed
+    return state, is_settled
 
 
 def _count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
@@ -96,7 +102,7 @@ def _count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
             f"vectors{i}": {"$sum": size},
             f"some{i}": {"$max": some},
         }
-    found = next(dataset._sample_collection.aggregate([{"$group": group}]), None)
+    found = next(sample_documents(dataset).aggregate([{"$group": group}]), None)
     if found is None:
         return dict.fromkeys(paths, Count(0, 0, None))
     return {

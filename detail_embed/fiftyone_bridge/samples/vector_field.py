@@ -15,6 +15,8 @@ from functools import lru_cache
 import fiftyone as fo
 import numpy as np
 
+from detail_embed.fiftyone_bridge.samples.private_names import sample_documents
+
 
 def can_read(dataset: fo.Dataset, field: str) -> bool:
     """Whether a field of samples holds vectors as FiftyOne stores NumPy arrays."""
@@ -39,7 +41,7 @@ def read(dataset: fo.Dataset, field: str) -> tuple[list[str], np.ndarray]:
     matrix = np.empty((0, 0), np.float32)
     for id, vector in _documents(dataset, field, {field: {"$ne": None}}):
         if not ids:
-            most = dataset._sample_collection.estimated_document_count()
+            most = sample_documents(dataset).estimated_document_count()
             matrix = np.empty((most + 1, len(vector)), np.float32)
         check_dimension(id, vector, matrix.shape[1])
         if len(ids) == len(matrix):  # samples were added meanwhile
@@ -64,7 +66,7 @@ def read_changed(
 
 def all_ids(dataset: fo.Dataset) -> set[str]:
     """The ids of all samples."""
-    found = dataset._sample_collection.find({}, {"_id": 1}).hint([("_id", 1)])
+    found = sample_documents(dataset).find({}, {"_id": 1}).hint([("_id", 1)])
     return {str(document["_id"]) for document in found}
 
 
@@ -84,7 +86,7 @@ def check_dimension(id: str, vector: np.ndarray, dim: int) -> None:
 def _documents(
     dataset: fo.Dataset, field: str, query: dict
 ) -> Iterator[tuple[str, np.ndarray | None]]:
-    for document in dataset._sample_collection.find(query, {field: 1}):
+    for document in sample_documents(dataset).find(query, {field: 1}):
         value = document.get(field)
         yield str(document["_id"]), None if value is None else _decode(value)
 

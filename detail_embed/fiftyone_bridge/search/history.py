@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 import fiftyone as fo
 import fiftyone.operators as foo
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
+
 STORE = "detail_embed_searches"
 KEPT = 50  # that are not pinned
 
@@ -53,7 +55,7 @@ class History:
     """
 
     def __init__(self, dataset: fo.Dataset):
-        self._store = foo.ExecutionStore.create(STORE, dataset._doc.id)
+        self._store = foo.ExecutionStore.create(STORE, dataset_id(dataset))
 
     def entries(self) -> list[Entry]:
         """Lists what is kept: the pinned first, then the newest."""

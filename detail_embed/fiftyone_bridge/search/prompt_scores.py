@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from detail_embed.fiftyone_bridge.index import brain_runs, vectors
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import standardise
@@ -41,7 +42,7 @@ class PromptScores:
     """
 
     def __init__(self, samples: foc.SampleCollection, brain_key: str):
-        dataset = samples._root_dataset
+        dataset = dataset_of(samples)
         self._dataset, self._brain_key = dataset, brain_key
         self._vectors = vectors.load(dataset, brain_key)
         places = {id: place for place, id in enumerate(self._vectors.ids)}
@@ -89,7 +90,7 @@ def check(samples: foc.SampleCollection, brain_key: str) -> None:
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check(samples._root_dataset, brain_key)
+    brain_runs.check(dataset_of(samples), brain_key)
 
 
 def check_threshold(threshold: float) -> None:

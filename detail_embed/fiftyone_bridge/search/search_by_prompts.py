@@ -20,6 +20,7 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store, searchable
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images, declare
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
@@ -64,7 +65,7 @@ class Answer:
 
         The scores belong to the view: nothing is written to the samples.
         """
-        declare(samples._root_dataset, [SCORE], fo.FloatField)
+        declare(dataset_of(samples), [SCORE], fo.FloatField)
         place = {"$indexOfArray": [self.ids, {"$toString": "$_id"}]}
         scores = ViewExpression({"$arrayElemAt": [self.scores, place]})
         return samples.select(self.ids, ordered=True).set_field(SCORE, scores)
@@ -102,7 +103,7 @@ def search(
     started = time.monotonic()
     check_images(samples)
     _check(k, threshold, method)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     if isinstance(query, np.ndarray):
         vector = query
     else:

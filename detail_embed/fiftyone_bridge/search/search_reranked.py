@@ -18,6 +18,7 @@ from detail_embed.fiftyone_bridge.index.feature_stores import (
     stored_features,
 )
 from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.patch_search.rerank import rerank
 
 _SHARE = 0.1
@@ -71,7 +72,7 @@ def search(
         ValueError: if nothing can be searched so; the message says what to do
     """
     check(samples, text, brain_key, k, candidates)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     store = open_store(dataset, brain_key)
     own = records.read(dataset, brain_key)
     vectors = 1 if own is None else own.vectors
@@ -113,7 +114,7 @@ def check(
     if not _is(Integral, k) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
     _count(len(samples), k, candidates)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     brain_runs.check(dataset, brain_key)
     stored_features(dataset, brain_key)
 
@@ -168,7 +169,7 @@ def _propose(
     that were deleted may still take places in FiftyOne's cached index: then all of it
     is asked for.
     """
-    index = samples._root_dataset.load_brain_results(brain_key)
+    index = dataset_of(samples).load_brain_results(brain_key)
     for wanted in (count * vectors, index.total_index_size):
         wanted = min(wanted, index.config.max_k or wanted)
         view = samples.sort_by_similarity(query[0], brain_key=brain_key, k=wanted)

@@ -24,6 +24,7 @@ from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.where.fields import (
     FIELD,
     HEATMAP_FIELD,
@@ -131,7 +132,7 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     _record(dataset, brain_key)
     if isinstance(query, str):
         _parse(query)
@@ -162,7 +163,7 @@ def _show(
     max_pixels: int,
 ) -> Generator[Progress, None, Where]:
     started = time.monotonic()
-    dataset = samples._root_dataset
+    dataset = dataset_of(samples)
     record = _record(dataset, brain_key)
     yield Progress("Loading the backbone", 0.0)
     space = DetailModel(record.space, zoo.source_directory()).space

@@ -11,12 +11,13 @@ import torch
 
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import feature_stores, records
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.patch_search.localise import localise
 
 
 def is_stored(samples: foc.SampleCollection, brain_key: str) -> bool:
     """Whether the patch features of all images are stored, so that none is encoded."""
-    store = _open(samples._root_dataset, brain_key)
+    store = _open(dataset_of(samples), brain_key)
     return store is not None and all(id in store for id in samples.values("id"))
 
 

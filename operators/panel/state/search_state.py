@@ -11,6 +11,8 @@ from typing import Any
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
 
+from detail_embed.fiftyone_bridge.samples.private_names import serialized
+
 ROOT = "search"
 PATHS = {
     "prompts": "search.prompts",
@@ -118,7 +120,7 @@ def digest(view: fov.DatasetView) -> str:
     """Names what a view shows, for as long as nothing is added to it."""
     stages = [
         {key: value for key, value in stage.items() if key != "_uuid"}
-        for stage in view._serialize()
+        for stage in serialized(view)
     ]
     text = json.dumps(stages, default=str)
     same = json.loads(text, parse_int=float)  # the browser makes 1 of 1.0

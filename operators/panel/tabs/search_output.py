@@ -9,6 +9,8 @@ import fiftyone.core.view as fov
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from detail_embed.fiftyone_bridge.samples.private_names import serialized
+
 from .. import widgets
 from ..state import memory, search_state
 
@@ -36,7 +38,7 @@ def keep(
     result = {
         "summary": _summarise(asked, answer),
         "high": float(answer.histogram.edges[-1]),
-        "before": before._serialize(),
+        "before": serialized(before),
         "shown": search_state.digest(view),
     }
     memory.of(ctx).update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})

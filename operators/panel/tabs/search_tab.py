@@ -10,6 +10,8 @@ import fiftyone.operators as foo
 import numpy as np
 from fiftyone.operators import types
 
+from detail_embed.fiftyone_bridge.samples.private_names import view_of
+
 from .. import indexes, widgets
 from ..messages import guarded, say
 from ..state import echoes, search_state
@@ -292,4 +294,4 @@ def _before(ctx: foo.ExecutionContext) -> fov.DatasetView:
 
 
 def _stored(ctx: foo.ExecutionContext, found: dict) -> fov.DatasetView:
-    return fov.DatasetView._build(ctx.dataset, found["before"])
+    return view_of(ctx.dataset, found["before"])

@@ -1,0 +1,146 @@
+"""FiftyOne's private names that have no public counterpart, each behind a function.
+
+They are those of FiftyOne 1.22 and fiftyone-brain 0.25. Nothing outside of this
+package uses a name of FiftyOne that begins with an underscore, so what another version
+has changed is put right here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import fiftyone.core.view as fov
+import numpy as np
+from bson import ObjectId
+from fiftyone.brain.similarity import SimilarityIndex
+from fiftyone.core.brain import BrainMethod
+from pymongo import UpdateOne
+from pymongo.collection import Collection
+
+
+def dataset_of(samples: foc.SampleCollection) -> fo.Dataset:
+    """The dataset that a collection is, or is a view of: ``_root_dataset``.
+
+    Only a view has a public ``dataset_name``, and loading by name asks the database.
+    """
+    return samples._root_dataset
+
+
+def is_generated(samples: foc.SampleCollection) -> bool:
+    """Whether a view is of patches, clips or frames, not samples: ``_is_generated``."""
+    return samples._is_generated
+
+
+def dataset_id(dataset: fo.Dataset) -> ObjectId:
+    """What a dataset is known by for good, unlike its name: ``_doc.id``."""
+    return dataset._doc.id
+
+
+def stored_fields(dataset: fo.Dataset) -> set[str]:
+    """The fields that the database says the samples have now: ``_reload``, ``_doc``.
+
+    The public ``reload()`` reads all samples in memory again as well.
+    """
+    dataset._reload()
+    return {field.name for field in dataset._doc.sample_fields}
+
+
+def sample_documents(dataset: fo.Dataset) -> Collection:
+    """The samples as MongoDB holds them: ``_sample_collection``.
+
+    Reading vectors, and counting them, takes several times as long through FiftyOne.
+    """
+    return dataset._sample_collection
+
+
+def write_samples(
+    dataset: fo.Dataset, operations: Sequence[UpdateOne], ids: Sequence[str]
+) -> None:
+    """Changes samples in one bulk: ``_bulk_write``.
+
+    The public ``set_values()`` makes a bulk of each field, so that a kill leaves
+    samples half written.
+
+    Args:
+        dataset: the dataset
+        operations: what MongoDB is to do
+        ids: the samples that they change; those in memory are read again
+    """
+    dataset._bulk_write(operations, ids=ids)
+
+
+def pipeline(samples: foc.SampleCollection) -> list[dict[str, Any]]:
+    """The MongoDB pipeline that makes a collection of its samples: ``_pipeline``."""
+    return samples._pipeline()
+
+
+def serialized(view: fov.DatasetView) -> list[dict[str, Any]]:
+    """The stages of a view as JSON, as the App sends them: ``_serialize``."""
+    return view._serialize()
+
+
+def view_of(dataset: fo.Dataset, stages: Sequence[dict[str, Any]]) -> fov.DatasetView:
+    """The view that :func:`serialized` gave the stages of: ``DatasetView._build``."""
+    return fov.DatasetView._build(dataset, stages)
+
+
+def label_type(samples: foc.SampleCollection, field: str) -> type[fo.Label]:
+    """What a field of labels holds, such as Detections: ``_get_label_field_path``.
+
+    Raises:
+        ValueError: if it is no field of labels
+    """
+    return samples._get_label_field_path(field)[0]
+
+
+def label_path(
+    samples: foc.SampleCollection, field: str, attribute: str | None = None
+) -> str:
+    """The path to the labels of a field, in a list or not: ``_get_label_field_path``.
+
+    Args:
+        samples: the collection
+        field: a field of labels
+        attribute (None): of the labels, such as ``"label"``; None for the labels
+            themselves
+
+    Returns:
+        such as ``"ground_truth.detections.label"``
+
+    Raises:
+        ValueError: if it is no field of labels
+    """
+    return samples._get_label_field_path(field, attribute)[1]
+
+
+def has_results(dataset: fo.Dataset, brain_key: str) -> bool:
+    """Whether a brain run is finished, without loading it: ``_get_run_doc``.
+
+    Raises:
+        ValueError: if there is no such run
+    """
+    return bool(BrainMethod._get_run_doc(dataset, brain_key).results)
+
+
+def forget_results(dataset: fo.Dataset, brain_key: str) -> None:
+    """Drops what is loaded of a brain run, as it is another now: ``_brain_cache``."""
+    dataset._brain_cache.pop(brain_key, None)
+
+
+def nearest(index: SimilarityIndex, vector: np.ndarray, k: int) -> list[str]:
+    """The samples nearest to a vector, best first: ``_kneighbors``.
+
+    This is what ``sort_by_similarity`` does, without making a view of it.
+
+    Args:
+        index: the whole of it is searched
+        vector: ``(d,)``
+        k: how many vectors to find
+
+    Returns:
+        at most ``k`` sample ids; of an index of patches, one a patch
+    """
+    return index._kneighbors(query=vector[np.newaxis], k=k, aggregation="mean")[0]
