@@ -31,23 +31,25 @@ def load_model(model_name, model_path, **kwargs):
 
 
 def _ensure_package(model_name):
-    """Makes the package importable: installed, or inside the plugin's folder."""
-    if PACKAGE in sys.modules or importlib.util.find_spec(PACKAGE):
+    """Makes the package importable: the plugin says which, else the installed one."""
+    if PACKAGE in sys.modules:
         return
     import fiftyone.plugins as fop
 
     try:
         plugin = Path(fop.find_plugin(PLUGIN))
     except ValueError as error:
+        if importlib.util.find_spec(PACKAGE):
+            return
         raise ImportError(
             f"Queries to {model_name!r} need the plugin {PLUGIN}, which is not "
             "installed. Install it with `fiftyone plugins download "
             "https://github.com/<owner>/detail-embed` or install the package with "
-            "`pip install detail-embed`; the data set itself is not affected"
+            "`pip install detail-embed`; the dataset itself is not affected"
         ) from error
     spec = importlib.util.spec_from_file_location(
-        PACKAGE, plugin / PACKAGE / "__init__.py"
+        f"{PACKAGE}_plugin", plugin / "__init__.py"
     )
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = package
-    spec.loader.exec_module(package)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.bind_library()

@@ -32,7 +32,7 @@ SILENT_AFTER = timedelta(minutes=5)  # a holder on another host is taken for dea
 _BEAT = 20.0  # seconds between two renewals
 _LEAVE = 2.0  # seconds that the end of a run waits for MongoDB
 _NAMESPACE = Path("/proc/self/ns/pid")  # process ids of containers are their own
-_THREAD = "detail-embed-lock-"  # and the token, while the run goes on
+_held: set[str] = set()  # tokens of the locks that runs of this process hold
 
 
 class RunLock:
@@ -64,10 +64,7 @@ class RunLock:
         self._ended = threading.Event()
         self._is_lost = False
         self._thread = threading.Thread(
-            target=self._keep,
-            args=(open_locks(),),
-            name=_THREAD + self._token,
-            daemon=True,
+            target=self._keep, args=(open_locks(),), daemon=True
         )
 
     def __enter__(self) -> RunLock:
@@ -76,21 +73,18 @@ class RunLock:
         Raises:
             ValueError: if another run holds it; the message names it
         """
-        locks = open_locks()
-        is_free = {"_id": self._id, "holders": {"$not": {"$elemMatch": self._rivals()}}}
-        while True:
-            _refuse(locks, self._id, self._shard, self._name)
-            try:
-                locks.update_one(is_free, self._taking(locks), upsert=True)
-                break
-            except DuplicateKeyError:  # another was quicker: it is refused by name
-                continue
+        _held.add(self._token)
+        try:
+            self._take(open_locks())
+        except BaseException:
+            _held.discard(self._token)
+            raise
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         """Gives the lock back; where MongoDB is away, as soon as it is there again."""
-        self._thread.name = _THREAD  # the run has ended, whenever the entry goes
+        _held.discard(self._token)  # the run has ended, whenever the entry goes
         self._ended.set()
         self._thread.join(timeout=_LEAVE)
 
@@ -106,6 +100,16 @@ class RunLock:
                 f"heard of this one for {_minutes(SILENT_AFTER)}: run again when that "
                 "one has ended"
             )
+
+    def _take(self, locks: Any) -> None:
+        is_free = {"_id": self._id, "holders": {"$not": {"$elemMatch": self._rivals()}}}
+        while True:
+            _refuse(locks, self._id, self._shard, self._name)
+            try:
+                locks.update_one(is_free, self._taking(locks), upsert=True)
+                return
+            except DuplicateKeyError:  # another was quicker: it is refused by name
+                continue
 
     def _rivals(self) -> dict[str, Any]:
         if self._shard is None:
@@ -197,21 +201,12 @@ def _death(holder: dict[str, Any], locks: Any) -> str | None:
         heard = f"nothing was heard of it for {_minutes(silence)}"
         return heard if silence > SILENT_AFTER else None
     if {key: holder[key] for key in own} == own:
-        return None if _is_held_here(holder["token"]) else "its run has ended"
+        return None if holder["token"] in _held else "its run has ended"
     try:
         born = psutil.Process(holder["pid"]).create_time()
     except psutil.NoSuchProcess:
         return "that process is gone"
     return None if abs(born - holder["born"]) < 1 else "that process is gone"
-
-
-def _is_held_here(token: str) -> bool:
-    """Whether a run of this process holds a lock.
-
-    Threads tell, and no variable: the App imports the plugin, and again when it
-    changes, beside the library that a notebook imports.
-    """
-    return any(thread.name == _THREAD + token for thread in threading.enumerate())
 
 
 def _message(holder: dict[str, Any], name: str) -> str:

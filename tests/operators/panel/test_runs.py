@@ -1,6 +1,5 @@
 """The runs that the panel shows."""
 
-import importlib
 import sys
 
 import fiftyone.operators as foo
@@ -76,9 +75,7 @@ def test_a_run_is_stopped(browser, indexed, monkeypatch):
 def test_an_operator_whose_run_is_stopped_says_so(indexed, monkeypatch, way):
     operator = foo.get_operator(f"{OPERATORS}/update_index")
     name = type(operator).__module__
-    library = f"{name.rpartition('.operators.')[0]}.detail_embed.fiftyone_bridge"
-    board = importlib.import_module(f"{library}.run_board")  # as the plugin has it
-    monkeypatch.setattr(board, "_EVERY", 0)
+    monkeypatch.setattr(run_board, "_EVERY", 0)
     ctx = foo.ExecutionContext(
         request_params={"dataset_name": indexed.name, "params": {}},
         executor=Executor(), operator_uri=operator.uri,
