@@ -12,8 +12,6 @@ from torch.nn import functional as F
 
 from detail_embed.features import FeatureStore
 
-_BATCH = 64  # images in memory at once
-
 
 @dataclass(frozen=True)
 class Reranked:
@@ -35,9 +33,13 @@ def rerank(
 ) -> Reranked:
     """Orders candidates by their best patch; only theirs are read.
 
+    Each image is one product of its own, so that its scores are the same to the last
+    bit whatever the others are: copies of an image keep the candidates' order, on any
+    processor.
+
     Args:
         queries: ``(q, d)`` unit vectors of texts
-        ids: the candidates, images of the store; equals keep their order
+        ids: the candidates, images of the store; those of one score keep their order
         store: patch features
         top (None): how many to return, all where None
 
@@ -57,12 +59,9 @@ def rerank(
     queries = queries.float().cpu()
     scores = torch.empty(len(queries), len(ids))
     patches = torch.empty(len(queries), len(ids), dtype=torch.int64)
-    for start in range(0, len(ids), _BATCH):
-        part = slice(start, start + _BATCH)
-        features, mask = store.batch(ids[part])
-        near = F.normalize(features, dim=2) @ queries.T
-        best = near.masked_fill(~mask[..., None], -torch.inf).max(dim=1)
-        scores[:, part], patches[:, part] = best.values.T, best.indices.T
+    for i, id in enumerate(ids):
+        near = F.normalize(store.features(id), dim=1) @ queries.T
+        scores[:, i], patches[:, i] = near.max(dim=0)
     order = scores.argsort(dim=1, descending=True, stable=True)[:, :top]
     return Reranked(
         order.numpy(),
