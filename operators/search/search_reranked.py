@@ -49,10 +49,10 @@ class SearchReranked(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""
-        from detail_embed.fiftyone_bridge.search.search_reranked import search_reranked
+        from detail_embed.fiftyone_bridge.search import search_reranked
 
         samples = ctx.target_view()
-        found = search_reranked(samples, **_arguments(ctx.params))
+        found = search_reranked.search(samples, **_arguments(ctx.params))
         ctx.ops.set_view(found.view)
         ctx.ops.notify(_summarise(found, len(samples)), variant="success")
         return {"found": len(found.ids), "scores": found.scores}
@@ -91,9 +91,9 @@ class SearchReranked(foo.Operator):
         Raises:
             ValueError: if nothing can be searched so
         """
-        from detail_embed.fiftyone_bridge.search.search_reranked import search_reranked
+        from detail_embed.fiftyone_bridge.search import search_reranked
 
-        return search_reranked(sample_collection, text, brain_key, k, candidates)
+        return search_reranked.search(sample_collection, text, brain_key, k, candidates)
 
 
 def _summarise(found: Found, total: int) -> str:

@@ -11,7 +11,7 @@ from detail_embed.demo import fiftyone_home
 
 USE_FIFTYONE = """
 import json, sys
-from detail_embed.fiftyone_bridge.home import isolate
+from detail_embed.demo.fiftyone_home import isolate
 isolate(sys.argv[1])
 assert "fiftyone" not in sys.modules
 import fiftyone as fo

@@ -16,6 +16,8 @@ import pytest
 from fiftyone.core.service import DatabaseService
 
 from benchmarks import kill
+from benchmarks._kill.child import KEY, Child, embed, settings
+from benchmarks._kill.stored import halves, stored
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.samples import mongo, sink
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -48,11 +50,11 @@ def test_sigkill_at_random_moments(mixed, mode, kills):
 
 def test_after_a_kill_every_image_has_a_vector_or_an_error(mixed):
     dataset, mode = mixed, "vectors"
-    child = kill.Child(dataset.name, mode)
-    wait_for(lambda: kill.stored(dataset, mode) or not child.process.is_alive())
+    child = Child(dataset.name, mode)
+    wait_for(lambda: stored(dataset, mode) or not child.process.is_alive())
     child.kill()
-    kill.Child(dataset.name, mode).finish()
-    good = set(kill.stored(dataset, mode))
+    Child(dataset.name, mode).finish()
+    good = set(stored(dataset, mode))
     failed = dict(zip(*dataset.exists("detail_error").values(["id", "detail_error"])))
     truncated, words, missing = failed.values()
     assert (truncated, missing) == ("is truncated", "is missing")
@@ -62,22 +64,22 @@ def test_after_a_kill_every_image_has_a_vector_or_an_error(mixed):
 
 
 def test_sigterm_stops_a_run_that_keeps_what_it_wrote(dataset, capfd):
-    child = kill.Child(dataset.name, "vectors", functools.partial(loudly, 60))
-    wait_for(lambda: len(kill.stored(dataset, "vectors")) > 0)
+    child = Child(dataset.name, "vectors", functools.partial(loudly, 60))
+    wait_for(lambda: len(stored(dataset, "vectors")) > 0)
     started = time.monotonic()
     child.process.terminate()
     child.process.join()
     assert time.monotonic() - started < 20
     assert child.process.exitcode == 128 + signal.SIGTERM
     assert "Stopped by SIGTERM: the vectors that were written" in capfd.readouterr().err
-    kept = kill.stored(dataset, "vectors")
-    assert 0 < len(kept) < 24 and kill.halves(dataset, "vectors") == 0
-    compute_index.compute(dataset, kill.settings("vectors"), also_global=True).finish()
-    now = kill.stored(dataset, "vectors")
+    kept = stored(dataset, "vectors")
+    assert 0 < len(kept) < 24 and halves(dataset, "vectors") == 0
+    compute_index.compute(dataset, settings("vectors"), also_global=True).finish()
+    now = stored(dataset, "vectors")
     assert len(now) == 24 and all((now[id] == v).all() for id, v in kept.items())
-    compute_index.delete(dataset, kill.KEY)
-    kill.Child(dataset.name, "vectors").finish()
-    assert is_equal(now, kill.stored(dataset, "vectors"))
+    compute_index.delete(dataset, KEY)
+    Child(dataset.name, "vectors").finish()
+    assert is_equal(now, stored(dataset, "vectors"))
 
 
 def test_mongodb_goes_away(scenes, tmp_path, capfd):
@@ -85,7 +87,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
     try:
         name = database.ask(make, scenes)
         impatient = functools.partial(elsewhere, database.uri, 3)
-        gone = kill.Child(name, "vectors", impatient)
+        gone = Child(name, "vectors", impatient)
         gone.wait_for_work()
         database.stop()
         gone.process.join()
@@ -99,7 +101,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
         had = database.ask(count, name)
         assert had < 24
         patient = functools.partial(elsewhere, database.uri, mongo.WAIT)
-        back = kill.Child(name, "vectors", patient)
+        back = Child(name, "vectors", patient)
         back.wait_for_work()
         database.stop()
         time.sleep(1)
@@ -107,7 +109,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
         back.finish()
         now = database.ask(vectors, name)
         database.ask(forget, name)
-        kill.Child(name, "vectors", patient).finish()
+        Child(name, "vectors", patient).finish()
         assert len(now) == 24 and is_equal(now, database.ask(vectors, name))
     finally:
         database.stop()
@@ -124,7 +126,7 @@ def loudly(pause, *arguments):
         time.sleep(pause)
 
     sink.Sink.write = slowly
-    kill.embed(*arguments)
+    embed(*arguments)
 
 
 def elsewhere(uri, wait, *arguments):
@@ -142,11 +144,11 @@ def count(name):
 
 
 def vectors(name):
-    return kill.stored(fo.load_dataset(name), "vectors")
+    return stored(fo.load_dataset(name), "vectors")
 
 
 def forget(name):
-    compute_index.delete(fo.load_dataset(name), kill.KEY)
+    compute_index.delete(fo.load_dataset(name), KEY)
 
 
 def is_equal(some, others):

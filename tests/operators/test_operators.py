@@ -367,6 +367,6 @@ def test_loading_the_plugin_does_not_load_torch(fresh_python):
 
 def test_the_form_says_what_is_not_installed(compute, dataset, monkeypatch):
     package = type(compute).__module__.rpartition(".")[0]
-    monkeypatch.setitem(sys.modules, f"{package}.request", None)
+    monkeypatch.setitem(sys.modules, f"{package}.compute_request", None)
     (problem,) = _problems(compute, _context(COMPUTE, dataset))
     assert "fiftyone plugins requirements" in problem

@@ -118,7 +118,7 @@ def test_another_process_reads_and_writes_it(empty, fresh_python):
 import sys
 sys.path.insert(0, sys.argv[2])
 import fiftyone as fo
-from detail_embed.fiftyone_bridge.history import Entry, History
+from detail_embed.fiftyone_bridge.search.history import Entry, History
 kept = History(fo.load_dataset(sys.argv[1]))
 assert [entry.query for entry in kept.entries()] == ["from here"]
 kept.pin(kept.entries()[0].id)

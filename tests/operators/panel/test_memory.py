@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def memory(panel, monkeypatch):
-    memory = sys.modules[type(panel).__module__].memory
+    memory = sys.modules[f"{type(panel).__module__}.state.memory"]
     monkeypatch.setattr(memory, "_panels", type(memory._panels)())
     return memory
 

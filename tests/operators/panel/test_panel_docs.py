@@ -44,6 +44,6 @@ def test_a_call_can_be_made(code):
 def test_the_table_is_whole():
     operators = set(re.findall(r'operator\("(\w+)"\)', " ".join(CALLS)))
     panel = Path(__file__).resolve().parents[3] / "operators" / "panel"
-    texts = " ".join(path.read_text("utf-8") for path in panel.glob("*.py"))
+    texts = " ".join(path.read_text("utf-8") for path in panel.rglob("*.py"))
     asked = set(re.findall(r'(?:ask|_with_index|_about)\(\s*ctx, "(\w+)"', texts))
     assert len(asked) > 8 and asked <= operators
