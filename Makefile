@@ -20,11 +20,11 @@ demo: setup ## make scenes, index them, print the table, open the App (N= SIZE= 
 	.venv/bin/python -m detail_embed.demo.run --home .demo --n $(N) --size $(SIZE) \
 		--port $(PORT) $(if $(filter 0,$(APP)),--no-app)
 
-test: setup ## run the whole test suite (ARGS="-k cover" for a part)
-	.venv/bin/python -m pytest $(ARGS)
+test: setup ## run the whole test suite, two files at a time (ARGS="-k cover" for a part)
+	.venv/bin/python -m pytest -n 2 --durations=15 $(ARGS)
 
 test-fast: setup ## run the tests that need no browser
-	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+	.venv/bin/python -m pytest -n 2 -m "not e2e" $(ARGS)
 
 bench: setup ## our engine against the bare encoder, FiftyOne and Pillow (ARGS="--help")
 	.venv/bin/python benchmarks/engine.py $(ARGS)

@@ -1,4 +1,8 @@
-"""Tests run in a FiftyOne home of their own, with a real MongoDB."""
+"""Tests run in a FiftyOne home of their own, with a real MongoDB.
+
+Each worker of pytest-xdist has its own home and database, and one thread for numbers:
+two workers with two threads each wait for each other most of the time.
+"""
 
 import os
 import subprocess
@@ -9,7 +13,12 @@ import pytest
 
 from detail_embed.demo.fiftyone_home import isolate
 
-isolate(Path(__file__).resolve().parents[1] / ".test-home")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+isolate(Path(__file__).resolve().parents[1] / ".test-home" / (WORKER or "main"))
+
+pytest_plugins = ["tests.file_plugin"]
 
 
 @pytest.fixture(scope="session")

@@ -36,13 +36,6 @@ DATASET = "small-things"
 VIEW = "some"
 
 
-def pytest_collection_modifyitems(items):
-    """A step that the App swallowed is tried again; what fails thrice has failed."""
-    for item in items:
-        if item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.flaky(reruns=2))
-
-
 @pytest.fixture(scope="package")
 def page():
     """A tab of a real browser."""
