@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from detail_embed.clver_ds.concepts import concepts
 from detail_embed.clver_ds.scenes import Scene, SceneConfig, make_scene
+from detail_embed.storage.whole_files import write_whole
 
 ANNOTATIONS = "annotations.json"
 IMAGES = "images"
@@ -86,9 +87,7 @@ def generate(
     scenes = list(tqdm(_run(jobs, num_workers), total=n, unit="scene",
                        desc="making scenes", disable=not progress))
     coco = {"info": info, "licenses": [], **_tables(scenes, config)}
-    partial = target.with_suffix(".part")
-    partial.write_text(json.dumps(coco, indent=1))
-    partial.replace(target)
+    write_whole(target, json.dumps(coco, indent=1))
     (out_dir / _STARTED).unlink()
     return target
 
@@ -112,9 +111,7 @@ def _start(out_dir: Path, info: dict) -> None:
             "choose another folder"
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    partial = mark.with_suffix(".part")
-    partial.write_text(json.dumps(info))
-    partial.replace(mark)
+    write_whole(mark, json.dumps(info))
     images.mkdir(exist_ok=True)
 
 

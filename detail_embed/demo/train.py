@@ -27,6 +27,7 @@ from detail_embed.backbone.bundled_model import NAME, WEIGHTS, register
 from detail_embed.clver_ds import concepts
 from detail_embed.demo import captions
 from detail_embed.demo.crops import TRAIN_BACKGROUNDS, TRAIN_VIEWS, CropSampler, Recipe
+from detail_embed.storage.whole_files import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -247,9 +248,8 @@ def save(model, out: Path) -> None:
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in model.state_dict().items()
     }
-    partial = out.with_suffix(".part")
-    save_file({k: v.contiguous().cpu() for k, v in state.items()}, partial)
-    partial.replace(out)
+    with whole_file(out) as partial:
+        save_file({k: v.contiguous().cpu() for k, v in state.items()}, partial)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from detail_embed.distributed.input_lists import Row, read_rows
+from detail_embed.space.space_file import read_config
 from detail_embed.storage.vector_parquet import SPACE, read_facts
+from detail_embed.storage.whole_files import whole_file, write_whole
 
 PART_ROWS = 1024
 
@@ -90,18 +91,14 @@ class PartFolder:
         folder = Path(directory).absolute()
         had = _read_plan(folder)
         size = _part_rows(part_rows, had)
-        slug = _slug(Path(space))
+        slug = read_config(Path(space))["slug"]
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{_INPUT}.{os.getpid()}"
-        try:
-            plan = {"space": slug, "part_rows": size, "features": keep_features}
-            plan |= _write_input(read_rows(files), partial, size)
-            if had is None:
-                _start(folder, plan, Path(space), partial)
-            else:
-                _check_same(folder, had, plan)
-        finally:
-            partial.unlink(missing_ok=True)
+        plan = {"space": slug, "part_rows": size, "features": keep_features}
+        parts = _split(read_rows(files), size)
+        if had is None:
+            _start(folder, plan, Path(space), parts)
+        else:
+            _check_same(folder, had, plan | _summarize(parts))
         return cls(folder)
 
     def __len__(self) -> int:
@@ -143,12 +140,8 @@ class PartFolder:
 
     def write(self, part: int, table: pa.Table) -> None:
         """Writes a part, whole or not at all."""
-        partial = self.directory / f".part-{part:06d}.{os.getpid()}"
-        try:
+        with whole_file(self.path(part)) as partial:
             pq.write_table(table, partial)
-            partial.replace(self.path(part))
-        finally:
-            partial.unlink(missing_ok=True)
 
     def _check_part(self, part: int) -> None:
         found = read_facts(self.path(part))
@@ -173,28 +166,19 @@ def _part_rows(wanted: int | None, had: dict[str, Any] | None) -> int:
     return wanted
 
 
-def _slug(space: Path) -> str:
-    config = space / "space.json"
-    if not config.is_file():
-        raise ValueError(
-            f"{space} holds no space.json: give a folder that DetailEmbedder.save() "
-            "wrote"
-        )
-    return json.loads(config.read_text("utf-8"))["slug"]
-
-
-def _start(folder: Path, plan: dict[str, Any], space: Path, rows: Path) -> None:
+def _start(
+    folder: Path, plan: dict[str, Any], space: Path, parts: Iterator[list[Row]]
+) -> None:
     """Writes the plan; ``run.json`` comes last, so that a plan is whole."""
     if any(folder.glob("part-*.parquet")):
         raise ValueError(
             f"{folder} holds parts, but no {_RUN} that says of what: give another "
             "folder"
         )
+    with whole_file(folder / _INPUT) as partial:
+        plan = plan | _summarize(_written(parts, partial, plan["part_rows"]))
     shutil.copytree(space, folder / SPACE, dirs_exist_ok=True)
-    rows.replace(folder / _INPUT)
-    partial = folder / f".{_RUN}.{os.getpid()}"
-    partial.write_text(json.dumps(plan, indent=1) + "\n", "utf-8")
-    partial.replace(folder / _RUN)
+    write_whole(folder / _RUN, json.dumps(plan, indent=1) + "\n")
 
 
 def _check_same(folder: Path, had: dict[str, Any], plan: dict[str, Any]) -> None:
@@ -206,17 +190,30 @@ def _check_same(folder: Path, had: dict[str, Any], plan: dict[str, Any]) -> None
             )
 
 
-def _write_input(rows: Iterator[Row], path: Path, size: int) -> dict[str, Any]:
-    """Writes the rows, a row group per part; returns their number and digest."""
-    digest, count = hashlib.sha256(), 0
+def _split(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    while part := list(islice(rows, size)):
+        _check_ids(part)
+        yield part
+
+
+def _written(
+    parts: Iterator[list[Row]], path: Path, size: int
+) -> Iterator[list[Row]]:
+    """Writes what passes through, a row group per part."""
     with pq.ParquetWriter(path, _INPUT_SCHEMA) as writer:
-        while part := list(islice(rows, size)):
-            _check_ids(part)
-            digest.update(json.dumps(part).encode())
+        for part in parts:
             columns = [pa.array(column, pa.string()) for column in zip(*part)]
             table = pa.Table.from_arrays(columns, schema=_INPUT_SCHEMA)
             writer.write_table(table, row_group_size=size)
-            count += len(part)
+            yield part
+
+
+def _summarize(parts: Iterator[list[Row]]) -> dict[str, Any]:
+    """The number and the digest of the rows."""
+    digest, count = hashlib.sha256(), 0
+    for part in parts:
+        digest.update(json.dumps(part).encode())
+        count += len(part)
     if not count:
         raise ValueError("there are no files to embed: the input has no rows")
     return {"input": digest.hexdigest()[:16], "rows": count}

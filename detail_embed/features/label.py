@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from detail_embed.storage.whole_files import write_whole
 
 LABEL = "store.json"
 _FORMAT = 1
@@ -23,10 +24,7 @@ def check_label(directory: Path, wanted: dict[str, Any]) -> None:
     """
     held = read_label(directory)
     if held is None:
-        path = directory / LABEL
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        partial.write_text(json.dumps({"format": _FORMAT, **wanted}), "utf-8")
-        partial.replace(path)
+        write_whole(directory / LABEL, json.dumps({"format": _FORMAT, **wanted}))
         return
     for key, value in wanted.items():
         if held[key] != value:

@@ -9,7 +9,7 @@ import logging
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from detail_embed.storage.whole_files import megabytes
+from detail_embed.storage.whole_files import megabytes, whole_file, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -87,14 +87,12 @@ def write_shard(
         "sha256": hashlib.sha256(data).hexdigest(),
         "written": time.time_ns(),
     }
-    unfinished = _part(path), _part(_label(path))
     try:
-        unfinished[0].write_bytes(data)
-        unfinished[1].write_text(json.dumps(label), "utf-8")
-        unfinished[1].replace(_label(path))
-        unfinished[0].replace(path)
+        with whole_file(path) as new:
+            new.write_bytes(data)
+            write_whole(_label(path), json.dumps(label))
     except BaseException as error:
-        _unlink([*unfinished, _label(path)])
+        _label(path).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _FULL:
             free = shutil.disk_usage(directory).free
             raise RuntimeError(
@@ -127,7 +125,8 @@ def open_shards(directory: Path) -> list[Shard]:
 def remove(path: Path, reason: str) -> None:
     """Removes a damaged shard and its label, with a warning."""
     logger.warning("%s is damaged and done again: %s", path, reason)
-    _unlink([path, _label(path)])
+    for part in (path, _label(path)):
+        part.unlink(missing_ok=True)
 
 
 def _open(path: Path) -> Shard:
@@ -145,23 +144,16 @@ def _label(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _part(path: Path) -> Path:
-    return path.with_suffix(path.suffix + ".part")
-
-
-def _unlink(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
 def _sweep(directory: Path) -> None:
     """Removes old unfinished files, and old labels that have no shard."""
-    unfinished = list(directory.glob("shard_*.part")) + [
-        label for label in directory.glob("shard_*.json")
-        if not label.with_suffix(".safetensors").exists()
+    labels = directory.glob("shard_*.json")
+    left = [
+        *directory.glob(".shard_*.part"),
+        *directory.glob("shard_*.part"),  # as version 0.1 named them
+        *(path for path in labels if not path.with_suffix(".safetensors").exists()),
     ]
     oldest = time.time() - _STALE_SECONDS
-    for path in unfinished:
+    for path in left:
         try:
             if path.stat().st_mtime < oldest:
                 path.unlink()

@@ -6,7 +6,6 @@ import datetime
 import json
 import re
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from detail_embed import fusers
 from detail_embed.fusers.base import Fuser
 from detail_embed.storage.user_folders import data_directory
+from detail_embed.storage.whole_files import whole_folder
 
 _FACTS = "training.json"
 _FUSER = "fuser"
@@ -80,7 +80,7 @@ def check_name(name: str) -> None:
 
 def names() -> list[str]:
     """Names of all trained fusers of this user, sorted."""
-    return sorted(path.parent.name for path in _root().glob(f"*/{_FACTS}"))
+    return sorted(path.parent.name for path in _root().glob(f"[!.]*/{_FACTS}"))
 
 
 def save(fuser: Fuser, facts: TrainedFacts) -> None:
@@ -91,17 +91,10 @@ def save(fuser: Fuser, facts: TrainedFacts) -> None:
         RuntimeError: if the fuser is not fitted
     """
     check_name(facts.name)
-    _root().mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".", dir=_root()))
-    try:
+    with whole_folder(_root() / facts.name, replace=True) as partial:
         fuser.save(partial / _FUSER)
         text = json.dumps(asdict(facts), indent=1) + "\n"
         (partial / _FACTS).write_text(text, "utf-8")
-        partial.chmod(0o755)
-        _remove(facts.name)
-        partial.rename(_root() / facts.name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def describe(name: str) -> TrainedFacts:
@@ -145,10 +138,6 @@ def delete(name: str) -> bool:
     if not _NAME.fullmatch(name):
         return False
     shutil.rmtree(checkpoint_directory(name), ignore_errors=True)
-    return _remove(name)
-
-
-def _remove(name: str) -> bool:
     folder = _root() / name
     if not folder.is_dir():
         return False

@@ -12,7 +12,7 @@ import numpy as np
 from torch import from_numpy
 
 from detail_embed.features import FeatureStore
-from detail_embed.storage.whole_files import digest, relative_path
+from detail_embed.storage.whole_files import digest, relative_path, whole_file
 
 _FILE, _LABEL, _FORMAT = "patches.faiss", "patches.json", 2
 _BITS = 2  # per dimension
@@ -228,27 +228,27 @@ class PatchIndex:
 
     def _save(self) -> None:
         path, label = self._directory / _FILE, self._directory / _LABEL
-        parts = [file.with_name(f"{file.name}.part") for file in (path, label)]
+        with whole_file(label) as new_label, whole_file(path) as new:
+            self._write(new)
+            content = {
+                "format": _FORMAT,
+                "slug": self.slug,
+                "store": relative_path(self._store.directory, self._directory),
+                "bytes": new.stat().st_size,
+                "sha256": digest(new),
+                "ids": self.ids,
+                "counts": self._counts,
+            }
+            new_label.write_text(json.dumps(content), "utf-8")
+
+    def _write(self, path: Path) -> None:
         try:
-            _faiss().write_index(self._index, str(parts[0]))
+            _faiss().write_index(self._index, str(path))
         except RuntimeError as error:
-            parts[0].unlink(missing_ok=True)
             raise RuntimeError(
                 f"the patch index cannot be written to {self._directory}; is the disk "
                 f"full? {error}"
             ) from error
-        content = {
-            "format": _FORMAT,
-            "slug": self.slug,
-            "store": relative_path(self._store.directory, self._directory),
-            "bytes": parts[0].stat().st_size,
-            "sha256": digest(parts[0]),
-            "ids": self.ids,
-            "counts": self._counts,
-        }
-        parts[1].write_text(json.dumps(content), "utf-8")
-        parts[0].replace(path)
-        parts[1].replace(label)
 
 
 def _faiss() -> Any:

@@ -22,11 +22,11 @@ from detail_embed.images.image_file import MAX_PIXELS
 from detail_embed.space import fit_sample
 from detail_embed.space.choose_fuser import CANDIDATES, Choice, choose_fuser
 from detail_embed.space.embed_files import EmbedResult, check_paths, embed_files
+from detail_embed.space.space_file import CONFIG, read_config
 from detail_embed.texts.templates import encode_queries
 from detail_embed.texts.text_cache import encode_vocabulary
 from detail_embed.texts.vocabulary import Vocabulary
 
-_CONFIG = "space.json"
 _FUSER = "fuser"
 
 
@@ -292,7 +292,7 @@ class DetailEmbedder:
             "cover": self.cover.to_dict(),
         }
         text = json.dumps(config, indent=1) + "\n"
-        (directory / _CONFIG).write_text(text, "utf-8")
+        (directory / CONFIG).write_text(text, "utf-8")
 
     @classmethod
     def load(
@@ -311,9 +311,7 @@ class DetailEmbedder:
                 are not those of the space
         """
         directory = Path(directory)
-        if not (directory / _CONFIG).is_file():
-            raise ValueError(f"{directory} holds no {_CONFIG}: not a space")
-        config = json.loads((directory / _CONFIG).read_text("utf-8"))
+        config = read_config(directory)
         wanted = config["backbone"]
         if backbone is None:
             backbone = Backbone.load(

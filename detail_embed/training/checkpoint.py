@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from detail_embed import fusers
 from detail_embed.fusers.base import Fuser
+from detail_embed.storage.whole_files import whole_folder, write_whole
 
 _STATE = "state.json"
 _BEST = "best"
@@ -74,20 +73,15 @@ class Checkpoint:
         name = f"epoch-{epoch}.safetensors"
         save_file(tensors, self._directory / name)
         held = {"identity": self._identity, "values": values, "tensors": name}
-        partial = self._directory / f"{_STATE}.part"
-        partial.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
-        os.replace(partial, self._directory / _STATE)
+        write_whole(self._directory / _STATE, json.dumps(held, indent=1) + "\n")
         for old in self._directory.glob("epoch-*.safetensors"):
             if old.name != name:
                 old.unlink()
 
     def save_best(self, fuser: Fuser) -> None:
         """Keeps a fuser as the best one."""
-        partial = self._directory / f"{_BEST}.part"
-        shutil.rmtree(partial, ignore_errors=True)
-        fuser.save(partial)
-        shutil.rmtree(self._directory / _BEST, ignore_errors=True)
-        partial.rename(self._directory / _BEST)
+        with whole_folder(self._directory / _BEST, replace=True) as partial:
+            fuser.save(partial)
 
     def _read(self) -> dict[str, Any] | None:
         path = self._directory / _STATE

@@ -155,7 +155,7 @@ def test_a_shard_of_wrong_length_is_gone_when_opened(tmp_path, damage, caplog):
     shard.write_bytes(damage(shard.read_bytes()))
     store = make(tmp_path)
     assert store.ids == ["c"] and shard.name in caplog.text
-    assert len(list(tmp_path.glob("shard_*"))) == 2  # the other, and its label
+    assert len(list(tmp_path.glob("*shard_*"))) == 2  # the other, and its label
     store.add(["a", "b"], *images([3, 3]))
     assert set(make(tmp_path).ids) == {"a", "b", "c"}
 
@@ -196,7 +196,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from detail_embed.features import FeatureStore
-from tests.test_features import images
+from tests.features.test_features import images
 
 store = FeatureStore(sys.argv[1], "clip-cc3", 8)
 store.add(["a"], *images([3]))
@@ -220,15 +220,15 @@ def test_a_run_killed_while_writing_leaves_a_good_store(tmp_path, steps):
         cwd=Path(__file__).resolve().parents[2],
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    left = set(tmp_path.glob("shard_*"))
+    left = set(tmp_path.glob("*shard_*"))
     assert len(left) == 4
     assert make(tmp_path).ids == ["a"]
-    assert set(tmp_path.glob("shard_*")) == left  # another run might be at it
+    assert set(tmp_path.glob("*shard_*")) == left  # another run might be at it
     an_hour_ago = time.time() - 3601
     for file in left:
         os.utime(file, (an_hour_ago, an_hour_ago))
     store = make(tmp_path)
-    assert len(list(tmp_path.glob("shard_*"))) == 2
+    assert len(list(tmp_path.glob("*shard_*"))) == 2
     store.add(["b"], *images([3]))
     assert make(tmp_path).ids == ["a", "b"] and store.verify() == []
 
@@ -241,12 +241,13 @@ def test_a_full_disk(tmp_path, monkeypatch, file):
     """
     store = fill(tmp_path, ["a"])
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=7))
-    link = tmp_path / f"shard_{uuid.UUID(int=7).hex}.{file}.part"
+    token = uuid.UUID(int=7).hex
+    link = tmp_path / f".shard_{token}.{file}.{token}.part"
     link.symlink_to("/dev/full")
     with pytest.raises(RuntimeError, match="disk full: .* needs .*MB, .*[MG]B free"):
         store.add(["b"], *images([3]))
     monkeypatch.undo()
-    assert len(list(tmp_path.glob("shard_*"))) == 2 and not link.is_symlink()
+    assert len(list(tmp_path.glob("*shard_*"))) == 2 and not link.is_symlink()
     assert store.ids == ["a"] and store.verify() == [] and make(tmp_path).ids == ["a"]
     store.add(["b"], *images([3]))
     assert make(tmp_path).ids == ["a", "b"]
@@ -325,7 +326,7 @@ def test_bad_features_are_refused_by_name(tmp_path, dtype, value):
     features[1][2, 5] = value
     with pytest.raises(ValueError, match="features of bad hold NaN"):
         store.add(["good", "bad"], features, boxes, levels)
-    assert store.ids == [] and not list(tmp_path.glob("shard_*"))
+    assert store.ids == [] and not list(tmp_path.glob("*shard_*"))
 
 
 def test_what_float16_cannot_hold_is_refused(tmp_path):

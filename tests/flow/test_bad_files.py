@@ -20,23 +20,23 @@ VECTORS = names.vector_field("detail")
 RUN = """
 import json, os, resource, sys
 import fiftyone as fo
-from detail_embed import demo
-from detail_embed.fiftyone_bridge import index
-from detail_embed.fiftyone_bridge.settings import Settings
-from detail_embed.reader import UnreadableImage, read_image
+from detail_embed.backbone.bundled_model import NAME
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.images.image_file import UnreadableImage, read_image
 
 name, good, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
 settings = Settings(
-    backbone=demo.NAME, cover=2, fuser="gmp", device="cpu", max_pixels=limit,
+    backbone=NAME, cover=2, fuser="gmp", device="cpu", max_pixels=limit,
     skip_identical=False, num_workers=2,
 )
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 dataset = fo.load_dataset(name)
 warm = dataset.match(fo.ViewField("kind") == good)
-index.compute(warm, settings, brain_key="warm").finish()
+compute_index.compute(warm, settings, brain_key="warm").finish()
 before = peak()
 print("the run itself", file=sys.stderr)
-result = index.compute(dataset, settings).finish()
+result = compute_index.compute(dataset, settings).finish()
 print(json.dumps({"failed": result.failed, "embedded": result.embedded,
                   "field": result.error_field, "megabytes": peak() - before}))
 if not os.geteuid():

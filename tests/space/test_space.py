@@ -71,17 +71,18 @@ def test_a_second_run_embeds_only_what_is_missing(saved, paths, tmp_path):
 KILLED = """
 import os, signal, sys
 from tests.tiny import register_tiny
-from detail_embed import DetailEmbedder, engine, fusers
+from detail_embed import DetailEmbedder, fusers
 from detail_embed.backbone import Backbone
-from detail_embed.chunk_store import ChunkStore
 from detail_embed.cover import CompleteCover
+from detail_embed.engine import stream
+from detail_embed.storage.chunk_store import ChunkStore
 
 folder, checkpoint, *paths = sys.argv[1:]
 backbone = Backbone.load(register_tiny(folder), checkpoint)
 embedder = DetailEmbedder(
     backbone, CompleteCover(3), fusers.create("mean", dim=backbone.dim)
 )
-engine._CHUNK_PATCHES = 1  # a chunk for every image
+stream._CHUNK_PATCHES = 1  # a chunk for every image
 add, chunks = ChunkStore.add, []
 
 def add_and_die(*args):

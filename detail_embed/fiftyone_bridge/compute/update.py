@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +27,7 @@ from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.collection import ids_with
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.images.image_file import MAX_PIXELS
+from detail_embed.space.space_file import read_config
 
 
 def update(
@@ -146,10 +146,10 @@ def _locate(record: Record) -> str | None:
 
 
 def _last_seen(record: Record) -> str | None:
-    config = zoo.space_directory(record.space) / "space.json"
-    if not config.is_file():
+    if not zoo.is_published(record.space):
         return None
-    return json.loads(config.read_text("utf-8"))["backbone"]["pretrained"]
+    directory = zoo.space_directory(record.space)
+    return read_config(directory)["backbone"]["pretrained"]
 
 
 def _kept(dataset: fo.Dataset, brain_key: str, record: Record) -> bool | str:

@@ -24,7 +24,7 @@ from detail_embed.fiftyone_bridge.index import facts as index_facts
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-from detail_embed.storage.whole_files import megabytes
+from detail_embed.storage.whole_files import megabytes, whole_file
 
 _METADATA = b"detail_embed"
 _PACKAGES = ("detail-embed", "fiftyone", "torch", "open_clip_torch", "pyarrow")
@@ -153,18 +153,15 @@ def _export(
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A name to write to; what is there becomes the file, or goes if a step failed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """A whole file, see :func:`whole_file`; what went wrong is said with the room."""
     try:
-        yield partial
-        partial.replace(path)
+        with whole_file(path) as partial:
+            yield partial
     except OSError as error:
         raise RuntimeError(
             f"{path} could not be written: {error.strerror or error}; "
             f"{megabytes(shutil.disk_usage(path.parent).free)} are free"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _absolute(path: str | Path) -> Path:

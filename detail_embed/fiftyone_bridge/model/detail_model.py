@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from detail_embed.cover.patches import extract_patches, relative_boxes
 from detail_embed.fiftyone_bridge.model.zoo import SPACES
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.space_file import read_config
 
 _loading = threading.Lock()
 
@@ -143,7 +143,7 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 @lru_cache(maxsize=4)
 def _load(directory: Path, device: str) -> DetailEmbedder:
     """Loads a space; two spaces of one backbone share it."""
-    config = json.loads((directory / "space.json").read_text("utf-8"))["backbone"]
+    config = read_config(directory)["backbone"]
     backbone = _load_backbone(config["name"], config["pretrained"], device)
     return DetailEmbedder.load(directory, backbone=backbone)
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 import fiftyone as fo
 
 from detail_embed.backbone import Backbone
 from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.storage.whole_files import whole_folder, write_whole
 
 SOURCE = "detail/detail-embed"
 SPACES = "spaces"
@@ -67,14 +66,10 @@ def publish(space: DetailEmbedder) -> str:
     """
     directory = space_directory(space.slug)
     if not directory.is_dir():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".", dir=directory.parent))
         try:
-            space.save(partial)
-            partial.chmod(0o755)
-            partial.rename(directory)
+            with whole_folder(directory) as partial:
+                space.save(partial)
         except OSError:
-            shutil.rmtree(partial, ignore_errors=True)
             if not directory.is_dir():  # another process may have been first
                 raise
     relocate(space.backbone)
@@ -150,8 +145,5 @@ def _describe(slug: str) -> dict:
 
 def _write(path: Path, text: str) -> None:
     """Replaces a file as a whole, and only where its text differs."""
-    if path.is_file() and path.read_text("utf-8") == text:
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
+    if not path.is_file() or path.read_text("utf-8") != text:
+        write_whole(path, text)
