@@ -64,3 +64,16 @@ def fresh_python(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def other_kernel(monkeypatch):
+    """Products whose last bit depends on the place in them, as AVX-512's does."""
+    import torch
+
+    def product(left, right):
+        exact = torch.matmul(left, right)
+        place = torch.arange(exact.numel()).view(exact.shape)
+        return exact * (1 + (place % 5 - 2) * torch.finfo(exact.dtype).eps)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", product)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 METHODS = ("kmeans", "facility-location")
 MIN_VECTORS, MAX_VECTORS = 2, 16
 _ITERATIONS = 6
-_TIE = 10_000
+_TIE = 1e-4  # cosines and gains as near as this are equal: on any processor
 _BUFFERS = {
     "kmeans": ("mean", "whitening"),
     "facility-location": ("proxies", "score_mean", "score_std"),
@@ -166,8 +166,7 @@ class FewVectors(Saved):
         members = _members(near, mask)
         lost = ~members.any(dim=1, keepdim=True) & mask[..., None]
         allowed = members.bool() | lost  # an empty cluster may take any patch
-        rounded = near.mul(_TIE).round()  # of two alike the first, on any machine
-        chosen = rounded.masked_fill(~allowed, -torch.inf).argmax(dim=1)
+        chosen = _first_best(near.masked_fill(~allowed, -torch.inf), dim=1)
         weights = members * near.clamp(min=0) ** self.options["power"]
         alone = F.one_hot(chosen, near.shape[1]).mT.to(weights.dtype)
         weights = torch.where(weights.any(dim=1, keepdim=True), weights, alone)
@@ -179,7 +178,7 @@ class FewVectors(Saved):
         nearest = (whitened @ centres[0][..., None]).squeeze(-1)
         nearest = nearest.masked_fill(~mask, torch.inf)
         while len(centres) < self.k:
-            centres.append(_rows(whitened, nearest.argmin(dim=1)[:, None])[:, 0])
+            centres.append(_rows(whitened, _first_best(-nearest, dim=1)[:, None])[:, 0])
             near = (whitened @ centres[-1][..., None]).squeeze(-1)
             nearest = torch.maximum(nearest, near)
         return torch.stack(centres, dim=1)
@@ -191,7 +190,9 @@ class FewVectors(Saved):
         covered = torch.zeros_like(self.score_mean)
         chosen = []
         for _ in range(self.k):
-            chosen.append((worth - covered).clamp(min=0).sum(dim=1).argmax())
+            more = worth - covered
+            gains = more.where(more > _TIE, 0).sum(dim=1)
+            chosen.append(_first_best(gains, dim=0))
             covered = torch.maximum(covered, worth[chosen[-1]])
         return torch.stack(chosen)
 
@@ -227,8 +228,14 @@ def _make(name: str, dim: int, **options: Any) -> FewVectors:
 
 def _members(near: Tensor, mask: Tensor) -> Tensor:
     """``(b, p, k)`` float: 1 where a valid patch is nearest to a centre."""
-    members = F.one_hot(near.argmax(dim=2), near.shape[2])
+    members = F.one_hot(_first_best(near, dim=2), near.shape[2])
     return (members * mask[..., None]).to(near.dtype)
+
+
+def _first_best(values: Tensor, dim: int) -> Tensor:
+    """Where the first of the greatest is; what is nearly as great is among them."""
+    best = values.amax(dim=dim, keepdim=True)
+    return (values >= best - _TIE).to(torch.uint8).argmax(dim=dim)
 
 
 def _rows(features: Tensor, chosen: Tensor) -> Tensor:

@@ -142,6 +142,18 @@ def test_equal_patches_give_one_vector():
     assert chosen.tolist() == [[0, 0, 0, 0]]
 
 
+@pytest.mark.parametrize("method", few_vectors.METHODS)
+def test_of_equal_patches_the_first_counts_on_any_processor(method, request):
+    few, images = _fitted(8, method=method, threshold=0.5), _features(20, 4)
+    images = images.repeat(1, 9, 1)
+    vectors, chosen = few(images)
+    assert chosen.max() < 4
+    request.getfixturevalue("other_kernel")
+    found, places = few(images)
+    assert places.tolist() == chosen.tolist()
+    torch.testing.assert_close(found, vectors)
+
+
 def test_the_same_every_time_and_unit_length():
     few, images = _fitted(8), _features(5, 40)
     first, second = few(images), few(images)
