@@ -25,7 +25,7 @@ from detail_embed.cover.patches import extract_patches  # noqa: E402
 from detail_embed.distributed.parts import PartFolder  # noqa: E402
 from detail_embed.distributed.worker import PartWorker  # noqa: E402
 from detail_embed.images.image_file import read_image  # noqa: E402
-from detail_embed.space.embedding_space import DetailEmbedder  # noqa: E402
+from detail_embed.space import DetailEmbedder  # noqa: E402
 
 _MILLION = 1_000_000
 

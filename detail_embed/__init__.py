@@ -7,7 +7,7 @@ __all__ = ["DetailEmbedder", "EmbedResult"]
 def __getattr__(name: str):
     """Loads torch only when it is needed."""
     if name in __all__:
-        from detail_embed.space import embedding_space
+        from detail_embed import space
 
-        return getattr(embedding_space, name)
+        return getattr(space, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,8 +21,9 @@ from detail_embed.backbone import Backbone
 from detail_embed.clver_ds import Queries, concepts, generate, read_queries
 from detail_embed.clver_ds.backgrounds import KINDS, UNSEEN_KINDS
 from detail_embed.cover import CompleteCover
-from detail_embed.engine.encode_files import iter_patch_features, patch_slug
+from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.features import FeatureStore
+from detail_embed.features.label import patch_slug
 from detail_embed.texts.templates import encode_queries
 from detail_embed.training import Stored
 

@@ -19,7 +19,7 @@ from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space import DetailEmbedder
 
 BRAIN_KEY = "detail"
 

@@ -18,7 +18,7 @@ from detail_embed.engine.chunk import Chunk
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
 from detail_embed.fusers.few_vectors import FewVectors
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.vector_parquet import FEATURES, SPACE, schema
 
 
@@ -40,7 +40,7 @@ class PartWorker:
 
     def __init__(self, directory: str | Path, device: str = "auto", **options: Any):
         self._folder = PartFolder(directory)
-        self._space = DetailEmbedder.load(self._folder.directory / SPACE, device)
+        self._space = EmbeddingSpace.load(self._folder.directory / SPACE, device)
         self._options = options
         self._few = isinstance(self._space.fuser, FewVectors)
         self._store = None

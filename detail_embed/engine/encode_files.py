@@ -56,11 +56,6 @@ class PatchFeatures:
     same_as: int | None = None
 
 
-def patch_slug(backbone: Backbone, cover: CompleteCover) -> str:
-    """Names what patch features depend on: backbone, weights and cover."""
-    return f"{backbone.slug}-{cover.slug}"
-
-
 def iter_patch_features(
     items: Iterable[Item],
     backbone: Backbone,

@@ -28,14 +28,10 @@ from detail_embed.engine.chunk import (
     Windows,
     make_chunk,
 )
-from detail_embed.engine.encode_files import (
-    Item,
-    PatchFeatures,
-    iter_patch_features,
-    patch_slug,
-)
+from detail_embed.engine.encode_files import Item, PatchFeatures, iter_patch_features
 from detail_embed.features import FeatureStore
 from detail_embed.features.feature_store import StoredImage
+from detail_embed.features.label import patch_slug
 from detail_embed.fusers.base import Fuser
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.images.identical_files import Outcomes

@@ -6,10 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from detail_embed.backbone import Backbone
+from detail_embed.cover import CompleteCover
 from detail_embed.storage.whole_files import write_whole
 
 LABEL = "store.json"
 _FORMAT = 1
+
+
+def patch_slug(backbone: Backbone, cover: CompleteCover) -> str:
+    """Names what patch features depend on: backbone, weights and cover."""
+    return f"{backbone.slug}-{cover.slug}"
 
 
 def check_label(directory: Path, wanted: dict[str, Any]) -> None:

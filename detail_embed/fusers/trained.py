@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detail_embed.fusers.base import Fuser, check_images, check_rows
+from detail_embed.fusers.base import Fuser
 
 
 class TrainedFuser(Fuser):
@@ -44,28 +44,12 @@ class TrainedFuser(Fuser):
         images: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> Fuser:
-        """Trains for the default number of epochs; see :meth:`Fuser.fit`.
-
-        A fifth of the images and of the proxies is held out to stop early by.
-        ``patch_features`` is not used.
+        """Refuses: it takes steps, see :func:`detail_embed.training.fit`.
 
         Raises:
-            ValueError: also if there are too few images or proxies
-            TrainingDiverged: if the loss is not finite
+            NotImplementedError: always
         """
-        from detail_embed.training import InMemory, Training  # which imports fusers
-
-        texts = check_rows(proxies, self.dim, "proxies").float()
-        if images is None:
-            raise ValueError(
-                f"{self.name}: fit() needs images, (b, p, {self.dim}); got None"
-            )
-        images, mask = check_images(images, mask, self.dim)
-        held_out = torch.arange(len(texts), device=texts.device) % 5 == 4
-        training = Training(
-            self, InMemory(images, mask), texts[~held_out], texts[held_out],
-            device=images.device,
+        raise NotImplementedError(
+            f"the {self.name!r} fuser is trained: call detail_embed.training.fit(fuser,"
+            " ...), or make a detail_embed.training.Training"
         )
-        for _ in training:
-            pass
-        return self

@@ -15,6 +15,7 @@ from detail_embed.fusers.base import Fuser, check_images
 from detail_embed.space.report_card import ReportCard, report_card
 from detail_embed.texts.text_cache import encode_vocabulary
 from detail_embed.texts.vocabulary import Vocabulary
+from detail_embed.training import fit
 
 logger = logging.getLogger(__name__)
 
@@ -137,5 +138,5 @@ def _fall_back(dim: int, images: Tensor, mask: Tensor) -> Fuser:
 
 
 def _fitted(fuser: Fuser, images: Tensor, mask: Tensor, words: Tensor | None) -> Fuser:
-    fuser.fit(images[mask], proxies=words, images=images, mask=mask)
+    fit(fuser, images[mask], proxies=words, images=images, mask=mask)
     return fuser.to(images.device)

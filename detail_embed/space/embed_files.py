@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -17,10 +16,8 @@ from detail_embed.engine.stream import stream_reusing
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room
 from detail_embed.images.image_file import MAX_PIXELS
+from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.chunk_store import ChunkStore
-
-if TYPE_CHECKING:
-    from detail_embed.space.embedding_space import DetailEmbedder
 
 
 @dataclass
@@ -40,7 +37,7 @@ class EmbedResult:
 
 
 def embed_files(
-    space: DetailEmbedder,
+    space: EmbeddingSpace,
     paths: Sequence[str | Path],
     progress: bool = False,
     batch_size: int | None = None,
@@ -113,7 +110,7 @@ def _put(chunk: Chunk, rows: dict[str, list[int]], result: EmbedResult) -> None:
 
 def _open(
     features: str | Path | FeatureStore | None,
-    space: DetailEmbedder,
+    space: EmbeddingSpace,
     todo: dict[str, str | Path],
 ) -> FeatureStore | None:
     """Opens the feature store and sees to it that there is room."""

@@ -3,6 +3,7 @@
 from detail_embed.training.checkpoint import Checkpoint
 from detail_embed.training.config import OBJECTIVES, TrainingConfig
 from detail_embed.training.data import InMemory, Stored
+from detail_embed.training.fit import fit
 from detail_embed.training.loop import Training
 from detail_embed.training.schedule import Epoch, TrainingDiverged
 
@@ -15,4 +16,5 @@ __all__ = [
     "Training",
     "TrainingConfig",
     "TrainingDiverged",
+    "fit",
 ]

@@ -27,7 +27,12 @@ from detail_embed.training.checkpoint import (
 from detail_embed.training.config import TrainingConfig
 from detail_embed.training.data import Source, split, spread
 from detail_embed.training.queue import Queue
-from detail_embed.training.schedule import _WARM_UP, Epoch, TrainingDiverged
+from detail_embed.training.schedule import (
+    Epoch,
+    TrainingDiverged,
+    is_over,
+    learning_rate,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +106,7 @@ class Training:
         try:
             if not self.history:
                 yield self._end_of_epoch(0, None)
-            while not self._is_over():
+            while not is_over(self._config, self.history):
                 number = self.history[-1].number + 1
                 loss = self._train(number)
                 yield self._end_of_epoch(number, loss)
@@ -213,7 +218,7 @@ class Training:
             loss=loss,
             held_out=held_out,
             learning_rate=self._learning_rate(number),
-            seconds=self._spent + time.monotonic() - self._started,
+            seconds=self._seconds(),
             is_best=held_out > best,
         )
         self.history.append(epoch)
@@ -227,27 +232,13 @@ class Training:
         logger.info("epoch %d: loss %s, held-out %.4f", number, loss, held_out)
         return epoch
 
-    def _is_over(self) -> bool:
-        last = self.history[-1]
-        best = max(e.number for e in self.history if e.is_best)
-        budget = self._config.time_budget
-        return (
-            last.number >= self._config.epochs
-            or last.number - best >= self._config.patience
-            or (budget is not None and last.seconds >= budget)
-        )
-
     def _learning_rate(self, epoch: float) -> float:
-        """At a fractional number of epochs: linear to the peak, then a cosine."""
-        done = epoch / self._config.epochs
-        if self._config.time_budget is not None and self.history:
-            spent = self._spent + time.monotonic() - self._started
-            done = max(done, spent / self._config.time_budget)
-        done = min(done, 1.0)
-        if done < _WARM_UP:
-            return self._config.learning_rate * (done + 0.01) / (_WARM_UP + 0.01)
-        rest = (done - _WARM_UP) / (1 - _WARM_UP)
-        return self._config.learning_rate * (1 + math.cos(math.pi * rest)) / 2
+        seconds = self._seconds() if self.history else 0.0
+        return learning_rate(self._config, epoch, seconds)
+
+    def _seconds(self) -> float:
+        """Since the training began, those before a kill included."""
+        return self._spent + time.monotonic() - self._started
 
     def _save(self, epoch: Epoch) -> None:
         if epoch.is_best:

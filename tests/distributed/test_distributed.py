@@ -25,7 +25,7 @@ from detail_embed.engine.stream import stream_stored
 from detail_embed.features import FeatureStore
 from detail_embed.features.shards import open_shards
 from detail_embed.fusers.few_vectors import FewVectors
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space import DetailEmbedder
 from detail_embed.storage.vector_parquet import part_files, read_facts
 
 

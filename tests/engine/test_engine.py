@@ -10,9 +10,10 @@ from PIL import Image
 from detail_embed import fusers
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.patches import extract_patches
-from detail_embed.engine.encode_files import iter_patch_features, patch_slug
+from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.stream import stream, stream_reusing, stream_stored
 from detail_embed.features import FeatureStore
+from detail_embed.features.label import patch_slug
 from detail_embed.fusers.few_vectors import FewVectors
 from tests.tiny import tiny_backbone, write_images
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from detail_embed import fusers
+from detail_embed import fusers, training
 from detail_embed.evaluation import agreement, metrics
 from detail_embed.fusers import ridge as ridge_module
 
@@ -35,7 +35,7 @@ def proxies():
 @pytest.fixture(params=NAMES)
 def fuser(request, images, proxies):
     fuser = fusers.create(request.param, dim=D)
-    return fuser.fit(images.flatten(0, 1), proxies=proxies, images=images)
+    return training.fit(fuser, images.flatten(0, 1), proxies=proxies, images=images)
 
 
 @pytest.fixture

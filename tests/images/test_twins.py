@@ -8,9 +8,10 @@ import pytest
 
 from detail_embed import fusers
 from detail_embed.cover import CompleteCover
-from detail_embed.engine.encode_files import iter_patch_features, patch_slug
+from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
+from detail_embed.features.label import patch_slug
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.images.identical_files import Outcomes, RecentFiles
 from detail_embed.images.reader import read_images

@@ -36,7 +36,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
 )
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.embedding_space import EmbeddingSpace
 
 __all__ = ["check", "compute", "delete", "prepare"]
 
@@ -265,7 +265,7 @@ def _declare(dataset: fo.Dataset, brain_key: str, few: bool) -> str:
 
 def _embed(
     items: list[tuple[str, str]],
-    space: DetailEmbedder,
+    space: EmbeddingSpace,
     settings: Settings,
     sink: Sink,
     store: FeatureStore | None = None,

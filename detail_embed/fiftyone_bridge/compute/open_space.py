@@ -14,8 +14,8 @@ from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_sp
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.space import DetailEmbedder
 from detail_embed.space.choose_fuser import AUTO, Choice, enough
-from detail_embed.space.embedding_space import DetailEmbedder
 from detail_embed.space.fit_sample import draw
 
 _FIT_IMAGES = 200

@@ -24,8 +24,8 @@ from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers import library
 from detail_embed.fusers.library import TrainedFacts
+from detail_embed.space import DetailEmbedder
 from detail_embed.space.choose_fuser import enough
-from detail_embed.space.embedding_space import DetailEmbedder
 from detail_embed.training import Epoch, Stored, Training, TrainingConfig
 
 logger = logging.getLogger(__name__)

@@ -34,7 +34,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 from detail_embed.fusers.few_vectors import FewVectors
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.embedding_space import EmbeddingSpace
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _open_record(
     record = records.read(dataset, brain_key)
     if record is not None and zoo.is_published(files.slug):
         return record
-    space = DetailEmbedder.load(folder, device)
+    space = EmbeddingSpace.load(folder, device)
     if space.slug != files.slug:
         raise ValueError(
             f"{folder} holds the space {space.slug}, the vectors are of {files.slug}"
@@ -227,7 +227,7 @@ def _open_record(
     return record
 
 
-def _settings(space: DetailEmbedder) -> Settings:
+def _settings(space: EmbeddingSpace) -> Settings:
     """The settings that would have made a space, as far as it shows."""
     options = dict(space.fuser.options)
     few = isinstance(space.fuser, FewVectors)

@@ -23,7 +23,7 @@ from detail_embed.features.label import LABEL
 from detail_embed.fiftyone_bridge.index import brain_runs, records
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id, dataset_of
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.user_folders import DATA_VARIABLE, data_directory
 from detail_embed.storage.whole_files import megabytes
 
@@ -90,7 +90,7 @@ def num_bytes(folder: str | None) -> int | None:
 
 def prepare(
     dataset: fo.Dataset,
-    space: DetailEmbedder,
+    space: EmbeddingSpace,
     keep: bool | str,
     items: Sequence[tuple[str, str]],
 ) -> FeatureStore | None:

@@ -21,8 +21,8 @@ from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers import Fuser, library
 from detail_embed.fusers.few_vectors import METHODS, FewVectors, check_count
 from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
+from detail_embed.space import DetailEmbedder
 from detail_embed.space.choose_fuser import AUTO, default_vocabulary
-from detail_embed.space.embedding_space import DetailEmbedder
 from detail_embed.texts.vocabulary import Vocabulary
 
 _ANY_DIM = 512

@@ -14,7 +14,7 @@ from detail_embed.backbone import Backbone
 from detail_embed.cover.patches import extract_patches, relative_boxes
 from detail_embed.fiftyone_bridge.model.zoo import SPACES
 from detail_embed.fusers.few_vectors import FewVectors
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.space.space_file import read_config
 
 _loading = threading.Lock()
@@ -40,7 +40,7 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         self._last = None
 
     @property
-    def space(self) -> DetailEmbedder:
+    def space(self) -> EmbeddingSpace:
         """The space, loaded when it is first used; once, also by several threads."""
         with _loading:
             return _load(self._directory, self._device)
@@ -141,11 +141,11 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
 
 @lru_cache(maxsize=4)
-def _load(directory: Path, device: str) -> DetailEmbedder:
+def _load(directory: Path, device: str) -> EmbeddingSpace:
     """Loads a space; two spaces of one backbone share it."""
     config = read_config(directory)["backbone"]
     backbone = _load_backbone(config["name"], config["pretrained"], device)
-    return DetailEmbedder.load(directory, backbone=backbone)
+    return EmbeddingSpace.load(directory, backbone=backbone)
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from pathlib import Path
 import fiftyone as fo
 
 from detail_embed.backbone import Backbone
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.whole_files import whole_folder, write_whole
 
 SOURCE = "detail/detail-embed"
@@ -52,7 +52,7 @@ def is_published(slug: str) -> bool:
     return space_directory(slug).is_dir()
 
 
-def publish(space: DetailEmbedder) -> str:
+def publish(space: EmbeddingSpace) -> str:
     """Makes ``foz.load_zoo_model(space.slug)`` work in every process.
 
     Idempotent: a space that is there already stays as it is, but for the path of its
@@ -77,7 +77,7 @@ def publish(space: DetailEmbedder) -> str:
     return space.slug
 
 
-def load(slug: str, backbone: Backbone) -> DetailEmbedder:
+def load(slug: str, backbone: Backbone) -> EmbeddingSpace:
     """Loads a published space.
 
     Args:
@@ -94,7 +94,7 @@ def load(slug: str, backbone: Backbone) -> DetailEmbedder:
             f"{space_directory(slug)} is missing. Copy it from the machine that "
             "computed the index, or start over with overwrite=True"
         )
-    space = DetailEmbedder.load(space_directory(slug), backbone=backbone)
+    space = EmbeddingSpace.load(space_directory(slug), backbone=backbone)
     relocate(backbone)
     return space
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from detail_embed.cover import CompleteCover
-from detail_embed.engine.encode_files import iter_patch_features, patch_slug
+from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.features import FeatureStore
-from detail_embed.features.label import LABEL
+from detail_embed.features.label import LABEL, patch_slug
 from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
@@ -33,7 +33,7 @@ from detail_embed.fiftyone_bridge.where.fields import (
 )
 from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
 from detail_embed.patch_search.localise import Places, localise
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.texts.query import Query, parse
 
 __all__ = [
@@ -195,7 +195,7 @@ def _show(
 
 def _find(
     items: Sequence[_Item],
-    space: DetailEmbedder,
+    space: EmbeddingSpace,
     dataset: fo.Dataset,
     record: records.Record,
     query: Tensor,
@@ -273,7 +273,7 @@ def _check_vector(query: np.ndarray) -> None:
         )
 
 
-def _encode(query: str | np.ndarray, space: DetailEmbedder) -> Tensor:
+def _encode(query: str | np.ndarray, space: EmbeddingSpace) -> Tensor:
     if isinstance(query, str):
         return _parse(query).encode(space.backbone)
     if len(query) != space.dim:

@@ -26,7 +26,7 @@ from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fusers.few_vectors import FewVectors
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space import DetailEmbedder
 
 GMP = Settings(backbone=DEMO, cover=2, fuser="gmp", device="cpu")
 MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")

@@ -14,7 +14,7 @@ from detail_embed.cover import CompleteCover
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.images.image_file import read_image
-from detail_embed.space.embedding_space import DetailEmbedder
+from detail_embed.space import DetailEmbedder
 
 
 @pytest.fixture(scope="module")
