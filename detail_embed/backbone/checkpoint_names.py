@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from detail_embed.storage.whole_files import digest
+
 _PREFIX = "sha256:"
-_BLOCK = 1 << 20
 
 
 def identify(pretrained: str | None) -> str | None:
@@ -48,8 +49,4 @@ def short(pretrained: str | None) -> str | None:
 
 @lru_cache(maxsize=64)
 def _digest(path: str, size: int, modified: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return digest(Path(path))

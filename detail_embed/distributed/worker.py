@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,16 @@ from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space.embedding_space import EmbeddingSpace
-from detail_embed.storage.vector_parquet import FEATURES, SPACE, schema
+from detail_embed.storage.vector_parquet import (
+    FEATURES,
+    PLACE,
+    SPACE,
+    VECTOR,
+    WHOLE,
+    schema,
+)
+
+_COLUMNS = ("id", "filepath", VECTOR, WHOLE, "error")
 
 
 class PartWorker:
@@ -70,8 +79,9 @@ class PartWorker:
         facts = self._folder.facts(part) | {
             "worker": f"{socket.gethostname()}:{os.getpid()}"
         }
-        layout = schema(self._space.dim, self._few, facts)
-        columns = _columns(layout.names, rows, found, errors)
+        names = (*_COLUMNS, *PLACE) if self._few else _COLUMNS
+        layout = schema(names, self._space.dim, facts)
+        columns = _columns(names, rows, found, errors)
         self._folder.write(part, pa.table(columns, schema=layout))
 
     def _vectors(self, rows: list[Row]) -> tuple[dict[str, list[dict]], dict[str, str]]:
@@ -90,7 +100,7 @@ class PartWorker:
 
 
 def _columns(
-    names: list[str],
+    names: Sequence[str],
     rows: list[Row],
     found: dict[str, list[dict]],
     errors: dict[str, str],
@@ -115,10 +125,10 @@ def _entries(chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
     wholes = chunk.global_vectors
     if not chunk.patches:
         for vector, whole in zip(chunk.vectors, wholes):
-            yield [{"vector": vector, "global_vector": whole}]
+            yield [{VECTOR: vector, WHOLE: whole}]
         return
     for image, whole in zip(chunk.patches, wholes):
         yield [
-            {"vector": vector, "global_vector": whole, "box": box, "level": int(level)}
+            {VECTOR: vector, WHOLE: whole, "box": box, "level": int(level)}
             for vector, box, level in zip(image.vectors, image.boxes, image.levels)
         ]

@@ -19,12 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from detail_embed.storage.whole_files import megabytes, whole_file, write_whole
+from detail_embed.storage.whole_files import digest, megabytes, whole_file, write_whole
 
 logger = logging.getLogger(__name__)
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_BLOCK = 2**20
 _STALE_SECONDS = 3600  # an unfinished file so old is not being written any more
 
 
@@ -55,14 +54,10 @@ class Shard:
     @property
     def is_intact(self) -> bool:
         """Whether length and checksum are those of the file as it was written."""
-        digest = hashlib.sha256()
         try:
-            with self.path.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
+            return digest(self.path) == self.sha256
         except FileNotFoundError:
             return False
-        return digest.hexdigest() == self.sha256
 
 
 def write_shard(

@@ -7,13 +7,13 @@ import json
 import re
 import shutil
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from detail_embed import fusers
 from detail_embed.fusers.base import Fuser
 from detail_embed.storage.user_folders import data_directory
+from detail_embed.storage.versions import versions
 from detail_embed.storage.whole_files import whole_folder
 
 _FACTS = "training.json"
@@ -50,7 +50,7 @@ class TrainedFacts:
     created: str = field(
         default_factory=lambda: datetime.datetime.now().isoformat(timespec="seconds")
     )
-    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    versions: dict[str, str] = field(default_factory=lambda: versions(_PACKAGES))
 
     @property
     def num_words(self) -> int:
@@ -152,13 +152,3 @@ def checkpoint_directory(name: str) -> Path:
 
 def _root() -> Path:
     return data_directory() / "fusers"
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

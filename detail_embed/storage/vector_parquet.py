@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-METADATA = b"detail_embed"
+_METADATA = b"detail_embed"
 SPACE = "space"
 FEATURES = "features"
 
+VECTOR, WHOLE = "vector", "global_vector"
+PLACE = ("box", "level")  # of what a vector stands for, where it is not the image
+_TYPES = {
+    "id": pa.string(),
+    "filepath": pa.string(),
+    "error": pa.string(),
+    "label_id": pa.string(),
+    "box": pa.list_(pa.float64(), 4),  # left, top, width, height: shares of the image
+    "level": pa.int32(),
+}
 
-def schema(dim: int, few: bool, facts: dict[str, Any]) -> pa.Schema:
-    """The schema of a part.
+
+def schema(columns: Sequence[str], dim: int, facts: Mapping[str, Any]) -> pa.Schema:
+    """The schema of a file of vectors, a row each.
 
     Args:
-        dim: d, the dimension of the vectors
-        few: whether an image has several vectors, a row each
+        columns: names among ``id``, ``filepath``, ``vector``, ``global_vector``,
+            ``error``, ``label_id``, ``box`` and ``level``
+        dim: d, the dimension of the vectors, which are float32
         facts: what the metadata says under ``detail_embed``, as JSON
     """
-    vector = pa.list_(pa.float32(), dim)
-    columns = [
-        ("id", pa.string()),
-        ("filepath", pa.string()),
-        ("vector", vector),
-        ("global_vector", vector),
-        ("error", pa.string()),
-    ]
-    if few:
-        columns += [("box", pa.list_(pa.float64(), 4)), ("level", pa.int32())]
-    return pa.schema(columns, metadata={METADATA: json.dumps(facts).encode()})
+    types = _TYPES | dict.fromkeys((VECTOR, WHOLE), pa.list_(pa.float32(), dim))
+    return pa.schema(
+        [(name, types[name]) for name in columns],
+        metadata={_METADATA: json.dumps(facts).encode()},
+    )
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -45,9 +52,9 @@ def read_facts(path: Path) -> dict[str, Any]:
         metadata = pq.read_schema(path).metadata or {}
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path} is no Parquet file: {error}") from error
-    if METADATA not in metadata:
+    if _METADATA not in metadata:
         raise ValueError(f"{path} was not written by detail-embed: it names no space")
-    return json.loads(metadata[METADATA])
+    return json.loads(metadata[_METADATA])
 
 
 def part_files(path: str | Path) -> list[Path]:

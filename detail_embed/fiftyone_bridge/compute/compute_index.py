@@ -187,7 +187,9 @@ def _compute(
     space, store = yield from open_space(
         samples, items, settings, brain_key, overwrite
     )
-    field = _declare(dataset, brain_key, settings.vectors > 1)
+    few = settings.vectors > 1
+    field = names.index_field(brain_key, few)
+    patch_detections.declare_vectors(dataset, field, few)
     global_field = names.vector_field(names.global_key(brain_key))
     errors = names.error_field(brain_key)
     if also_global:
@@ -200,7 +202,7 @@ def _compute(
     todo = without(items, done)
     sink = Sink(
         dataset, field, global_field if also_global else None, errors,
-        patch_detections.detections if settings.vectors > 1 else None,
+        patch_detections.detections if few else None,
     )
     failed = yield from _embed(todo, space, settings, sink, store)
     indexed = ids_with(dataset, field)
@@ -215,7 +217,6 @@ def _compute(
         yield Progress("Indexing", 1.0)
         refresh(dataset)
         _check_some(dataset, field, errors)
-        few = settings.vectors > 1
         brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
         if also_global:
             key = names.global_key(brain_key)
@@ -250,17 +251,6 @@ def _check_some(dataset: fo.Dataset, field: str, errors: str) -> None:
         f"none of the {len(failed) + 1} images could be read; the field {errors!r} "
         f"says why, for example: {reason}"
     )
-
-
-def _declare(dataset: fo.Dataset, brain_key: str, few: bool) -> str:
-    """Adds the field for the vectors where it is missing; returns its name."""
-    if few:
-        field = names.patches_field(brain_key)
-        patch_detections.declare(dataset, field)
-    else:
-        field = names.vector_field(brain_key)
-        declare(dataset, [field], fo.VectorField)
-    return field
 
 
 def _embed(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,10 @@ from detail_embed.fiftyone_bridge.index import facts as index_facts
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.storage.vector_parquet import PLACE, VECTOR, schema
+from detail_embed.storage.versions import versions
 from detail_embed.storage.whole_files import megabytes, whole_file
 
-_METADATA = b"detail_embed"
 _PACKAGES = ("detail-embed", "fiftyone", "torch", "open_clip_torch", "pyarrow")
 
 
@@ -126,9 +125,9 @@ def _export(
         try:
             for rows, fraction in batches(samples, brain_key):
                 if writer is None:
-                    schema = _schema(samples, brain_key, rows)
-                    writer = pq.ParquetWriter(partial, schema)
-                writer.write_table(_table(rows, schema), row_group_size=GROUP)
+                    layout = _layout(samples, brain_key, rows)
+                    writer = pq.ParquetWriter(partial, layout)
+                writer.write_table(_table(rows, layout), row_group_size=GROUP)
                 images += len(set(rows.ids))
                 vectors += len(rows.ids)
                 yield Progress(f"{vectors:,} vectors of {images:,} images", fraction)
@@ -145,7 +144,7 @@ def _export(
         path=str(path),
         images=images,
         vectors=vectors,
-        dim=schema.field("vector").type.list_size,
+        dim=layout.field(VECTOR).type.list_size,
         num_bytes=path.stat().st_size,
         seconds=time.monotonic() - started,
     )
@@ -168,39 +167,23 @@ def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def _schema(samples: foc.SampleCollection, brain_key: str, rows: Rows) -> pa.Schema:
-    dim = rows.vectors.shape[1]
-    columns = [
-        ("id", pa.string()),
-        ("filepath", pa.string()),
-        ("vector", pa.list_(pa.float32(), dim)),
-    ]
-    if rows.labels is not None:
-        columns += [
-            ("label_id", pa.string()),
-            ("box", pa.list_(pa.float64(), 4)),
-            ("level", pa.int32()),
-        ]
-    facts = json.dumps(_facts(samples, brain_key))
-    return pa.schema(columns, metadata={_METADATA: facts.encode()})
+def _layout(samples: foc.SampleCollection, brain_key: str, rows: Rows) -> pa.Schema:
+    of_labels = () if rows.labels is None else ("label_id", *PLACE)
+    names = ("id", "filepath", VECTOR, *of_labels)
+    return schema(names, rows.vectors.shape[1], _facts(samples, brain_key))
 
 
-def _table(rows: Rows, schema: pa.Schema) -> pa.Table:
-    flat = np.ascontiguousarray(rows.vectors, np.float32).ravel()
-    dim = rows.vectors.shape[1]
-    columns = [
-        pa.array(rows.ids, pa.string()),
-        pa.array(rows.paths, pa.string()),
-        pa.FixedSizeListArray.from_arrays(pa.array(flat), dim),
-    ]
-    if rows.labels is not None:
-        columns += [
-            pa.array(values, schema.field(name).type)
-            for name, values in (
-                ("label_id", rows.labels), ("box", rows.boxes), ("level", rows.levels)
-            )
-        ]
-    return pa.Table.from_arrays(columns, schema=schema)
+def _table(rows: Rows, layout: pa.Schema) -> pa.Table:
+    flat = pa.array(np.ascontiguousarray(rows.vectors, np.float32).ravel())
+    columns = {
+        "id": rows.ids,
+        "filepath": rows.paths,
+        VECTOR: pa.FixedSizeListArray.from_arrays(flat, rows.vectors.shape[1]),
+        "label_id": rows.labels,
+        "box": rows.boxes,
+        "level": rows.levels,
+    }
+    return pa.table({name: columns[name] for name in layout.names}, schema=layout)
 
 
 def _facts(samples: foc.SampleCollection, brain_key: str) -> Mapping[str, Any]:
@@ -217,15 +200,5 @@ def _facts(samples: foc.SampleCollection, brain_key: str) -> Mapping[str, Any]:
         "cover": known and known.cover,
         "fuser": known and known.fuser,
         "identity": None if record is None or is_whole else record.identity,
-        "versions": _versions(),
+        "versions": versions(_PACKAGES),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a plugin, not installed
-            continue
-    return found

@@ -168,12 +168,13 @@ def _import(
     _check_index(dataset, brain_key, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
     record = _open_record(dataset, brain_key, files, folder, device)
-    field, errors = _declare(dataset, brain_key, record), names.error_field(brain_key)
+    few, errors = record.vectors > 1, names.error_field(brain_key)
+    field = records.index_field(brain_key, record)
+    patch_detections.declare_vectors(dataset, field, few)
     global_field = names.vector_field(names.global_key(brain_key))
     if also_global:
         records.claim_global(dataset, brain_key)
         declare(dataset, [global_field], fo.VectorField)
-    few = record.vectors > 1
     sink = Sink(
         dataset, field, global_field if also_global else None, errors,
         patch_detections.detections if few else None,
@@ -247,15 +248,6 @@ def _settings(space: EmbeddingSpace) -> Settings:
         fuser_options=changed,
         **shape,
     )
-
-
-def _declare(dataset: fo.Dataset, brain_key: str, record: records.Record) -> str:
-    field = records.index_field(brain_key, record)
-    if record.vectors > 1:
-        patch_detections.declare(dataset, field)
-    else:
-        declare(dataset, [field], fo.VectorField)
-    return field
 
 
 def _chunk(

@@ -13,10 +13,16 @@ import pyarrow.parquet as pq
 
 from detail_embed.engine.chunk import ImagePatches
 from detail_embed.fiftyone_bridge.model import zoo
-from detail_embed.storage.vector_parquet import SPACE, part_files, read_facts
+from detail_embed.storage.vector_parquet import (
+    PLACE,
+    SPACE,
+    VECTOR,
+    WHOLE,
+    part_files,
+    read_facts,
+)
 
 _ROWS = 10_000
-_FEW = ("box", "level")
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,13 @@ class VectorFiles:
         self.slug = self._read_slug()
         schema = pq.read_schema(self._files[0])
         self._names = schema.names
-        self.dim = schema.field("vector").type.list_size
+        self.dim = schema.field(VECTOR).type.list_size
         self.num_rows = sum(pq.read_metadata(file).num_rows for file in self._files)
 
     @property
     def has_whole(self) -> bool:
         """Whether there are vectors of the whole images alone."""
-        return "global_vector" in self._names
+        return WHOLE in self._names
 
     @property
     def has_patches(self) -> bool:
@@ -114,10 +120,10 @@ class VectorFiles:
         names = table.column_names
         columns = {
             name: table[name].to_pylist()
-            for name in ("id", "filepath", "error", *_FEW) if name in names
+            for name in ("id", "filepath", "error", *PLACE) if name in names
         }
-        vectors = _vectors(table["vector"])
-        wholes = _vectors(table["global_vector"]) if self.has_whole else None
+        vectors = _vectors(table[VECTOR])
+        wholes = _vectors(table[WHOLE]) if self.has_whole else None
         keys = list(zip(columns["id"], columns["filepath"]))
         images = []
         for (id, path), group in groupby(range(len(keys)), keys.__getitem__):

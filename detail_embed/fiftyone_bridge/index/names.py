@@ -37,6 +37,11 @@ def patches_field(brain_key: str) -> str:
     return f"{brain_key}_patches"
 
 
+def index_field(brain_key: str, few: bool) -> str:
+    """Name of the field that an index is on, of one vector per image or of a few."""
+    return patches_field(brain_key) if few else vector_field(brain_key)
+
+
 def error_field(brain_key: str) -> str:
     """Name of the field that says why an image has no vector."""
     return f"{brain_key}_error"

@@ -16,8 +16,6 @@ from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.index.names import (
     base_key,
     global_key,
-    patches_field,
-    vector_field,
 )
 from detail_embed.fusers.few_vectors import FewVectors
 
@@ -65,8 +63,7 @@ class Record:
 
 def index_field(brain_key: str, record: Record) -> str:
     """Name of the field that the index of a record is on."""
-    few = record.vectors > 1
-    return patches_field(brain_key) if few else vector_field(brain_key)
+    return names.index_field(brain_key, record.vectors > 1)
 
 
 def read(dataset: fo.Dataset, brain_key: str) -> Record | None:

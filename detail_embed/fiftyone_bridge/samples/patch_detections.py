@@ -7,21 +7,29 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.engine.chunk import Chunk
+from detail_embed.fiftyone_bridge.samples.collection import declare
 
 LABEL = "patch"
 VECTOR = "vector"
 LEVEL = "level"
 
 
-def declare(dataset: fo.Dataset, field: str) -> None:
-    """Adds the field of Detections, with vector and level, if it is not there yet."""
-    if dataset.has_field(field):
-        return
-    dataset.add_sample_field(
-        field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
-    )
-    dataset.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
-    dataset.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
+def declare_vectors(dataset: fo.Dataset, field: str, few: bool) -> None:
+    """Adds the field for the vectors of images, if it is not there yet.
+
+    Args:
+        dataset: the dataset
+        field: its name
+        few: whether an image has a few vectors: Detections with vector and level
+    """
+    if not few:
+        declare(dataset, [field], fo.VectorField)
+    elif not dataset.has_field(field):
+        dataset.add_sample_field(
+            field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
+        )
+        dataset.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
+        dataset.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
 
 
 def detections(chunk: Chunk) -> list[fo.Detections]:
