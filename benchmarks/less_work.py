@@ -197,7 +197,7 @@ def twins() -> None:
     took = {}
     for window in (0, 1000, 0, 1000, 0, 1000):
         started = time.process_time()
-        for _ in read_images(paths, num_workers=1, twins=window):
+        for _ in read_images(paths, num_workers=1, identical_within=window):
             pass
         seconds = time.process_time() - started
         took[window] = min(took.get(window, seconds), seconds)

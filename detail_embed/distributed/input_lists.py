@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 _PATHS = ("uri", "filepath")
 
-Row = tuple[str | None, str]
+InputRow = tuple[str | None, str]
 
 
-def read_rows(files: Sequence[str | Path] | str | Path) -> Iterator[Row]:
+def read_rows(files: Sequence[str | Path] | str | Path) -> Iterator[InputRow]:
     """Reads which files there are, in their order.
 
     Args:
@@ -34,7 +34,7 @@ def read_rows(files: Sequence[str | Path] | str | Path) -> Iterator[Row]:
     return ((None, _local(str(uri))) for uri in files)
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path) -> Iterator[InputRow]:
     sources = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
     if not sources:
         raise ValueError(
@@ -45,7 +45,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         yield from _rows_of(source)
 
 
-def _rows_of(source: Path) -> Iterator[Row]:
+def _rows_of(source: Path) -> Iterator[InputRow]:
     with pq.ParquetFile(source) as file:
         names = file.schema_arrow.names
         path = next((name for name in _PATHS if name in names), None)

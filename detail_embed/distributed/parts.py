@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from detail_embed.distributed.input_lists import Row, read_rows
+from detail_embed.distributed.input_lists import InputRow, read_rows
 from detail_embed.space.space_file import read_config
 from detail_embed.storage.vector_parquet import SPACE, read_facts
 from detail_embed.storage.whole_files import whole_file, write_whole
@@ -109,7 +109,7 @@ class PartFolder:
         """The file of a part; it need not exist."""
         return self.directory / f"part-{part:06d}.parquet"
 
-    def read_input(self, part: int) -> list[Row]:
+    def read_input(self, part: int) -> list[InputRow]:
         """The ids, None where they have none, and paths of a part."""
         with pq.ParquetFile(self.directory / _INPUT) as file:
             table = file.read_row_group(part)
@@ -167,7 +167,7 @@ def _part_rows(wanted: int | None, had: dict[str, Any] | None) -> int:
 
 
 def _start(
-    folder: Path, plan: dict[str, Any], space: Path, parts: Iterator[list[Row]]
+    folder: Path, plan: dict[str, Any], space: Path, parts: Iterator[list[InputRow]]
 ) -> None:
     """Writes the plan; ``run.json`` comes last, so that a plan is whole."""
     if any(folder.glob("part-*.parquet")):
@@ -190,15 +190,15 @@ def _check_same(folder: Path, had: dict[str, Any], plan: dict[str, Any]) -> None
             )
 
 
-def _split(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+def _split(rows: Iterator[InputRow], size: int) -> Iterator[list[InputRow]]:
     while part := list(islice(rows, size)):
         _check_ids(part)
         yield part
 
 
 def _written(
-    parts: Iterator[list[Row]], path: Path, size: int
-) -> Iterator[list[Row]]:
+    parts: Iterator[list[InputRow]], path: Path, size: int
+) -> Iterator[list[InputRow]]:
     """Writes what passes through, a row group per part."""
     with pq.ParquetWriter(path, _INPUT_SCHEMA) as writer:
         for part in parts:
@@ -208,7 +208,7 @@ def _written(
             yield part
 
 
-def _summarize(parts: Iterator[list[Row]]) -> dict[str, Any]:
+def _summarize(parts: Iterator[list[InputRow]]) -> dict[str, Any]:
     """The number and the digest of the rows."""
     digest, count = hashlib.sha256(), 0
     for part in parts:
@@ -219,7 +219,7 @@ def _summarize(parts: Iterator[list[Row]]) -> dict[str, Any]:
     return {"input": digest.hexdigest()[:16], "rows": count}
 
 
-def _check_ids(part: list[Row]) -> None:
+def _check_ids(part: list[InputRow]) -> None:
     """Checks that an id names one file."""
     ids = [id for id, _ in set(part) if id is not None]
     for id, count in Counter(ids).items():

@@ -143,12 +143,12 @@ def _work(
     gpus = resources.get("GPU", 0)
     if num_gpus is None:
         num_gpus = 1 if gpus else 0
-    room = gpus / num_gpus if num_gpus else resources["CPU"]
-    if room < 1:
+    most = gpus / num_gpus if num_gpus else resources["CPU"]
+    if most < 1:
         raise ValueError(
             f"num_gpus={num_gpus}: the cluster has {gpus:g}; give less, or 0"
         )
-    workers = min(concurrency or int(room), len(todo))
+    workers = min(concurrency or int(most), len(todo))
     logger.info("%d parts, %d workers with %g GPUs each", len(todo), workers, num_gpus)
     rows = [{"part": part} for part in todo]
     parts: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))

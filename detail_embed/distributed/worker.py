@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from detail_embed.distributed.input_lists import Row
+from detail_embed.distributed.input_lists import InputRow
 from detail_embed.distributed.parts import PartFolder
 from detail_embed.engine.chunk import Chunk
 from detail_embed.engine.stream import stream
@@ -84,7 +84,9 @@ class PartWorker:
         columns = _columns(names, rows, found, errors)
         self._folder.write(part, pa.table(columns, schema=layout))
 
-    def _vectors(self, rows: list[Row]) -> tuple[dict[str, list[dict]], dict[str, str]]:
+    def _vectors(
+        self, rows: list[InputRow]
+    ) -> tuple[dict[str, list[dict]], dict[str, str]]:
         """The vectors of the files that can be read, and what is wrong with others."""
         found, errors = {}, {}
         items = {_name(row): row[1] for row in rows}
@@ -101,7 +103,7 @@ class PartWorker:
 
 def _columns(
     names: Sequence[str],
-    rows: list[Row],
+    rows: list[InputRow],
     found: dict[str, list[dict]],
     errors: dict[str, str],
 ) -> dict[str, list[Any]]:
@@ -114,7 +116,7 @@ def _columns(
     return {name: [entry.get(name) for entry in entries] for name in names}
 
 
-def _name(row: Row) -> str:
+def _name(row: InputRow) -> str:
     """What a row goes by: its id, or its path."""
     id, path = row
     return path if id is None else id

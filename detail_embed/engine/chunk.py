@@ -18,7 +18,7 @@ from detail_embed.fusers.few_vectors import FewVectors
 
 _FUSE_PATCHES = 4096
 
-Image = TypeVar("Image", PatchFeatures, StoredImage)
+AnyImage = TypeVar("AnyImage", PatchFeatures, StoredImage)
 Windows = tuple[np.ndarray, np.ndarray]  # boxes in pixels and levels of an image
 
 
@@ -45,9 +45,9 @@ class Chunk:
 
 
 def make_chunk(
-    images: list[Image],
+    images: list[AnyImage],
     fuser: Fuser | FewVectors,
-    windows: Callable[[Image], Windows],
+    windows: Callable[[AnyImage], Windows],
 ) -> Chunk:
     """Fuses the features of images.
 
@@ -69,9 +69,9 @@ def make_chunk(
 
 
 def _fuse(
-    images: list[Image],
+    images: list[AnyImage],
     fuser: Fuser | FewVectors,
-    windows: Callable[[Image], Windows],
+    windows: Callable[[AnyImage], Windows],
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Fuses the features of ``n`` images, those with equal numbers of them together.
 

@@ -63,7 +63,7 @@ def iter_patch_features(
     batch_size: int | None = None,
     num_workers: int | None = None,
     max_pixels: int = MAX_PIXELS,
-    twins: int = 0,
+    identical_within: int = 0,
 ) -> Iterator[PatchFeatures]:
     """Encodes the patches of files.
 
@@ -77,8 +77,8 @@ def iter_patch_features(
         batch_size (None): patches per forward pass; None: the backbone's own
         num_workers (None): decoding threads; None: as ``read_images()`` says
         max_pixels (MAX_PIXELS): images with more are not read
-        twins (0): how many items back a file of the same content is looked for;
-            one that has it is not encoded
+        identical_within (0): how many items back a file of the same content is looked
+            for; one that has it is not encoded
 
     Yields:
         a :class:`PatchFeatures` for every item, in their order
@@ -93,7 +93,8 @@ def iter_patch_features(
         raise ValueError(f"batch_size={batch_size}: give at least 1")
     budget = PixelBudget(_WAITING_PIXELS)
     files = _read(
-        items, num_workers=num_workers, max_pixels=max_pixels, twins=twins,
+        items, num_workers=num_workers, max_pixels=max_pixels,
+        identical_within=identical_within,
         pin=backbone.device.type == "cuda", budget=budget,
     )
 

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.chunk import (
+    AnyImage,
     Chunk,
     EmbedError,
-    Image,
     ImagePatches,
     SkipLog,
     Windows,
@@ -90,7 +90,8 @@ def stream(
     fuser = fuser.to(backbone.device)
     window = _window(fuser) if skip_identical and store is None else 0
     images = iter_patch_features(
-        items, backbone, cover, batch_size, num_workers, max_pixels, twins=window
+        items, backbone, cover, batch_size, num_workers, max_pixels,
+        identical_within=window,
     )
     log, outcomes = SkipLog(), Outcomes(window)
     with closing(images):
@@ -208,8 +209,8 @@ def _stored_windows(image: StoredImage) -> Windows:
 
 
 def _parts(
-    images: Iterable[Image], size: int, seconds: float
-) -> Iterator[list[Image]]:
+    images: Iterable[AnyImage], size: int, seconds: float
+) -> Iterator[list[AnyImage]]:
     """Collects images until they are many, or large, or took long."""
     part, patches, started = [], 0, time.monotonic()
     for image in images:

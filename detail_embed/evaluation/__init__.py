@@ -1,7 +1,7 @@
 """How well scores rank images for texts, and by the scale of what is looked for."""
 
 from detail_embed.evaluation.agreement import agreement, find_hits
-from detail_embed.evaluation.evaluation import Difference, Evaluation, Query
+from detail_embed.evaluation.evaluation import Difference, Evaluation, LabelQuery
 from detail_embed.evaluation.intervals import bootstrap
 from detail_embed.evaluation.metrics import (
     METRICS,
@@ -17,8 +17,8 @@ from detail_embed.evaluation.table import (
     ALL,
     BINS,
     Row,
+    as_dict,
     bin_names,
-    flat,
     format_table,
     measure_by_scale,
     table,
@@ -33,14 +33,14 @@ __all__ = [
     "METRICS",
     "Difference",
     "Evaluation",
-    "Query",
+    "LabelQuery",
     "Row",
     "agreement",
     "average_precision",
     "bin_names",
     "bootstrap",
     "find_hits",
-    "flat",
+    "as_dict",
     "format_table",
     "measure",
     "measure_by_scale",

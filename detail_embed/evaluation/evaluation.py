@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from detail_embed.evaluation.intervals import bootstrap
 from detail_embed.evaluation.metrics import METRICS
 from detail_embed.evaluation.plot import plot
-from detail_embed.evaluation.table import ALL, Row, flat, to_csv
+from detail_embed.evaluation.table import ALL, Row, as_dict, to_csv
 
 
 @dataclass(frozen=True)
-class Query:
+class LabelQuery:
     """One text that is looked for.
 
     Attributes:
@@ -68,7 +68,7 @@ class Evaluation:
 
     methods: Sequence[str]
     bank: str
-    queries: Sequence[Query]
+    queries: Sequence[LabelQuery]
     metrics: Sequence[str]
     scales: Sequence[str]
     values: NDArray[np.float64]
@@ -171,7 +171,7 @@ class Evaluation:
 
     def csv(self) -> str:
         """:attr:`rows` as CSV."""
-        return to_csv(map(flat, self.rows), list(flat(self.rows[0])))
+        return to_csv(map(as_dict, self.rows), list(as_dict(self.rows[0])))
 
     def classes_csv(self) -> str:
         """:attr:`classes` as CSV."""
@@ -214,7 +214,7 @@ class Evaluation:
             "missing": dict(self.missing),
             "confidence": self.confidence,
             "facts": dict(self.facts),
-            "rows": [_without_nan(flat(row)) for row in self.rows],
+            "rows": [_without_nan(as_dict(row)) for row in self.rows],
             "classes": self.classes,
         }
 
@@ -233,7 +233,7 @@ class Evaluation:
             targets[q, s] = line["targets"]
             measured[methods.index(line["method"]), q, s] = [line[k] for k in metrics]
         names = ("label", "prompt", "words")
-        texts = {line["label"]: Query(*(line[k] for k in names)) for line in lines}
+        texts = {line["label"]: LabelQuery(*(line[k] for k in names)) for line in lines}
         return cls(
             queries=list(texts.values()), values=measured, targets=targets, **given
         )

@@ -174,7 +174,7 @@ def format_table(rows: Sequence[Row], scale: str | None = ALL) -> str:
 
 def write_csv(rows: Sequence[Row], path: str | Path) -> None:
     """Writes rows as a CSV file with a header, UTF-8, six decimals."""
-    Path(path).write_bytes(to_csv(map(flat, rows), _columns(rows)).encode())
+    Path(path).write_bytes(to_csv(map(as_dict, rows), _columns(rows)).encode())
 
 
 def to_csv(lines: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
@@ -187,7 +187,7 @@ def to_csv(lines: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str
     return text.getvalue()
 
 
-def flat(row: Row) -> dict[str, object]:
+def as_dict(row: Row) -> dict[str, object]:
     """A row by column, those of ``more`` last."""
     own = {column: getattr(row, column) for column in _OWN}
     return own | row.more

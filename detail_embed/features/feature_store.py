@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from detail_embed.features.label import LABEL, check_label, other_store, read_label
-from detail_embed.features.shards import Shard, open_shards, remove, write_shard
+from detail_embed.features.shards import ShardFile, open_shards, remove, write_shard
 
 DTYPES = ("float16", "int8")
 
@@ -237,8 +237,8 @@ class FeatureStore:
         return [id for id in before if id not in self]
 
     def _load(self) -> None:
-        self._shards: list[Shard] = []
-        self._places: dict[str, tuple[Shard, int]] = {}
+        self._shards: list[ShardFile] = []
+        self._places: dict[str, tuple[ShardFile, int]] = {}
         for shard in open_shards(self._directory):
             self._index(shard)
 
@@ -247,7 +247,7 @@ class FeatureStore:
         shard, row = self._places[id]
         return self._mapped(shard.path), slice(*shard.offsets[row : row + 2].tolist())
 
-    def _index(self, shard: Shard) -> None:
+    def _index(self, shard: ShardFile) -> None:
         self._shards.append(shard)
         self._places.update((id, (shard, row)) for row, id in enumerate(shard.ids))
 

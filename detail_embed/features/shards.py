@@ -28,7 +28,7 @@ _STALE_SECONDS = 3600  # an unfinished file so old is not being written any more
 
 
 @dataclass(frozen=True, eq=False)
-class Shard:
+class ShardFile:
     """The features of ``n`` images in a file.
 
     Its label, a small JSON file of the same name, holds length and checksum. It
@@ -62,13 +62,13 @@ class Shard:
 
 def write_shard(
     directory: Path, ids: list[str], offsets: np.ndarray, tensors: Mapping[str, Tensor]
-) -> Shard:
+) -> ShardFile:
     """Writes a shard, whole or not at all.
 
     Args:
         directory: where to
         ids: ``n`` images
-        offsets: ``(n + 1,)`` int64, see :class:`Shard`
+        offsets: ``(n + 1,)`` int64, see :class:`ShardFile`
         tensors: what is stored of their rows
 
     Raises:
@@ -95,10 +95,10 @@ def write_shard(
                 f"{megabytes(free)} free"
             ) from error
         raise
-    return Shard(path, ids, offsets, len(data), label["sha256"], label["written"])
+    return ShardFile(path, ids, offsets, len(data), label["sha256"], label["written"])
 
 
-def open_shards(directory: Path) -> list[Shard]:
+def open_shards(directory: Path) -> list[ShardFile]:
     """Opens the shards of a folder, oldest first.
 
     Lengths are checked, checksums are not. A damaged shard is removed, with a
@@ -124,7 +124,7 @@ def remove(path: Path, reason: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _open(path: Path) -> Shard:
+def _open(path: Path) -> ShardFile:
     label = json.loads(_label(path).read_text("utf-8"))
     length = path.stat().st_size
     if length != label["bytes"]:
@@ -132,7 +132,7 @@ def _open(path: Path) -> Shard:
     with safe_open(path, "pt") as file:
         ids = json.loads(file.metadata()["ids"])
         offsets = file.get_tensor("offsets").numpy().copy()
-    return Shard(path, ids, offsets, length, label["sha256"], label["written"])
+    return ShardFile(path, ids, offsets, length, label["sha256"], label["written"])
 
 
 def _label(path: Path) -> Path:

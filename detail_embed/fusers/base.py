@@ -79,7 +79,7 @@ class Fuser(Saved, ABC):
     def _ready(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Checks the input of a call; returns float32 features, masked rows zeroed."""
         self._require_fitted()
-        return check_images(features, mask, self.dim)
+        return check_features(features, mask, self.dim)
 
 
 def register(cls: _FuserType) -> _FuserType:
@@ -179,7 +179,7 @@ def fit_whitening(rows: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return mean.float(), (vectors * scale @ vectors.T).float()
 
 
-def check_images(
+def check_features(
     features: Tensor, mask: Tensor | None, dim: int
 ) -> tuple[Tensor, Tensor]:
     """Checks ``(b, p, d)`` features and their mask.

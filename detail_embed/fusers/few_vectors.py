@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detail_embed.fusers.base import (
-    check_images,
+    check_features,
     check_number,
     check_rows,
     fit_whitening,
@@ -131,7 +131,7 @@ class FewVectors(Saved):
         self.proxies = check_rows(proxies, self.dim, "proxies").float()
         if images is None or len(images) < 2:
             raise ValueError(f"fit() needs at least 2 images, (b, p, {self.dim})")
-        images, mask = check_images(images, mask, self.dim)
+        images, mask = check_features(images, mask, self.dim)
         self.proxies = self.proxies.to(images.device)
         best = maxsim_batch(self.proxies, images, mask)
         self.score_mean = best.mean(dim=0)
@@ -143,7 +143,7 @@ class FewVectors(Saved):
     ) -> tuple[Tensor, Tensor]:
         """Vectors ``(b, k, d)`` and the patches they stand for; see the class."""
         self._require_fitted()
-        features, mask = check_images(features, mask, self.dim)
+        features, mask = check_features(features, mask, self.dim)
         if self.options["method"] == "kmeans":
             vectors, chosen = self._cluster(features, mask)
         else:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from detail_embed.evaluation.agreement import agreement
 from detail_embed.fusers.base import (
     Fuser,
-    check_images,
+    check_features,
     check_number,
     check_rows,
     register,
@@ -109,7 +109,7 @@ class Ridge(Fuser):
         texts = check_rows(proxies, self.dim, "proxies")
         if images is None:
             raise ValueError(f"ridge: fit() needs images, (b, p, {self.dim}); got None")
-        images, mask = check_images(images, mask, self.dim)
+        images, mask = check_features(images, mask, self.dim)
         if len(images) < 2:
             raise ValueError(f"images: at least 2 needed, got {len(images)}")
         texts = texts.to(images.device)

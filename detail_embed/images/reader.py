@@ -54,7 +54,7 @@ def read_images(
     num_workers: int | None = None,
     prefetch: int | None = None,
     max_pixels: int = MAX_PIXELS,
-    twins: int = 0,
+    identical_within: int = 0,
     pin: bool = False,
     budget: PixelBudget | None = None,
 ) -> Iterator[Decoded]:
@@ -69,8 +69,8 @@ def read_images(
         prefetch (None): number of files decoded ahead of the one last yielded;
             None: twice the number of threads
         max_pixels (MAX_PIXELS): as in ``read_image()``
-        twins (0): how many files back one of the same content is looked for; a
-            file that has one is not decoded
+        identical_within (0): how many files back one of the same content is looked
+            for; a file that has one is not decoded
         pin (False): whether to put pixels where a GPU can copy them from while it
             computes
         budget (None): bounds the pixels in memory; to be given the room of an image
@@ -90,7 +90,7 @@ def read_images(
     for name, value in (("num_workers", num_workers), ("prefetch", prefetch)):
         if value < 1:
             raise ValueError(f"{name}={value!r}: give at least 1")
-    recent = RecentFiles(twins) if twins else None
+    recent = RecentFiles(identical_within) if identical_within else None
     budget = budget or PixelBudget(sys.maxsize)
     decode = functools.partial(
         _decode, max_pixels=max_pixels, recent=recent, pin=pin, budget=budget

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
-from detail_embed.fusers.base import Fuser, check_images
+from detail_embed.fusers.base import Fuser, check_features
 from detail_embed.space.report_card import ReportCard, report_card
 from detail_embed.texts.text_cache import encode_vocabulary
 from detail_embed.texts.vocabulary import Vocabulary
@@ -79,7 +79,7 @@ def choose_fuser(
     Raises:
         ValueError: if features are not finite, or a candidate is unknown
     """
-    images, mask = check_images(images, mask, backbone.dim)
+    images, mask = check_features(images, mask, backbone.dim)
     vocabulary = enough(vocabulary)
     unfitted = {name: fusers.create(name, backbone.dim) for name in candidates}
     try:

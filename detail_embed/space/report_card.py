@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detail_embed.evaluation import bootstrap, find_hits, measure
-from detail_embed.fusers.base import Fuser, check_images, check_rows
+from detail_embed.fusers.base import Fuser, check_features, check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
 
 GLOBAL, MAXSIM = "global", "MaxSim"
@@ -148,7 +148,7 @@ def report_card(
         raise ValueError(
             f"fusers: give at least one, not named {GLOBAL!r} or {MAXSIM!r}"
         )
-    features, mask = check_images(features, mask, next(iter(fusers.values())).dim)
+    features, mask = check_features(features, mask, next(iter(fusers.values())).dim)
     words = check_rows(words, features.shape[2], "words").to(features)
     with torch.inference_mode():
         teacher = maxsim_batch(words, features, mask).T.cpu().double().numpy()

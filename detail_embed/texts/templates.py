@@ -21,11 +21,11 @@ TEMPLATES = (
 TEMPLATE_SETS = ("own", "openai-80", "simple-7", "plain")
 
 
-def template_set(choice: str | Sequence[str] = "own") -> tuple[str, ...]:
+def template_set(templates: str | Sequence[str] = "own") -> tuple[str, ...]:
     """Finds a set of templates by its name.
 
     Args:
-        choice ("own"): one of ``TEMPLATE_SETS``: ``"own"`` (``TEMPLATES``),
+        templates ("own"): one of ``TEMPLATE_SETS``: ``"own"`` (``TEMPLATES``),
             ``"openai-80"`` and ``"simple-7"`` (open_clip's, for ImageNet) or
             ``"plain"`` (the text as it is); or templates of one's own
 
@@ -34,16 +34,16 @@ def template_set(choice: str | Sequence[str] = "own") -> tuple[str, ...]:
         ValueError: if the name is unknown, there is no template, or one does not
             hold ``{}`` once
     """
-    if not isinstance(choice, str):
-        return _checked(choice)
-    if choice == "own":
+    if not isinstance(templates, str):
+        return _checked(templates)
+    if templates == "own":
         return TEMPLATES
-    if choice == "plain":
+    if templates == "plain":
         return ("{}",)
-    if choice not in TEMPLATE_SETS:
-        near = difflib.get_close_matches(choice, TEMPLATE_SETS, cutoff=0.3)
+    if templates not in TEMPLATE_SETS:
+        near = difflib.get_close_matches(templates, TEMPLATE_SETS, cutoff=0.3)
         raise ValueError(
-            f"there is no template set {choice!r}. Near matches: "
+            f"there is no template set {templates!r}. Near matches: "
             f"{', '.join(near or TEMPLATE_SETS)}. Templates of your own go in a list"
         )
     import open_clip  # slow, and needed for its own sets only
@@ -52,7 +52,7 @@ def template_set(choice: str | Sequence[str] = "own") -> tuple[str, ...]:
         "openai-80": open_clip.OPENAI_IMAGENET_TEMPLATES,
         "simple-7": open_clip.SIMPLE_IMAGENET_TEMPLATES,
     }
-    return tuple(template("{}") for template in theirs[choice])
+    return tuple(template("{}") for template in theirs[templates])
 
 
 def _checked(templates: Sequence[str]) -> tuple[str, ...]:

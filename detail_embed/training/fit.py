@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from detail_embed.fusers.base import Fuser, check_images, check_rows
+from detail_embed.fusers.base import Fuser, check_features, check_rows
 from detail_embed.training.data import InMemory
 from detail_embed.training.loop import Training
 
@@ -39,7 +39,7 @@ def fit(
         raise ValueError(
             f"{fuser.name}: fit() needs images, (b, p, {fuser.dim}); got None"
         )
-    images, mask = check_images(images, mask, fuser.dim)
+    images, mask = check_features(images, mask, fuser.dim)
     held_out = torch.arange(len(texts), device=texts.device) % 5 == 4
     training = Training(
         fuser, InMemory(images, mask), texts[~held_out], texts[held_out],

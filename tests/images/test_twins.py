@@ -95,7 +95,7 @@ def test_a_store_gets_the_features_of_every_image(backbone, files, tmp_path):
 
 
 def test_the_reader_says_which_file_it_was(files):
-    found = list(read_images(files, num_workers=1, twins=10))
+    found = list(read_images(files, num_workers=1, identical_within=10))
     # 5 is the same as 3, which turned out to be broken
     assert [f.same_as for f in found] == [None, 0, None, None, 2, 3, 1]
     assert all(f.pixels is None for f in found if f.same_as is not None)
@@ -104,7 +104,7 @@ def test_the_reader_says_which_file_it_was(files):
 
 def test_a_window_bounds_what_is_remembered(files):
     pair = [files[0], files[2], files[2], files[0]]
-    found = list(read_images(pair, num_workers=1, twins=2))
+    found = list(read_images(pair, num_workers=1, identical_within=2))
     assert [f.same_as for f in found] == [None, None, 1, None]
 
 

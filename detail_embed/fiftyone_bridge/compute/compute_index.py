@@ -23,7 +23,7 @@ from detail_embed.fiftyone_bridge.index import (
 from detail_embed.fiftyone_bridge.index.delete import delete
 from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
 from detail_embed.fiftyone_bridge.runs import lock
-from detail_embed.fiftyone_bridge.runs.guard import guarded
+from detail_embed.fiftyone_bridge.runs.guard import under_lock
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Result, Run
 from detail_embed.fiftyone_bridge.samples import patch_detections
@@ -88,7 +88,7 @@ def compute(
         samples, settings, brain_key, backend, also_global, overwrite, shard
     )
     dataset = dataset_of(samples)
-    return Run(guarded(dataset, brain_key, "a computation", steps, shard))
+    return Run(under_lock(dataset, brain_key, "a computation", steps, shard))
 
 
 def prepare(
@@ -109,7 +109,7 @@ def prepare(
     check(samples, settings, brain_key, overwrite=overwrite)
     steps = _prepare(samples, settings, brain_key, overwrite)
     dataset = dataset_of(samples)
-    return Run(guarded(dataset, brain_key, "a preparation", steps))
+    return Run(under_lock(dataset, brain_key, "a preparation", steps))
 
 
 def _prepare(
@@ -147,11 +147,11 @@ def check(
     """
     check_images(samples)
     dataset = dataset_of(samples)
-    shards.check(dataset, brain_key, shard)
+    shards.check_shard(dataset, brain_key, shard)
     lock.check_free(dataset, brain_key, shard)
     record = None if overwrite else records.read(dataset, brain_key)
     settings.check(fitted=record and record.identity["fuser"])
-    feature_stores.check(samples, settings)
+    feature_stores.check_disk_space(samples, settings)
     _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
 
 
@@ -164,7 +164,9 @@ def _check_key(
     also_global: bool,
 ) -> None:
     """Checks what is under the brain key; it may change until the lock is held."""
-    checks.check(dataset, brain_key, settings.identity(), overwrite, also_global)
+    checks.check_computable(
+        dataset, brain_key, settings.identity(), overwrite, also_global
+    )
     brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
 
 
@@ -180,7 +182,7 @@ def _compute(
     started = time.monotonic()
     dataset = dataset_of(samples)
     refresh(dataset)
-    shards.check(dataset, brain_key, shard)
+    shards.check_shard(dataset, brain_key, shard)
     _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
     items = shards.mine(everything, shard)

@@ -33,7 +33,7 @@ class Prepared:
     seconds: float
 
 
-def check(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> None:
+def check_shard(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> None:
     """Checks that a shard can be embedded.
 
     Raises:

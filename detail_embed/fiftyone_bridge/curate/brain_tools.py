@@ -89,7 +89,7 @@ def find_near_duplicates(
         ValueError: if an argument cannot be used; the message says what to do
     """
     check_threshold(threshold)
-    check(samples, brain_key)
+    check_images_of_index(samples, brain_key)
     return Run(_near_duplicates(samples, brain_key, threshold))
 
 
@@ -121,7 +121,7 @@ def uniqueness_field(brain_key: str) -> str:
     return f"{brain_key}_uniqueness"
 
 
-def check(samples: foc.SampleCollection, brain_key: str) -> None:
+def check_images_of_index(samples: foc.SampleCollection, brain_key: str) -> None:
     """Checks that the images can have vectors of an index.
 
     Raises:
@@ -146,7 +146,7 @@ def check_threshold(threshold: float) -> None:
 
 def check_outliers(samples: foc.SampleCollection, brain_key: str, count: int) -> None:
     """Checks what can be checked; see :func:`find_outliers`."""
-    check(samples, brain_key)
+    check_images_of_index(samples, brain_key)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
     dataset, field = dataset_of(samples), uniqueness_field(brain_key)

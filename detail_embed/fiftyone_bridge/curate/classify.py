@@ -82,7 +82,9 @@ def classify(
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a label is no string
     """
-    check(samples, labels, brain_key, field, none_label, threshold, multi, overwrite)
+    check_classification(
+        samples, labels, brain_key, field, none_label, threshold, multi, overwrite
+    )
     zero_shot.probabilities([[0.0]], temperature)
     return Run(
         _classify(
@@ -92,7 +94,7 @@ def classify(
     )
 
 
-def check(
+def check_classification(
     samples: foc.SampleCollection,
     labels: str | Sequence[str],
     brain_key: str,
@@ -103,7 +105,7 @@ def check(
     overwrite: bool = False,
 ) -> None:
     """Checks what can be checked before a run; see :func:`classify`."""
-    prompt_scores.check(samples, brain_key)
+    prompt_scores.check_scorable(samples, brain_key)
     prompt_scores.check_threshold(threshold)
     _check_field(samples, field, multi, overwrite)
     names = prompt_labels.parse(labels)

@@ -9,7 +9,10 @@ from importlib.util import find_spec
 import fiftyone.brain as fob
 import fiftyone.core.collections as foc
 
-from detail_embed.fiftyone_bridge.curate.brain_tools import check, read_vectors
+from detail_embed.fiftyone_bridge.curate.brain_tools import (
+    check_images_of_index,
+    read_vectors,
+)
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
@@ -76,7 +79,7 @@ def check_map(
     overwrite: bool = False,
 ) -> None:
     """Checks what can be checked; see :func:`map_embeddings`."""
-    check(samples, brain_key)
+    check_images_of_index(samples, brain_key)
     if method is not None and method not in METHODS:
         raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
     if method == "umap" and not _has_umap():

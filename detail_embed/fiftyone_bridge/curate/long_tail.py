@@ -23,7 +23,7 @@ THRESHOLD = 3.0
 
 
 @dataclass(frozen=True)
-class Row:
+class PromptRow:
     """One prompt.
 
     Attributes:
@@ -52,7 +52,7 @@ class LongTail:
         without: images that have none
     """
 
-    rows: list[Row]
+    rows: list[PromptRow]
     threshold: float
     images: int
     without: int
@@ -82,11 +82,11 @@ def long_tail(
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a prompt is no string
     """
-    bank = check(samples, prompts, brain_key, threshold)
+    bank = check_prompt_bank(samples, prompts, brain_key, threshold)
     return Run(_long_tail(samples, bank, brain_key, threshold))
 
 
-def check(
+def check_prompt_bank(
     samples: foc.SampleCollection,
     prompts: str | Sequence[str],
     brain_key: str,
@@ -97,7 +97,7 @@ def check(
     Returns:
         the prompts, each once
     """
-    prompt_scores.check(samples, brain_key)
+    prompt_scores.check_scorable(samples, brain_key)
     prompt_scores.check_threshold(threshold)
     lines = prompts.splitlines() if isinstance(prompts, str) else prompts
     bank = [Prompt(line).text for line in lines if not _is_blank(line)]
@@ -124,7 +124,7 @@ def view(
         ValueError: if an argument cannot be used
     """
     query = Query((Prompt(prompt),))
-    prompt_scores.check(samples, brain_key)
+    prompt_scores.check_scorable(samples, brain_key)
     prompt_scores.check_threshold(threshold)
     scorer = PromptScores(samples, brain_key)
     z = Run(scorer.of_query(query)).finish()
@@ -150,7 +150,7 @@ def _long_tail(
         z = standardise(scores)[scorer.rows]
         best = int(z.argmax())
         rows.append(
-            Row(
+            PromptRow(
                 prompt=prompt,
                 count=int((z >= threshold).sum()),
                 best_score=float(scores[scorer.rows[best]]),

@@ -80,6 +80,6 @@ def check(
     if not isinstance(tag, str) or not tag.strip():
         raise ValueError("type a tag")
     if query is not None:
-        prompt_scores.check(samples, brain_key)
+        prompt_scores.check_scorable(samples, brain_key)
         prompt_scores.check_threshold(threshold)
         queries.parse(query)

@@ -19,13 +19,13 @@ from detail_embed.evaluation import (
     ALL,
     BINS,
     Evaluation,
-    Query,
+    LabelQuery,
     bin_names,
     measure_by_scale,
 )
 from detail_embed.fiftyone_bridge.evaluate import labels, runs
 from detail_embed.fiftyone_bridge.evaluate.ranking import Ranking
-from detail_embed.fiftyone_bridge.index.brain_runs import check as check_index
+from detail_embed.fiftyone_bridge.index.brain_runs import check_promptable
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -102,7 +102,7 @@ def check(
     if not brain_keys:
         raise ValueError("choose at least one brain key")
     for brain_key in brain_keys:
-        check_index(dataset, brain_key)
+        check_promptable(dataset, brain_key)
     labels.check_field(samples, label_field)
     if name is not None:
         runs.check_name(dataset, name)
@@ -164,7 +164,7 @@ def _evaluate(
     evaluation = Evaluation(
         methods=brain_keys,
         bank=label_field,
-        queries=list(map(Query, shown.classes, task.prompts, groups)),
+        queries=list(map(LabelQuery, shown.classes, task.prompts, groups)),
         metrics=task.metrics,
         scales=[ALL, *bin_names(task.bins)],
         values=np.array(values),

@@ -15,13 +15,13 @@ from bson import ObjectId
 
 from detail_embed import fusers
 from detail_embed.engine.chunk import Chunk, EmbedError
-from detail_embed.fiftyone_bridge.exchange.vector_files import Image, VectorFiles
+from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
 from detail_embed.fiftyone_bridge.index import brain_runs, checks, names, records
 from detail_embed.fiftyone_bridge.index.delete import clear
 from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs import lock
-from detail_embed.fiftyone_bridge.runs.guard import guarded
+from detail_embed.fiftyone_bridge.runs.guard import under_lock
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import (
@@ -101,7 +101,7 @@ def import_vectors(
     files = check(samples, path, brain_key, space, backend, also_global)
     folder = files.space_folder(space)
     steps = _import(samples, files, brain_key, folder, backend, also_global, device)
-    return Run(guarded(dataset_of(samples), brain_key, "an import", steps))
+    return Run(under_lock(dataset_of(samples), brain_key, "an import", steps))
 
 
 def check(
@@ -149,7 +149,7 @@ def _check_index(
             "another brain key, or delete the index first"
         )
     identity = record.identity if record else {}
-    checks.check(dataset, brain_key, identity, also_global=also_global)
+    checks.check_computable(dataset, brain_key, identity, also_global=also_global)
     brain_runs.check_backend(dataset, brain_key, backend)
 
 
@@ -251,7 +251,7 @@ def _settings(space: EmbeddingSpace) -> Settings:
 
 
 def _chunk(
-    samples: foc.SampleCollection, images: Sequence[Image], dim: int
+    samples: foc.SampleCollection, images: Sequence[ImageVectors], dim: int
 ) -> tuple[Chunk, int]:
     """What is known of samples, as the engine would have said it.
 
@@ -276,7 +276,7 @@ def _chunk(
 
 
 def _match(
-    samples: foc.SampleCollection, images: Sequence[Image]
+    samples: foc.SampleCollection, images: Sequence[ImageVectors]
 ) -> list[list[str]]:
     """The ids of the samples of each image: by its id, else by its path.
 

@@ -26,7 +26,7 @@ _ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class Image:
+class ImageVectors:
     """What a file holds of an image.
 
     Attributes:
@@ -98,7 +98,7 @@ class VectorFiles:
             "that DetailEmbedder.save() wrote as space"
         )
 
-    def batches(self) -> Iterator[tuple[list[Image], int]]:
+    def batches(self) -> Iterator[tuple[list[ImageVectors], int]]:
         """Reads images, and says how many rows were read; about 10,000 at a time."""
         rows = 0
         for file in self._files:
@@ -115,7 +115,7 @@ class VectorFiles:
                 if rest is not None:
                     yield [image for image, _ in self._images(rest)], rows
 
-    def _images(self, table: pa.Table) -> list[tuple[Image, int]]:
+    def _images(self, table: pa.Table) -> list[tuple[ImageVectors, int]]:
         """The images of a table, and how many rows each has."""
         names = table.column_names
         columns = {
@@ -134,7 +134,7 @@ class VectorFiles:
                 found = None if vectors[first] is None else np.stack(
                     [vectors[row] for row in some]
                 )
-                image = Image(
+                image = ImageVectors(
                     id, path, found, wholes and wholes[first],
                     self._patches(columns, found, some),
                     columns.get("error", [None] * len(keys))[first],

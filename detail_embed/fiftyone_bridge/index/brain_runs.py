@@ -113,7 +113,7 @@ def similarities(dataset: fo.Dataset) -> list[str]:
     return dataset.list_brain_runs(type=fob.Similarity)
 
 
-def check(dataset: fo.Dataset, brain_key: str) -> None:
+def check_promptable(dataset: fo.Dataset, brain_key: str) -> None:
     """Checks that an index can be searched by text.
 
     Raises:

@@ -24,7 +24,7 @@ from detail_embed.fiftyone_bridge.index.records import (
 )
 
 
-def check(
+def check_computable(
     dataset: fo.Dataset,
     brain_key: str,
     identity: dict[str, Any],

@@ -41,7 +41,7 @@ def describe(samples: foc.SampleCollection, settings: Settings) -> str:
     return f"{len(samples)} images take about {megabytes(needed)} in {dtype}; {room}"
 
 
-def check(samples: foc.SampleCollection, settings: Settings) -> None:
+def check_disk_space(samples: foc.SampleCollection, settings: Settings) -> None:
     """Checks that there is room, before the backbone is loaded.
 
     A data set that has features already is only checked by :func:`prepare`.

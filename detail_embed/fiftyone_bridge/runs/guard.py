@@ -18,11 +18,11 @@ from detail_embed.fiftyone_bridge.samples.mongo import explained
 logger = logging.getLogger(__name__)
 
 
-def guarded(
+def under_lock(
     dataset: fo.Dataset,
     brain_key: str,
     what: str,
-    steps: Generator[Progress, None, Result],
+    work: Generator[Progress, None, Result],
     shard: tuple[int, int] | None = None,
 ) -> Generator[Progress, None, Result]:
     """Does a run that no other run under the brain key shall disturb.
@@ -31,7 +31,7 @@ def guarded(
         dataset: the data set
         brain_key: the key that is written under
         what: what is done, for whoever is refused meanwhile
-        steps: the run; it is closed however this ends
+        work: the run; it is closed however this ends
         shard (None): ``(i, n)``, part ``i`` of ``n``
 
     Raises:
@@ -39,11 +39,11 @@ def guarded(
         RuntimeError: if MongoDB stays away, or the lock was lost
     """
     with explained(), RunLock(dataset, brain_key, what, shard) as lock:
-        with stopping_on_sigterm(), closing(steps):
+        with stopping_on_sigterm(), closing(work):
             while True:
                 lock.check()
                 try:
-                    step = next(steps)
+                    step = next(work)
                 except StopIteration as end:
                     return end.value
                 yield step

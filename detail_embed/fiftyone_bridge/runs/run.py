@@ -63,12 +63,12 @@ class Run:
         result: the :class:`Result`, None until the iteration has ended
     """
 
-    def __init__(self, steps: Generator[Progress, None, Result]):
-        self._steps = steps
+    def __init__(self, work: Generator[Progress, None, Result]):
+        self._work = work
         self.result: Result | None = None
 
     def __iter__(self) -> Iterator[Progress]:
-        self.result = yield from self._steps
+        self.result = yield from self._work
 
     def finish(self, progress: bool = False) -> Result:
         """Does all the work.

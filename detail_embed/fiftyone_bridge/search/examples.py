@@ -125,7 +125,7 @@ def of_images(
     Returns:
         ``(n, d)`` float32, unit length
     """
-    brain_runs.check(dataset, brain_key)
+    brain_runs.check_promptable(dataset, brain_key)
     model = query_vectors.model_of(dataset, brain_key)
     if not hasattr(model, "space"):
         with model:

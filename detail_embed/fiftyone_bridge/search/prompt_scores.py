@@ -83,14 +83,14 @@ class PromptScores:
         return standardise(self.scores(query.combine(features)))[self.rows]
 
 
-def check(samples: foc.SampleCollection, brain_key: str) -> None:
+def check_scorable(samples: foc.SampleCollection, brain_key: str) -> None:
     """Checks that images can be scored by an index.
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check(dataset_of(samples), brain_key)
+    brain_runs.check_promptable(dataset_of(samples), brain_key)
 
 
 def check_threshold(threshold: float) -> None:

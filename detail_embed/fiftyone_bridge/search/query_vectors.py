@@ -46,7 +46,7 @@ def encode(
             f"{str(query)!r:.200} says only what is not wanted: add what you are "
             "looking for, such as 'a street, -a car'"
         )
-    brain_runs.check(dataset, brain_key)
+    brain_runs.check_promptable(dataset, brain_key)
     if templates not in TEMPLATE_SETS:
         raise ValueError(
             f"templates={templates!r}: give one of {', '.join(TEMPLATE_SETS)}"

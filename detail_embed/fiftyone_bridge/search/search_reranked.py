@@ -115,7 +115,7 @@ def check(
         raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
     _count(len(samples), k, candidates)
     dataset = dataset_of(samples)
-    brain_runs.check(dataset, brain_key)
+    brain_runs.check_promptable(dataset, brain_key)
     stored_features(dataset, brain_key)
 
 
