@@ -10,7 +10,6 @@ Details into CLIP's Feature Space" (arXiv 2208.14649) do, so a square image has
 import dataclasses
 import functools
 import logging
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -187,7 +186,7 @@ class CompleteCover:
             ValueError: if ``c="auto"`` and no size is given, or half of one
         """
         if width is not None and height is not None:
-            return chain(_exact_levels(self, width, height))
+            return _exact_guarantee(self, width, height)
         if width is not None or height is not None:
             raise ValueError("give both width and height, or neither")
         if self.c == "auto":
@@ -257,15 +256,16 @@ def _layout(
     return tuple(result)
 
 
-def _exact_levels(
+@functools.lru_cache(maxsize=64)
+def _exact_guarantee(
     cover: CompleteCover, width: int, height: int
-) -> Iterator[tuple[int, Fraction, Fraction]]:
+) -> tuple[Guarantee, ...]:
     """Measures the levels of one image, from small to large windows."""
     even = cover.spacing == "even"
     full = (min(width, height),) * 2 if even else (width, height)
     first = 1 if even and width != height else 0  # the whole image is no square
-    for m, boxes in reversed(_layout(cover, width, height)[first:]):
-        yield in_pixels(m, boxes, full)
+    layout = _layout(cover, width, height)[first:]
+    return chain(in_pixels(m, boxes, full) for m, boxes in reversed(layout))
 
 
 def _is_int(value: object) -> bool:
