@@ -114,7 +114,7 @@ def flat_on_scenes(n: int, size_of_fit: int, backbone: Backbone) -> None:
     for limit in RANGES:
         seen = with_stand_ins(*fit, limit)
         ridge = fusers.create("ridge", backbone.dim).fit(
-            seen.flatten(0, 1), proxies=words, images=seen
+            fusers.FitSample.of_images(seen, proxies=words)
         )
         found = with_stand_ins(*test, limit)
         scores = {

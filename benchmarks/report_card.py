@@ -108,7 +108,7 @@ def fit(images: torch.Tensor, words: torch.Tensor) -> dict[str, Fuser]:
     wanted = {name: (name, {}) for name in CANDIDATES} | variants()
     return {
         name: fusers.create(kind, images.shape[2], **options).fit(
-            images.flatten(0, 1), proxies=words, images=images
+            fusers.FitSample.of_images(images, proxies=words)
         )
         for name, (kind, options) in wanted.items()
     }

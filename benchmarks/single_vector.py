@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -31,14 +30,13 @@ from _league.single import (  # noqa: E402
     reduced,
     snapped,
     text_map,
-    vectors,
     whitened,
 )
 from torch import Tensor  # noqa: E402
 
+from detail_embed import fusers  # noqa: E402
 from detail_embed.backbone import Backbone  # noqa: E402
 from detail_embed.cover import CompleteCover  # noqa: E402
-from detail_embed.fusers.few_vectors import FewVectors  # noqa: E402
 from detail_embed.texts.text_cache import encode_vocabulary  # noqa: E402
 from detail_embed.texts.vocabulary import Vocabulary  # noqa: E402
 from detail_embed.training import Stored  # noqa: E402
@@ -100,9 +98,9 @@ def _study(measured: Measured, images: Tensor, words, backbone: Backbone):
     ]
     rows = few.flatten(0, 1)
     yield "The same share in a few vectors", _FEW, [
-        row(f"k = {k}, w = {w:g}", partial(vectors, FewVectors(
-            texts.shape[1], k=k, global_weight=w
-        ).fit(rows)))
+        row(f"k = {k}, w = {w:g}", fusers.create(
+            "few", texts.shape[1], k=k, global_weight=w
+        ).fit(rows))
         for k, w in product((8, 16), (0.0, 0.1, 0.2, 0.3))
     ]
     yield "What the vector is to answer", _TARGET, [

@@ -94,5 +94,5 @@ def _fuser(backbone: Backbone) -> Fuser:
     words = len(default_vocabulary().words)
     proxies = F.normalize(torch.randn(words, backbone.dim, generator=rng), dim=-1)
     fuser = fusers.create("ridge", backbone.dim, lam=0.01)
-    fuser.fit(images.flatten(0, 1), proxies=proxies, images=images)
+    fuser.fit(fusers.FitSample.of_images(images, proxies=proxies))
     return fuser.to(backbone.device)

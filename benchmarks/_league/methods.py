@@ -18,8 +18,8 @@ from detail_embed import fusers
 from detail_embed.evaluation import average_precision
 from detail_embed.features import FeatureStore
 from detail_embed.fusers import Fuser
-from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.fusers.maxsim import maxsim_batch
+from detail_embed.fusers.sample import FitSample
 from detail_embed.patch_search import PatchIndex
 from detail_embed.training import Stored, Training, TrainingConfig
 
@@ -87,13 +87,13 @@ def score_single(fuser: Fuser | None, scenes: Scenes) -> Scored:
     return Scored(scores, 4 * scenes.texts.shape[1], each)
 
 
-def score_few(few: FewVectors, scenes: Scenes) -> Scored:
+def score_few(few: Fuser, scenes: Scenes) -> Scored:
     """K vectors per image, the best one counts."""
     columns, spent = [], 0.0
     for features, mask, _ in scenes.batches():
         started = time.perf_counter()
         with torch.inference_mode():
-            vectors, _ = few(features, mask)
+            vectors = few(features, mask)
         spent += time.perf_counter() - started
         columns.append((vectors @ scenes.texts.T).amax(dim=1).T)
     return Scored(
@@ -168,7 +168,7 @@ def sample(scenes: Scenes) -> tuple[Tensor, Tensor]:
 
 def closed_forms(images: Tensor, mask: Tensor, texts: Tensor) -> dict[str, list]:
     """Every setting of the fusers that are solved for: ``(options, fitted)``."""
-    dim, rows = texts.shape[1], images[mask]
+    dim = texts.shape[1]
     ridge = [{"lam": lam, "global_weight": w} for lam, w in product(LAMS, SHARES)]
     grids = {
         "mean": [{}],
@@ -182,7 +182,7 @@ def closed_forms(images: Tensor, mask: Tensor, texts: Tensor) -> dict[str, list]
                 options,
                 lambda name=name, options=options: fusers.create(
                     kind(name), dim, **options
-                ).fit(rows, texts, images, mask),
+                ).fit(FitSample.of_images(images, mask, texts)),
             )
             for options in grid
         ]
@@ -201,7 +201,9 @@ def few_vectors(images: Tensor, mask: Tensor, k: int) -> list:
     return [
         (
             {"k": k, "power": power},
-            lambda power=power: FewVectors(rows.shape[1], k=k, power=power).fit(rows),
+            lambda power=power: fusers.create(
+                "few", rows.shape[1], k=k, power=power
+            ).fit(rows),
         )
         for power in POWERS
     ]

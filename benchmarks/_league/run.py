@@ -24,7 +24,7 @@ from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.demo.proxies import demo_vocabulary
 from detail_embed.evaluation import bootstrap, measure_by_scale
-from detail_embed.fusers import create
+from detail_embed.fusers import FitSample, create
 from detail_embed.texts.templates import encode_queries
 
 logger = logging.getLogger(__name__)
@@ -159,10 +159,10 @@ def _fit(settings: dict[str, dict], train: Scenes, words: Words) -> dict:
     fitted = {"global": None}
     for name, options in settings.items():
         if name.startswith("k = "):
-            fitted[name] = methods.FewVectors(dim, **options).fit(rows)
+            fitted[name] = create("few", dim, **options).fit(rows)
         else:
             fuser = create(methods.kind(name), dim, **options)
-            fitted[name] = fuser.fit(rows, words.all, images, mask)
+            fitted[name] = fuser.fit(FitSample(rows, words.all, images, mask))
     return fitted
 
 

@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from benchmarks._league.data import Scenes
 from detail_embed.evaluation import average_precision
-from detail_embed.fusers.base import fit_whitening
-from detail_embed.fusers.few_vectors import FewVectors
+from detail_embed.fusers.whitening import fit_whitening
 
 _LAM = 1e-4
 _SMALL = 0.08
@@ -149,11 +148,6 @@ def whitened(texts: Tensor, images: Tensor) -> Callable[[Tensor], Tensor]:
         return _best(texts, F.normalize((features - mean) @ matrix, dim=-1))[0]
 
     return scores
-
-
-def vectors(few: FewVectors, features: Tensor) -> Tensor:
-    """``(b, k, d)``, without the patches that they stand for."""
-    return few(features)[0]
 
 
 def reduced(texts: Tensor, images: Tensor, dim: int) -> Callable[[Tensor], Tensor]:

@@ -23,6 +23,7 @@ from detail_embed.demo.proxies import demo_vocabulary
 from detail_embed.demo.table import retrieval_rows, score_methods
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.sample import FitSample
 from detail_embed.texts.text_cache import encode_vocabulary
 
 CHOICE = Path(__file__).with_name("validation.json")
@@ -54,7 +55,7 @@ def fit_fusers(
     proxies = proxy_features(backbone).to(images)
     return {
         name: fusers.create(name, backbone.dim, **OPTIONS.get(name, {})).fit(
-            images.flatten(0, 1), proxies=proxies, images=images
+            FitSample.of_images(images, proxies=proxies)
         )
         for name in FUSERS
     }

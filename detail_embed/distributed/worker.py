@@ -17,7 +17,6 @@ from detail_embed.distributed.parts import PartFolder
 from detail_embed.engine.chunk import Chunk
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
-from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.vector_parquet import (
     FEATURES,
@@ -51,7 +50,6 @@ class PartWorker:
         self._folder = PartFolder(directory)
         self._space = EmbeddingSpace.load(self._folder.directory / SPACE, device)
         self._options = options
-        self._few = isinstance(self._space.fuser, FewVectors)
         self._store = None
         if self._folder.keeps_features:
             self._store = FeatureStore(
@@ -79,7 +77,8 @@ class PartWorker:
         facts = self._folder.facts(part) | {
             "worker": f"{socket.gethostname()}:{os.getpid()}"
         }
-        names = (*_COLUMNS, *PLACE) if self._few else _COLUMNS
+        few = self._space.fuser.makes_few
+        names = (*_COLUMNS, *PLACE) if few else _COLUMNS
         layout = schema(names, self._space.dim, facts)
         columns = _columns(names, rows, found, errors)
         self._folder.write(part, pa.table(columns, schema=layout))

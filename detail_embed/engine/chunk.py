@@ -14,7 +14,6 @@ from detail_embed.cover.patches import relative, relative_boxes
 from detail_embed.engine.encode_files import PatchFeatures
 from detail_embed.features.feature_store import StoredImage
 from detail_embed.fusers.base import Fuser
-from detail_embed.fusers.few_vectors import FewVectors
 
 _FUSE_PATCHES = 4096
 
@@ -46,7 +45,7 @@ class Chunk:
 
 def make_chunk(
     images: list[AnyImage],
-    fuser: Fuser | FewVectors,
+    fuser: Fuser,
     windows: Callable[[AnyImage], Windows],
 ) -> Chunk:
     """Fuses the features of images.
@@ -70,17 +69,17 @@ def make_chunk(
 
 def _fuse(
     images: list[AnyImage],
-    fuser: Fuser | FewVectors,
+    fuser: Fuser,
     windows: Callable[[AnyImage], Windows],
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Fuses the features of ``n`` images, those with equal numbers of them together.
 
     Returns:
-        ``(n, d)`` vectors, or ``(n, k, d)`` and the ``n`` times ``(k,)`` patches
+        ``(n, d)`` or ``(n, k, d)`` vectors, and ``n`` times the ``(k,)`` patches that
+        they stand for, or none
     """
-    few = isinstance(fuser, FewVectors)
     vectors = np.empty((len(images), *fuser.shape), np.float32)
-    chosen = [np.empty(0, np.int64)] * (len(images) if few else 0)
+    chosen: dict[int, np.ndarray] = {}
     by_windows: dict[int, list[int]] = {}
     for index, image in enumerate(images):
         by_windows.setdefault(len(image.features), []).append(index)
@@ -88,18 +87,16 @@ def _fuse(
         step = max(1, _FUSE_PATCHES // count)
         for start in range(0, len(members), step):
             some = members[start : start + step]
-            arguments = [torch.stack([images[i].features for i in some])]
+            features, boxes = torch.stack([images[i].features for i in some]), None
             if fuser.uses_boxes:
                 boxes = [relative_boxes(windows(images[i])[0]) for i in some]
-                arguments += [None, torch.stack(boxes).to(arguments[0])]
+                boxes = torch.stack(boxes).to(features)
             with torch.inference_mode():
-                fused = fuser(*arguments)
-            if few:
-                fused, places = fused
-                for i, place in zip(some, places.cpu().numpy()):
-                    chosen[i] = place
-            vectors[some] = fused.cpu().numpy()
-    return vectors, chosen
+                fused = fuser.fuse(features, boxes=boxes)
+            vectors[some] = fused.vectors.cpu().numpy().reshape(-1, *fuser.shape)
+            if fused.patches is not None:
+                chosen.update(zip(some, fused.patches.cpu().numpy()))
+    return vectors, [chosen[i] for i in range(len(chosen))]
 
 
 logger = logging.getLogger(__name__)

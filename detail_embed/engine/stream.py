@@ -33,7 +33,6 @@ from detail_embed.features import FeatureStore
 from detail_embed.features.feature_store import StoredImage
 from detail_embed.features.label import patch_slug
 from detail_embed.fusers.base import Fuser
-from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.images.identical_files import Outcomes
 from detail_embed.images.image_file import MAX_PIXELS
 
@@ -47,7 +46,7 @@ def stream(
     items: Iterable[Item],
     backbone: Backbone,
     cover: CompleteCover,
-    fuser: Fuser | FewVectors,
+    fuser: Fuser,
     batch_size: int | None = None,
     num_workers: int | None = None,
     chunk_size: int = 256,
@@ -111,7 +110,7 @@ def stream(
 def stream_stored(
     ids: Iterable[str],
     store: FeatureStore,
-    fuser: Fuser | FewVectors,
+    fuser: Fuser,
     chunk_size: int = 256,
 ) -> Iterator[Chunk]:
     """Fuses stored patch features; nothing is encoded.
@@ -141,7 +140,7 @@ def stream_reusing(
     items: Iterable[Item],
     backbone: Backbone,
     cover: CompleteCover,
-    fuser: Fuser | FewVectors,
+    fuser: Fuser,
     store: FeatureStore | None,
     keep: bool = True,
     chunk_size: int = 256,
@@ -224,7 +223,7 @@ def _parts(
         yield part
 
 
-def _window(fuser: Fuser | FewVectors) -> int:
+def _window(fuser: Fuser) -> int:
     """Of how many images there is room for the vectors."""
     values = math.prod(fuser.shape) + fuser.dim
     return max(1, _TWIN_BYTES // (4 * values))

@@ -9,9 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detail_embed.fusers.base import check_number, fit_whitening, register
+from detail_embed.fusers.base import Fused
+from detail_embed.fusers.checks import check_number
+from detail_embed.fusers.registry import register
 from detail_embed.fusers.ridge import Ridge
+from detail_embed.fusers.sample import FitSample
 from detail_embed.fusers.trained import TrainedFuser
+from detail_embed.fusers.whitening import fit_whitening
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class Attention(TrainedFuser):
     """
 
     name = "attention"
+    description = "trained on your images and a vocabulary"
     uses_boxes = True
 
     def __init__(self, dim: int, hidden: int = 256, heads: int = 4) -> None:
@@ -69,7 +74,7 @@ class Attention(TrainedFuser):
 
     def prepare(self, images: Tensor, mask: Tensor, proxies: Tensor) -> None:
         """Fits the closed form and the whitening; see :meth:`TrainedFuser.prepare`."""
-        self.base.fit(proxies=proxies, images=images, mask=mask)
+        self.base.fit(FitSample(None, proxies, images, mask))
         rows = images[mask]
         self.mean, whitening = fit_whitening(rows.double(), eps=0.02)
         spread = ((rows - self.mean) @ whitening).square().mean().sqrt()
@@ -87,13 +92,12 @@ class Attention(TrainedFuser):
         features, mask = self._ready(features, mask)
         return self._weigh(features, mask, boxes)[0]
 
-    def _fuse(
-        self, features: Tensor, mask: Tensor, boxes: Tensor | None = None
-    ) -> Tensor:
+    def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
         weights, whitened, hidden = self._weigh(features, mask, boxes)
         values = self.direct(whitened) + self.value(hidden)
         learned = (weights[:, None] @ values).squeeze(1)
-        return self.base(features, mask) + learned @ self.text_whitening
+        fused = self.base(features, mask) + learned @ self.text_whitening
+        return Fused(fused[:, None])
 
     def _weigh(
         self, features: Tensor, mask: Tensor, boxes: Tensor | None

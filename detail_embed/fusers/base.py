@@ -1,40 +1,146 @@
-"""What every fuser is: the protocol, the registry, and the checks they share."""
+"""What every fuser is: features of patches in, one vector of an image out, or a few."""
 
 from __future__ import annotations
 
-import difflib
-import math
 from abc import ABC, abstractmethod
-from numbers import Real
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from detail_embed.fusers.saved import Saved, read
+from detail_embed.fusers import files
+from detail_embed.fusers.checks import check_features
+from detail_embed.fusers.sample import FitSample
 
-_REGISTRY: dict[str, type[Fuser]] = {}
-_FuserType = TypeVar("_FuserType", bound="type[Fuser]")
 
+@dataclass(frozen=True)
+class Fused:
+    """What a fuser makes of ``b`` images.
 
-class Fuser(Saved, ABC):
-    """Turns the patch features of an image into one vector in the same space.
-
-    Call the fuser with ``features`` ``(b, p, d)``, unit float32, row 0 the whole
-    image, and optionally a boolean ``mask`` ``(b, p)``, True where a row is valid, and
-    ``boxes`` ``(b, p, 4)`` float, where the patches lie, as fractions ``x0, y0, x1,
-    y1`` of the image's width and height; it returns ``(b, d)`` unit float32. Masked
-    rows count as absent, whatever they hold.
+    Attributes:
+        vectors: ``(b, k, d)`` float32, unit length
+        patches: ``(b, k)`` int64, the patch whose box each vector stands for; None
+            where a vector stands for the whole image
     """
 
+    vectors: Tensor
+    patches: Tensor | None = None
+
+
+class Fuser(nn.Module, ABC):
+    """Turns the patch features of an image into vectors in the same space.
+
+    :meth:`fuse` takes ``features`` ``(b, p, d)``, unit float32, row 0 the whole
+    image, and optionally a boolean ``mask`` ``(b, p)``, True where a row is valid, and
+    ``boxes`` ``(b, p, 4)`` float, where the patches lie, as fractions ``x0, y0, x1,
+    y1`` of the image's width and height. Masked rows count as absent, whatever they
+    hold. Calling the fuser gives the vectors alone: ``(b, d)`` of one an image,
+    ``(b, k, d)`` of a few.
+
+    All state is float32 in parameters, and in buffers that are empty until
+    :meth:`fit`, so that it moves between devices like any module.
+
+    Args:
+        dim: d, the dimension of the features
+        **options: JSON values that set the fuser up; kept, saved and hashed
+
+    Attributes:
+        name: of the kind, in the registry, in saved files and slugs
+        description: of the kind, a few words for a form
+        makes_few: whether it makes a few vectors of an image
+        is_trained: whether it has parameters, see :func:`detail_embed.training.fit`
+        uses_boxes: whether it asks where the patches lie
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    makes_few: ClassVar[bool] = False
     is_trained: ClassVar[bool] = False
+    uses_boxes: ClassVar[bool] = False
+
+    def __init__(self, dim: int, **options: Any) -> None:
+        super().__init__()
+        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
+            raise ValueError(f"dim must be a positive int, got {dim!r}")
+        self.dim = dim
+        self.options = options
+
+    @classmethod
+    def needs_words(cls, **options: Any) -> bool:
+        """Whether a fuser with these options is fitted on proxies."""
+        return False
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether :meth:`fit` must be called before the fuser."""
+        return any(True for _ in self.buffers())
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the fuser can be called."""
+        return all(buffer.numel() for buffer in self.buffers())
+
+    @property
+    def k(self) -> int:
+        """Vectors per image."""
+        return 1
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what is made of an image: ``(d,)``."""
-        return (self.dim,)
+        """Of what a call makes of an image: ``(d,)``, or ``(k, d)`` of a few."""
+        return (self.k, self.dim) if self.makes_few else (self.dim,)
+
+    @property
+    def hash(self) -> str:
+        """12 hex characters that name it: kind, options, every bit of state."""
+        return files.digest(self._identity(), self._tensors())
+
+    def fit(self, sample: FitSample | Tensor | None = None) -> Fuser:
+        """Takes from a sample of features what is needed, if anything is.
+
+        Args:
+            sample (None): the features; a tensor ``(n, d)`` stands for a sample of
+                patch features alone
+
+        Returns:
+            the fuser itself
+
+        Raises:
+            ValueError: if an input that is needed is missing, too small, of another
+                dimension, or not finite
+            NotImplementedError: if the fuser is trained
+        """
+        if not isinstance(sample, FitSample):
+            sample = FitSample(patch_features=sample)
+        self._fit(sample)
+        return self
+
+    def fuse(
+        self,
+        features: Tensor,
+        mask: Tensor | None = None,
+        boxes: Tensor | None = None,
+    ) -> Fused:
+        """Makes the vectors of ``b`` images, and says what they stand for.
+
+        Args: as of the class.
+
+        Raises:
+            RuntimeError: if the fuser is not fitted
+            ValueError: if a shape is wrong, or a valid row not finite
+        """
+        features, mask = self._ready(features, mask)
+        if not self.uses_boxes:
+            boxes = None
+        if boxes is not None and boxes.shape != (*mask.shape, 4):
+            raise ValueError(
+                f"boxes: shape {(*mask.shape, 4)} expected, got {tuple(boxes.shape)}"
+            )
+        fused = self._fuse(features, mask, boxes)
+        return Fused(F.normalize(fused.vectors, dim=-1), fused.patches)
 
     def forward(
         self,
@@ -42,17 +148,18 @@ class Fuser(Saved, ABC):
         mask: Tensor | None = None,
         boxes: Tensor | None = None,
     ) -> Tensor:
-        """Fuses ``(b, p, d)`` features to ``(b, d)`` unit float32 vectors."""
-        features, mask = self._ready(features, mask)
-        if not self.uses_boxes:
-            fused = self._fuse(features, mask)
-        elif boxes is None or boxes.shape == (*mask.shape, 4):
-            fused = self._fuse(features, mask, boxes)
-        else:
-            raise ValueError(
-                f"boxes: shape {(*mask.shape, 4)} expected, got {tuple(boxes.shape)}"
-            )
-        return F.normalize(fused, dim=-1)
+        """The vectors of :meth:`fuse`: ``(b, d)``, or ``(b, k, d)`` of a few."""
+        vectors = self.fuse(features, mask, boxes).vectors
+        return vectors if self.makes_few else vectors.squeeze(1)
+
+    def fuse_query(
+        self,
+        features: Tensor,
+        mask: Tensor | None = None,
+        boxes: Tensor | None = None,
+    ) -> Tensor:
+        """The one vector that searches for an image: ``(b, d)``, unit length."""
+        return self(features, mask, boxes)
 
     def patch_weights(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Says how much each patch counts in the vector, where the fuser can.
@@ -72,8 +179,35 @@ class Fuser(Saved, ABC):
             "'attention' do"
         )
 
+    def save(self, directory: str | Path) -> None:
+        """Writes options and state to a directory, as JSON and safetensors.
+
+        Raises:
+            RuntimeError: if it is not fitted
+        """
+        self._require_fitted()
+        files.write(Path(directory), self._identity(), self._tensors())
+
+    def restore(self, state: Mapping[str, Tensor]) -> Fuser:
+        """Takes over all parameters and buffers of another fuser of this kind.
+
+        Args:
+            state: of its ``state_dict()``; buffers may have other shapes than here
+
+        Raises:
+            RuntimeError: if a parameter is missing or has another shape
+        """
+        for key, _ in list(self.named_buffers()):
+            owner, _, name = key.rpartition(".")
+            setattr(self.get_submodule(owner), name, state[key].clone())
+        self.load_state_dict(state)
+        return self
+
+    def _fit(self, sample: FitSample) -> None:
+        """Takes what the kind of fuser needs; here: nothing."""
+
     @abstractmethod
-    def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
+    def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
         """Fuses checked float32 features, masked rows zero; any length but zero."""
 
     def _ready(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -81,138 +215,14 @@ class Fuser(Saved, ABC):
         self._require_fitted()
         return check_features(features, mask, self.dim)
 
+    def _require_fitted(self) -> None:
+        if not self.is_fitted:
+            raise RuntimeError(
+                f"the {self.name!r} fuser is not fitted; call fit() first, or load one"
+            )
 
-def register(cls: _FuserType) -> _FuserType:
-    """Class decorator: makes a fuser known under its ``name``."""
-    _REGISTRY[cls.name] = cls
-    return cls
+    def _identity(self) -> dict[str, Any]:
+        return {"name": self.name, "dim": self.dim, "options": self.options}
 
-
-def names() -> list[str]:
-    """Names of all fusers, sorted."""
-    return sorted(_REGISTRY)
-
-
-def create(name: str, dim: int, **options: Any) -> Fuser:
-    """Makes a new, unfitted fuser.
-
-    Args:
-        name: one of :func:`names`
-        dim: dimension of the features
-        **options: options of that fuser
-
-    Raises:
-        ValueError: if there is no such fuser, or an option has no valid value
-        TypeError: if the fuser has no such option
-    """
-    if name not in _REGISTRY:
-        near = difflib.get_close_matches(str(name), names(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown fuser {name!r}{hint} Choose one of {names()}")
-    return _REGISTRY[name](dim, **options)
-
-
-def load(directory: str | Path) -> Fuser:
-    """Reads a fuser that :meth:`Fuser.save` wrote.
-
-    Raises:
-        FileNotFoundError: if the directory holds no fuser
-        ValueError: if its files are damaged or do not belong together
-    """
-    return read(directory, create)
-
-
-def check_number(
-    option: str,
-    value: object,
-    above: float = -math.inf,
-    at_least: float = -math.inf,
-) -> float:
-    """Returns an option of a fuser as a float.
-
-    Raises:
-        ValueError: if it is no finite number, or out of range
-    """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and above < value >= at_least:
-        return float(value)
-    limit = f"above {above:g}" if above > at_least else f"at least {at_least:g}"
-    raise ValueError(f"{option} must be a number {limit}, got {value!r}")
-
-
-def check_rows(rows: Tensor | None, dim: int, what: str, at_least: int = 1) -> Tensor:
-    """Checks ``(n, d)`` features for fitting; returns them as float64.
-
-    Raises:
-        ValueError: if they are missing, too few, of another shape or not finite
-    """
-    if rows is None:
-        raise ValueError(f"fit() needs {what}, shape (n, {dim}); got None")
-    if rows.ndim != 2 or rows.shape[1] != dim:
-        raise ValueError(f"{what}: shape (n, {dim}) expected, got {tuple(rows.shape)}")
-    if len(rows) < at_least:
-        raise ValueError(f"{what}: at least {at_least} needed, got {len(rows)}")
-    if not torch.isfinite(rows).all():
-        raise ValueError(f"{what}: NaN or infinite values; leave out failed rows")
-    return rows.double()
-
-
-def fit_whitening(rows: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Mean ``m`` and ``W = (C + eps l I)^-1/2`` of features.
-
-    Args:
-        rows: ``(n, d)`` float64, with covariance ``C`` and its largest eigenvalue ``l``
-        eps: floor of the spectrum, as a share of ``l``
-
-    Returns:
-        ``(d,)`` and ``(d, d)`` float32
-
-    Raises:
-        ValueError: if all rows are equal
-    """
-    mean = rows.mean(dim=0)
-    centred = rows - mean
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
-    if values[-1] <= torch.finfo(torch.float32).eps ** 2:
-        raise ValueError("patch_features are all equal: no whitening can be fitted")
-    scale = (values.clamp(min=0) + eps * values[-1]).rsqrt()
-    return mean.float(), (vectors * scale @ vectors.T).float()
-
-
-def check_features(
-    features: Tensor, mask: Tensor | None, dim: int
-) -> tuple[Tensor, Tensor]:
-    """Checks ``(b, p, d)`` features and their mask.
-
-    Returns:
-        features as float32, masked rows zero, and the mask ``(b, p)``, all True by
-        default
-
-    Raises:
-        ValueError: on a wrong shape or dtype, an image without its row 0, or values
-        that
-            are not finite in valid rows
-    """
-    if features.ndim != 3 or features.shape[2] != dim or features.shape[1] < 1:
-        raise ValueError(
-            f"features: shape (b, p, {dim}) expected, got {tuple(features.shape)}"
-        )
-    features = features.float()
-    if mask is None:
-        mask = features.new_ones(features.shape[:2], dtype=torch.bool)
-    elif mask.dtype != torch.bool or mask.shape != features.shape[:2]:
-        raise ValueError(
-            f"mask: bool of shape {tuple(features.shape[:2])} expected, got "
-            f"{mask.dtype} of shape {tuple(mask.shape)}"
-        )
-    else:
-        features = features.masked_fill(~mask[..., None], 0.0)
-    if not mask[:, 0].all():
-        raise ValueError("mask: row 0, the whole image, must be valid in every image")
-    bad = ~torch.isfinite(features).all(dim=2).all(dim=1)
-    if bad.any():
-        raise ValueError(
-            f"features of images {bad.nonzero().flatten().tolist()[:5]} hold NaN or "
-            "infinite values; leave failed images out"
-        )
-    return features, mask
+    def _tensors(self) -> dict[str, Tensor]:
+        return {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}

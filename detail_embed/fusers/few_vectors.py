@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detail_embed.fusers.base import (
-    check_features,
-    check_number,
-    check_rows,
-    fit_whitening,
-)
+from detail_embed.fusers.base import Fused, Fuser
+from detail_embed.fusers.checks import check_features, check_number, check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
-from detail_embed.fusers.saved import Saved, read
+from detail_embed.fusers.registry import register
+from detail_embed.fusers.sample import FitSample
+from detail_embed.fusers.whitening import fit_whitening
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("kmeans", "facility-location")
+METHODS = {
+    "kmeans": "clusters of patches",
+    "facility-location": "the patches that a vocabulary of yours needs",
+}
 MIN_VECTORS, MAX_VECTORS = 2, 16
 _ITERATIONS = 6
 _TIE = 1e-4  # cosines and gains as near as this are equal: on any processor
@@ -31,7 +31,8 @@ _BUFFERS = {
 }
 
 
-class FewVectors(Saved):
+@register
+class FewVectors(Fuser):
     """Turns the patch features of an image into ``k`` vectors in the same space.
 
     ``"kmeans"`` clusters whitened patches ``u_p = unit(W (v_p - m))`` on the sphere,
@@ -52,11 +53,9 @@ class FewVectors(Saved):
     length 1: without it one thing that fills the image is found less well than by the
     whole image alone, see ``docs/results.md``.
 
-    Call it with ``features`` ``(b, p, d)``, unit float32, row 0 the whole image, and
-    optionally a boolean ``mask`` ``(b, p)``, True where a row is valid. It returns
-    vectors ``(b, k, d)`` unit float32, and ``(b, k)`` int64: the patch whose box each
-    vector stands for. Where an image has fewer than k different patches, vectors are
-    repeated; a search by the best vector does not notice.
+    Where an image has fewer than k different patches, vectors are repeated; a search
+    by the best vector does not notice. An image to search by is a thing to find among
+    the patches: its vector is that of the whole.
 
     Args:
         dim: d, the dimension of the features
@@ -71,6 +70,8 @@ class FewVectors(Saved):
     """
 
     name = "few"
+    description = "the best of a few vectors counts"
+    makes_few = True
 
     def __init__(
         self,
@@ -97,53 +98,50 @@ class FewVectors(Saved):
         for buffer in _BUFFERS[method]:
             self.register_buffer(buffer, torch.empty(0))
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of what is made of an image: ``(k, d)``."""
-        return self.k, self.dim
+    @classmethod
+    def needs_words(cls, **options: Any) -> bool:
+        """``"facility-location"`` is fitted on what shall be found."""
+        return options.get("method") == "facility-location"
 
     @property
     def k(self) -> int:
         """Vectors per image."""
         return self.options["k"]
 
-    def fit(
-        self,
-        patch_features: Tensor | None = None,
-        proxies: Tensor | None = None,
-        images: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> FewVectors:
-        """Fits the whitening or the scores' statistics; see :meth:`Saved.fit`.
+    def _fit(self, sample: FitSample) -> None:
+        """Fits the whitening or the scores' statistics.
 
         ``"kmeans"`` needs ``patch_features``, ``"facility-location"`` needs
         ``proxies`` and at least 2 ``images``.
         """
         if self.options["method"] == "kmeans":
-            rows = check_rows(patch_features, self.dim, "patch_features", at_least=2)
+            rows = check_rows(sample.patch_features, self.dim, "patch_features", 2)
             if len(rows) < self.dim:
                 logger.warning(
                     "few vectors: whitening %d dimensions from only %d patch features",
                     self.dim, len(rows),
                 )
             self.mean, self.whitening = fit_whitening(rows, self.options["eps"])
-            return self
-        self.proxies = check_rows(proxies, self.dim, "proxies").float()
-        if images is None or len(images) < 2:
+            return
+        self.proxies = check_rows(sample.proxies, self.dim, "proxies").float()
+        if sample.images is None or len(sample.images) < 2:
             raise ValueError(f"fit() needs at least 2 images, (b, p, {self.dim})")
-        images, mask = check_features(images, mask, self.dim)
+        images, mask = check_features(sample.images, sample.mask, self.dim)
         self.proxies = self.proxies.to(images.device)
         best = maxsim_batch(self.proxies, images, mask)
         self.score_mean = best.mean(dim=0)
         self.score_std = best.std(dim=0).clamp(min=1e-6)
-        return self
 
-    def forward(
-        self, features: Tensor, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Vectors ``(b, k, d)`` and the patches they stand for; see the class."""
-        self._require_fitted()
-        features, mask = check_features(features, mask, self.dim)
+    def fuse_query(
+        self,
+        features: Tensor,
+        mask: Tensor | None = None,
+        boxes: Tensor | None = None,
+    ) -> Tensor:
+        """The whole image, ``(b, d)``: what comes nearest to a patch."""
+        return features[:, 0]
+
+    def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
         if self.options["method"] == "kmeans":
             vectors, chosen = self._cluster(features, mask)
         else:
@@ -152,7 +150,7 @@ class FewVectors(Saved):
             ])
             vectors = F.normalize(_rows(features, chosen), dim=-1)
         whole = self.options["global_weight"] * features[:, :1]
-        return F.normalize(vectors + whole, dim=-1), chosen
+        return Fused(vectors + whole, chosen)
 
     def _cluster(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         whitened = F.normalize((features - self.mean) @ self.whitening, dim=-1)
@@ -197,16 +195,6 @@ class FewVectors(Saved):
         return torch.stack(chosen)
 
 
-def load(directory: str | Path) -> FewVectors:
-    """Reads what :meth:`FewVectors.save` wrote.
-
-    Raises:
-        FileNotFoundError: if the directory holds nothing of the kind
-        ValueError: if its files are damaged, or of something else
-    """
-    return read(directory, _make)
-
-
 def check_count(k: object) -> None:
     """Checks a number of vectors per image.
 
@@ -218,12 +206,6 @@ def check_count(k: object) -> None:
         raise ValueError(
             f"{k!r} vectors per image: give {MIN_VECTORS} to {MAX_VECTORS}"
         )
-
-
-def _make(name: str, dim: int, **options: Any) -> FewVectors:
-    if name != FewVectors.name:
-        raise ValueError(f"this is a {name!r} fuser: one vector per image, not a few")
-    return FewVectors(dim, **options)
 
 
 def _members(near: Tensor, mask: Tensor) -> Tensor:

@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from detail_embed.fusers.base import (
-    Fuser,
-    check_number,
-    check_rows,
-    fit_whitening,
-    register,
-)
+from detail_embed.fusers.base import Fused, Fuser
+from detail_embed.fusers.checks import check_number, check_rows
+from detail_embed.fusers.registry import register
+from detail_embed.fusers.sample import FitSample
+from detail_embed.fusers.whitening import fit_whitening
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +44,7 @@ class GeneralizedMaxPooling(Fuser):
     """
 
     name = "gmp"
+    description = "rare details count as much as frequent ones"
 
     def __init__(self, dim: int, eps: float = 0.01, lam: float = 1.0) -> None:
         eps, lam = check_number("eps", eps, above=0), check_number("lam", lam, above=0)
@@ -53,19 +52,13 @@ class GeneralizedMaxPooling(Fuser):
         self.register_buffer("mean", torch.empty(0))
         self.register_buffer("whitening", torch.empty(0))
 
-    def fit(
-        self,
-        patch_features: Tensor | None = None,
-        proxies: Tensor | None = None,
-        images: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> GeneralizedMaxPooling:
-        """Estimates the whitening from ``patch_features``; see :meth:`Fuser.fit`.
+    def _fit(self, sample: FitSample) -> None:
+        """Estimates the whitening from ``patch_features``; the rest is not used.
 
-        ``proxies``, ``images`` and ``mask`` are not used. Fewer features than
-        dimensions are taken, with a warning; of a single one, nothing is whitened.
+        Fewer features than dimensions are taken, with a warning; of a single one,
+        nothing is whitened.
         """
-        rows = check_rows(patch_features, self.dim, "patch_features")
+        rows = check_rows(sample.patch_features, self.dim, "patch_features")
         if len(rows) == 1:
             logger.warning(
                 "gmp: one patch feature has no spread, so nothing is whitened; fit "
@@ -73,7 +66,7 @@ class GeneralizedMaxPooling(Fuser):
             )
             self.mean = rows.new_zeros(self.dim).float()
             self.whitening = torch.eye(self.dim, device=rows.device)
-            return self
+            return
         if len(rows) < self.dim:
             logger.warning(
                 "gmp: whitening %d dimensions from only %d patch features",
@@ -81,17 +74,17 @@ class GeneralizedMaxPooling(Fuser):
                 len(rows),
             )
         self.mean, self.whitening = fit_whitening(rows, self.options["eps"])
-        return self
 
     def patch_weights(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """The weights ``a`` of the formula; see :meth:`Fuser.patch_weights`."""
         features, mask = self._ready(features, mask)
         return self._weights(self._whiten(features, mask), mask)
 
-    def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
+    def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
         whitened = self._whiten(features, mask)
         weights = self._weights(whitened, mask)
-        return (weights[:, None] @ whitened).squeeze(1) @ self.whitening
+        pooled = (weights[:, None] @ whitened).squeeze(1) @ self.whitening
+        return Fused(pooled[:, None])
 
     def _whiten(self, features: Tensor, mask: Tensor) -> Tensor:
         whitened = F.normalize((features - self.mean) @ self.whitening, dim=-1)

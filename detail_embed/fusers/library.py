@@ -12,6 +12,7 @@ from typing import Any
 
 from detail_embed import fusers
 from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.storage.user_folders import data_directory
 from detail_embed.storage.versions import versions
 from detail_embed.storage.whole_files import whole_folder
@@ -74,7 +75,7 @@ def check_name(name: str) -> None:
             f"{name!r} cannot name a fuser: use up to 64 letters, digits and '_', "
             "starting with a letter"
         )
-    if name in (*fusers.names(), "auto"):
+    if name in (*fusers.names(), FewVectors.name, "auto"):
         raise ValueError(f"{name!r} is a kind of fuser: choose another name")
 
 

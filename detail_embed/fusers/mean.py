@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from detail_embed.fusers.base import Fuser, register
+from detail_embed.fusers.base import Fused, Fuser
+from detail_embed.fusers.registry import register
 
 
 @register
@@ -16,6 +17,7 @@ class Mean(Fuser):
     """
 
     name = "mean"
+    description = "the plain average, a baseline"
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
@@ -25,5 +27,6 @@ class Mean(Fuser):
         _, mask = self._ready(features, mask)
         return mask.float() / mask.sum(dim=1, keepdim=True)
 
-    def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
-        return features.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+    def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
+        mean = features.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        return Fused(mean[:, None])

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from detail_embed.evaluation.agreement import agreement
-from detail_embed.fusers.base import (
-    Fuser,
-    check_features,
-    check_number,
-    check_rows,
-    register,
-)
+from detail_embed.fusers.base import Fused, Fuser
+from detail_embed.fusers.checks import check_features, check_number, check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
+from detail_embed.fusers.registry import register
+from detail_embed.fusers.sample import FitSample
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +65,7 @@ class Ridge(Fuser):
     """
 
     name = "ridge"
+    description = "keeps the scores of a vocabulary"
 
     def __init__(
         self,
@@ -87,14 +85,13 @@ class Ridge(Fuser):
         self.register_buffer("radius", torch.empty(0))
         self.register_buffer("lam", torch.empty(0))
 
-    def fit(
-        self,
-        patch_features: Tensor | None = None,
-        proxies: Tensor | None = None,
-        images: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Ridge:
-        """Solves for ``proxies``, with means from ``images``; see :meth:`Fuser.fit`.
+    @classmethod
+    def needs_words(cls, **options: Any) -> bool:
+        """It keeps their scores."""
+        return True
+
+    def _fit(self, sample: FitSample) -> None:
+        """Solves for ``proxies``, with means from ``images``.
 
         ``lam="auto"`` is chosen by cross-validation: the proxies are cut into 4 blocks
         of neighbours (so that wordings of one thing, listed together, stay together),
@@ -106,10 +103,10 @@ class Ridge(Fuser):
         Raises:
             ValueError: also if the images are all equal
         """
-        texts = check_rows(proxies, self.dim, "proxies")
-        if images is None:
+        texts = check_rows(sample.proxies, self.dim, "proxies")
+        if sample.images is None:
             raise ValueError(f"ridge: fit() needs images, (b, p, {self.dim}); got None")
-        images, mask = check_features(images, mask, self.dim)
+        images, mask = check_features(sample.images, sample.mask, self.dim)
         if len(images) < 2:
             raise ValueError(f"images: at least 2 needed, got {len(images)}")
         texts = texts.to(images.device)
@@ -133,16 +130,16 @@ class Ridge(Fuser):
         self.free, self.radius = free.T.float().contiguous(), radius.float()[None]
         self.lam = torch.tensor([lam], device=images.device)
         logger.info("ridge: %d proxies, lam %g", len(texts), lam)
-        return self
 
-    def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
+    def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
         whole = features[:, 0] - self.global_mean
         hidden = whole @ self.free.T
         scores = self._best_scores(features, mask) - self.score_mean
         seen = self.options["global_weight"] * (whole - hidden @ self.free)
         visible = scores @ self.decoder + seen
         room = (self.radius**2 - visible.square().sum(dim=1, keepdim=True)).clamp(min=0)
-        return visible + room.sqrt() * (F.normalize(hidden, dim=1) @ self.free)
+        filled = visible + room.sqrt() * (F.normalize(hidden, dim=1) @ self.free)
+        return Fused(filled[:, None])
 
     def _best_scores(self, features: Tensor, mask: Tensor) -> Tensor:
         """``(b, K)`` score of the best valid patch."""

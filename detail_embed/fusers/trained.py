@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.sample import FitSample
 
 
 class TrainedFuser(Fuser):
     """A fuser with parameters; it can be called once it was trained.
 
-    See :mod:`detail_embed.training` for training with all its choices.
+    See :func:`detail_embed.training.fit`, and
+    :class:`detail_embed.training.Training` for all choices.
 
     Args:
         dim: d, the dimension of the features
@@ -26,9 +28,7 @@ class TrainedFuser(Fuser):
         super().__init__(dim, **options)
         self.register_buffer("epochs_trained", torch.empty(0))
 
-    def prepare(
-        self, images: Tensor, mask: Tensor, proxies: Tensor
-    ) -> None:
+    def prepare(self, images: Tensor, mask: Tensor, proxies: Tensor) -> None:
         """Takes what the fuser needs before its first step; here: nothing.
 
         Args:
@@ -37,19 +37,13 @@ class TrainedFuser(Fuser):
             proxies: ``(K, d)`` the training words
         """
 
-    def fit(
-        self,
-        patch_features: Tensor | None = None,
-        proxies: Tensor | None = None,
-        images: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Fuser:
-        """Refuses: it takes steps, see :func:`detail_embed.training.fit`.
+    @classmethod
+    def needs_words(cls, **options: Any) -> bool:
+        """It is trained on them."""
+        return True
 
-        Raises:
-            NotImplementedError: always
-        """
+    def _fit(self, sample: FitSample) -> None:
         raise NotImplementedError(
             f"the {self.name!r} fuser is trained: call detail_embed.training.fit(fuser,"
-            " ...), or make a detail_embed.training.Training"
+            " sample), or make a detail_embed.training.Training"
         )

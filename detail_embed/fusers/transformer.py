@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from detail_embed.fusers.base import register
+from detail_embed.fusers.base import Fused
+from detail_embed.fusers.registry import register
 from detail_embed.fusers.trained import TrainedFuser
 
 SIZES = {"tiny": (3, 2), "small": (6, 4), "base": (12, 8)}
@@ -33,6 +34,7 @@ class Transformer(TrainedFuser):
     """
 
     name = "transformer"
+    description = "the paper's, trained on your images and a vocabulary"
 
     def __init__(self, dim: int, size: str = "tiny") -> None:
         if size not in SIZES:
@@ -51,12 +53,13 @@ class Transformer(TrainedFuser):
         )
         self.transformer.encoder.use_nested_tensor = False
 
-    def _fuse(self, features: Tensor, mask: Tensor) -> Tensor:
+    def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
         absent = torch.zeros_like(mask, dtype=features.dtype)
         absent = absent.masked_fill(~mask, -torch.inf)
-        return self.transformer(
+        answer = self.transformer(
             features,
             features[:, :1],
             src_key_padding_mask=absent,
             memory_key_padding_mask=absent,
-        ).squeeze(1)
+        )
+        return Fused(answer)

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
-from detail_embed.fusers.base import Fuser, check_features
+from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.checks import check_features
+from detail_embed.fusers.sample import FitSample
 from detail_embed.space.report_card import ReportCard, report_card
 from detail_embed.texts.text_cache import encode_vocabulary
 from detail_embed.texts.vocabulary import Vocabulary
@@ -90,7 +92,9 @@ def choose_fuser(
         reason = f"{fuser.name} was taken unmeasured: {error}"
         logger.warning("%s", reason)
         return Choice(fuser, None, reason)
-    words = encode_vocabulary(backbone, vocabulary.words) if name == "ridge" else None
+    words = None
+    if fusers.kind(name).needs_words():
+        words = encode_vocabulary(backbone, vocabulary.words)
     fuser = _fitted(fusers.create(name, backbone.dim), images, mask, words)
     return Choice(fuser, card, reason)
 
@@ -138,5 +142,5 @@ def _fall_back(dim: int, images: Tensor, mask: Tensor) -> Fuser:
 
 
 def _fitted(fuser: Fuser, images: Tensor, mask: Tensor, words: Tensor | None) -> Fuser:
-    fit(fuser, images[mask], proxies=words, images=images, mask=mask)
+    fit(fuser, FitSample.of_images(images, mask, words))
     return fuser.to(images.device)

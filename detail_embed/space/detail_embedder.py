@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from detail_embed.features import FeatureStore
+from detail_embed.fusers.sample import FitSample
 from detail_embed.images.image_file import MAX_PIXELS
 from detail_embed.space import fit_sample
 from detail_embed.space.choose_fuser import CANDIDATES, Choice, choose_fuser
@@ -89,7 +90,7 @@ class DetailEmbedder(EmbeddingSpace):
         texts = None
         if proxies is not None:
             texts = encode_vocabulary(self.backbone, proxies)
-        fit(self.fuser, images[mask], proxies=texts, images=images, mask=mask)
+        fit(self.fuser, FitSample.of_images(images, mask, texts))
         return self
 
     def choose_fuser(

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -15,8 +14,6 @@ from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.features.label import patch_slug
 from detail_embed.fusers.base import Fuser
-from detail_embed.fusers.few_vectors import FewVectors
-from detail_embed.fusers.saved import Saved, read
 from detail_embed.space.space_file import CONFIG, read_config
 from detail_embed.texts.templates import encode_queries
 
@@ -39,7 +36,7 @@ class EmbeddingSpace:
     """
 
     def __init__(
-        self, backbone: Backbone, cover: CompleteCover, fuser: Fuser | FewVectors
+        self, backbone: Backbone, cover: CompleteCover, fuser: Fuser
     ):
         if fuser.dim != backbone.dim:
             raise ValueError(
@@ -131,7 +128,7 @@ class EmbeddingSpace:
             )
         space = cls(
             backbone, CompleteCover.from_dict(config["cover"]),
-            read(directory / _FUSER, _make_fuser),
+            fusers.load(directory / _FUSER),
         )
         if space.slug != config["slug"]:
             raise ValueError(
@@ -142,7 +139,8 @@ class EmbeddingSpace:
         return space
 
 
-def _make_fuser(name: str, dim: int, **options: Any) -> Saved:
-    if name == FewVectors.name:
-        return FewVectors(dim, **options)
-    return fusers.create(name, dim, **options)
+def make_global_space(backbone: Backbone) -> EmbeddingSpace:
+    """Makes the space of the backbone alone: one vector of the whole image."""
+    return EmbeddingSpace(
+        backbone, CompleteCover(1), fusers.create("mean", dim=backbone.dim)
+    )

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detail_embed.evaluation import bootstrap, find_hits, measure
-from detail_embed.fusers.base import Fuser, check_features, check_rows
+from detail_embed.fusers.base import Fuser
+from detail_embed.fusers.checks import check_features, check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
 
 GLOBAL, MAXSIM = "global", "MaxSim"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from detail_embed.evaluation import agreement
-from detail_embed.fusers.base import check_rows
+from detail_embed.fusers.checks import check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
 from detail_embed.fusers.trained import TrainedFuser
 from detail_embed.training import objectives

@@ -17,27 +17,16 @@ from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import MAX_C
 from detail_embed.features.feature_store import DTYPES
 from detail_embed.fiftyone_bridge.index import feature_stores, records
-from detail_embed.fiftyone_bridge.index.settings import WITH_WORDS, Settings
+from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers import library
-from detail_embed.fusers.few_vectors import MAX_VECTORS
+from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS
 from detail_embed.space.choose_fuser import AUTO
 
 from .compute_request import Request
 
-_FUSERS = {
-    "auto": "measured on your images: what keeps most of a full patch search",
-    "attention": "trained on your images and a vocabulary",
-    "gmp": "rare details count as much as frequent ones",
-    "mean": "the plain average, a baseline",
-    "ridge": "keeps the scores of a vocabulary",
-    "transformer": "the paper's, trained on your images and a vocabulary",
-}
+_AUTO = "measured on your images: what keeps most of a full patch search"
 _HOW = "How the patches of an image become its vectors"
-_FEW = {
-    "kmeans": "clusters of patches",
-    "facility-location": "the patches that a vocabulary of yours needs",
-}
 
 
 def add_inputs(
@@ -140,21 +129,24 @@ def _add_vectors(
     )
     vectors = params.get("vectors")
     if isinstance(vectors, int) and vectors > 1:
-        name = params.get("vectors_by") or Settings.vectors_by
+        way = params.get("vectors_by") or Settings.vectors_by
+        asked = Settings(vectors=vectors, vectors_by=way)
         add_ways(
-            inputs, "vectors_by", "How they are made", _FEW, Settings.vectors_by, _HOW
+            inputs, "vectors_by", "How they are made", METHODS, Settings.vectors_by,
+            _HOW,
         )
     else:
-        name = params.get("fuser", Settings.fuser)
+        asked = Settings(fuser=params.get("fuser", Settings.fuser))
         ways = _fuser_ways(dataset_of(samples), params.get("brain_key"))
         add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser, _HOW)
-    if name in WITH_WORDS:
+    if asked.needs_vocabulary:
         add_vocabulary(inputs, samples)
 
 
 def _fuser_ways(dataset: fo.Dataset, brain_key: str | None) -> dict[str, str | None]:
     """Kinds of fusers, those that were trained, and a deleted one of the index."""
-    ways = {name: _FUSERS.get(name) for name in (AUTO, *fusers.names())}
+    ways = {AUTO: _AUTO}
+    ways |= {name: fusers.kind(name).description for name in fusers.names()}
     for facts in map(library.describe, library.names()):
         ways[facts.name] = (
             f"trained, keeps {100 * facts.held_out:.0f} % of the ranking for held-out "

@@ -238,14 +238,15 @@ def test_a_few_vectors_come_with_their_windows(backbone, files, store):
     assert chunk.vectors.shape == (len(chunk.ids), 2, backbone.dim)
     assert chunk.global_vectors.shape == (len(chunk.ids), backbone.dim)
     for id, vectors, image in zip(chunk.ids, chunk.vectors, chunk.patches):
-        wanted, chosen = few(reference(backbone, files[int(id)])[None])
-        assert np.allclose(vectors, wanted[0], atol=1e-3)
+        fused = few.fuse(reference(backbone, files[int(id)])[None])
+        (wanted,), (chosen,) = fused.vectors, fused.patches
+        assert np.allclose(vectors, wanted, atol=1e-3)
         stored = store[id]
-        shares = stored.boxes[chosen[0]] / np.tile(stored.boxes[0, 2:], 2)
-        first = len(set(chosen[0].tolist()))
+        shares = stored.boxes[chosen] / np.tile(stored.boxes[0, 2:], 2)
+        first = len(set(chosen.tolist()))
         assert len(image.vectors) == len(image.boxes) == len(image.levels) == first
         assert np.allclose(image.boxes[:, 2:], (shares[:, 2:] - shares[:, :2])[:first])
-        assert image.levels.tolist() == stored.levels[chosen[0]].tolist()[:first]
+        assert image.levels.tolist() == stored.levels[chosen].tolist()[:first]
 
     (again,) = stream_reusing(items[:1], backbone, COVER, few, store, keep=False)
     assert np.allclose(again.vectors, chunk.vectors[:1], atol=2e-2)

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from detail_embed import fusers
-from detail_embed.fusers import few_vectors
+from detail_embed.fusers import FitSample, few_vectors
 from detail_embed.fusers.few_vectors import FewVectors
 
 DIM = 12
@@ -22,7 +22,13 @@ def _features(*shape, seed=0):
 def _fitted(k=4, global_weight=0.0, **options):
     few = FewVectors(DIM, k=k, global_weight=global_weight, **options)
     images = _features(20, 9, seed=5)
-    return few.fit(images.flatten(0, 1), proxies=_features(30, seed=7), images=images)
+    return few.fit(FitSample.of_images(images, None, _features(30, seed=7)))
+
+
+def _fused(few, *images):
+    fused = few.fuse(*images)
+    assert torch.equal(few(*images), fused.vectors)
+    return fused.vectors, fused.patches
 
 
 def _unit(x):
@@ -71,7 +77,7 @@ def _selected(rows, images, proxies, k, threshold=1.5):
 @pytest.mark.parametrize("k", [2, 5, 16])
 def test_clusters_are_those_of_the_definition(k):
     images = _features(6, 30)
-    vectors, chosen = _fitted(k)(images)
+    vectors, chosen = _fused(_fitted(k), images)
     assert vectors.shape == (6, k, DIM) and vectors.dtype == torch.float32
     assert chosen.shape == (6, k) and chosen.dtype == torch.int64
     sample = _features(20, 9, seed=5).flatten(0, 1).double().numpy()
@@ -85,7 +91,7 @@ def test_clusters_are_those_of_the_definition(k):
 def test_selected_patches_are_those_of_the_definition(threshold):
     images = _features(6, 30)
     few = _fitted(4, method="facility-location", threshold=threshold)
-    vectors, chosen = few(images)
+    vectors, chosen = _fused(few, images)
     fit = _features(20, 9, seed=5).double().numpy()
     proxies = _features(30, seed=7).double().numpy()
     for i, image in enumerate(images.double().numpy()):
@@ -96,8 +102,10 @@ def test_selected_patches_are_those_of_the_definition(threshold):
 @pytest.mark.parametrize("method", few_vectors.METHODS)
 def test_the_whole_image_has_a_share_in_every_vector(method):
     images = _features(3, 12)
-    parts, patches = _fitted(4, method=method)(images)
-    vectors, chosen = _fitted(4, global_weight=0.3, method=method)(images)
+    parts, patches = _fused(_fitted(4, method=method), images)
+    vectors, chosen = _fused(
+        _fitted(4, global_weight=0.3, method=method), images
+    )
     assert torch.equal(patches, chosen)
     torch.testing.assert_close(
         vectors, F.normalize(parts + 0.3 * images[:, :1], dim=-1)
@@ -106,7 +114,7 @@ def test_the_whole_image_has_a_share_in_every_vector(method):
 
 def test_where_no_patch_gains_it_is_the_whole_image():
     few = _fitted(3, method="facility-location", threshold=1000.0)
-    assert few(_features(2, 5))[1].tolist() == [[0, 0, 0]] * 2
+    assert few.fuse(_features(2, 5)).patches.tolist() == [[0, 0, 0]] * 2
 
 
 @pytest.mark.parametrize("method", few_vectors.METHODS)
@@ -117,8 +125,8 @@ def test_masked_rows_count_as_absent_whatever_they_hold(method):
     mask[1, 7:] = False
     padded = images.clone()
     padded[1, 7:] = torch.nan
-    vectors, chosen = few(padded, mask)
-    alone = few(images[1:2, :7])
+    vectors, chosen = _fused(few, padded, mask)
+    alone = _fused(few, images[1:2, :7])
     torch.testing.assert_close(vectors[1:2], alone[0])
     assert torch.equal(chosen[1:2], alone[1]) and chosen[1].max() < 7
 
@@ -127,7 +135,7 @@ def test_masked_rows_count_as_absent_whatever_they_hold(method):
 @pytest.mark.parametrize("patches", [1, 3])
 def test_fewer_patches_than_vectors_are_repeated(method, patches):
     images = _features(2, patches)
-    vectors, chosen = _fitted(8, method=method)(images)
+    vectors, chosen = _fused(_fitted(8, method=method), images)
     assert vectors.shape == (2, 8, DIM) and chosen.max() < patches
     rows = torch.arange(2)[:, None]
     torch.testing.assert_close(vectors, images[rows, chosen])
@@ -137,7 +145,7 @@ def test_fewer_patches_than_vectors_are_repeated(method, patches):
 
 def test_equal_patches_give_one_vector():
     image = _features(1, 1).expand(1, 20, DIM)
-    vectors, chosen = _fitted(4)(image)
+    vectors, chosen = _fused(_fitted(4), image)
     torch.testing.assert_close(vectors, image[:, :4])
     assert chosen.tolist() == [[0, 0, 0, 0]]
 
@@ -146,44 +154,50 @@ def test_equal_patches_give_one_vector():
 def test_of_equal_patches_the_first_counts_on_any_processor(method, request):
     few, images = _fitted(8, method=method, threshold=0.5), _features(20, 4)
     images = images.repeat(1, 9, 1)
-    vectors, chosen = few(images)
+    vectors, chosen = _fused(few, images)
     assert chosen.max() < 4
     request.getfixturevalue("other_kernel")
-    found, places = few(images)
+    found, places = _fused(few, images)
     assert places.tolist() == chosen.tolist()
     torch.testing.assert_close(found, vectors)
 
 
 def test_the_same_every_time_and_unit_length():
     few, images = _fitted(8), _features(5, 40)
-    first, second = few(images), few(images)
+    first, second = _fused(few, images), _fused(few, images)
     assert all(map(torch.equal, first, second))
     torch.testing.assert_close(first[0].norm(dim=-1), torch.ones(5, 8))
-    torch.testing.assert_close(few(images[2:3])[0], first[0][2:3])
+    torch.testing.assert_close(few(images[2:3]), first[0][2:3])
 
 
 @pytest.mark.parametrize("method", few_vectors.METHODS)
 def test_round_trip(method, tmp_path):
     few, images = _fitted(4, method=method), _features(3, 20)
     few.save(tmp_path)
-    again = few_vectors.load(tmp_path)
+    again = fusers.load(tmp_path)
     assert again.hash == few.hash and again.k == 4 and again.name == "few"
-    assert all(map(torch.equal, again(images), few(images)))
+    assert all(map(torch.equal, _fused(again, images), _fused(few, images)))
     assert _fitted(4, method=method).hash == few.hash
     assert _fitted(5, method=method).hash != few.hash
 
 
 def test_damage_and_strangers_are_found(tmp_path):
-    fusers.create("mean", DIM).save(tmp_path / "mean")
-    with pytest.raises(ValueError, match="'mean' fuser"):
-        few_vectors.load(tmp_path / "mean")
     _fitted().save(tmp_path / "few")
     path = tmp_path / "few" / "fuser.json"
+    config = path.read_text()
+    path.write_text(config.replace('"few"', '"mean"'))
+    with pytest.raises(ValueError, match="does not describe a fuser"):
+        fusers.load(tmp_path / "few")
+    fusers.create("mean", DIM).save(tmp_path / "mean")
+    path.write_text((tmp_path / "mean" / "fuser.json").read_text())
+    with pytest.raises(ValueError, match="not of a 'mean' fuser"):
+        fusers.load(tmp_path / "few")
+    path.write_text(config)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"hash": "0" * 12}))
     with pytest.raises(ValueError, match="damaged: hash"):
-        few_vectors.load(tmp_path / "few")
+        fusers.load(tmp_path / "few")
     with pytest.raises(FileNotFoundError, match="no fuser"):
-        few_vectors.load(tmp_path / "nothing")
+        fusers.load(tmp_path / "nothing")
 
 
 def test_what_it_cannot_work_with():
@@ -199,9 +213,9 @@ def test_what_it_cannot_work_with():
         FewVectors(DIM)(_features(2, 9))
     words = FewVectors(DIM, method="facility-location")
     with pytest.raises(ValueError, match="needs proxies"):
-        words.fit(images=_features(2, 9))
+        words.fit(FitSample(images=_features(2, 9)))
     with pytest.raises(ValueError, match="2 images"):
-        words.fit(proxies=_features(3))
+        words.fit(FitSample(proxies=_features(3)))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from detail_embed import fusers, training
 from detail_embed.evaluation import agreement
-from detail_embed.fusers import maxsim
+from detail_embed.fusers import FitSample, maxsim
 from detail_embed.fusers import ridge as ridge_module
 
 D = 24
@@ -36,7 +36,7 @@ def proxies():
 @pytest.fixture(params=NAMES)
 def fuser(request, images, proxies):
     fuser = fusers.create(request.param, dim=D)
-    return training.fit(fuser, images.flatten(0, 1), proxies=proxies, images=images)
+    return training.fit(fuser, FitSample.of_images(images, None, proxies))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_gmp_survives_166_near_equal_patches():
 def test_ridge_scores_are_the_closed_forms(images, proxies, lam, weight):
     """Scores of texts that the free directions do not touch equal ``t . r / R``."""
     fuser = fusers.create("ridge", D, lam=lam, global_weight=weight)
-    fuser.fit(proxies=proxies, images=images)
+    fuser.fit(FitSample(proxies=proxies, images=images))
     new = unit(5, 7, D, seed=9)
     for features in (images, new):
         r = ridge_reference(proxies, images, features, lam, weight)
@@ -142,7 +142,7 @@ def test_ridge_ranks_alike_by_dot_cosine_and_centred_cosine():
     # images with unlike amounts of content, so that lengths of r differ
     images[::2, 1:] = images[::2, :1]
     fuser = fusers.create("ridge", 64, lam=0.01, global_weight=0.0)
-    fuser.fit(proxies=proxies, images=images)
+    fuser.fit(FitSample(proxies=proxies, images=images))
     r = ridge_reference_64(proxies, images)
     lengths = np.linalg.norm(r, axis=1)
     assert lengths.max() > 1.5 * lengths.min()
@@ -168,14 +168,14 @@ def correlation(a, b):
 
 
 def test_ridge_keeps_near_duplicates_near(images, proxies):
-    fuser = fusers.create("ridge", D).fit(proxies=proxies, images=images)
+    fuser = fusers.create("ridge", D).fit(FitSample(proxies=proxies, images=images))
     noise = torch.randn(images.shape, generator=torch.manual_seed(0))
     twins = F.normalize(images + 0.003 * noise, dim=-1)
     assert ((fuser(images) * fuser(twins)).sum(dim=1) > 0.99).all()
 
 
 def test_ridge_auto_is_the_best_of_the_grid_on_proxies_left_out(images, proxies):
-    fuser = fusers.create("ridge", D).fit(proxies=proxies, images=images)
+    fuser = fusers.create("ridge", D).fit(FitSample(proxies=proxies, images=images))
     weight = fuser.options["global_weight"]
     agreements = {}
     for lam in ridge_module.LAMS:
@@ -193,7 +193,7 @@ def test_ridge_auto_is_the_best_of_the_grid_on_proxies_left_out(images, proxies)
 
 def test_ridge_takes_a_default_for_a_few_classes(images, caplog):
     fuser = fusers.create("ridge", D)
-    fuser.fit(proxies=unit(3, D, seed=2), images=images)
+    fuser.fit(FitSample(proxies=unit(3, D, seed=2), images=images))
     assert fuser.lam.item() == pytest.approx(ridge_module.DEFAULT_LAM)
     assert "too few" in caplog.text
 
@@ -202,8 +202,8 @@ def test_scaled_number_of_proxies_changes_nothing(images, proxies):
     """``lam`` counts in mean eigenvalues: every proxy twice is the same problem."""
     once = fusers.create("ridge", D, lam=0.1, global_weight=0.3)
     twice = fusers.create("ridge", D, lam=0.1, global_weight=0.3)
-    once.fit(proxies=proxies, images=images)
-    twice.fit(proxies=proxies.repeat(2, 1), images=images)
+    once.fit(FitSample(proxies=proxies, images=images))
+    twice.fit(FitSample(proxies=proxies.repeat(2, 1), images=images))
     torch.testing.assert_close(once(images), twice(images), atol=1e-3, rtol=0)
 
 
@@ -235,8 +235,9 @@ def test_masked_rows_do_not_count_in_fit(images, proxies):
     mask = torch.ones(12, 7, dtype=torch.bool)
     mask[:, 6] = False
     padded = images.masked_fill(~mask[..., None], torch.nan)
-    one = fusers.create("ridge", D).fit(proxies=proxies, images=padded, mask=mask)
-    two = fusers.create("ridge", D).fit(proxies=proxies, images=images[:, :6])
+    one, two = fusers.create("ridge", D), fusers.create("ridge", D)
+    one.fit(FitSample(proxies=proxies, images=padded, mask=mask))
+    two.fit(FitSample(proxies=proxies, images=images[:, :6]))
     torch.testing.assert_close(one(images), two(images))
 
 
@@ -249,7 +250,7 @@ def test_images_do_not_depend_on_their_batch(fuser, images, monkeypatch):
 
 
 def test_ridge_has_no_patch_weights(images, proxies):
-    fuser = fusers.create("ridge", D).fit(proxies=proxies, images=images)
+    fuser = fusers.create("ridge", D).fit(FitSample(proxies=proxies, images=images))
     with pytest.raises(NotImplementedError, match="'gmp'"):
         fuser.patch_weights(images)
 
@@ -352,13 +353,24 @@ def test_bad_fits(images, proxies):
         (lambda: gmp.fit(rows[:, :3]), "expected, got"),
         (lambda: gmp.fit(rows[:1].repeat(50, 1)), "all equal"),
         (lambda: gmp.fit(rows * torch.nan), "patch_features: NaN"),
-        (lambda: ridge.fit(images=images), "needs proxies"),
-        (lambda: ridge.fit(proxies=proxies), "needs images"),
-        (lambda: ridge.fit(proxies=proxies[:0], images=images), "proxies: at least 1"),
-        (lambda: ridge.fit(proxies=proxies, images=images[:1]), "at least 2"),
-        (lambda: ridge.fit(proxies=proxies / 0, images=images), "proxies: NaN"),
+        (lambda: ridge.fit(FitSample(images=images)), "needs proxies"),
+        (lambda: ridge.fit(FitSample(proxies=proxies)), "needs images"),
         (
-            lambda: ridge.fit(proxies=proxies, images=images[:1].repeat(9, 1, 1)),
+            lambda: ridge.fit(FitSample(proxies=proxies[:0], images=images)),
+            "proxies: at least 1",
+        ),
+        (
+            lambda: ridge.fit(FitSample(proxies=proxies, images=images[:1])),
+            "at least 2",
+        ),
+        (
+            lambda: ridge.fit(FitSample(proxies=proxies / 0, images=images)),
+            "proxies: NaN",
+        ),
+        (
+            lambda: ridge.fit(
+                FitSample(proxies=proxies, images=images[:1].repeat(9, 1, 1))
+            ),
             "all equal",
         ),
     ]:

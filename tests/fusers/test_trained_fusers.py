@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from detail_embed import fusers
+from detail_embed.fusers import FitSample
 from detail_embed.fusers.transformer import SIZES
 from detail_embed.training import fit
 
@@ -38,7 +39,8 @@ def boxes():
 @pytest.fixture(scope="module")
 def attention(images, proxies):
     """Fitted, and with values that are no longer zero."""
-    fuser = fit(fusers.create("attention", D), proxies=proxies, images=images)
+    fuser = fusers.create("attention", D)
+    fit(fuser, FitSample.of_images(images, None, proxies))
     torch.manual_seed(0)
     torch.nn.init.normal_(fuser.value.weight, std=0.1)
     torch.nn.init.normal_(fuser.direct.weight, std=0.1)
@@ -47,7 +49,9 @@ def attention(images, proxies):
 
 @pytest.fixture(scope="module")
 def transformer(images, proxies):
-    return fit(fusers.create("transformer", D), proxies=proxies, images=images)
+    return fit(
+        fusers.create("transformer", D), FitSample.of_images(images, None, proxies)
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,11 +174,11 @@ def test_bad_fits(name, images, proxies):
         ({"proxies": proxies, "images": images / 0}, "hold NaN"),
     ]:
         with pytest.raises(ValueError, match=message):
-            fit(fuser, **arguments)
+            fit(fuser, FitSample(**arguments))
     assert not fuser.is_fitted
 
 
 @pytest.mark.parametrize("name", ["attention", "transformer"])
 def test_a_trained_fuser_says_what_trains_it(name, images, proxies):
     with pytest.raises(NotImplementedError, match="detail_embed.training.fit"):
-        fusers.create(name, D).fit(proxies=proxies, images=images)
+        fusers.create(name, D).fit(FitSample.of_images(images, None, proxies))

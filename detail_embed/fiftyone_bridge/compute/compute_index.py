@@ -21,7 +21,7 @@ from detail_embed.fiftyone_bridge.index import (
     records,
 )
 from detail_embed.fiftyone_bridge.index.delete import delete
-from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
+from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.guard import under_lock
 from detail_embed.fiftyone_bridge.runs.pace import Pace
@@ -36,7 +36,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
 )
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
-from detail_embed.space.embedding_space import EmbeddingSpace
+from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
 
 __all__ = ["check", "compute", "delete", "prepare"]
 

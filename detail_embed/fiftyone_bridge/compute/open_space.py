@@ -10,12 +10,13 @@ import fiftyone.core.collections as foc
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import feature_stores, records
 from detail_embed.fiftyone_bridge.index.delete import clear
-from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
+from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.space import DetailEmbedder
 from detail_embed.space.choose_fuser import AUTO, Choice, enough
+from detail_embed.space.embedding_space import make_global_space
 from detail_embed.space.fit_sample import draw
 
 _FIT_IMAGES = 200

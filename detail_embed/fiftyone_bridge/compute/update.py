@@ -111,13 +111,8 @@ def _settings(
     Raises:
         ValueError: if its checkpoint file is gone
     """
-    identity = dict(record.identity)
-    given = identity.pop("fuser_options")
-    settings = Settings(
-        **identity,
-        fuser_options={k: v for k, v in given.items() if k not in ("k", "method")},
-        vectors=record.vectors,
-        vectors_by=given.get("method", Settings.vectors_by),
+    settings = Settings.from_identity(
+        record.identity,
         keep_features=_kept(dataset, brain_key, record),
         allow_random_weights=True,  # the space has the hash of those it was made with
         **(options or {}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -15,7 +15,7 @@ from detail_embed.backbone.bundled_model import NAME
 from detail_embed.clver_ds import concepts
 from detail_embed.evaluation import ALL
 from detail_embed.fiftyone_bridge.index import names, records
-from detail_embed.fiftyone_bridge.index.settings import WITH_WORDS
+from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
     label_path,
@@ -160,8 +160,10 @@ def word_groups(
 def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
     """The words that an index's own fuser was fitted on."""
     words, field = (record.identity[k] for k in ("proxies", "proxy_field"))
-    made_by = {record.fuser, record.identity["fuser_options"].get("method")}
-    if made_by.intersection(WITH_WORDS) and not (words or field):
+    settings = Settings.from_identity(record.identity)
+    if record.card:
+        settings = replace(settings, fuser=record.fuser)
+    if settings.needs_vocabulary and not (words or field):
         words = default_vocabulary().words
     elif words and record.card is not None:
         words = enough(Vocabulary.from_words(words)).words

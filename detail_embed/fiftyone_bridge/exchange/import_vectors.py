@@ -13,12 +13,11 @@ import fiftyone.core.collections as foc
 import numpy as np
 from bson import ObjectId
 
-from detail_embed import fusers
 from detail_embed.engine.chunk import Chunk, EmbedError
 from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
 from detail_embed.fiftyone_bridge.index import brain_runs, checks, names, records
 from detail_embed.fiftyone_bridge.index.delete import clear
-from detail_embed.fiftyone_bridge.index.settings import Settings, make_global_space
+from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.guard import under_lock
@@ -33,8 +32,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
 )
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
-from detail_embed.fusers.few_vectors import FewVectors
-from detail_embed.space.embedding_space import EmbeddingSpace
+from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
 
 
 @dataclass(frozen=True)
@@ -222,32 +220,10 @@ def _open_record(
         )
     names = zoo.publish(space), zoo.publish(make_global_space(space.backbone))
     if record is None:
-        record = records.Record(*names, identity=_settings(space).identity())
+        record = records.Record(*names, identity=Settings.of_space(space).identity())
         clear(dataset, brain_key)
         records.write(dataset, brain_key, record)
     return record
-
-
-def _settings(space: EmbeddingSpace) -> Settings:
-    """The settings that would have made a space, as far as it shows."""
-    options = dict(space.fuser.options)
-    few = isinstance(space.fuser, FewVectors)
-    shape = {"fuser": space.fuser.name}
-    if few:
-        shape = {"vectors": options.pop("k"), "vectors_by": options.pop("method")}
-        usual = FewVectors(space.dim, k=shape["vectors"], method=shape["vectors_by"])
-    else:
-        usual = fusers.create(space.fuser.name, dim=space.dim)
-    changed = {k: v for k, v in options.items() if usual.options.get(k) != v}
-    return Settings(
-        backbone=space.backbone.name,
-        pretrained=space.backbone.pretrained,
-        cover=space.cover.c,
-        spacing=space.cover.spacing,
-        skip_flat=space.cover.skip_flat,
-        fuser_options=changed,
-        **shape,
-    )
 
 
 def _chunk(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,11 @@ from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers import Fuser, library
 from detail_embed.fusers.few_vectors import METHODS, FewVectors, check_count
 from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
-from detail_embed.space import DetailEmbedder
+from detail_embed.space import DetailEmbedder, EmbeddingSpace
 from detail_embed.space.choose_fuser import AUTO, default_vocabulary
 from detail_embed.texts.vocabulary import Vocabulary
 
 _ANY_DIM = 512
-WITH_WORDS = (AUTO, "ridge", "attention", "transformer", "facility-location")
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,51 @@ class Settings:
     @property
     def needs_vocabulary(self) -> bool:
         """Whether what makes the vectors is fitted on words."""
-        return self.fuser_name in WITH_WORDS
+        if self._kind == AUTO:
+            return True
+        if self._is_trained:
+            return False
+        return fusers.kind(self._kind).needs_words(**self._options())
+
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any], **others: Any) -> Settings:
+        """The settings of which :meth:`identity` is known.
+
+        Args:
+            identity: what it returned; of a checkpoint file it has the hash, not the
+                path
+            **others: choices that are no part of it
+        """
+        choices, options = dict(identity), dict(identity["fuser_options"])
+        if identity["fuser"] == FewVectors.name:
+            choices["fuser"] = cls.fuser
+            choices["vectors"] = options.pop("k")
+            choices["vectors_by"] = options.pop("method", cls.vectors_by)
+        return cls(**choices | {"fuser_options": options} | others)
+
+    @classmethod
+    def of_space(cls, space: EmbeddingSpace, **others: Any) -> Settings:
+        """The settings for which :meth:`make_space` made a space, as far as it shows.
+
+        Args:
+            space: the space
+            **others: choices that it does not show
+        """
+        backbone, cover, fuser = space.backbone, space.cover, space.fuser
+        shape = ("k", "method") if fuser.makes_few else ()
+        shape = {name: fuser.options[name] for name in shape}
+        usual = fusers.create(fuser.name, space.dim, **shape).options
+        changed = {k: v for k, v in fuser.options.items() if usual[k] != v}
+        identity = {
+            "backbone": backbone.name,
+            "pretrained": backbone.pretrained,
+            "cover": cover.c,
+            "spacing": cover.spacing,
+            "skip_flat": cover.skip_flat,
+            "fuser": fuser.name,
+            "fuser_options": shape | changed,
+        }
+        return cls.from_identity(identity, **others)
 
     def identity(self) -> dict[str, Any]:
         """The choices that decide whether vectors can be compared, as JSON values."""
@@ -130,7 +173,7 @@ class Settings:
             "cover": self.cover,
             "spacing": self.spacing,
             "skip_flat": self.skip_flat,
-            "fuser": FewVectors.name if self.vectors > 1 else self.fuser,
+            "fuser": self._kind,
             "fuser_options": self._options(),
             "proxies": list(dict.fromkeys(self.proxies)),
             "proxy_field": self.proxy_field,
@@ -173,7 +216,7 @@ class Settings:
     def make_space(self, backbone: Backbone) -> DetailEmbedder:
         """Makes the space that was asked for; its fuser is to be fitted, or chosen."""
         space = DetailEmbedder(backbone, self._cover(), self._unfitted(backbone.dim))
-        if self.vectors == 1 and self._is_trained:
+        if self._is_trained:
             trained = library.load(self.fuser, space.patch_slug)
             space.fuser = trained.to(backbone.device)
         return space
@@ -181,16 +224,20 @@ class Settings:
     def _cover(self) -> CompleteCover:
         return CompleteCover(self.cover, self.spacing, skip_flat=self.skip_flat)
 
-    def _unfitted(self, dim: int) -> Fuser | FewVectors:
+    def _unfitted(self, dim: int) -> Fuser:
         """What was asked for, or what stands in until it is chosen or loaded."""
-        if self.vectors > 1:
-            return FewVectors(dim, **self._options())
-        name = self.fuser if self.fuser in fusers.names() else "mean"
+        stands_in = self._kind == AUTO or self._is_trained
+        name = "mean" if stands_in else self._kind
         return fusers.create(name, dim=dim, **self._options())
 
     @property
+    def _kind(self) -> str:
+        """Of fuser; AUTO, or the name of one that was trained."""
+        return FewVectors.name if self.vectors > 1 else self.fuser
+
+    @property
     def _is_trained(self) -> bool:
-        return self.fuser not in (AUTO, *fusers.names())
+        return self.vectors == 1 and self.fuser not in (AUTO, *fusers.names())
 
     def _check_types(self) -> None:
         for name in ("backbone", "pretrained", "proxy_field", "device", "precision"):
@@ -223,7 +270,7 @@ class Settings:
             )
         if not self.fuser_options:
             return
-        if self.vectors == 1 and (self.fuser == AUTO or self._is_trained):
+        if self._kind == AUTO or self._is_trained:
             raise ValueError(
                 f"fuser_options={self.fuser_options} are of one kind of fuser: name it "
                 f"instead of {self.fuser!r}"
@@ -244,16 +291,9 @@ class Settings:
             return {"k": self.vectors, "method": self.vectors_by} | given
         return given
 
-    def needs_fit(self, space: DetailEmbedder) -> bool:
+    def needs_fit(self, space: EmbeddingSpace) -> bool:
         """Whether the fuser of a new space is still to be fitted, or chosen."""
         return self.fuser_name == AUTO or not space.fuser.is_fitted
-
-
-def make_global_space(backbone: Backbone) -> DetailEmbedder:
-    """Makes the space of the backbone alone: one vector of the whole image."""
-    return DetailEmbedder(
-        backbone, CompleteCover(1), fusers.create("mean", dim=backbone.dim)
-    )
 
 
 def _classes(samples: foc.SampleCollection, field: str) -> list[str]:

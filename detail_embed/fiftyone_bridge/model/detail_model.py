@@ -13,7 +13,6 @@ import torch
 from detail_embed.backbone import Backbone
 from detail_embed.cover.patches import extract_patches, relative_boxes
 from detail_embed.fiftyone_bridge.model.zoo import SPACES
-from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.space.space_file import read_config
 
@@ -115,12 +114,9 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
                 image.to(space.backbone.device), space.cover, space.backbone.patch_spec
             )
             features = space.backbone.encode_patches(patches)
-            if isinstance(space.fuser, FewVectors):  # nearest to a patch: the image
-                vector = features[0]
-            else:
-                boxes = space.cover.boxes(image.shape[2], image.shape[1])
-                boxes = relative_boxes(boxes)[None].to(features.device)
-                vector = space.fuser(features[None], boxes=boxes)[0]
+            boxes = space.cover.boxes(image.shape[2], image.shape[1])
+            boxes = relative_boxes(boxes)[None].to(features.device)
+            vector = space.fuser.fuse_query(features[None], boxes=boxes)[0]
             self._last = found = vector.cpu().numpy()
         return found  # another thread may have embedded since
 
