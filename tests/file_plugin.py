@@ -1,11 +1,12 @@
 """A test file stays in one worker of pytest-xdist; how long each took is printed."""
 
+import os
 from collections import Counter
 
 import pytest
 
 _APP = "tests/e2e"  # one browser and one App for all of its files
-_SHOWN = 5.0  # seconds, of a file that gets a line of its own
+_LONG = (_APP, "tests/flow", "tests/distributed", "tests/demo")  # start first
 _seconds: Counter[str] = Counter()
 
 
@@ -18,7 +19,19 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid):
             return _APP if nodeid.startswith(_APP) else nodeid.split("::")[0]
 
+    config.option.loadscopereorder = False  # as many tests, as few minutes
     return WholeFiles(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Lets workers begin with what takes long, so that they end together."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=_place)
+
+
+def _place(item):
+    found = (i for i, folder in enumerate(_LONG) if item.nodeid.startswith(folder))
+    return next(found, len(_LONG))
 
 
 def pytest_runtest_logreport(report):
