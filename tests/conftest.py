@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from detail_embed.demo.fiftyone_home import isolate
 
@@ -19,6 +20,10 @@ if WORKER:
 isolate(Path(__file__).resolve().parents[1] / ".test-home" / (WORKER or "main"))
 
 pytest_plugins = ["tests.file_plugin"]
+settings.register_profile(  # no test fails because the machine is busy
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +65,7 @@ def fresh_python(tmp_path):
             env=os.environ | env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
     return run
