@@ -1,0 +1,135 @@
+"""The Python and the commands of README and docs run as they stand.
+
+What is put in their place: the model that ships, for one that would be downloaded, and
+a small dataset, for the reader's own.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fiftyone as fo
+import pytest
+
+from detail_embed import clver_ds
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/panel.md", "docs/scaling.md"]
+DATASET = "drone-photos"
+MODEL = '"ViT-B-32", pretrained="laion2b_s34b_b79k"'
+REPLACED = {
+    MODEL: f'"{DEMO}"',
+    '"ViT-B-32",\n    pretrained="laion2b_s34b_b79k",': f'"{DEMO}",',
+    'backbone="ViT-B-32"': f'backbone="{DEMO}", cover=2',
+    "cover=10,  ": "cover=2,",
+    "CompleteCover(10)": "CompleteCover(2)",
+    "dim=512": "dim=256",
+    "minutes=30": "minutes=0.2, epochs=1",
+    "/shared/": "shared/",
+}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def with_what_is_here(block: str) -> str:
+    for text, here in REPLACED.items():
+        block = block.replace(text, here)
+    assert "ViT-B-32" not in block, "this model would be downloaded"
+    return block
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A few more files than a block asks for."""
+    folder = tmp_path_factory.mktemp("photos")
+    clver_ds.generate(folder, 26, bank="solids", size=256, scales=(0.15, 0.25))
+    return folder
+
+
+@pytest.fixture
+def drone_photos(photos):
+    if fo.dataset_exists(DATASET):  # of a run that was cut short
+        fo.delete_dataset(DATASET)
+    dataset = load_clver_ds(photos, DATASET)
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def names(photos, drone_photos, tmp_path, monkeypatch):
+    """What a reader has before the first block: files, and a folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
+    paths = sorted((photos / "images").iterdir())
+    return {"paths": paths, "some_paths": paths}
+
+
+def test_every_block_of_the_readme_runs_in_its_order(names):
+    for block in blocks("README.md", "python"):
+        exec(with_what_is_here(block), names)
+    assert names["result"].rows and names["found"].ids
+    assert sorted(names["ids"][0]) == sorted(map(str, names["paths"]))[:25]
+
+
+def test_every_block_about_the_panel_runs(names):
+    for block in blocks("docs/panel.md", "python"):
+        exec(with_what_is_here(block), names)
+    assert names["operator"]("compute_detail_embeddings").config.label
+
+
+def test_what_scaling_says_runs_from_the_space_to_the_import(names, tmp_path):
+    dataset, (queue, make, load) = fo.load_dataset(DATASET), blocks(
+        "docs/scaling.md", "python"
+    )
+    import fiftyone.operators as foo
+
+    names |= {"foo": foo, "dataset": dataset}
+    exec(with_what_is_here(make), names)
+    parts = tmp_path / "shared" / "parts"
+    _make_parts(names["paths"], tmp_path / "shared" / "space", parts)
+    exec(with_what_is_here(load), names)
+    assert dataset.exists("detail_embedding").count() == len(names["paths"])
+    dataset.delete_brain_run("detail")
+    exec(with_what_is_here(queue).replace('key="detail"', 'key="other"'), names)
+
+
+def _make_parts(paths, space, parts):
+    """The command between the two blocks, on this machine alone."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"filepath": [str(p) for p in paths]}), "files.parquet")
+    command = [block for block in blocks("docs/scaling.md", "shell") if "RAY" in block]
+    assert "python -m detail_embed.distributed files.parquet" in command[0]
+    subprocess.run(
+        [sys.executable, "-m", "detail_embed.distributed", "files.parquet",
+         str(space), str(parts), "--concurrency", "1"],
+        check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+STARTS = """
+import contextlib, io, runpy, sys
+sys.path.insert(0, sys.argv[1])
+for script in sys.argv[2:]:
+    sys.argv, out = [script, "--help"], io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(out):
+        runpy.run_path(script, run_name="__main__")
+    assert out.getvalue().startswith("usage"), script
+"""
+
+
+def test_every_benchmark_that_is_named_starts():
+    pages = [*PAGES, "docs/performance.md", "docs/results.md"]
+    texts = " ".join((ROOT / page).read_text("utf-8") for page in pages)
+    scripts = sorted(set(re.findall(r"benchmarks/\w+\.py", texts)))
+    command = [sys.executable, "-c", STARTS, str(ROOT / "benchmarks"), *scripts]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert len(scripts) > 8 and done.returncode == 0, done.stderr
