@@ -13,7 +13,7 @@ from fiftyone import ViewField as F
 
 from benchmarks._vector_search.data import FIELD, KEY
 from detail_embed.fiftyone_bridge.index import brain_runs
-from detail_embed.fiftyone_bridge.search import search_by_prompts
+from detail_embed.fiftyone_bridge.search.search import search
 
 
 class SearchPath(ABC):
@@ -68,7 +68,7 @@ class Ours(SearchPath):
     def search(self, query: np.ndarray, k: int) -> fov.DatasetView:
         """Scores all images and selects the best."""
         samples = self.samples
-        return search_by_prompts.search(samples, query, KEY, k=k).view(samples)
+        return search(samples, query, KEY, k=k).view
 
     @property
     def num_bytes(self) -> int:

@@ -29,10 +29,14 @@ class ScoreHistogram:
 
 
 def standardise(scores: ArrayLike) -> np.ndarray:
-    """Gives scores as standard deviations from their mean.
+    """Gives scores as standard deviations from their mean: z-scores.
+
+    Wherever a z-score is shown or asked for, the scores are those of the vectors of all
+    images of an index, in whichever view and way it is searched: a threshold means the
+    same for a search, for tags, labels and reports.
 
     Args:
-        scores: ``(n,)``, NaN for an image without a vector
+        scores: ``(n,)`` of all images of an index, NaN for one without a vector
 
     Returns:
         ``(n,)`` float64: NaN stays NaN, scores that are all equal are 0
@@ -40,11 +44,7 @@ def standardise(scores: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: if the scores are not one list of numbers, or one is infinite
     """
-    scores = np.array(scores, dtype=np.float64)
-    if scores.ndim != 1:
-        raise ValueError(f"scores: shape (n,) expected, got {scores.shape}")
-    if np.isinf(scores).any():
-        raise ValueError("scores hold infinite values")
+    scores = _numbers(scores)
     known = ~np.isnan(scores)
     if known.any():
         scores[known] = _z_scores(scores[known])
@@ -59,17 +59,27 @@ def _z_scores(scores: np.ndarray) -> np.ndarray:
     return (scores - scores.mean()) / scores.std()
 
 
-def histogram(scores: ArrayLike, bins: int = 30) -> ScoreHistogram:
-    """Counts the images by their z-score.
+def histogram(z_scores: ArrayLike, bins: int = 30) -> ScoreHistogram:
+    """Counts images by their z-score.
 
     Args:
-        scores: as of :func:`standardise`; NaN is not counted
+        z_scores: ``(n,)``, of :func:`standardise`; NaN is not counted
         bins (30): how many, of equal width
 
     Raises:
-        ValueError: as of :func:`standardise`, or if ``bins`` is below 1
+        ValueError: if the z-scores are not one list of numbers, or one is infinite, or
+            if ``bins`` is below 1
     """
-    z_scores = standardise(scores)
+    z_scores = _numbers(z_scores)
     z_scores = np.sort(z_scores[~np.isnan(z_scores)])
     counts, edges = np.histogram(z_scores, bins=bins)
     return ScoreHistogram(counts, edges, z_scores)
+
+
+def _numbers(scores: ArrayLike) -> np.ndarray:
+    scores = np.array(scores, dtype=np.float64)
+    if scores.ndim != 1:
+        raise ValueError(f"scores: shape (n,) expected, got {scores.shape}")
+    if np.isinf(scores).any():
+        raise ValueError("scores hold infinite values")
+    return scores

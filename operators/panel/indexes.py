@@ -24,9 +24,9 @@ def choices(dataset: fo.Dataset) -> dict[str, str]:
 
 def methods(dataset: fo.Dataset, brain_key: str | None) -> list[str]:
     """The ways in which an index can be searched."""
-    from detail_embed.fiftyone_bridge.search import search_by_prompts
+    from detail_embed.fiftyone_bridge.search.search import methods
 
-    return search_by_prompts.methods(dataset, brain_key)
+    return methods(dataset, brain_key)
 
 
 def captions(dataset: fo.Dataset) -> dict[str, str]:

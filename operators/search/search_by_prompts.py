@@ -17,7 +17,7 @@ from ..shared.form import resolve_form
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.examples import Box
-    from detail_embed.fiftyone_bridge.search.search_by_prompts import Answer
+    from detail_embed.fiftyone_bridge.search.found import Found
 
 _MAX_BYTES = 50_000_000
 _OPTIONS = ("k", "threshold", "templates", "method")
@@ -55,7 +55,8 @@ class SearchByPrompts(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found; for our panel, only makes the query of the examples."""
-        from detail_embed.fiftyone_bridge.search import examples, search_by_prompts
+        from detail_embed.fiftyone_bridge.search import examples
+        from detail_embed.fiftyone_bridge.search.search import search
 
         text = ctx.params.get("text") or None
         given = _examples(ctx)
@@ -71,13 +72,13 @@ class SearchByPrompts(foo.Operator):
         vector = examples.mix(ctx.dataset, key, text, **given)
         samples = ctx.target_view()
         options = run_operator.given(ctx.params, *_OPTIONS)
-        answer = search_by_prompts.search(samples, vector, key, **options)
-        ctx.ops.set_view(answer.view(samples))
+        found = search(samples, vector, key, **options)
+        ctx.ops.set_view(found.view)
         ctx.ops.notify(
-            f"{len(answer.ids)} of {answer.searched} images, best first",
+            f"{len(found.ids)} of {found.searched} images, best first",
             variant="success",
         )
-        return {"found": len(answer.ids), "scores": answer.scores}
+        return {"found": len(found.ids), "scores": found.scores}
 
     def __call__(
         self,
@@ -92,7 +93,7 @@ class SearchByPrompts(foo.Operator):
         boxes: Sequence[Box] = (),
         pictures: Sequence[bytes] = (),
         weight: float = 1.0,
-    ) -> Answer:
+    ) -> Found:
         """Finds the images that fit prompts, examples, or both.
 
         Example usage::
@@ -103,7 +104,7 @@ class SearchByPrompts(foo.Operator):
             dataset = fo.load_dataset("drone-photos")
             search = foo.get_operator("@detail/detail-embed/search_by_prompts")
             found = search(dataset, "a red helmet, -a bicycle", threshold=2.5)
-            found.view(dataset).values("detail_score")
+            found.view.values("detail_score")
 
             like_the_first = search(dataset, sample_ids=[dataset.first().id])
 
@@ -125,18 +126,19 @@ class SearchByPrompts(foo.Operator):
             weight (1.0): of all examples together, against 1 of the text
 
         Returns:
-            a :class:`detail_embed.fiftyone_bridge.search.search_by_prompts.Answer`
+            a :class:`detail_embed.fiftyone_bridge.search.found.Found`
 
         Raises:
             ValueError: if nothing can be searched so
         """
-        from detail_embed.fiftyone_bridge.search import examples, search_by_prompts
+        from detail_embed.fiftyone_bridge.search import examples
+        from detail_embed.fiftyone_bridge.search.search import search
 
         vector = examples.mix(
             dataset_of(sample_collection), brain_key, text, sample_ids, boxes,
             pictures, weight=weight, templates=templates,
         )
-        return search_by_prompts.search(
+        return search(
             sample_collection, vector, brain_key, k, threshold, templates, method
         )
 

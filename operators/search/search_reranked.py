@@ -8,10 +8,13 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
 from ..shared.form import resolve_form
 
 if TYPE_CHECKING:
-    from detail_embed.fiftyone_bridge.search.search_reranked import Found
+    from detail_embed.fiftyone_bridge.search.found import Found
+    from detail_embed.texts.query import Query
 
 
 class SearchReranked(foo.Operator):
@@ -33,7 +36,6 @@ class SearchReranked(foo.Operator):
         """The form; whatever cannot work is said in it."""
         def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
             from detail_embed.fiftyone_bridge.index import feature_stores
-            from detail_embed.fiftyone_bridge.search import search_reranked
 
             keys = feature_stores.searchable(ctx.dataset)
             if not keys:
@@ -43,16 +45,14 @@ class SearchReranked(foo.Operator):
                 )
             _add_inputs(inputs, keys, len(samples))
             if ctx.params.get("text"):
-                search_reranked.check(samples, **_arguments(ctx.params))
+                _check(samples, **_arguments(ctx.params))
 
         return resolve_form(ctx, self.config.label, fill)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""
-        from detail_embed.fiftyone_bridge.search import search_reranked
-
         samples = ctx.target_view()
-        found = search_reranked.search(samples, **_arguments(ctx.params))
+        found = self(samples, **_arguments(ctx.params))
         ctx.ops.set_view(found.view)
         ctx.ops.notify(_summarise(found, len(samples)), variant="success")
         return {"found": len(found.ids), "scores": found.scores}
@@ -86,14 +86,49 @@ class SearchReranked(foo.Operator):
                 1; by default a tenth, and at least 4 k
 
         Returns:
-            the view, in order, with ids, scores and the boxes that matched
+            a :class:`detail_embed.fiftyone_bridge.search.found.Found`, with view, ids,
+            scores and the boxes that matched
 
         Raises:
             ValueError: if nothing can be searched so
         """
-        from detail_embed.fiftyone_bridge.search import search_reranked
+        from detail_embed.fiftyone_bridge.search.search import RERANKED, search
 
-        return search_reranked.search(sample_collection, text, brain_key, k, candidates)
+        _check(sample_collection, text, brain_key, k, candidates)
+        return search(
+            sample_collection, _query(text), brain_key, k, method=RERANKED,
+            candidates=candidates,
+        )
+
+
+def _query(text: str) -> Query:
+    """All of a text as one prompt: commas and signs are part of it."""
+    from detail_embed.texts.query import Prompt, Query
+
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("type what to look for")
+    return Query((Prompt(text),))
+
+
+def _check(
+    samples: foc.SampleCollection,
+    text: str,
+    brain_key: str,
+    k: int,
+    candidates: int | float | None,
+) -> None:
+    """Checks what can be checked before a search."""
+    from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
+    from detail_embed.fiftyone_bridge.samples.collection import check_images
+    from detail_embed.fiftyone_bridge.search import search
+
+    check_images(samples)
+    _query(text)
+    search.check_request(k, None)
+    search.count_candidates(len(samples), k, candidates)
+    dataset = dataset_of(samples)
+    brain_runs.check_promptable(dataset, brain_key)
+    feature_stores.stored_features(dataset, brain_key)
 
 
 def _summarise(found: Found, total: int) -> str:

@@ -66,7 +66,7 @@ def test_scores_that_are_none():
 
 @given(SCORES, st.integers(1, 60))
 def test_every_image_with_a_vector_is_counted_once(scores, bins):
-    found = histogram(scores, bins)
+    found = histogram(standardise(scores), bins)
     assert found.counts.shape == (bins,) and found.edges.shape == (bins + 1,)
     n = int((~np.isnan(scores)).sum())
     assert found.counts.sum() == found.above(-np.inf) == n
@@ -77,11 +77,11 @@ def test_every_image_with_a_vector_is_counted_once(scores, bins):
 @given(SCORES, st.floats(-5, 5))
 def test_above_counts_z_scores(scores, threshold):
     z = standardise(scores)
-    assert histogram(scores).above(threshold) == (z >= threshold).sum()
+    assert histogram(z).above(threshold) == (z >= threshold).sum()
 
 
 def test_what_stands_out():
-    found = histogram([0.2] * 99 + [0.4, np.nan])
+    found = histogram(standardise([0.2] * 99 + [0.4, np.nan]))
     assert len(found.counts) == 30
     assert found.above(2) == 1
     assert found.above(0) == 1

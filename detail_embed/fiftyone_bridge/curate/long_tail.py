@@ -10,12 +10,12 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
-import numpy as np
 
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
+from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts.query import Prompt, Query
 from detail_embed.texts.score_summary import standardise
 
@@ -126,11 +126,8 @@ def view(
     query = Query((Prompt(prompt),))
     prompt_scores.check_scorable(samples, brain_key)
     prompt_scores.check_threshold(threshold)
-    scorer = PromptScores(samples, brain_key)
-    z = Run(scorer.of_query(query)).finish()
-    order = np.argsort(-z, kind="stable")
-    ids = [scorer.ids[i] for i in order if z[i] >= threshold]
-    return samples.select(ids, ordered=True)
+    found = search(samples, query, brain_key, len(samples), threshold)
+    return samples.select(found.ids, ordered=True)
 
 
 def _is_blank(line: object) -> bool:

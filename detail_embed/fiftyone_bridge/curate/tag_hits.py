@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import fiftyone.core.collections as foc
-import numpy as np
 
-from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import prompt_scores
-from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
+from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts import query as queries
 
 THRESHOLD = 3.0
@@ -58,10 +56,8 @@ def tag_hits(
     check(samples, query, brain_key, threshold, tag)
     hits, without = samples, 0
     if query is not None:
-        scorer = PromptScores(samples, brain_key)
-        z = Run(scorer.of_query(queries.parse(query))).finish()
-        hits = samples.select([scorer.ids[i] for i in np.flatnonzero(z >= threshold)])
-        without = scorer.without
+        found = search(samples, query, brain_key, len(samples), threshold)
+        hits, without = samples.select(found.ids), found.missing
     tag = tag.strip()
     count, had = len(hits), len(hits.match_tags(tag))
     (hits.untag_samples if untag else hits.tag_samples)(tag)

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 
 import fiftyone.core.collections as foc
 
-from detail_embed.fiftyone_bridge.search.search_by_prompts import (
-    VECTORS,
-    Answer,
-    search,
-)
+from detail_embed.fiftyone_bridge.search.found import Found
+from detail_embed.fiftyone_bridge.search.search import VECTORS, search
 from detail_embed.texts.query import Query
 
 
@@ -21,13 +18,13 @@ class Side:
 
     Attributes:
         brain_key: the index
-        answer: its result
+        found: its result
         ranks: place of each of its images in the other index, counted from 1; None
             for an image that has no vector there
     """
 
     brain_key: str
-    answer: Answer
+    found: Found
     ranks: list[int | None]
 
     @property
@@ -49,7 +46,7 @@ def compare(
 
     Args:
         samples: a data set or view of images
-        query: prompts, see :func:`.prompt_search.search`
+        query: prompts, see :func:`.search.search`
         brain_keys: two different indexes
         k (12): images of each
         templates ("own"): sentences around the prompts
@@ -65,10 +62,10 @@ def compare(
         for key in brain_keys
     ]
     places = [
-        {id: place for place, id in enumerate(answer.ids, 1)} for answer in every
+        {id: place for place, id in enumerate(found.ids, 1)} for found in every
     ]
     first, second = (
-        Side(key, answer, [other.get(id) for id in answer.ids[:k]])
-        for key, answer, other in zip(brain_keys, every, reversed(places))
+        Side(key, found, [other.get(id) for id in found.ids[:k]])
+        for key, found, other in zip(brain_keys, every, reversed(places))
     )
     return first, second

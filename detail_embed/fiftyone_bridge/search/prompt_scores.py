@@ -16,17 +16,12 @@ from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.texts.query import Query
-from detail_embed.texts.score_summary import standardise
 
 _BATCH = 64
 
 
 class PromptScores:
     """Scores texts on all images of an index.
-
-    z-scores are of all images of the index too: what stands out in the data set does
-    not depend on the view.
 
     Args:
         samples: a data set or view of images
@@ -76,11 +71,6 @@ class PromptScores:
     def scores(self, vector: torch.Tensor) -> np.ndarray:
         """Cosines of a query and the ``n`` images of the index, float32."""
         return self._vectors.scores(vector.numpy())
-
-    def of_query(self, query: Query) -> Generator[Progress, None, np.ndarray]:
-        """z-scores of the ``m`` samples for a query, ``(m,)`` float64."""
-        features = yield from self.encode([prompt.text for prompt in query.prompts])
-        return standardise(self.scores(query.combine(features)))[self.rows]
 
 
 def check_scorable(samples: foc.SampleCollection, brain_key: str) -> None:

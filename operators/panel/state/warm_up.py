@@ -11,7 +11,7 @@ import fiftyone as fo
 logger = logging.getLogger(__name__)
 
 _MODULES = (
-    "detail_embed.fiftyone_bridge.search.search_by_prompts",
+    "detail_embed.fiftyone_bridge.search.search",
     "detail_embed.fiftyone_bridge.search.history",
     "detail_embed.fiftyone_bridge.evaluate.ranking",
     "detail_embed.fiftyone_bridge.index.records",

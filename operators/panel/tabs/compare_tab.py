@@ -167,8 +167,8 @@ def _keep(dataset: fo.Dataset, side: Side) -> dict[str, Any]:
     """What is shown of a side: with the place, where patches are stored."""
     from detail_embed.fiftyone_bridge.where.stored import best_boxes
 
-    ids = side.answer.ids[: len(side.ranks)]
-    boxes = best_boxes(dataset, side.brain_key, side.answer.vector, ids)
+    ids = side.found.ids[: len(side.ranks)]
+    boxes = best_boxes(dataset, side.brain_key, side.found.vector, ids)
     return {
         "brain_key": side.brain_key,
         "ids": ids,

@@ -15,7 +15,7 @@ from .. import widgets
 from ..state import memory, search_state
 
 if TYPE_CHECKING:
-    from detail_embed.fiftyone_bridge.search.search_by_prompts import Answer
+    from detail_embed.fiftyone_bridge.search.found import Found
 
 _FOUND, _BARS = "found", "bars"
 _HISTOGRAM = "search.histogram"
@@ -29,11 +29,11 @@ def found(ctx: foo.ExecutionContext) -> dict[str, Any] | None:
 
 
 def keep(
-    ctx: foo.ExecutionContext, asked: search_state.Asked, answer: Answer,
+    ctx: foo.ExecutionContext, asked: search_state.Asked, answer: Found,
     view: fov.DatasetView, before: fov.DatasetView,
 ) -> None:
     """Keeps what the panel shows of a result, and puts the scores on the images."""
-    from detail_embed.fiftyone_bridge.search.search_by_prompts import SCORE
+    from detail_embed.fiftyone_bridge.search.found import SCORE
 
     result = {
         "summary": _summarise(asked, answer),
@@ -54,7 +54,7 @@ def refresh(ctx: foo.ExecutionContext) -> None:
 
 def forget(ctx: foo.ExecutionContext) -> None:
     """Forgets the result, and takes the scores off the images."""
-    from detail_embed.fiftyone_bridge.search.search_by_prompts import SCORE
+    from detail_embed.fiftyone_bridge.search.found import SCORE
 
     drop(ctx)
     if SCORE in ctx.active_fields:
@@ -104,7 +104,7 @@ def templates(name: str) -> str:
     return ", ".join(sentences[:_SHOWN]) + more
 
 
-def _summarise(asked: search_state.Asked, answer: Answer) -> str:
+def _summarise(asked: search_state.Asked, answer: Found) -> str:
     shown, total = len(answer.ids), answer.searched
     text = f"**{shown:,}** of {total:,} images, best first, in "
     text += f"{1000 * answer.seconds:.0f} ms."
@@ -112,10 +112,13 @@ def _summarise(asked: search_state.Asked, answer: Answer) -> str:
         text += f" {answer.above:,} are at z ≥ {asked.threshold:g}."
     if answer.missing:
         text += f" {answer.missing:,} have no vector and were not searched."
+    bare = answer.scores.count(None)
+    if bare:
+        text += f" The last {bare:,} have no stored patches and are not re-ranked."
     return text
 
 
-def _bars(answer: Answer, threshold: float | None) -> list[dict[str, Any]]:
+def _bars(answer: Found, threshold: float | None) -> list[dict[str, Any]]:
     edges = answer.histogram.edges
     middles = ((edges[:-1] + edges[1:]) / 2).round(3)
     cut = float("inf") if threshold is None else threshold

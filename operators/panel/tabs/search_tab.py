@@ -29,8 +29,8 @@ _TEMPLATES = {
     "plain": "None",
 }
 _SCALE = (
-    "z-scores: standard deviations from the mean of the images that were searched; "
-    "those of **Curate** are of all images of the index."
+    "z-scores: how far the vectors of an image stand out, in standard deviations from "
+    "the mean of all images of the index, here as in **Curate**."
 )
 _AT_ONCE = 50  # images in which the place is marked without asking
 
@@ -171,19 +171,19 @@ class SearchTab:
 
     def search(self, ctx: foo.ExecutionContext) -> None:
         """Searches for what the form says, and shows it."""
-        from detail_embed.fiftyone_bridge.search import search_by_prompts
+        from detail_embed.fiftyone_bridge.search.search import search
 
         asked = search_state.read(ctx)
         if asked.brain_key is None:
             raise ValueError("this data set has no index yet: compute one first")
         base = self._samples(ctx, asked)
-        answer = search_by_prompts.search(
+        answer = search(
             base, _encode(ctx, asked), asked.brain_key, asked.k, asked.threshold,
             asked.templates, asked.method,
         )
         if echoes.is_overtaken(ctx):
             return
-        view = answer.view(base)
+        view = answer.view
         ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
         search_output.keep(ctx, asked, answer, view, _before(ctx))
         if not asked.example:

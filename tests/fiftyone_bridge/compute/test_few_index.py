@@ -309,7 +309,7 @@ def test_searches_that_cannot_be_reranked(dataset, operator):
     for wrong, message in [
         ({"brain_key": "gone"}, "unknown brain key 'gone'"),
         ({"text": " "}, "type what to look for"),
-        ({"k": 0}, "k must be"),
+        ({"k": 0}, "k=0: give a whole number"),
         ({"k": 5, "candidates": 4}, "fewer than k=5"),
         ({"k": 5, "candidates": 0.1}, "are 2 images"),
         ({"candidates": 1.5}, "at most 1.0"),

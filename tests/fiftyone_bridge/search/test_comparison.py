@@ -8,7 +8,7 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search.compare import compare
-from detail_embed.fiftyone_bridge.search.search_by_prompts import search
+from detail_embed.fiftyone_bridge.search.search import search
 
 KEYS = ("detail_global", "detail")
 THING = "red metal cube"
@@ -38,7 +38,7 @@ def test_ranks_and_only_against_a_slow_count(indexed, query, k):
     all_of = {key: search(indexed, query, key, 1000).ids for key in KEYS}
     for side, other in ((first, KEYS[1]), (second, KEYS[0])):
         shown = all_of[side.brain_key][:k]
-        assert side.answer.ids[: len(side.ranks)] == shown
+        assert side.found.ids[: len(side.ranks)] == shown
         assert side.ranks == [place(all_of[other], id) for id in shown]
         assert side.only == [id not in all_of[other][:k] for id in shown]
     assert (first.brain_key, second.brain_key) == KEYS
@@ -52,7 +52,7 @@ def test_two_indexes_differ_here(indexed):
 def test_within_a_view(indexed):
     view = indexed.limit(9)
     first, second = compare(view, THING, KEYS, 4)
-    assert set(first.answer.ids) == set(second.answer.ids) == set(view.values("id"))
+    assert set(first.found.ids) == set(second.found.ids) == set(view.values("id"))
     assert all(1 <= rank <= 9 for rank in first.ranks + second.ranks)
 
 
@@ -64,8 +64,8 @@ def test_an_image_that_one_index_lacks(indexed):
     sample.save()
     try:
         first, second = compare(indexed, THING, KEYS, 30)
-        assert second.answer.ids[0] == best and second.ranks[0] is None
-        assert second.only[0] and best not in first.answer.ids
+        assert second.found.ids[0] == best and second.ranks[0] is None
+        assert second.only[0] and best not in first.found.ids
         assert len(first.ranks) == 23 and len(second.ranks) == 24
     finally:
         sample["detail_global_embedding"] = vector
@@ -81,8 +81,8 @@ def test_many_images_of_a_small_first_side(indexed):
     try:
         first, second = compare(indexed, THING, KEYS, 12)
         assert len(first.ranks) == 3
-        shown = second.answer.ids[:12]
-        assert first.only == [id not in shown for id in first.answer.ids]
+        shown = second.found.ids[:12]
+        assert first.only == [id not in shown for id in first.found.ids]
         assert second.only == [id not in ids[:3] for id in shown]
     finally:
         pairs = dict(zip(ids, vectors))

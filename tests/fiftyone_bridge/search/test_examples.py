@@ -13,7 +13,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.examples import Box, boxes_of, mix
-from detail_embed.fiftyone_bridge.search.search_by_prompts import search
+from detail_embed.fiftyone_bridge.search.search import search
 
 KEY, FEW = "detail", "few"
 RED, BLUE = (220, 20, 20), (20, 20, 220)

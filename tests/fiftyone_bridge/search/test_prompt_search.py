@@ -1,5 +1,7 @@
 """Search by prompts on a real data set: orders, scores, thresholds, bad input."""
 
+import dataclasses
+
 import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
@@ -7,18 +9,18 @@ import pytest
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.curate.tag_hits import tag_hits
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.search import search_by_prompts
-from detail_embed.fiftyone_bridge.search.search_by_prompts import (
+from detail_embed.fiftyone_bridge.search import search as searching
+from detail_embed.fiftyone_bridge.search.search import (
     PATCHES,
     RERANKED,
     search,
 )
-from detail_embed.fiftyone_bridge.search.search_reranked import (
-    search as search_reranked,
-)
 from detail_embed.texts.query import parse
+from detail_embed.texts.score_summary import standardise
 
 SETTINGS = Settings(
     backbone=DEMO, cover=2, fuser="mean", device="cpu", keep_features="float16"
@@ -45,8 +47,8 @@ def test_one_plain_prompt_finds_what_fiftyone_finds(indexed, k):
     native = indexed.sort_by_similarity(THING, brain_key="detail", k=k)
     answer = search(indexed, THING, "detail", k)
     assert answer.ids == native.values("id")
-    view = answer.view(indexed)
-    assert view.values(["id", "detail_score"]) == (answer.ids, answer.scores)
+    ids, scores = answer.view.values(["id", "detail_score"])
+    assert ids == answer.ids and scores == [round(s, 4) for s in answer.scores]
     assert answer.scores == sorted(answer.scores, reverse=True)
     assert answer.searched == len(indexed) and answer.missing == 0
 
@@ -90,7 +92,7 @@ def test_threshold_counts_and_cuts(indexed):
     assert cut.ids == everything.ids[: cut.above]
     assert cut.above == cut.histogram.above(threshold)
     none = search(indexed, THING, threshold=50.0)
-    assert none.ids == [] and none.above == 0 and len(none.view(indexed)) == 0
+    assert none.ids == [] and none.above == 0 and len(none.view) == 0
     assert sum(everything.histogram.counts) == len(indexed)
 
 
@@ -102,21 +104,85 @@ def test_templates_change_the_query(indexed):
 
 
 def test_by_patches_is_exact(indexed):
-    exact = search_reranked(indexed, THING, "detail", k=24, candidates=24)
+    exact = search(indexed, THING, k=24, method=RERANKED, candidates=1.0)
     answer = search(indexed, THING, k=24, method=PATCHES)
+    store = open_store(indexed, "detail")
+    best = [float((store.features(id) @ answer.vector).max()) for id in answer.ids]
     assert answer.ids == exact.ids
-    np.testing.assert_allclose(answer.scores, exact.scores, atol=1e-4)
-    assert search_by_prompts.methods(indexed, "detail") == list(
-        search_by_prompts.METHODS
-    )
-    assert search(indexed, THING, k=2, method=RERANKED).searched == 8
+    np.testing.assert_allclose(answer.scores, best, atol=1e-4)
+    np.testing.assert_array_equal(answer.scores, exact.scores)
+    assert answer.scores == sorted(answer.scores, reverse=True)
+    assert answer.boxes == exact.boxes and len(answer.boxes[0]) == 4
+    assert searching.methods(indexed, "detail") == list(searching.METHODS)
 
 
 def test_too_many_patches_are_refused(indexed, monkeypatch):
-    monkeypatch.setattr(search_by_prompts, "MOST", 10)
+    monkeypatch.setattr(searching, "MOST", 10)
     with pytest.raises(ValueError, match="24 images, of 10 at most"):
         search(indexed, THING, method=PATCHES)
-    assert search(indexed, THING, k=2, method=RERANKED).searched == 8
+    assert len(search(indexed, THING, k=2, method=RERANKED).ids) == 2
+
+
+def test_only_candidates_are_found_by_their_patches(indexed):
+    first = search(indexed, THING, k=6).ids
+    exact = search(indexed, THING, k=24, method=PATCHES).ids
+    found = search(indexed, THING, k=2, method=RERANKED, candidates=6)
+    assert found.ids == [id for id in exact if id in first][:2]
+    by_default = search(indexed, THING, k=2, method=RERANKED)  # 4 k of them
+    first = search(indexed, THING, k=8).ids
+    assert by_default.ids == [id for id in exact if id in first][:2]
+    assert by_default.searched == 24
+
+
+@pytest.mark.parametrize("method", ["vectors", RERANKED, PATCHES])
+@pytest.mark.parametrize("start, stop", [(0, 24), (3, 10), (7, 8)])
+def test_a_z_score_means_the_same_everywhere(indexed, method, start, stop):
+    """Of an image, in any view, by any method, and for what is tagged."""
+    vectors = index_vectors.load(indexed, "detail")
+    everywhere = search(indexed, THING, k=1000)
+    z = dict(zip(vectors.ids, standardise(vectors.scores(everywhere.vector))))
+    view = indexed[start:stop]
+    found = search(view, THING, k=1000, method=method)
+    assert dict(zip(found.ids, found.z_scores)) == {id: z[id] for id in found.ids}
+    assert sorted(found.ids) == sorted(view.values("id"))
+    threshold = sorted(z.values())[12]
+    cut = search(view, THING, k=1000, threshold=threshold, method=method)
+    above = {id for id in view.values("id") if z[id] >= threshold}
+    assert set(cut.ids) == above and cut.above == len(above)
+    assert tag_hits(view, THING, threshold=threshold, tag="t").hits == len(above)
+    assert set(indexed.match_tags("t").values("id")) == above
+
+
+def test_a_small_view_can_reach_a_high_z_score(indexed):
+    vectors = np.zeros((24, 256), np.float32)
+    vectors[:, 1] = 1
+    query = search(indexed, THING).vector
+    vectors[0] = query
+    for sample, vector in zip(indexed, vectors):
+        sample["detail_embedding"] = vector
+        sample.save()
+    best = indexed.first().id
+    found = search(indexed[:7], THING, threshold=2.5)
+    assert found.ids == [best] and found.z_scores[0] > 4
+
+
+def test_images_without_stored_patches_follow_those_that_have(indexed, tmp_path):
+    more = [fo.Sample(filepath=path) for path in indexed[:3].values("filepath")]
+    indexed.add_samples(more)
+    for sample, vector in zip(more, indexed[:3].values("detail_embedding")):
+        sample["detail_embedding"] = vector
+        sample.save()
+    compute_index.compute(
+        indexed, dataclasses.replace(SETTINGS, keep_features=False), "detail"
+    ).finish()
+    found = search(indexed, THING, k=1000, method=PATCHES)
+    bare = [sample.id for sample in more]
+    assert set(found.ids[:24]) == set(indexed[:24].values("id"))
+    assert set(found.ids[24:]) == set(bare)
+    assert found.scores[24:] == found.boxes[24:] == [None] * 3
+    assert all(np.isfinite(found.z_scores))
+    with pytest.raises(ValueError, match="no patch features are stored for these 3"):
+        search(indexed.select(bare), THING, method=RERANKED)
 
 
 def test_new_and_deleted_samples_are_noticed(indexed, scenes):

@@ -6,7 +6,7 @@ import pytest
 
 from detail_embed.fiftyone_bridge.evaluate import runs
 from detail_embed.fiftyone_bridge.index import delete
-from detail_embed.fiftyone_bridge.search.search_by_prompts import search
+from detail_embed.fiftyone_bridge.search.search import search
 from tests.operators.panel.helpers import KEYS, OPERATORS, OTHER, THING
 
 

@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from pymongo.cursor import Cursor
 
 from detail_embed.fiftyone_bridge.index import delete
-from detail_embed.fiftyone_bridge.search.search_by_prompts import SCORE
+from detail_embed.fiftyone_bridge.search.found import SCORE
 from tests.browser import Browser
 from tests.operators.panel.helpers import OTHER, THING
 

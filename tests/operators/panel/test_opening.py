@@ -6,7 +6,7 @@ import pydash
 import pytest
 
 from detail_embed.fiftyone_bridge.compute import compute_index
-from detail_embed.fiftyone_bridge.search.search_by_prompts import SCORE
+from detail_embed.fiftyone_bridge.search.found import SCORE
 from tests.browser import PANEL, Browser
 from tests.operators.panel.helpers import KEYS, OTHER, SETTINGS, TABS, THING, queries
 

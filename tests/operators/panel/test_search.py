@@ -5,7 +5,8 @@ import numpy as np
 import pydash
 import pytest
 
-from detail_embed.fiftyone_bridge.search.search_by_prompts import SCORE, search
+from detail_embed.fiftyone_bridge.search.found import SCORE
+from detail_embed.fiftyone_bridge.search.search import search
 from tests.operators.panel.helpers import OTHER, THING, queries
 
 

@@ -4,7 +4,7 @@ import fiftyone.operators as foo
 import pytest
 
 from detail_embed.fiftyone_bridge.search.history import History
-from detail_embed.fiftyone_bridge.search.search_by_prompts import search
+from detail_embed.fiftyone_bridge.search.search import search
 from tests.operators.panel.helpers import OPERATORS, OTHER, THING, queries
 
 

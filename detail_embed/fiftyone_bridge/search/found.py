@@ -1,0 +1,66 @@
+"""What a search found, whatever way it was searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import fiftyone.core.view as fov
+import numpy as np
+from fiftyone import ViewExpression
+
+from detail_embed.fiftyone_bridge.samples.collection import declare
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.texts.score_summary import ScoreHistogram
+
+SCORE = "detail_score"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The images that a search found, best first.
+
+    Attributes:
+        samples: what was searched in
+        ids: of the ``k`` samples, or fewer
+        scores: cosine of the query and the best vector of each; where patches were
+            read, and its best patch, None for an image without stored patches
+        z_scores: how far the vectors of each stand out, see
+            :func:`~detail_embed.texts.score_summary.standardise`, among all images of
+            the index
+        boxes: the patch that matched best, left, top, width and height as shares of
+            the image; None where no patches were read, or none are stored
+        histogram: the z-scores of the images that were searched
+        searched: how many these are
+        missing: images without a vector: they are not found
+        above: images at or above the threshold
+        vector: ``(d,)`` float32, the query
+        method: one of :data:`.search.METHODS`
+        seconds: that it took
+    """
+
+    samples: foc.SampleCollection = field(repr=False)
+    ids: list[str]
+    scores: list[float | None]
+    z_scores: list[float]
+    boxes: list[list[float] | None]
+    histogram: ScoreHistogram
+    searched: int
+    missing: int
+    above: int
+    vector: np.ndarray
+    method: str
+    seconds: float
+
+    @property
+    def view(self) -> fov.DatasetView:
+        """The images in this order, with their scores in the field ``detail_score``.
+
+        The scores belong to the view: nothing is written to the samples.
+        """
+        declare(dataset_of(self.samples), [SCORE], fo.FloatField)
+        shown = [score if score is None else round(score, 4) for score in self.scores]
+        place = {"$indexOfArray": [self.ids, {"$toString": "$_id"}]}
+        scores = ViewExpression({"$arrayElemAt": [shown, place]})
+        return self.samples.select(self.ids, ordered=True).set_field(SCORE, scores)

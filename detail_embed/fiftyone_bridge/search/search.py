@@ -1,0 +1,251 @@
+"""Search with prompts: by vectors, by vectors and then patches, or by all patches.
+
+FiftyOne's cached index is never asked: a search for duplicates may have shifted its
+vectors, see :func:`detail_embed.fiftyone_bridge.index.vectors.open_index`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+import torch
+
+from detail_embed.cover.patches import relative
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.feature_stores import open_store, searchable
+from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.fiftyone_bridge.search.found import Found
+from detail_embed.patch_search.rerank import rerank
+from detail_embed.texts.query import Query
+from detail_embed.texts.score_summary import histogram, standardise
+
+VECTORS, RERANKED, PATCHES = METHODS = ("vectors", "reranked", "patches")
+MOST = 5_000  # images whose every patch is read for a search
+_SHARE, _TIMES = 0.1, 4  # of the images, and of k: candidates that are re-ranked
+
+
+def search(
+    samples: foc.SampleCollection,
+    query: str | Query | np.ndarray,
+    brain_key: str = "detail",
+    k: int = 25,
+    threshold: float | None = None,
+    templates: str = "own",
+    method: str = VECTORS,
+    candidates: int | float | None = None,
+) -> Found:
+    """Finds the images that fit a query best.
+
+    ``"reranked"``: the vectors of the index propose candidates, and the best stored
+    patch of each gives the exact order. Candidates without stored patches follow, in
+    the order of the index. What is not among the candidates is not found: 8 or 16
+    vectors per image propose far better ones than one, see ``docs/results.md``.
+    ``"patches"``: the same with all images as candidates.
+
+    A z-score, and so a threshold, means the same whatever is searched within and in
+    whatever way: how far the vectors of an image stand out among all of the index.
+
+    Args:
+        samples: a dataset or view of images to search in
+        query: prompts in one line, such as ``"a red helmet, -a bicycle, 0.5 * at
+            night"``, see :mod:`detail_embed.texts.query`; or a vector ``(d,)`` in
+            the space of the index
+        brain_key ("detail"): an index that can be searched by text
+        k (25): images to return, at most
+        threshold (None): z-score that an image must reach to be returned
+        templates ("own"): sentences around the prompts, see
+            :mod:`detail_embed.texts.templates`
+        method ("vectors"): ``"vectors"``, by the vectors of the index; ``"reranked"``;
+            or ``"patches"``, of at most 5,000 images: for more see
+            :class:`detail_embed.patch_search.PatchIndex`
+        candidates (None): how many images are re-ranked, or a share of all, below 1;
+            by default a tenth, at least 4 k and at most 5,000
+
+    Raises:
+        ValueError: if nothing can be searched so; the message says what to do
+    """
+    started = time.monotonic()
+    check_images(samples)
+    check_request(k, threshold, method)
+    count_candidates(len(samples), k, candidates)
+    dataset = dataset_of(samples)
+    vector = query
+    if not isinstance(query, np.ndarray):
+        vector = query_vectors.encode(dataset, brain_key, query, templates)
+    vectors = index_vectors.load(dataset, brain_key)
+    scored, missing = _score(samples, vectors, vector)
+    order = scored.best_first(threshold)
+    boxes: dict[str, list[float]] = {}
+    if method != VECTORS:
+        proposed = _propose(order, len(scored.ids), k, candidates, method)
+        order, boxes = _by_patches(dataset, brain_key, vector, scored, proposed)
+    best = order[:k]
+    ids = [scored.ids[i] for i in best]
+    return Found(
+        samples=samples,
+        ids=ids,
+        scores=[_number(scored.scores[i]) for i in best],
+        z_scores=scored.z_scores[best].tolist(),
+        boxes=[boxes.get(id) for id in ids],
+        histogram=histogram(scored.z_scores),
+        searched=len(scored.ids),
+        missing=missing,
+        above=len(scored.above(threshold)),
+        vector=vector,
+        method=method,
+        seconds=time.monotonic() - started,
+    )
+
+
+def methods(dataset: fo.Dataset, brain_key: str) -> list[str]:
+    """The ways in which an index can be searched."""
+    has_patches = brain_key in searchable(dataset)
+    return list(METHODS) if has_patches else [VECTORS]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """The ``n`` images that are searched.
+
+    Attributes:
+        ids: of the samples
+        scores: ``(n,)`` float32, NaN for what is unknown
+        z_scores: ``(n,)`` float64, of the vectors, among all images of the index
+    """
+
+    ids: list[str]
+    scores: np.ndarray
+    z_scores: np.ndarray
+
+    def above(self, threshold: float | None) -> np.ndarray:
+        """Places of the images at or above a z-score, all where it is None."""
+        if threshold is None:
+            return np.arange(len(self.ids))
+        return np.flatnonzero(self.z_scores >= threshold)
+
+    def best_first(self, threshold: float | None) -> np.ndarray:
+        """Places of the images at or above a z-score, equal ones as they are."""
+        above = self.above(threshold)
+        return above[np.argsort(-self.scores[above], kind="stable")]
+
+
+def _score(
+    samples: foc.SampleCollection, vectors: IndexVectors, vector: np.ndarray
+) -> tuple[_Scored, int]:
+    """Scores the images that are among the samples; counts samples without vectors."""
+    members = vectors.members(samples)
+    if not len(members.rows):
+        raise ValueError(
+            f"none of these {members.without} images has a vector in the index: embed "
+            "them first, or search in the whole dataset"
+        )
+    scores = vectors.scores(vector)
+    z_scores = standardise(scores)
+    if len(members.rows) == len(vectors.ids):
+        return _Scored(vectors.ids, scores, z_scores), members.without
+    kept = members.rows
+    ids = [vectors.ids[i] for i in kept.tolist()]
+    return _Scored(ids, scores[kept], z_scores[kept]), members.without
+
+
+def _propose(
+    order: np.ndarray, total: int, k: int, candidates: int | float | None, method: str
+) -> np.ndarray:
+    """The first of the order, whose patches are read."""
+    if method == RERANKED:
+        return order[: count_candidates(total, k, candidates)]
+    if total > MOST:
+        raise ValueError(
+            f"method={PATCHES!r} reads every patch of {total:,} images, of {MOST:,} "
+            f"at most: search by {RERANKED!r}, or in a smaller view"
+        )
+    return order
+
+
+def _by_patches(
+    dataset: fo.Dataset,
+    brain_key: str,
+    vector: np.ndarray,
+    scored: _Scored,
+    proposed: np.ndarray,
+) -> tuple[np.ndarray, dict[str, list[float]]]:
+    """Puts images in the order of their best patches; writes their scores anew.
+
+    Returns:
+        the places, those without stored patches last, and the boxes of the others
+    """
+    store = open_store(dataset, brain_key)
+    held = np.array([i for i in proposed if scored.ids[i] in store], np.int64)
+    rest = np.array([i for i in proposed if scored.ids[i] not in store], np.int64)
+    if len(proposed) and not len(held):
+        raise ValueError(
+            f"no patch features are stored for these {len(rest)} images: update the "
+            "index, or search by its vectors"
+        )
+    ids = [scored.ids[i] for i in held]
+    query = torch.from_numpy(np.asarray(vector, np.float32))[None]
+    found = rerank(query, ids, store)
+    order = held[found.order[0]]
+    scored.scores[order], scored.scores[rest] = found.scores[0], np.nan
+    boxes = {
+        scored.ids[i]: relative(store[scored.ids[i]].boxes, patch[None])[0].tolist()
+        for i, patch in zip(order, found.patches[0])
+    }
+    return np.concatenate([order, rest]), boxes
+
+
+def _number(score: np.floating) -> float | None:
+    return None if np.isnan(score) else float(score)
+
+
+def check_request(k: int, threshold: float | None, method: str = VECTORS) -> None:
+    """Checks how many images are asked for, and in which way.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    if not _is(Integral, k) or k < 1:
+        raise ValueError(f"k={k!r}: give a whole number of images, at least 1")
+    if threshold is not None and not np.isfinite(threshold):
+        raise ValueError(f"threshold={threshold!r}: give a z-score, such as 2.5")
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
+
+
+def count_candidates(total: int, k: int, candidates: int | float | None) -> int:
+    """The number of images that are re-ranked; see :func:`search`.
+
+    Raises:
+        ValueError: if it cannot be used
+    """
+    if candidates is None:
+        return min(total, MOST, max(round(_SHARE * total), _TIMES * k))
+    if not _is(Real, candidates) or not candidates > 0:
+        raise ValueError(
+            f"candidates={candidates!r}: give a number of images, or a share below 1"
+        )
+    share = not _is(Integral, candidates)
+    if share and candidates > 1:
+        raise ValueError(
+            f"candidates={candidates!r}: a share is at most 1.0; give whole numbers "
+            "as such"
+        )
+    count = round(candidates * total) if share else int(candidates)
+    if count < min(k, total):
+        raise ValueError(
+            f"candidates={candidates!r} are {count} images, fewer than k={k}: give "
+            "more candidates, or a smaller k"
+        )
+    return min(count, total)
+
+
+def _is(kind: type, value: object) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
