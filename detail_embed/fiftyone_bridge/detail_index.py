@@ -1,0 +1,277 @@
+"""One index, and all that can be done with it, in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fiftyone.core.collections as foc
+import fiftyone.core.models as fom
+import numpy as np
+
+from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.compute.update import update
+from detail_embed.fiftyone_bridge.curate.tag_hits import THRESHOLD, Tagged, tag_hits
+from detail_embed.fiftyone_bridge.exchange.export_vectors import (
+    ExportResult,
+    export_vectors,
+)
+from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
+from detail_embed.fiftyone_bridge.index import facts as index_facts
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.coverage import Coverage, coverage
+from detail_embed.fiftyone_bridge.index.delete import delete_any
+from detail_embed.fiftyone_bridge.index.facts import IndexFacts
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.rename import rename
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
+from detail_embed.fiftyone_bridge.runs.run import Result
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.fiftyone_bridge.search.search_by_prompts import Answer, search
+from detail_embed.fiftyone_bridge.where.show_where import Where, show_where
+from detail_embed.space.embedding_space import EmbeddingSpace
+from detail_embed.texts.query import Query
+
+
+class DetailIndex(Index):
+    """A similarity index of a dataset, under its brain key.
+
+    Nothing is made or read until it is asked for, so the index may be one that is yet
+    to be computed. What needs no features or space of ours, such as search, coverage
+    and export, works on every similarity index. ``samples`` is always a dataset or
+    view of images, by default the whole dataset.
+
+    Args:
+        dataset: the dataset
+        key: the brain key
+
+    Example::
+
+        index = DetailIndex(dataset, "detail")
+        index.compute(backbone="ViT-B-32", pretrained="laion2b_s34b_b79k")
+        index.search("a red helmet, -a bicycle").ids
+    """
+
+    def compute(
+        self,
+        samples: foc.SampleCollection | None = None,
+        settings: Settings | None = None,
+        backend: str | None = None,
+        also_global: bool = False,
+        overwrite: bool = False,
+        progress: bool = False,
+        **choices: Any,
+    ) -> Result:
+        """Embeds the images that have no vector yet, and indexes all that have one.
+
+        Args:
+            samples (None): the images
+            settings (None): the space asked for, by default that of ``Settings()``
+            backend (None): a FiftyOne similarity backend
+            also_global (False): whether to index plain whole-image vectors too
+            overwrite (False): whether to delete what is under the brain key first
+            progress (False): whether to show a progress bar
+            **choices: attributes of :class:`.index.settings.Settings`, such as
+                ``backbone`` and ``cover``, in place of those of ``settings``
+
+        Raises:
+            ValueError, RuntimeError: as of :func:`.compute.compute_index.compute`
+            TypeError: if there is no such choice
+        """
+        asked = replace(settings or Settings(), **choices)
+        run = compute_index.compute(
+            self._or_all(samples), asked, self.key, backend, also_global, overwrite
+        )
+        return run.finish(progress)
+
+    def update(
+        self,
+        samples: foc.SampleCollection | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Result:
+        """Embeds the images that the index lacks, in its own space, and indexes them.
+
+        Args:
+            samples (None): the images
+            progress (False): whether to show a progress bar
+            **options: such as ``device``, see :func:`.compute.update.update`
+
+        Raises:
+            ValueError: if the index is not ours, the samples cannot be used, or the
+                checkpoint file is gone
+        """
+        return update(self._or_all(samples), self.key, **options).finish(progress)
+
+    def search(
+        self,
+        query: str | Query | np.ndarray,
+        samples: foc.SampleCollection | None = None,
+        k: int = 25,
+        **options: Any,
+    ) -> Answer:
+        """Finds the images that fit a query best.
+
+        Args:
+            query: prompts in one line, such as ``"a red helmet, -a bicycle"``; or a
+                vector ``(d,)`` in the space of the index
+            samples (None): the images to search in
+            k (25): images to return, at most
+            **options: such as ``method`` and ``threshold``, see
+                :func:`.search.search_by_prompts.search`
+
+        Raises:
+            ValueError: if nothing can be searched so; the message says what to do
+        """
+        return search(self._or_all(samples), query, self.key, k, **options)
+
+    def show_where(
+        self,
+        query: str | np.ndarray,
+        samples: foc.SampleCollection | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Where:
+        """Labels where images match a query: boxes, and a heat map.
+
+        Args:
+            query: prompts in one line, or a vector ``(d,)`` in the space of the index
+            samples (None): the images
+            progress (False): whether to show a progress bar
+            **options: such as ``max_boxes``, see :func:`.where.show_where.show_where`
+
+        Raises:
+            ValueError: if the index is not ours, or an argument cannot be used
+        """
+        run = show_where(self._or_all(samples), query, self.key, **options)
+        return run.finish(progress)
+
+    def tag(
+        self,
+        query: str,
+        tag: str = "hit",
+        samples: foc.SampleCollection | None = None,
+        threshold: float = THRESHOLD,
+    ) -> Tagged:
+        """Tags the images in which a query stands out.
+
+        Args:
+            query: prompts in one line
+            tag ("hit"): the tag
+            samples (None): the images
+            threshold (3.0): the least z-score
+
+        Raises:
+            ValueError: if an argument cannot be used; the message says what to do
+        """
+        return tag_hits(self._or_all(samples), query, self.key, threshold, tag)
+
+    def export(
+        self,
+        path: str | Path,
+        samples: foc.SampleCollection | None = None,
+        overwrite: bool = False,
+        progress: bool = False,
+    ) -> ExportResult:
+        """Writes the vectors to a Parquet file.
+
+        Args:
+            path: of the file; ``~`` is the home directory
+            samples (None): the images
+            overwrite (False): whether a file that is there is replaced
+            progress (False): whether to show a progress bar
+
+        Raises:
+            ValueError: if there is no such index, or the path cannot be used
+            RuntimeError: if the file cannot be written
+        """
+        run = export_vectors(self._or_all(samples), self.key, path, overwrite)
+        return run.finish(progress)
+
+    def rename(self, new_key: str) -> None:
+        """Gives an index of ours another brain key; this object goes on with it.
+
+        Raises:
+            ValueError: if the index is not ours, or the key cannot be used or is taken
+        """
+        rename(self.dataset, self.key, new_key)
+        self.key = new_key
+
+    def delete(self) -> None:
+        """Deletes the index; what of it, see :func:`.index.delete.delete_any`.
+
+        Raises:
+            ValueError: if there is no such index, or a run writes to it
+        """
+        delete_any(self.dataset, self.key)
+
+    def coverage(self, samples: foc.SampleCollection | None = None) -> Coverage:
+        """Counts the images that the index has and lacks, and says why.
+
+        Raises:
+            ValueError: if there is no such index
+        """
+        return coverage(self._or_all(samples), self.key)
+
+    def vectors(self) -> IndexVectors:
+        """The vectors in memory.
+
+        Raises:
+            ValueError: if there is no such index, or it holds nothing
+        """
+        return index_vectors.load(self.dataset, self.key)
+
+    def store(self) -> FeatureStore:
+        """The patch features that the index was made from.
+
+        Raises:
+            ValueError: if there are none, or they are gone or of another space
+        """
+        return feature_stores.open_store(self.dataset, self.key)
+
+    @property
+    def facts(self) -> IndexFacts | None:
+        """What is known of the index; None where it cannot be searched by text."""
+        known = index_facts.facts(self.dataset)
+        return next((f for f in known if f.brain_key == self.key), None)
+
+    @property
+    def model(self) -> fom.Model:
+        """The model that encodes queries.
+
+        Raises:
+            ValueError: if the index cannot be searched by text, or its model is not on
+                this machine
+        """
+        brain_runs.check_promptable(self.dataset, self.key)
+        return query_vectors.model_of(self.dataset, self.key)
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """The embedding space of one of our indexes; its backbone is loaded.
+
+        Raises:
+            ValueError: as of :attr:`model`, and if the index is another's
+        """
+        model = self.model
+        if not isinstance(model, DetailModel):
+            raise ValueError(
+                f"the index {self.key!r} is of the model {self.config.model!r}, which "
+                "is no embedding space of detail-embed"
+            )
+        return model.space
+
+    def _or_all(self, samples: foc.SampleCollection | None) -> foc.SampleCollection:
+        if samples is None:
+            return self.dataset
+        if (other := dataset_of(samples).name) != self.dataset.name:
+            raise ValueError(
+                f"the samples are of the dataset {other!r}, but the index {self.key!r} "
+                f"is of {self.dataset.name!r}: give a view of that"
+            )
+        return samples

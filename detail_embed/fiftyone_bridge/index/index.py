@@ -1,0 +1,158 @@
+"""One similarity index of a dataset: what it is called, what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import fiftyone as fo
+
+from detail_embed.fiftyone_bridge.index import names, records
+from detail_embed.fiftyone_bridge.index.records import Record
+
+
+@dataclass(eq=False)
+class Index:
+    """What a brain key of a dataset stands for.
+
+    It may be an index of ours, the whole-image index beside one of ours, another's, or
+    one that is yet to be made. What the dataset knows of it is read whenever it is
+    asked for, since other processes write to it, too.
+
+    Attributes:
+        dataset: the dataset
+        key: the brain key
+    """
+
+    dataset: fo.Dataset
+    key: str
+
+    @property
+    def vector_field(self) -> str:
+        """Name of the field that holds one vector per image."""
+        return names.vector_field(self.key)
+
+    @property
+    def patches_field(self) -> str:
+        """Name of the field of Detections that hold k vectors per image."""
+        return names.patches_field(self.key)
+
+    @property
+    def error_field(self) -> str:
+        """Name of the field that says why an image has no vector."""
+        return names.error_field(self.key)
+
+    @property
+    def whole(self) -> Index:
+        """The whole-image index beside this one; it need not exist."""
+        return Index(self.dataset, names.global_key(self.key))
+
+    @property
+    def base(self) -> Index:
+        """The index that this one is the whole-image index of; else itself."""
+        return Index(self.dataset, names.base_key(self.key))
+
+    @property
+    def record(self) -> Record | None:
+        """What is written down of an index of ours, None of others."""
+        return records.read(self.dataset, self.key)
+
+    def write(self, record: Record) -> None:
+        """Writes the record, in place of the one there is."""
+        records.write(self.dataset, self.key, record)
+
+    def find(self) -> tuple[Record | None, bool]:
+        """Finds the record behind any of our indexes.
+
+        Returns:
+            the record, None where there is none, and whether this is the whole-image
+            index beside the one that was recorded
+        """
+        record, base = self.record, self.base
+        if record is not None or base.key == self.key:
+            return record, False
+        return (base.record, True) if base.owns_whole else (None, False)
+
+    def require(self, to: str) -> Record:
+        """Finds the record of one of our detail indexes.
+
+        Args:
+            to: what is to be done to it, for the message
+
+        Raises:
+            ValueError: if the index is another's, or the whole-image index beside ours
+        """
+        record, is_whole = self.find()
+        if is_whole:
+            raise ValueError(
+                f"{self.key!r} holds the whole-image vectors of {self.base.key!r}: "
+                f"{to} that, and both are done"
+            )
+        if record is None:
+            ours = [*records.read_all(self.dataset)]
+            choice = f"choose one of {ours}" if ours else "compute one first"
+            raise ValueError(
+                f"brain key {self.key!r} is no index of detail-embed, so there is "
+                f"nothing to {to}; {choice}"
+            )
+        return record
+
+    @property
+    def has_brain_run(self) -> bool:
+        """Whether FiftyOne knows the brain key."""
+        return self.key in self.dataset.list_brain_runs()
+
+    @property
+    def config(self) -> Any:
+        """FiftyOne's configuration of the brain run, which must exist."""
+        return self.dataset.get_brain_info(self.key).config
+
+    @property
+    def field(self) -> str | None:
+        """Name of the field that holds the vectors, or the Detections that have them.
+
+        None where only the backend has them; of an index that is yet to be made.
+        """
+        record, is_whole = self.find()
+        if is_whole:
+            return self.vector_field
+        if record is not None:
+            return names.index_field(self.key, record.vectors > 1)
+        if not self.has_brain_run:
+            return None
+        config = self.config
+        return config.patches_field or config.embeddings_field
+
+    @property
+    def owns_whole(self) -> bool:
+        """Whether what is under the global key was, or would be, made along."""
+        record, whole = self.record, self.whole
+        if record is None or whole.key in self.dataset.list_runs():
+            return False
+        if whole.has_brain_run:
+            return getattr(whole.config, "model", None) == record.global_space
+        return record.has_global is not False
+
+    @property
+    def has_whole(self) -> bool:
+        """Whether an index of whole images is, or was begun, beside this one."""
+        whole = self.whole
+        begun = whole.has_brain_run or self.dataset.has_field(whole.vector_field)
+        return begun and self.owns_whole
+
+    def claim_whole(self) -> None:
+        """Writes down that the whole-image index beside this one belongs to it."""
+        record = self.record
+        if not record.has_global:
+            self.write(replace(record, has_global=True))
+
+    @property
+    def keys(self) -> list[str]:
+        """The brain keys of an index of ours and of the whole-image index beside it."""
+        return [self.key, self.whole.key] if self.owns_whole else [self.key]
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of an index of ours; they need not exist."""
+        whole = [self.whole.vector_field] if self.owns_whole else []
+        return [self.field, self.error_field, *whole]
