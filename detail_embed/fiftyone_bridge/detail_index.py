@@ -9,6 +9,7 @@ from typing import Any
 import fiftyone.core.collections as foc
 import fiftyone.core.models as fom
 import numpy as np
+from detail_embed.fiftyone_bridge.search.search_by_prompts import Answer, search
 
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute import compute_index
@@ -32,7 +33,6 @@ from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.run import Result
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.fiftyone_bridge.search.search_by_prompts import Answer, search
 from detail_embed.fiftyone_bridge.where.show_where import Where, show_where
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.texts.query import Query
