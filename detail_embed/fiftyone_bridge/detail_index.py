@@ -9,7 +9,6 @@ from typing import Any
 import fiftyone.core.collections as foc
 import fiftyone.core.models as fom
 import numpy as np
-from detail_embed.fiftyone_bridge.search.search_by_prompts import Answer, search
 
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute import compute_index
@@ -33,6 +32,8 @@ from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.run import Result
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.fiftyone_bridge.search.found import Found
+from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.fiftyone_bridge.where.show_where import Where, show_where
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.texts.query import Query
@@ -114,7 +115,7 @@ class DetailIndex(Index):
         samples: foc.SampleCollection | None = None,
         k: int = 25,
         **options: Any,
-    ) -> Answer:
+    ) -> Found:
         """Finds the images that fit a query best.
 
         Args:
@@ -123,7 +124,7 @@ class DetailIndex(Index):
             samples (None): the images to search in
             k (25): images to return, at most
             **options: such as ``method`` and ``threshold``, see
-                :func:`.search.search_by_prompts.search`
+                :func:`.search.search.search`
 
         Raises:
             ValueError: if nothing can be searched so; the message says what to do
