@@ -37,6 +37,7 @@ from benchmarks._kill.child import (  # noqa: E402
 )
 from benchmarks._kill.stored import halves, held, stored  # noqa: E402
 from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.fiftyone_bridge.index.index import Index
 
 
 def main() -> None:
@@ -110,13 +111,13 @@ def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
 
     outcome, chance = Outcome(mode), random.Random(seed)
     started = time.monotonic()
-    compute_index.delete(dataset, KEY)
+    compute_index.delete(Index(dataset, KEY))
     child = Child(dataset.name, mode)
     span = child.finish()
     whole = stored(dataset, mode)
     if not whole:
         raise RuntimeError("an unbroken run stored nothing")
-    compute_index.delete(dataset, KEY)
+    compute_index.delete(Index(dataset, KEY))
     while outcome.kills < kills:
         before = len(held(dataset, mode))
         child = Child(dataset.name, mode)
@@ -132,7 +133,7 @@ def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
             outcome.runs += 1
             compare(whole, stored(dataset, mode), outcome)
             outcome.unanswered += not answers(dataset, set(whole))
-            compute_index.delete(dataset, KEY)
+            compute_index.delete(Index(dataset, KEY))
     outcome.seconds = time.monotonic() - started
     return outcome
 

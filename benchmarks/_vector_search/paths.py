@@ -13,6 +13,7 @@ from fiftyone import ViewField as F
 
 from benchmarks._vector_search.data import FIELD, KEY
 from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.search import search
 
 
@@ -152,4 +153,4 @@ class BrainMilvus(Brain):
 
 def make_run(dataset: fo.Dataset, key: str, backend: str | None) -> None:
     """Makes a brain run on the field, with no model: queries are vectors."""
-    brain_runs.build(dataset, key, FIELD, None, backend)
+    brain_runs.build(Index(dataset, key), FIELD, None, backend)

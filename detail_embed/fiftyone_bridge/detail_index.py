@@ -200,7 +200,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if the index is not ours, or the key cannot be used or is taken
         """
-        rename(self.dataset, self.key, new_key)
+        rename(self, new_key)
         self.key = new_key
 
     def delete(self) -> None:
@@ -209,7 +209,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if there is no such index, or a run writes to it
         """
-        delete_any(self.dataset, self.key)
+        delete_any(self)
 
     def coverage(self, samples: foc.SampleCollection | None = None) -> Coverage:
         """Counts the images that the index has and lacks, and says why.
@@ -225,7 +225,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if there is no such index, or it holds nothing
         """
-        return index_vectors.load(self.dataset, self.key)
+        return index_vectors.load(self)
 
     def store(self) -> FeatureStore:
         """The patch features that the index was made from.
@@ -233,7 +233,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if there are none, or they are gone or of another space
         """
-        return feature_stores.open_store(self.dataset, self.key)
+        return feature_stores.open_store(self)
 
     @property
     def facts(self) -> IndexFacts | None:
@@ -249,7 +249,7 @@ class DetailIndex(Index):
             ValueError: if the index cannot be searched by text, or its model is not on
                 this machine
         """
-        brain_runs.check_promptable(self.dataset, self.key)
+        brain_runs.check_promptable(self)
         return query_vectors.model_of(self.dataset, self.key)
 
     @property

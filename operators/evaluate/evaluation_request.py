@@ -13,7 +13,8 @@ from fiftyone.operators import types
 
 from detail_embed.evaluation import Evaluation
 from detail_embed.fiftyone_bridge.evaluate import evaluate_retrieval, labels, runs
-from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
@@ -89,7 +90,7 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
     dataset = dataset_of(samples)
     brain_keys = sorted(
         brain_runs.promptable(dataset),
-        key=lambda key: not records.find(dataset, key)[1],
+        key=lambda key: not Index(dataset, key).find()[1],
     )  # whole-image indexes first: others are compared with the first
     fields = labels.label_fields(samples)
     if not brain_keys:

@@ -37,13 +37,14 @@ class DeleteIndex(foo.Operator):
         def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
             from detail_embed.fiftyone_bridge.index import delete
             from detail_embed.fiftyone_bridge.index import facts as index_facts
+            from detail_embed.fiftyone_bridge.index.index import Index
 
             from ..shared.form import add_choice
 
             known = index_facts.facts(ctx.dataset)
             chosen = add_choice(inputs, ctx.params, known, preselect=False)
             if chosen is not None:
-                delete.check(ctx.dataset, chosen.brain_key)
+                delete.check(Index(ctx.dataset, chosen.brain_key))
                 what = _describe(ctx.dataset, chosen, known)
                 inputs.view("what", types.Warning(label="For good", description=what))
 
@@ -89,9 +90,9 @@ class DeleteIndex(foo.Operator):
         Raises:
             ValueError: if there is no such index, or a run writes to it
         """
-        from detail_embed.fiftyone_bridge.index import delete
+        from detail_embed.fiftyone_bridge import DetailIndex
 
-        delete.delete_any(dataset, brain_key)
+        DetailIndex(dataset, brain_key).delete()
 
 
 def _describe(
@@ -106,6 +107,7 @@ def _describe(
     from detail_embed.fiftyone_bridge.index import (
         facts as index_facts,
     )
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.storage.whole_files import megabytes
 
     key = facts.brain_key
@@ -120,7 +122,7 @@ def _describe(
         whole = names.global_key(key)
         if (whole, index_facts.WHOLE) in {(f.brain_key, f.kind) for f in known}:
             parts.append(f"the whole-image index {whole!r}")
-        folder = delete.unshared_features(dataset, key)
+        folder = delete.unshared_features(Index(dataset, key))
         freed = feature_stores.num_bytes(folder)
         if freed is not None:
             parts.append(f"{megabytes(freed)} of patch features")

@@ -30,6 +30,7 @@ class RenameIndex(foo.Operator):
         """The form; whatever cannot work is said in it."""
         def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
             from detail_embed.fiftyone_bridge.index import facts, rename
+            from detail_embed.fiftyone_bridge.index.index import Index
 
             from ..shared.form import add_choice
 
@@ -43,7 +44,7 @@ class RenameIndex(foo.Operator):
                 "old key are not changed",
             )
             if ctx.params.get("new_key"):
-                rename.check(ctx.dataset, key, ctx.params["new_key"])
+                rename.check(Index(ctx.dataset, key), ctx.params["new_key"])
 
         return resolve_form(ctx, self.config.label, fill)
 
@@ -83,6 +84,6 @@ class RenameIndex(foo.Operator):
             ValueError: if the index is not ours, the new key cannot be used or is
                 taken, or a run writes under one of them
         """
-        from detail_embed.fiftyone_bridge.index import rename
+        from detail_embed.fiftyone_bridge import DetailIndex
 
-        rename.rename(dataset, brain_key, new_key)
+        DetailIndex(dataset, brain_key).rename(new_key)

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 def choices(dataset: fo.Dataset) -> dict[str, str]:
     """Brain keys that can be searched by text, with what they are."""
-    from detail_embed.fiftyone_bridge.index import brain_runs, records
+    from detail_embed.fiftyone_bridge.index import brain_runs
+    from detail_embed.fiftyone_bridge.index.index import Index
 
     labels = {}
     for key in brain_runs.promptable(dataset):
-        record, is_global = records.find(dataset, key)
+        record, is_global = Index(dataset, key).find()
         kind = "whole images" if is_global else record.fuser if record else "FiftyOne"
         labels[key] = f"{key} · {kind}"
     return labels

@@ -119,6 +119,7 @@ def _check(
 ) -> None:
     """Checks what can be checked before a search."""
     from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.samples.collection import check_images
     from detail_embed.fiftyone_bridge.search import search
 
@@ -127,8 +128,8 @@ def _check(
     search.check_request(k, None)
     search.count_candidates(len(samples), k, candidates)
     dataset = dataset_of(samples)
-    brain_runs.check_promptable(dataset, brain_key)
-    feature_stores.stored_features(dataset, brain_key)
+    brain_runs.check_promptable(Index(dataset, brain_key))
+    feature_stores.stored_features(Index(dataset, brain_key))
 
 
 def _summarise(found: Found, total: int) -> str:

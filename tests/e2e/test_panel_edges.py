@@ -12,6 +12,7 @@ from detail_embed import clver_ds
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search.history import History
@@ -216,7 +217,7 @@ def test_the_index_then_the_data_set_are_deleted(panel, scenes):
     panel.search(THING)
 
     gone.reload()
-    delete.delete(gone, "detail")
+    delete.delete(Index(gone, "detail"))
     assert gone.list_brain_runs() == []
     panel.enter(OTHER)
     panel.await_text("compute an index first")

@@ -10,6 +10,7 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.compute import update as index_update
 from detail_embed.fiftyone_bridge.exchange import export_vectors, import_vectors
 from detail_embed.fiftyone_bridge.index import delete, records, rename
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
@@ -46,22 +47,22 @@ def test_all_that_changes_an_index_is_refused(small, exported):
             lambda: compute_index.compute(small, MEAN, overwrite=True),
             lambda: compute_index.prepare(small, MEAN),
             lambda: index_update.update(small, "detail"),
-            lambda: delete.delete(small, "detail"),
-            lambda: delete.delete_any(small, "detail"),
-            lambda: delete.delete_any(small, "detail_global"),
-            lambda: delete.check(small, "detail_global"),
-            lambda: rename.rename(small, "detail", "new"),
-            lambda: rename.check(small, "detail", "new"),
+            lambda: delete.delete(Index(small, "detail")),
+            lambda: delete.delete_any(Index(small, "detail")),
+            lambda: delete.delete_any(Index(small, "detail_global")),
+            lambda: delete.check(Index(small, "detail_global")),
+            lambda: rename.rename(Index(small, "detail"), "new"),
+            lambda: rename.check(Index(small, "detail"), "new"),
             lambda: import_vectors.import_vectors(small, exported),
         ):
             with pytest.raises(ValueError, match=HELD.format("detail")):
                 change()
     with RunLock(small, "new", "a computation"):
         with pytest.raises(ValueError, match=HELD.format("new")):
-            rename.rename(small, "detail", "new")
+            rename.rename(Index(small, "detail"), "new")
     assert set(small.list_brain_runs()) == {"detail", "detail_global"}
-    rename.rename(small, "detail", "new")
-    delete.delete_any(small, "new")
+    rename.rename(Index(small, "detail"), "new")
+    delete.delete_any(Index(small, "new"))
     assert small.list_brain_runs() == [] == small.list_runs()
     assert locks_of(small) == 0
 
@@ -92,16 +93,16 @@ def test_an_import_holds_the_lock(small, exported):
     run = iter(import_vectors.import_vectors(small, exported))
     next(run)
     with pytest.raises(ValueError, match="by an import of process"):
-        delete.delete(small, "detail")
+        delete.delete(Index(small, "detail"))
     run.close()
-    delete.delete(small, "detail")
+    delete.delete(Index(small, "detail"))
 
 
 def test_what_changed_before_a_run_began_is_seen(small, exported):
     update = compute_index.compute(small, MEAN)
     shard = compute_index.compute(small, MEAN, shard=(0, 2))
     more = import_vectors.import_vectors(small, exported)
-    delete.delete(small, "detail")
+    delete.delete(Index(small, "detail"))
     with pytest.raises(ValueError, match="no embedding space yet"):
         shard.finish()
     compute_index.compute(small, OTHER).finish()
@@ -118,7 +119,7 @@ def test_a_data_set_that_is_renamed_meanwhile(small):
     next(run)
     fo.load_dataset(name).name = f"{name}-renamed"
     with pytest.raises(ValueError, match=f"'{name}-renamed'.*by a computation"):
-        delete.delete(small, "detail")
+        delete.delete(Index(small, "detail"))
     for _ in run:
         pass
     assert locks_of(small) == 0

@@ -19,6 +19,7 @@ from benchmarks import kill
 from benchmarks._kill.child import KEY, Child, embed, settings
 from benchmarks._kill.stored import halves, stored
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import mongo, sink
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
@@ -77,7 +78,7 @@ def test_sigterm_stops_a_run_that_keeps_what_it_wrote(dataset, capfd):
     compute_index.compute(dataset, settings("vectors"), also_global=True).finish()
     now = stored(dataset, "vectors")
     assert len(now) == 24 and all((now[id] == v).all() for id, v in kept.items())
-    compute_index.delete(dataset, KEY)
+    compute_index.delete(Index(dataset, KEY))
     Child(dataset.name, "vectors").finish()
     assert is_equal(now, stored(dataset, "vectors"))
 
@@ -148,7 +149,7 @@ def vectors(name):
 
 
 def forget(name):
-    compute_index.delete(fo.load_dataset(name), KEY)
+    compute_index.delete(Index(fo.load_dataset(name), KEY))
 
 
 def is_equal(some, others):

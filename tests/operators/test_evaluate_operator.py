@@ -14,6 +14,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.evaluate import runs
 from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 
 EVALUATE = "@detail/detail-embed/evaluate_retrieval"
@@ -164,7 +165,7 @@ def test_one_group_of_words_is_told_once(evaluate, dataset):
     output = importlib.import_module(f"{package}.evaluation_output")
     head, _, *lines = _cells(output.results(result)["table"])
     assert "Words" not in head and len(lines) == 1
-    delete.delete(dataset, "known")
+    delete.delete(Index(dataset, "known"))
 
 
 def test_the_app_shows_why_a_run_failed(evaluate, dataset):

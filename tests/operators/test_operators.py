@@ -15,6 +15,7 @@ from fiftyone.plugins.context import build_plugin_contexts
 from detail_embed.backbone import bundled_model
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.storage.user_folders import data_directory
 
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
@@ -258,7 +259,7 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
     assert set(dataset.list_brain_runs()) == {"other", "other_global"}
     identity = dataset.get_run_info("other").config.identity
     assert list(identity["proxies"]) == ["red cube", "cat, dog"]
-    compute_index.delete(dataset, "other")
+    compute_index.delete(Index(dataset, "other"))
 
 
 def test_an_execution_with_the_types_of_python(dataset):

@@ -13,14 +13,9 @@ from detail_embed.engine.stream import stream_reusing
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute import shards
 from detail_embed.fiftyone_bridge.compute.open_space import open_space
-from detail_embed.fiftyone_bridge.index import (
-    brain_runs,
-    checks,
-    feature_stores,
-    names,
-    records,
-)
+from detail_embed.fiftyone_bridge.index import brain_runs, checks, feature_stores
 from detail_embed.fiftyone_bridge.index.delete import delete
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.guard import under_lock
@@ -84,11 +79,9 @@ def compute(
         RuntimeError: while iterating, if MongoDB stays away
     """
     check(samples, settings, brain_key, backend, overwrite, also_global, shard)
-    steps = _compute(
-        samples, settings, brain_key, backend, also_global, overwrite, shard
-    )
-    dataset = dataset_of(samples)
-    return Run(under_lock(dataset, brain_key, "a computation", steps, shard))
+    index = Index(dataset_of(samples), brain_key)
+    steps = _compute(samples, settings, index, backend, also_global, overwrite, shard)
+    return Run(under_lock(index.dataset, brain_key, "a computation", steps, shard))
 
 
 def prepare(
@@ -107,23 +100,22 @@ def prepare(
         a :class:`Run`, whose result is an :class:`.index_shards.Prepared`
     """
     check(samples, settings, brain_key, overwrite=overwrite)
-    steps = _prepare(samples, settings, brain_key, overwrite)
-    dataset = dataset_of(samples)
-    return Run(under_lock(dataset, brain_key, "a preparation", steps))
+    index = Index(dataset_of(samples), brain_key)
+    steps = _prepare(samples, settings, index, overwrite)
+    return Run(under_lock(index.dataset, brain_key, "a preparation", steps))
 
 
 def _prepare(
-    samples: foc.SampleCollection, settings: Settings, brain_key: str, overwrite: bool
+    samples: foc.SampleCollection, settings: Settings, index: Index, overwrite: bool
 ) -> Generator[Progress, None, shards.Prepared]:
     started = time.monotonic()
-    dataset = dataset_of(samples)
-    refresh(dataset)
-    _check_key(dataset, settings, brain_key, None, overwrite, False)
+    refresh(index.dataset)
+    _check_key(index, settings, None, overwrite, False)
     items = list(zip(*samples.values(["id", "filepath"])))
-    yield from open_space(samples, items, settings, brain_key, overwrite)
-    record = records.read(dataset, brain_key)
+    yield from open_space(samples, items, settings, index, overwrite)
+    record = index.record
     return shards.Prepared(
-        brain_key=brain_key,
+        brain_key=index.key,
         space=record.space,
         fuser=record.fuser,
         reason=record.reason,
@@ -146,56 +138,50 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    dataset = dataset_of(samples)
-    shards.check_shard(dataset, brain_key, shard)
-    lock.check_free(dataset, brain_key, shard)
-    record = None if overwrite else records.read(dataset, brain_key)
+    index = Index(dataset_of(samples), brain_key)
+    shards.check_shard(index, shard)
+    lock.check_free(index.dataset, brain_key, shard)
+    record = None if overwrite else index.record
     settings.check(fitted=record and record.identity["fuser"])
     feature_stores.check_disk_space(samples, settings)
-    _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
+    _check_key(index, settings, backend, overwrite, also_global)
 
 
 def _check_key(
-    dataset: fo.Dataset,
+    index: Index,
     settings: Settings,
-    brain_key: str,
     backend: str | None,
     overwrite: bool,
     also_global: bool,
 ) -> None:
     """Checks what is under the brain key; it may change until the lock is held."""
-    checks.check_computable(
-        dataset, brain_key, settings.identity(), overwrite, also_global
-    )
-    brain_runs.check_backend(dataset, None if overwrite else brain_key, backend)
+    checks.check_computable(index, settings.identity(), overwrite, also_global)
+    brain_runs.check_backend(None if overwrite else index, backend)
 
 
 def _compute(
     samples: foc.SampleCollection,
     settings: Settings,
-    brain_key: str,
+    index: Index,
     backend: str | None,
     also_global: bool,
     overwrite: bool,
     shard: shards.Shard | None,
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
-    dataset = dataset_of(samples)
+    dataset = index.dataset
     refresh(dataset)
-    shards.check_shard(dataset, brain_key, shard)
-    _check_key(dataset, settings, brain_key, backend, overwrite, also_global)
+    shards.check_shard(index, shard)
+    _check_key(index, settings, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
     items = shards.mine(everything, shard)
-    space, store = yield from open_space(
-        samples, items, settings, brain_key, overwrite
-    )
+    space, store = yield from open_space(samples, items, settings, index, overwrite)
     few = settings.vectors > 1
-    field = names.index_field(brain_key, few)
+    field, whole, errors = index.field, index.whole, index.error_field
     patch_detections.declare_vectors(dataset, field, few)
-    global_field = names.vector_field(names.global_key(brain_key))
-    errors = names.error_field(brain_key)
+    global_field = whole.vector_field
     if also_global:
-        records.claim_global(dataset, brain_key)
+        index.claim_whole()
         declare(dataset, [global_field], fo.VectorField)
 
     done = ids_with(dataset, field)
@@ -214,18 +200,17 @@ def _compute(
         sink = Sink(dataset, None, global_field, errors)
         yield from _embed(rest, make_global_space(space.backbone), settings, sink)
 
-    record = records.read(dataset, brain_key)
-    if shards.is_last(dataset, brain_key, shard):
+    record = index.record
+    if shards.is_last(index, shard):
         yield Progress("Indexing", 1.0)
         refresh(dataset)
         _check_some(dataset, field, errors)
-        brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
+        brain_runs.build(index, field, record.space, backend, patches=few)
         if also_global:
-            key = names.global_key(brain_key)
-            brain_runs.build(dataset, key, global_field, record.global_space, backend)
-        shards.forget(dataset, brain_key)
+            brain_runs.build(whole, global_field, record.global_space, backend)
+        shards.forget(index)
     return Result(
-        brain_key=brain_key,
+        brain_key=index.key,
         space=record.space,
         embedded=len(todo) - failed,
         present=len(items) - len(todo),

@@ -8,12 +8,13 @@ from dataclasses import replace
 import fiftyone.core.collections as foc
 
 from detail_embed.features import FeatureStore
-from detail_embed.fiftyone_bridge.index import feature_stores, records
+from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.delete import clear
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.space import DetailEmbedder
 from detail_embed.space.choose_fuser import AUTO, Choice, enough
 from detail_embed.space.embedding_space import make_global_space
@@ -26,16 +27,16 @@ def open_space(
     samples: foc.SampleCollection,
     items: list[tuple[str, str]],
     settings: Settings,
-    brain_key: str,
+    index: Index,
     overwrite: bool,
 ) -> Generator[Progress, None, tuple[DetailEmbedder, FeatureStore | None]]:
-    """Loads the space of the brain key, or makes, fits and records a new one.
+    """Loads the space of an index, or makes, fits and records a new one.
 
     Args:
         samples: the data set or view
         items: ids and paths of its images
         settings: the space asked for
-        brain_key: the key of the index
+        index: what is computed
         overwrite: whether what is under the brain key is deleted first
 
     Returns:
@@ -46,31 +47,30 @@ def open_space(
     """
     yield Progress("Loading the backbone", 0.0)
     backbone = settings.load_backbone()
-    dataset = dataset_of(samples)
-    record = None if overwrite else records.read(dataset, brain_key)
+    record = None if overwrite else index.record
     if record is None:
         space = settings.make_space(backbone)
     else:
         space = zoo.load(record.space, backbone)
-    store = feature_stores.prepare(dataset, space, settings.keep_features, items)
+    store = feature_stores.prepare(index.dataset, space, settings.keep_features, items)
     folder = None if store is None else str(store.directory)
     if record is None:
         choice = yield from _fit(space, samples, items, settings, store)
-        record = records.Record(
+        record = Record(
             space=zoo.publish(space),
             global_space=zoo.publish(make_global_space(backbone)),
             identity=settings.identity(),
             features=folder,
             card=choice and choice.to_dict(),
         )
-        clear(dataset, brain_key)
-        records.write(dataset, brain_key, record)
+        clear(index)
+        index.write(record)
         return space, store
     changed = replace(
         record, features=folder or record.features, identity=settings.identity()
     )
     if changed != record:  # paths of files in records of older versions become hashes
-        records.write(dataset, brain_key, changed)
+        index.write(changed)
     return space, store
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import fiftyone as fo
-
-from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs import lock as run_lock
 from detail_embed.fiftyone_bridge.samples.mongo import patiently
 
@@ -33,7 +31,7 @@ class Prepared:
     seconds: float
 
 
-def check_shard(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> None:
+def check_shard(index: Index, shard: Shard | None) -> None:
     """Checks that a shard can be embedded.
 
     Raises:
@@ -44,9 +42,9 @@ def check_shard(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> Non
     i, n = shard
     if not 0 <= i < n:
         raise ValueError(f"shard={shard}: give (i, n), i from 0 to n - 1")
-    if records.read(dataset, brain_key) is None:
+    if index.record is None:
         raise ValueError(
-            f"{brain_key!r} has no embedding space yet, and shards that each fit one "
+            f"{index.key!r} has no embedding space yet, and shards that each fit one "
             "of their own could not be compared: call index.prepare() first"
         )
 
@@ -61,7 +59,7 @@ def mine(
     return [item for item in items if int(item[0], 16) % n == i]
 
 
-def is_last(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> bool:
+def is_last(index: Index, shard: Shard | None) -> bool:
     """Notes that a shard, which holds the lock, came to its end.
 
     Of the shards of a run exactly one is the last, also where several end at the same
@@ -74,7 +72,7 @@ def is_last(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> bool:
     if shard is None:
         return True
     i, n = shard
-    locks, lock = run_lock.open_locks(), run_lock.id_of(dataset, brain_key)
+    locks, lock = run_lock.open_locks(), run_lock.id_of(index.dataset, index.key)
     ended = {"ended": run_lock.shard_name(shard)}
     patiently(locks.update_one, {"_id": lock}, {"$addToSet": ended})
     nobody_was_last = {
@@ -88,7 +86,7 @@ def is_last(dataset: fo.Dataset, brain_key: str, shard: Shard | None) -> bool:
     return claimed.modified_count > 0
 
 
-def forget(dataset: fo.Dataset, brain_key: str) -> None:
+def forget(index: Index) -> None:
     """Forgets which shards have ended: all is done, what follows is a new run."""
-    lock = {"_id": run_lock.id_of(dataset, brain_key)}
+    lock = {"_id": run_lock.id_of(index.dataset, index.key)}
     patiently(run_lock.open_locks().update_one, lock, {"$unset": {"ended": ""}})

@@ -8,18 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 
 from detail_embed.backbone import checkpoint_names
 from detail_embed.fiftyone_bridge.compute import compute_index
-from detail_embed.fiftyone_bridge.index import (
-    feature_stores,
-    records,
-)
-from detail_embed.fiftyone_bridge.index import (
-    records as index_parts,
-)
+from detail_embed.fiftyone_bridge.index import feature_stores
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
@@ -75,11 +69,11 @@ def update(
         "max_pixels": max_pixels,
         "skip_identical": skip_identical,
     }
-    dataset = dataset_of(samples)
-    record = index_parts.require(dataset, brain_key, "update")
-    settings = _settings(dataset, brain_key, record, pretrained, options)
-    whole = index_parts.has_whole(dataset, brain_key, record)
-    return compute_index.compute(samples, settings, brain_key, also_global=whole)
+    index = Index(dataset_of(samples), brain_key)
+    settings = _settings(index, pretrained, options)
+    return compute_index.compute(
+        samples, settings, brain_key, also_global=index.has_whole
+    )
 
 
 def check(
@@ -92,28 +86,25 @@ def check(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    dataset = dataset_of(samples)
-    record = index_parts.require(dataset, brain_key, "update")
-    settings = _settings(dataset, brain_key, record, pretrained)
-    whole = index_parts.has_whole(dataset, brain_key, record)
-    compute_index.check(samples, settings, brain_key, also_global=whole)
+    index = Index(dataset_of(samples), brain_key)
+    settings = _settings(index, pretrained)
+    compute_index.check(samples, settings, brain_key, also_global=index.has_whole)
 
 
 def _settings(
-    dataset: fo.Dataset,
-    brain_key: str,
-    record: Record,
+    index: Index,
     pretrained: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Settings:
     """The settings that an index was computed with.
 
     Raises:
-        ValueError: if its checkpoint file is gone
+        ValueError: if the index is not ours, or its checkpoint file is gone
     """
+    record = index.require("update")
     settings = Settings.from_identity(
         record.identity,
-        keep_features=_kept(dataset, brain_key, record),
+        keep_features=_kept(index, record),
         allow_random_weights=True,  # the space has the hash of those it was made with
         **(options or {}),
     )
@@ -147,13 +138,13 @@ def _last_seen(record: Record) -> str | None:
     return read_config(directory)["backbone"]["pretrained"]
 
 
-def _kept(dataset: fo.Dataset, brain_key: str, record: Record) -> bool | str:
+def _kept(index: Index, record: Record) -> bool | str:
     """How new patch features are kept: as those of most images are, or not at all."""
     if record.features is None:
         return False
-    store = feature_stores.find(dataset, Path(record.features).name)
+    store = feature_stores.find(index.dataset, Path(record.features).name)
     if store is None:
         return False
-    done = ids_with(dataset, records.index_field(brain_key, record))
+    done = ids_with(index.dataset, index.field)
     held = sum(id in store for id in done)
     return store.dtype if 2 * held >= len(done) else False

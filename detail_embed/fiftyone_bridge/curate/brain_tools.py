@@ -20,6 +20,7 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -128,7 +129,7 @@ def check_images_of_index(samples: foc.SampleCollection, brain_key: str) -> None
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_similarity(dataset_of(samples), brain_key)
+    brain_runs.check_similarity(Index(dataset_of(samples), brain_key))
 
 
 def check_threshold(threshold: float) -> None:
@@ -223,7 +224,7 @@ def read_vectors(
     Raises:
         ValueError: if there are too few
     """
-    vectors = index_vectors.load(dataset_of(samples), brain_key)
+    vectors = index_vectors.load(Index(dataset_of(samples), brain_key))
     places = {id: place for place, id in enumerate(vectors.ids)}
     ids = samples.values("id")
     held = [id for id in ids if id in places]

@@ -26,6 +26,7 @@ from detail_embed.evaluation import (
 from detail_embed.fiftyone_bridge.evaluate import labels, runs
 from detail_embed.fiftyone_bridge.evaluate.ranking import Ranking
 from detail_embed.fiftyone_bridge.index.brain_runs import check_promptable
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -102,7 +103,7 @@ def check(
     if not brain_keys:
         raise ValueError("choose at least one brain key")
     for brain_key in brain_keys:
-        check_promptable(dataset, brain_key)
+        check_promptable(Index(dataset, brain_key))
     labels.check_field(samples, label_field)
     if name is not None:
         runs.check_name(dataset, name)

@@ -15,6 +15,7 @@ from detail_embed.backbone.bundled_model import NAME
 from detail_embed.clver_ds import concepts
 from detail_embed.evaluation import ALL
 from detail_embed.fiftyone_bridge.index import names, records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
@@ -139,7 +140,7 @@ def word_groups(
     proxies: set[str] = set()
     world = {}
     for key in brain_keys:
-        record, is_global = records.find(dataset, key)
+        record, is_global = Index(dataset, key).find()
         if record is None:
             continue
         if record.identity["backbone"] == NAME:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, label_path
@@ -55,10 +54,9 @@ def batches(
     Raises:
         ValueError: if the vectors differ in length, or the index holds none
     """
-    dataset = dataset_of(samples)
-    config = dataset.get_brain_info(brain_key).config
-    labels = config.patches_field
-    read, field = _reader(dataset, brain_key)
+    index = Index(dataset_of(samples), brain_key)
+    dataset, labels = index.dataset, index.config.patches_field
+    read, field = _reader(index)
     ids = (samples.exists(field) if field else samples).values("id")
     step = GROUP // MAX_VECTORS if labels else GROUP
     for start in range(0, len(ids), step):
@@ -70,14 +68,14 @@ def batches(
             yield rows, min(1.0, (start + step) / len(ids))
 
 
-def _reader(dataset: fo.Dataset, brain_key: str) -> tuple[_Read, str | None]:
+def _reader(index: Index) -> tuple[_Read, str | None]:
     """What reads vectors, ids of samples and of labels; and their field, if any."""
-    config = dataset.get_brain_info(brain_key).config
+    config = index.config
     if config.embeddings_field and not config.patches_field:
         return _ReadImages(config.embeddings_field), config.embeddings_field
-    if records.read(dataset, brain_key) is not None:
+    if index.record is not None:
         return _ReadPatches(config.patches_field), config.patches_field
-    return _ReadIndex(index_vectors.open_index(dataset, brain_key)), None
+    return _ReadIndex(index_vectors.open_index(index)), None
 
 
 @dataclass(frozen=True)

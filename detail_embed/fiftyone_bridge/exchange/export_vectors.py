@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from detail_embed.fiftyone_bridge.exchange.export_rows import GROUP, Rows, batches
-from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import facts as index_facts
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -99,7 +100,7 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_similarity(dataset_of(samples), brain_key)
+    brain_runs.check_similarity(Index(dataset_of(samples), brain_key))
     if not isinstance(path, (str, Path)) or not str(path).strip():
         raise ValueError(f"path must name the file to write, not {path!r}")
     path = _absolute(path)
@@ -188,14 +189,14 @@ def _table(rows: Rows, layout: pa.Schema) -> pa.Table:
 
 def _facts(samples: foc.SampleCollection, brain_key: str) -> Mapping[str, Any]:
     """What is known of the index, and of what wrote the file."""
-    dataset = dataset_of(samples)
-    record, is_whole = records.find(dataset, brain_key)
-    known = {f.brain_key: f for f in index_facts.facts(dataset)}.get(brain_key)
+    index = Index(dataset_of(samples), brain_key)
+    record, is_whole = index.find()
+    known = {f.brain_key: f for f in index_facts.facts(index.dataset)}.get(brain_key)
     return {
         "brain_key": brain_key,
-        "dataset": dataset.name,
+        "dataset": index.dataset.name,
         "space": known and known.space,
-        "model": getattr(dataset.get_brain_info(brain_key).config, "model", None),
+        "model": getattr(index.config, "model", None),
         "backbone": known and known.backbone,
         "cover": known and known.cover,
         "fuser": known and known.fuser,

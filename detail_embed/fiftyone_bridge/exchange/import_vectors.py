@@ -15,8 +15,10 @@ from bson import ObjectId
 
 from detail_embed.engine.chunk import Chunk, EmbedError
 from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
-from detail_embed.fiftyone_bridge.index import brain_runs, checks, names, records
+from detail_embed.fiftyone_bridge.index import brain_runs, checks
 from detail_embed.fiftyone_bridge.index.delete import clear
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs import lock
@@ -98,8 +100,9 @@ def import_vectors(
     """
     files = check(samples, path, brain_key, space, backend, also_global)
     folder = files.space_folder(space)
-    steps = _import(samples, files, brain_key, folder, backend, also_global, device)
-    return Run(under_lock(dataset_of(samples), brain_key, "an import", steps))
+    index = Index(dataset_of(samples), brain_key)
+    steps = _import(samples, files, index, folder, backend, also_global, device)
+    return Run(under_lock(index.dataset, brain_key, "an import", steps))
 
 
 def check(
@@ -119,59 +122,56 @@ def check(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    dataset = dataset_of(samples)
+    index = Index(dataset_of(samples), brain_key)
     files = VectorFiles(path)
     files.space_folder(space)
     if also_global and not files.has_whole:
         raise ValueError(
             f"{path} has no vectors of whole images: leave also_global out"
         )
-    lock.check_free(dataset, brain_key)
-    _check_index(dataset, brain_key, files, backend, also_global)
+    lock.check_free(index.dataset, brain_key)
+    _check_index(index, files, backend, also_global)
     return files
 
 
 def _check_index(
-    dataset: fo.Dataset,
-    brain_key: str,
+    index: Index,
     files: VectorFiles,
     backend: str | None,
     also_global: bool,
 ) -> None:
     """Checks what another run may have changed before this one got the lock."""
-    record = records.read(dataset, brain_key)
+    record = index.record
     if record is not None and record.space != files.slug:
         raise ValueError(
-            f"brain key {brain_key!r} holds vectors of the space {record.space}, those "
+            f"brain key {index.key!r} holds vectors of the space {record.space}, those "
             f"of the files are of {files.slug}, and they cannot be compared. Choose "
             "another brain key, or delete the index first"
         )
     identity = record.identity if record else {}
-    checks.check_computable(dataset, brain_key, identity, also_global=also_global)
-    brain_runs.check_backend(dataset, brain_key, backend)
+    checks.check_computable(index, identity, also_global=also_global)
+    brain_runs.check_backend(index, backend)
 
 
 def _import(
     samples: foc.SampleCollection,
     files: VectorFiles,
-    brain_key: str,
+    index: Index,
     folder: Path,
     backend: str | None,
     also_global: bool,
     device: str,
 ) -> Generator[Progress, None, Imported]:
     started = time.monotonic()
-    dataset = dataset_of(samples)
+    dataset, whole, errors = index.dataset, index.whole, index.error_field
     refresh(dataset)
-    _check_index(dataset, brain_key, files, backend, also_global)
+    _check_index(index, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
-    record = _open_record(dataset, brain_key, files, folder, device)
-    few, errors = record.vectors > 1, names.error_field(brain_key)
-    field = records.index_field(brain_key, record)
+    record = _open_record(index, files, folder, device)
+    few, field, global_field = record.vectors > 1, index.field, whole.vector_field
     patch_detections.declare_vectors(dataset, field, few)
-    global_field = names.vector_field(names.global_key(brain_key))
     if also_global:
-        records.claim_global(dataset, brain_key)
+        index.claim_whole()
         declare(dataset, [global_field], fo.VectorField)
     sink = Sink(
         dataset, field, global_field if also_global else None, errors,
@@ -191,12 +191,11 @@ def _import(
             f"{len(samples):,} samples: they go by sample id, or by filepath"
         )
     yield Progress("Indexing", 1.0)
-    brain_runs.build(dataset, brain_key, field, record.space, backend, patches=few)
+    brain_runs.build(index, field, record.space, backend, patches=few)
     if also_global:
-        key = names.global_key(brain_key)
-        brain_runs.build(dataset, key, global_field, record.global_space, backend)
+        brain_runs.build(whole, global_field, record.global_space, backend)
     return Imported(
-        brain_key=brain_key,
+        brain_key=index.key,
         space=record.space,
         images=images,
         failed=failed,
@@ -207,10 +206,10 @@ def _import(
 
 
 def _open_record(
-    dataset: fo.Dataset, brain_key: str, files: VectorFiles, folder: Path, device: str
-) -> records.Record:
+    index: Index, files: VectorFiles, folder: Path, device: str
+) -> Record:
     """Puts the space into the zoo; makes the record of a new index."""
-    record = records.read(dataset, brain_key)
+    record = index.record
     if record is not None and zoo.is_published(files.slug):
         return record
     space = EmbeddingSpace.load(folder, device)
@@ -220,9 +219,9 @@ def _open_record(
         )
     names = zoo.publish(space), zoo.publish(make_global_space(space.backbone))
     if record is None:
-        record = records.Record(*names, identity=Settings.of_space(space).identity())
-        clear(dataset, brain_key)
-        records.write(dataset, brain_key, record)
+        record = Record(*names, identity=Settings.of_space(space).identity())
+        clear(index)
+        index.write(record)
     return record
 
 

@@ -6,6 +6,7 @@ import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
 
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fusers.few_vectors import MAX_VECTORS
@@ -13,14 +14,11 @@ from detail_embed.fusers.few_vectors import MAX_VECTORS
 _CHUNK = 10_000
 
 
-def check_backend(
-    dataset: fo.Dataset, brain_key: str | None, backend: str | None
-) -> None:
+def check_backend(index: Index | None, backend: str | None) -> None:
     """Checks that a backend exists, and that an index does not have another.
 
     Args:
-        dataset: the data set
-        brain_key: key of the index, None if there will be a new one
+        index: the index, None if there will be a new one
         backend: the backend asked for, None for any
 
     Raises:
@@ -31,20 +29,19 @@ def check_backend(
         raise ValueError(
             f"unknown similarity backend {backend!r}; choose one of {sorted(backends)}"
         )
-    if backend is None or brain_key not in dataset.list_brain_runs():
+    if backend is None or index is None or not index.has_brain_run:
         return
-    existing = dataset.get_brain_info(brain_key).config.method
+    existing = index.config.method
     if existing != backend:
         raise ValueError(
-            f"the index {brain_key!r} is kept by the backend {existing!r}, not "
+            f"the index {index.key!r} is kept by the backend {existing!r}, not "
             f"{backend!r}; choose {existing!r}, another brain key, or start over with "
             "overwrite=True"
         )
 
 
 def build(
-    dataset: fo.Dataset,
-    brain_key: str,
+    index: Index,
     field: str,
     model: str,
     backend: str | None,
@@ -56,8 +53,7 @@ def build(
     own, which is filled in chunks: no more than 10,000 vectors are in memory.
 
     Args:
-        dataset: the data set
-        brain_key: key of the run
+        index: what the run is of
         field: the field of vectors, or of Detections
         model: name of the zoo model that encodes queries
         backend: a similarity backend, None for the default; a run that exists keeps
@@ -65,25 +61,25 @@ def build(
         patches (False): whether the field holds Detections, with their vectors in
             the attribute ``few_index.VECTOR``
     """
-    index = None
-    if brain_key in dataset.list_brain_runs():
-        index = dataset.load_brain_results(brain_key)
-        if index is None:  # cut short while it was made
-            dataset.delete_brain_run(brain_key)
-    if index is not None:
-        index.reload()
+    dataset, results = index.dataset, None
+    if index.has_brain_run:
+        results = dataset.load_brain_results(index.key)
+        if results is None:  # cut short while it was made
+            dataset.delete_brain_run(index.key)
+    if results is not None:
+        results.reload()
     else:
-        index = fob.compute_similarity(
+        results = fob.compute_similarity(
             dataset,
             patches_field=field if patches else None,
             embeddings=False,
             embeddings_field=patch_detections.VECTOR if patches else field,
             model=model,
-            brain_key=brain_key,
+            brain_key=index.key,
             backend=backend,
         )
-    if index.is_external:
-        _fill(index, dataset, field, patches)
+    if results.is_external:
+        _fill(results, dataset, field, patches)
 
 
 def _fill(
@@ -113,30 +109,30 @@ def similarities(dataset: fo.Dataset) -> list[str]:
     return dataset.list_brain_runs(type=fob.Similarity)
 
 
-def check_promptable(dataset: fo.Dataset, brain_key: str) -> None:
+def check_promptable(index: Index) -> None:
     """Checks that an index can be searched by text.
 
     Raises:
         ValueError: saying which can
     """
-    known = promptable(dataset)
+    known = promptable(index.dataset)
     choice = f"choose one of {known}" if known else "compute an index first"
-    if brain_key not in dataset.list_brain_runs():
-        raise ValueError(f"unknown brain key {brain_key!r}; {choice}")
-    if brain_key not in known:
+    if not index.has_brain_run:
+        raise ValueError(f"unknown brain key {index.key!r}; {choice}")
+    if index.key not in known:
         raise ValueError(
-            f"brain key {brain_key!r} cannot be searched by text: it is no similarity "
+            f"brain key {index.key!r} cannot be searched by text: it is no similarity "
             f"index, or has no model for texts; {choice}"
         )
 
 
-def check_similarity(dataset: fo.Dataset, brain_key: str) -> None:
+def check_similarity(index: Index) -> None:
     """Checks that there is a similarity index, searchable by text or not.
 
     Raises:
         ValueError: saying which there are
     """
-    known = similarities(dataset)
-    if brain_key not in known:
+    known = similarities(index.dataset)
+    if index.key not in known:
         choice = f"choose one of {known}" if known else "compute an index first"
-        raise ValueError(f"{brain_key!r} is no similarity index; {choice}")
+        raise ValueError(f"{index.key!r} is no similarity index; {choice}")

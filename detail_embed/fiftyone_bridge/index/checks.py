@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone as fo
-
 from detail_embed.backbone import checkpoint_names
-from detail_embed.fiftyone_bridge.index.names import (
-    base_key,
-    check_brain_key,
-    error_field,
-    global_key,
-    patches_field,
-    vector_field,
-)
-from detail_embed.fiftyone_bridge.index.records import (
-    Record,
-    find,
-    index_field,
-    owns_global,
-    read,
-)
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.names import check_brain_key
+from detail_embed.fiftyone_bridge.index.records import Record
 
 
 def check_computable(
-    dataset: fo.Dataset,
-    brain_key: str,
+    index: Index,
     identity: dict[str, Any],
     overwrite: bool = False,
     also_global: bool = False,
@@ -34,8 +19,7 @@ def check_computable(
     """Checks that an index can be computed, or continued, under a brain key.
 
     Args:
-        dataset: the data set
-        brain_key: the key asked for
+        index: the one asked for
         identity: the choices asked for, see :meth:`.settings.Settings.identity`
         overwrite (False): whether what is ours under the key will be deleted
         also_global (False): whether whole-image vectors are asked for, too
@@ -44,67 +28,64 @@ def check_computable(
         ValueError: if the key cannot be used, belongs to something else, or holds
             an index in another space
     """
-    check_brain_key(brain_key)
-    record = read(dataset, brain_key)
+    check_brain_key(index.key)
+    record = index.record
     if record is None:
-        check_free(dataset, brain_key)
+        check_free(index)
         return
     if also_global:
-        _check_global(dataset, brain_key, record)
+        _check_whole(index)
     if not overwrite:
-        _check_same_space(brain_key, record, identity)
+        _check_same_space(index.key, record, identity)
         return
-    ours = index_field(brain_key, record)
-    for field in (vector_field(brain_key), patches_field(brain_key)):
-        if field != ours:
-            _check_free_field(dataset, brain_key, field)
+    for field in (index.vector_field, index.patches_field):
+        if field != index.field:
+            _check_free_field(index, field)
 
 
-def check_free(dataset: fo.Dataset, brain_key: str) -> None:
+def check_free(index: Index) -> None:
     """Checks that everything under a brain key, and beside it, is free.
 
     Raises:
         ValueError: if a run or a field has it
     """
-    is_there = brain_key in dataset.list_brain_runs() or dataset.has_field(
-        vector_field(brain_key)
-    )
-    _, is_global = find(dataset, brain_key)
-    if is_there and is_global:
-        base = base_key(brain_key)
+    dataset, whole = index.dataset, index.whole
+    is_there = index.has_brain_run or dataset.has_field(index.vector_field)
+    _, is_whole = index.find()
+    if is_there and is_whole:
         raise ValueError(
-            f"brain key {brain_key!r} holds the vectors of whole images that belong to "
-            f"{base!r}; choose another brain key"
+            f"brain key {index.key!r} holds the vectors of whole images that belong to "
+            f"{index.base.key!r}; choose another brain key"
         )
-    for key in (brain_key, global_key(brain_key)):
-        if key in dataset.list_brain_runs() or key in dataset.list_runs():
+    for one in (index, whole):
+        if one.has_brain_run or one.key in dataset.list_runs():
             raise ValueError(
-                f"brain key {key!r} belongs to another run of this data set; choose "
-                "another brain key"
+                f"brain key {one.key!r} belongs to another run of this dataset; "
+                "choose another brain key"
             )
-    for name in (vector_field, patches_field, error_field):
-        _check_free_field(dataset, brain_key, name(brain_key))
-    whole = global_key(brain_key)
-    _check_free_field(dataset, whole, vector_field(whole))
+    for field in (index.vector_field, index.patches_field, index.error_field):
+        _check_free_field(index, field)
+    _check_free_field(whole, whole.vector_field)
 
 
-def _check_global(dataset: fo.Dataset, brain_key: str, record: Record) -> None:
+def _check_whole(index: Index) -> None:
     """Checks that whole-image vectors can be put beside an index that exists."""
-    key = global_key(brain_key)
-    if owns_global(dataset, brain_key, record):
+    whole = index.whole
+    if index.owns_whole:
         return
-    if key in dataset.list_runs() or key in dataset.list_brain_runs():
+    if whole.key in index.dataset.list_runs() or whole.has_brain_run:
         raise ValueError(
-            f"the whole-image vectors of {brain_key!r} would go to {key!r}, which is "
-            "an index of its own; leave also_global out, or choose another brain key"
+            f"the whole-image vectors of {index.key!r} would go to {whole.key!r}, "
+            "which is an index of its own; leave also_global out, or choose another "
+            "brain key"
         )
-    _check_free_field(dataset, key, vector_field(key))
+    _check_free_field(whole, whole.vector_field)
 
 
-def _check_free_field(dataset: fo.Dataset, key: str, field: str) -> None:
-    if dataset.has_field(field):
+def _check_free_field(index: Index, field: str) -> None:
+    if index.dataset.has_field(field):
         raise ValueError(
-            f"field {field!r} exists and no detail index is known under {key!r}; "
+            f"field {field!r} exists and no detail index is known under {index.key!r}; "
             "choose another brain key or delete the field"
         )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 
-from detail_embed.fiftyone_bridge.index import brain_runs, names, records, vectors
+from detail_embed.fiftyone_bridge.index import brain_runs, vectors
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
@@ -89,13 +89,14 @@ class _Groups:
     """
 
     def __init__(self, samples: foc.SampleCollection, brain_key: str):
-        dataset = dataset_of(samples)
+        index = Index(dataset_of(samples), brain_key)
+        dataset = index.dataset
         self.images = flat_images(samples)
-        self._field, errors = _fields(dataset, brain_key)
+        self._field, errors = _fields(index)
         self.errors = errors if errors and dataset.has_field(errors) else None
         self._ids: Sequence[str] = ()
         if self._field is None:
-            self._ids = vectors.load(dataset, brain_key).ids
+            self._ids = vectors.load(index).ids
         elif not dataset.has_field(self._field):
             self._field = None
 
@@ -120,18 +121,14 @@ class _Groups:
         return self.images.exists(self._field, False)
 
 
-def _fields(dataset: fo.Dataset, brain_key: str) -> tuple[str | None, str | None]:
+def _fields(index: Index) -> tuple[str | None, str | None]:
     """Field of the vectors, None where ids tell; field of the reasons, None likewise.
 
     Raises:
         ValueError: if there is no such index
     """
-    record, is_whole = records.find(dataset, brain_key)
-    if record is not None and is_whole:
-        base = names.base_key(brain_key)
-        return names.vector_field(brain_key), names.error_field(base)
+    record, is_whole = index.find()
     if record is not None:
-        return records.index_field(brain_key, record), names.error_field(brain_key)
-    brain_runs.check_similarity(dataset, brain_key)
-    config = dataset.get_brain_info(brain_key).config
-    return (None if config.patches_field else config.embeddings_field), None
+        return index.field, (index.base if is_whole else index).error_field
+    brain_runs.check_similarity(index)
+    return (None if index.config.patches_field else index.field), None

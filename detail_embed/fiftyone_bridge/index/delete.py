@@ -7,21 +7,14 @@ from dataclasses import replace
 
 import fiftyone as fo
 
-from detail_embed.fiftyone_bridge.index import (
-    brain_runs,
-    feature_stores,
-    names,
-    records,
-)
-from detail_embed.fiftyone_bridge.index import (
-    records as index_parts,
-)
+from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 from detail_embed.fiftyone_bridge.samples.collection import refresh
 
 
-def delete(dataset: fo.Dataset, brain_key: str) -> None:
+def delete(index: Index) -> None:
     """Deletes the indexes under a brain key, their vectors and their record.
 
     Only what detail-embed made; without a record nothing is touched. Patch features
@@ -31,11 +24,11 @@ def delete(dataset: fo.Dataset, brain_key: str) -> None:
     Raises:
         ValueError: if a run writes under the brain key; the message names it
     """
-    with RunLock(dataset, brain_key, "a deletion"):
-        _delete(dataset, brain_key)
+    with RunLock(index.dataset, index.key, "a deletion"):
+        _delete(index)
 
 
-def delete_any(dataset: fo.Dataset, brain_key: str) -> None:
+def delete_any(index: Index) -> None:
     """Deletes the similarity index that somebody named, whoever made it.
 
     One of ours as :func:`delete` does; the whole-image index beside one of ours with
@@ -45,46 +38,47 @@ def delete_any(dataset: fo.Dataset, brain_key: str) -> None:
     Raises:
         ValueError: if there is no such index, or a run writes to it
     """
-    with RunLock(dataset, _written_key(dataset, brain_key), "a deletion"):
+    dataset = index.dataset
+    with RunLock(dataset, _written_key(index), "a deletion"):
         refresh(dataset)
-        record, is_whole = records.find(dataset, brain_key)
+        record, is_whole = index.find()
         if record is None:
-            brain_runs.check_similarity(dataset, brain_key)
-            dataset.delete_brain_run(brain_key)
+            brain_runs.check_similarity(index)
+            dataset.delete_brain_run(index.key)
         elif is_whole:
-            _delete_parts(dataset, [brain_key], [names.vector_field(brain_key)])
-            alone = replace(record, has_global=False)
-            records.write(dataset, names.base_key(brain_key), alone)
+            _delete_parts(dataset, [index.key], [index.vector_field])
+            index.base.write(replace(record, has_global=False))
         else:
-            _delete(dataset, brain_key)
+            _delete(index)
 
 
-def check(dataset: fo.Dataset, brain_key: str) -> None:
+def check(index: Index) -> None:
     """Checks that no run writes to an index that shall be deleted.
 
     Raises:
         ValueError: if one does; the message names it
     """
-    lock.check_free(dataset, _written_key(dataset, brain_key))
+    lock.check_free(index.dataset, _written_key(index))
 
 
-def _written_key(dataset: fo.Dataset, brain_key: str) -> str:
+def _written_key(index: Index) -> str:
     """The brain key that runs lock which write to an index."""
-    _, is_whole = records.find(dataset, brain_key)
-    return names.base_key(brain_key) if is_whole else brain_key
+    _, is_whole = index.find()
+    return (index.base if is_whole else index).key
 
 
-def _delete(dataset: fo.Dataset, brain_key: str) -> None:
-    refresh(dataset)
-    folder = unshared_features(dataset, brain_key)
-    clear(dataset, brain_key)
-    feature_stores.delete(dataset, folder)
+def _delete(index: Index) -> None:
+    refresh(index.dataset)
+    folder = unshared_features(index)
+    clear(index)
+    feature_stores.delete(index.dataset, folder)
 
 
-def unshared_features(dataset: fo.Dataset, brain_key: str) -> str | None:
+def unshared_features(index: Index) -> str | None:
     """Folder of the patch features that are deleted with an index; None for none."""
+    dataset = index.dataset
     known = records.read_all(dataset)
-    record = known.pop(brain_key, None)
+    record = known.pop(index.key, None)
     if record is None or record.features in {r.features for r in known.values()}:
         return None
     folder = record.features
@@ -92,14 +86,12 @@ def unshared_features(dataset: fo.Dataset, brain_key: str) -> str | None:
     return folder if is_deletable and feature_stores.is_own(dataset, folder) else None
 
 
-def clear(dataset: fo.Dataset, brain_key: str) -> None:
+def clear(index: Index) -> None:
     """Deletes all but the patch features; see :func:`delete`."""
-    record = records.read(dataset, brain_key)
-    if record is None:
+    if index.record is None:
         return
-    keys = index_parts.keys(dataset, brain_key, record)
-    _delete_parts(dataset, keys, index_parts.fields(brain_key, record, keys))
-    dataset.delete_run(brain_key)
+    _delete_parts(index.dataset, index.keys, index.fields)
+    index.dataset.delete_run(index.key)
 
 
 def _delete_parts(

@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.index import (
     names,
     records,
 )
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
@@ -107,14 +108,15 @@ def _entries(dataset: fo.Dataset) -> list[_Entry]:
     entries = []
     for key, record in records.read_all(dataset).items():
         run = runs.pop(key, None) or dataset.get_run_info(key)
-        path = records.index_field(key, record)
+        index = Index(dataset, key)
+        path = names.index_field(key, record.vectors > 1)
         if record.vectors > 1:
             path = f"{path}.detections.{patch_detections.VECTOR}"
         entries.append(_Entry(key, OURS, run, path, record))
-        whole = names.global_key(key)
-        if whole in runs and records.owns_global(dataset, key, record):
-            path = names.vector_field(whole)
-            entries.append(_Entry(whole, WHOLE, runs.pop(whole), path, record))
+        whole = index.whole
+        if whole.key in runs and index.owns_whole:
+            run = runs.pop(whole.key)
+            entries.append(_Entry(whole.key, WHOLE, run, whole.vector_field, record))
     for key, run in runs.items():
         entries.append(_Entry(key, OTHER, run, _path_of_other(dataset, run)))
     return entries

@@ -20,7 +20,9 @@ from detail_embed.cover import CompleteCover
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room, estimate, free_bytes
 from detail_embed.features.label import LABEL
-from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id, dataset_of
 from detail_embed.space.embedding_space import EmbeddingSpace
@@ -166,46 +168,44 @@ def searchable(dataset: fo.Dataset) -> list[str]:
     """The brain keys of indexes with stored patch features."""
     keys = []
     for key in brain_runs.promptable(dataset):
-        record, _ = records.find(dataset, key)
+        record, _ = Index(dataset, key).find()
         if record is not None and record.features:
             keys.append(key)
     return keys
 
 
-def open_store(dataset: fo.Dataset, brain_key: str) -> FeatureStore:
+def open_store(index: Index) -> FeatureStore:
     """Opens the patch features behind an index.
 
     Raises:
         ValueError: if there are none, or they are gone or of another space
     """
-    folder, record = stored_features(dataset, brain_key)
+    folder, record = stored_features(index)
     store = FeatureStore.open(folder)
     if not record.space.startswith(f"{store.slug}-"):
         raise ValueError(
             f"{folder} holds patch features of {store.slug}, but the index "
-            f"{brain_key!r} is of the space {record.space}: compute it again with "
+            f"{index.key!r} is of the space {record.space}: compute it again with "
             "keep_features, or delete the folder"
         )
     return store
 
 
-def stored_features(
-    dataset: fo.Dataset, brain_key: str
-) -> tuple[Path, records.Record]:
+def stored_features(index: Index) -> tuple[Path, Record]:
     """The folder of the patch features behind an index, and its record.
 
     Raises:
         ValueError: if there are none, or they are gone
     """
-    record, _ = records.find(dataset, brain_key)
+    record, _ = index.find()
     again = (
-        f"compute the index {brain_key!r} again, with keep_features='float16', or "
+        f"compute the index {index.key!r} again, with keep_features='float16', or "
         "search without re-ranking: samples.sort_by_similarity(text, "
-        f"brain_key={brain_key!r})"
+        f"brain_key={index.key!r})"
     )
     if record is None or record.features is None:
         raise ValueError(
-            f"no patch features are stored for the index {brain_key!r}: {again}"
+            f"no patch features are stored for the index {index.key!r}: {again}"
         )
     folder = Path(record.features)
     if not (folder / LABEL).is_file():

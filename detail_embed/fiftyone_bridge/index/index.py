@@ -121,7 +121,8 @@ class Index:
         if not self.has_brain_run:
             return None
         config = self.config
-        return config.patches_field or config.embeddings_field
+        field = getattr(config, "embeddings_field", None)
+        return getattr(config, "patches_field", None) or field
 
     @property
     def owns_whole(self) -> bool:

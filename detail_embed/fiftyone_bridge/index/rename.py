@@ -8,80 +8,72 @@ from contextlib import ExitStack
 import fiftyone as fo
 from fiftyone.core.brain import BrainMethod
 
-from detail_embed.fiftyone_bridge.index import (
-    checks,
-    names,
-    records,
-)
-from detail_embed.fiftyone_bridge.index import (
-    records as index_parts,
-)
+from detail_embed.fiftyone_bridge.index import checks, names
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 from detail_embed.fiftyone_bridge.samples.collection import refresh
 from detail_embed.fiftyone_bridge.samples.private_names import forget_results
 
 
-def rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
+def rename(index: Index, new_key: str) -> None:
     """Renames an index: runs, record, fields, and the whole-image index beside it.
 
     If a step fails, those before it are taken back. Text search and updates go on under
     the new key. Views that were saved with a search by the old key are not changed.
 
     Args:
-        dataset: the data set
-        brain_key: an index of ours
+        index: one of ours
         new_key: the brain key it shall have
 
     Raises:
         ValueError: if the index is not ours, the new key cannot be used or is taken, or
             a run writes under one of them
     """
-    check(dataset, brain_key, new_key)
+    check(index, new_key)
+    dataset = index.dataset
     with (
-        RunLock(dataset, brain_key, "a renaming"),
+        RunLock(dataset, index.key, "a renaming"),
         RunLock(dataset, new_key, "a renaming"),
     ):
         refresh(dataset)
-        _check(dataset, brain_key, new_key)
-        _rename(dataset, brain_key, new_key)
+        _check(index, new_key)
+        _rename(index, Index(dataset, new_key))
 
 
-def _rename(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
-    record = records.read(dataset, brain_key)
-    keys = index_parts.keys(dataset, brain_key, record)
-    new_keys = [new_key, names.global_key(new_key)][: len(keys)]
-    fields = index_parts.fields(brain_key, record, keys)
-    new_fields = index_parts.fields(new_key, record, new_keys)
+def _rename(index: Index, new: Index) -> None:
+    dataset, few = index.dataset, index.record.vectors > 1
+    keys = dict(zip(index.keys, (new.key, new.whole.key)))
+    fields = names.index_field(new.key, few), new.error_field, new.whole.vector_field
     renamed = {
-        old: new for old, new in zip(fields, new_fields) if dataset.has_field(old)
+        old: name for old, name in zip(index.fields, fields) if dataset.has_field(old)
     }
     with ExitStack() as undo:
         _rename_fields(dataset, renamed, undo)
-        for old, new in zip(keys, new_keys):
+        for old, key in keys.items():
             if old in dataset.list_brain_runs():
-                _rename_brain_run(dataset, old, new, renamed, undo)
-        dataset.rename_run(brain_key, new_key)
+                _rename_brain_run(dataset, old, key, renamed, undo)
+        dataset.rename_run(index.key, new.key)
         undo.pop_all()
-    for key in new_keys:  # in memory they know the old fields
+    for key in keys.values():  # in memory they know the old fields
         forget_results(dataset, key)
 
 
-def check(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
+def check(index: Index, new_key: str) -> None:
     """Checks that an index can be renamed; see :func:`rename`.
 
     Raises:
         ValueError: if it cannot
     """
-    _check(dataset, brain_key, new_key)
-    for key in (brain_key, new_key):
-        lock.check_free(dataset, key)
+    _check(index, new_key)
+    for key in (index.key, new_key):
+        lock.check_free(index.dataset, key)
 
 
-def _check(dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
-    index_parts.require(dataset, brain_key, "rename")
+def _check(index: Index, new_key: str) -> None:
+    index.require("rename")
     names.check_brain_key(new_key)
-    checks.check_free(dataset, new_key)
+    checks.check_free(Index(index.dataset, new_key))
 
 
 def _rename_fields(

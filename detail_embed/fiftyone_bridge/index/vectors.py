@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 import bson
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import vector_field
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
@@ -112,32 +112,31 @@ class IndexVectors:
         return slice(int(self.starts[image]), int(ends[0]))
 
 
-def load(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
+def load(index: Index) -> IndexVectors:
     """Reads the vectors of an index, or takes them from memory.
 
     Where samples have changed since, theirs are read anew; of an index of patches, or
     of another backend than FiftyOne's own, all are.
 
     Args:
-        dataset: the data set
-        brain_key: a similarity index of any backend, of images or of patches
+        index: a similarity index of any backend, of images or of patches
 
     Raises:
         ValueError: if there is no such index, or it holds nothing
     """
-    brain_runs.check_similarity(dataset, brain_key)
-    place, state = (str(dataset_id(dataset)), brain_key), _state(dataset, brain_key)
+    brain_runs.check_similarity(index)
+    place, state = (str(dataset_id(index.dataset)), index.key), _state(index)
     with _lock:
         known = _memory.pop(place, None)
         if known is None or known[0] != state:
-            known = state, _read_anew(dataset, brain_key, known, state)
+            known = state, _read_anew(index, known, state)
         _memory[place] = known
         while len(_memory) > _INDEXES:
             del _memory[next(iter(_memory))]
         return known[1]
 
 
-def open_index(dataset: fo.Dataset, brain_key: str) -> Any:
+def open_index(index: Index) -> Any:
     """Opens an index afresh, as it is stored.
 
     Not the cached results: a search for duplicates may have shifted their vectors,
@@ -146,10 +145,11 @@ def open_index(dataset: fo.Dataset, brain_key: str) -> Any:
     Raises:
         ValueError: if it was never finished, or holds nothing
     """
-    index = dataset.load_brain_results(brain_key, cache=False, load_view=False)
-    if index is None or not index.total_index_size:
-        raise _nothing_in(brain_key)
-    return index
+    load = index.dataset.load_brain_results
+    results = load(index.key, cache=False, load_view=False)
+    if results is None or not results.total_index_size:
+        raise _nothing_in(index)
+    return results
 
 
 @dataclass(frozen=True)
@@ -167,19 +167,18 @@ class _State:
     latest: datetime | None
 
 
-def _state(dataset: fo.Dataset, brain_key: str) -> _State:
-    made = dataset.get_brain_info(brain_key).timestamp
-    images = flat_images(dataset)
+def _state(index: Index) -> _State:
+    made = index.dataset.get_brain_info(index.key).timestamp
+    images = flat_images(index.dataset)
     return _State(made, images.count(), images.max("last_modified_at"))
 
 
 def _read_anew(
-    dataset: fo.Dataset, brain_key: str, known: tuple[_State, IndexVectors] | None,
-    state: _State,
+    index: Index, known: tuple[_State, IndexVectors] | None, state: _State
 ) -> IndexVectors:
-    field = _field(dataset, brain_key)
+    dataset, field = index.dataset, _field(index)
     if field is None:
-        return _read(dataset, brain_key)
+        return _read(index)
     if known is None or known[0].made != state.made or known[0].latest is None:
         ids, matrix = vector_field.read(dataset, field)
         matrix = _unit(matrix)
@@ -190,18 +189,18 @@ def _read_anew(
         changed.update(dict.fromkeys(deleted))
         ids, matrix = _patched(vectors, changed)
     if not ids:
-        raise _nothing_in(brain_key)
+        raise _nothing_in(index)
     return _of_images(ids, matrix)
 
 
-def _field(dataset: fo.Dataset, brain_key: str) -> str | None:
+def _field(index: Index) -> str | None:
     """The field that holds the vectors of images of a finished index, None for none."""
-    config = dataset.get_brain_info(brain_key).config
+    config = index.config
     field = getattr(config, "embeddings_field", None)
     is_of_images = field and config.method == "sklearn" and not config.patches_field
-    if not is_of_images or not vector_field.can_read(dataset, field):
+    if not is_of_images or not vector_field.can_read(index.dataset, field):
         return None
-    return field if has_results(dataset, brain_key) else None
+    return field if has_results(index.dataset, index.key) else None
 
 
 def _patched(
@@ -231,8 +230,8 @@ def _of_images(ids: list[str], matrix: np.ndarray) -> IndexVectors:
     return IndexVectors(ids, None, np.arange(len(ids)), matrix)
 
 
-def _read(dataset: fo.Dataset, brain_key: str) -> IndexVectors:
-    matrix, ids, labels = open_index(dataset, brain_key).get_embeddings()
+def _read(index: Index) -> IndexVectors:
+    matrix, ids, labels = open_index(index).get_embeddings()
     matrix, ids = np.asarray(matrix, np.float32), np.asarray(ids)
     order = np.argsort(ids, kind="stable")  # the vectors of an image in one piece
     if labels is None and len(set(ids.tolist())) == len(ids):
@@ -254,5 +253,5 @@ def _unit(matrix: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _nothing_in(brain_key: str) -> ValueError:
-    return ValueError(f"the index {brain_key!r} holds no vectors; compute it again")
+def _nothing_in(index: Index) -> ValueError:
+    return ValueError(f"the index {index.key!r} holds no vectors; compute it again")

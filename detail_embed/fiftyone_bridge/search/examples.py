@@ -14,6 +14,7 @@ from PIL import Image
 from detail_embed.cover.patches import whole_image
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.images.decode import upright_rgb
@@ -105,7 +106,7 @@ def of_samples(
     Raises:
         ValueError: naming a sample without a vector
     """
-    vectors = index_vectors.load(dataset, brain_key)
+    vectors = index_vectors.load(Index(dataset, brain_key))
     numbers = {id: number for number, id in enumerate(vectors.ids)}
     for id in sample_ids:
         if id not in numbers:
@@ -125,7 +126,7 @@ def of_images(
     Returns:
         ``(n, d)`` float32, unit length
     """
-    brain_runs.check_promptable(dataset, brain_key)
+    brain_runs.check_promptable(Index(dataset, brain_key))
     model = query_vectors.model_of(dataset, brain_key)
     if not hasattr(model, "space"):
         with model:

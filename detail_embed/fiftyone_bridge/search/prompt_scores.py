@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from detail_embed.fiftyone_bridge.index import brain_runs, vectors
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -39,7 +40,7 @@ class PromptScores:
     def __init__(self, samples: foc.SampleCollection, brain_key: str):
         dataset = dataset_of(samples)
         self._dataset, self._brain_key = dataset, brain_key
-        self._vectors = vectors.load(dataset, brain_key)
+        self._vectors = vectors.load(Index(dataset, brain_key))
         places = {id: place for place, id in enumerate(self._vectors.ids)}
         ids = samples.values("id")
         self.ids = [id for id in ids if id in places]
@@ -80,7 +81,7 @@ def check_scorable(samples: foc.SampleCollection, brain_key: str) -> None:
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_promptable(dataset_of(samples), brain_key)
+    brain_runs.check_promptable(Index(dataset_of(samples), brain_key))
 
 
 def check_threshold(threshold: float) -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.texts.query import Query, parse
 from detail_embed.texts.templates import TEMPLATE_SETS
 
@@ -46,7 +47,7 @@ def encode(
             f"{str(query)!r:.200} says only what is not wanted: add what you are "
             "looking for, such as 'a street, -a car'"
         )
-    brain_runs.check_promptable(dataset, brain_key)
+    brain_runs.check_promptable(Index(dataset, brain_key))
     if templates not in TEMPLATE_SETS:
         raise ValueError(
             f"templates={templates!r}: give one of {', '.join(TEMPLATE_SETS)}"

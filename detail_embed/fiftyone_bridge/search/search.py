@@ -18,6 +18,7 @@ import torch
 from detail_embed.cover.patches import relative
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store, searchable
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -80,7 +81,7 @@ def search(
     vector = query
     if not isinstance(query, np.ndarray):
         vector = query_vectors.encode(dataset, brain_key, query, templates)
-    vectors = index_vectors.load(dataset, brain_key)
+    vectors = index_vectors.load(Index(dataset, brain_key))
     scored, missing = _score(samples, vectors, vector)
     order = scored.best_first(threshold)
     boxes: dict[str, list[float]] = {}
@@ -182,7 +183,7 @@ def _by_patches(
     Returns:
         the places, those without stored patches last, and the boxes of the others
     """
-    store = open_store(dataset, brain_key)
+    store = open_store(Index(dataset, brain_key))
     held = np.array([i for i in proposed if scored.ids[i] in store], np.int64)
     rest = np.array([i for i in proposed if scored.ids[i] not in store], np.int64)
     if len(proposed) and not len(held):

@@ -19,6 +19,7 @@ from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import LABEL, patch_slug
 from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.pace import Pace
@@ -149,7 +150,7 @@ def showable(dataset: fo.Dataset) -> list[str]:
     """The brain keys of indexes that can show where images match."""
     return [
         key for key in brain_runs.promptable(dataset)
-        if records.find(dataset, key)[0] is not None
+        if Index(dataset, key).find()[0] is not None
     ]
 
 
@@ -238,7 +239,7 @@ def _open_store(
 
 
 def _record(dataset: fo.Dataset, brain_key: str) -> records.Record:
-    record, _ = records.find(dataset, brain_key)
+    record, _ = Index(dataset, brain_key).find()
     if record is None:
         known = showable(dataset)
         choice = f"choose one of {known}" if known else "compute detail embeddings"

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from detail_embed.features import FeatureStore
-from detail_embed.fiftyone_bridge.index import feature_stores, records
+from detail_embed.fiftyone_bridge.index import feature_stores
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.patch_search.localise import localise
 
@@ -50,7 +51,7 @@ def best_boxes(
 
 def _open(dataset: fo.Dataset, brain_key: str) -> FeatureStore | None:
     """The store behind an index, None where there is none."""
-    record, _ = records.find(dataset, brain_key)
+    record, _ = Index(dataset, brain_key).find()
     if record is None or not feature_stores.is_there(record.features):
         return None
     return FeatureStore.open(record.features)

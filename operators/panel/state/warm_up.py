@@ -65,10 +65,11 @@ def _import() -> None:
 
 def _load(dataset: fo.Dataset, brain_key: str) -> None:
     from detail_embed.fiftyone_bridge.index import vectors
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search import query_vectors
 
     try:
-        vectors.load(dataset, brain_key)
+        vectors.load(Index(dataset, brain_key))
         query_vectors.encode(dataset, brain_key, "a photo")
     except Exception:  # a search will say it
         logger.info("%r was not loaded ahead", brain_key, exc_info=True)

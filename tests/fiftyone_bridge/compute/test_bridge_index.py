@@ -16,6 +16,7 @@ from detail_embed.backbone import Backbone, bundled_model
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import names, records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.space.choose_fuser import CANDIDATES
@@ -233,7 +234,7 @@ def test_a_brain_run_that_was_never_finished_is_made_again(dataset):
 
 def test_deleting_leaves_what_is_not_ours(dataset):
     fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail")
-    compute_index.delete(dataset, "detail")
+    compute_index.delete(Index(dataset, "detail"))
     assert dataset.list_brain_runs() == ["detail"]
 
 
@@ -260,7 +261,7 @@ def test_whole_images_never_go_into_an_index_of_its_own(dataset):
                 dataset, SETTINGS, also_global=True, overwrite=overwrite
             )
     _run(dataset[:6], overwrite=True)
-    compute_index.delete(dataset, "detail")
+    compute_index.delete(Index(dataset, "detail"))
     assert dataset.list_brain_runs() == ["detail_global"]
     assert dataset.list_runs() == ["detail_global"]
     np.testing.assert_equal(dataset.values("detail_global_embedding"), vectors)
@@ -274,8 +275,8 @@ def test_whole_images_never_go_into_what_somebody_else_made(dataset):
     fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail_global")
     with pytest.raises(ValueError, match="index of its own"):
         compute_index.compute(dataset, SETTINGS, also_global=True)
-    assert records.find(dataset, "detail_global") == (None, False)
-    compute_index.delete(dataset, "detail")
+    assert Index(dataset, "detail_global").find() == (None, False)
+    compute_index.delete(Index(dataset, "detail"))
     assert dataset.list_brain_runs() == ["detail_global"]
     assert dataset.has_field("detail_global_embedding")
 
@@ -294,7 +295,7 @@ def test_a_record_of_an_older_version_owns_its_whole_image_index(dataset):
     dataset.register_run("detail", config, overwrite=True)
     assert records.read(dataset, "detail").has_global is None
     assert _run(dataset[:6], also_global=True).present == 6
-    compute_index.delete(dataset, "detail")
+    compute_index.delete(Index(dataset, "detail"))
     assert not dataset.list_brain_runs()
     assert not dataset.has_field("detail_global_embedding")
 

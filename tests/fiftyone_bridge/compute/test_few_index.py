@@ -17,6 +17,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.features import FeatureStore, disk_space
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import feature_stores, names, records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.texts.templates import encode_query
 
@@ -129,7 +130,7 @@ def test_new_samples_are_added_and_the_single_vector_stays(dataset):
     assert _run(dataset, single, overwrite=True).embedded == 24
     assert not dataset.has_field(FIELD)
     _run(dataset, overwrite=True)
-    compute_index.delete(dataset, "detail")
+    compute_index.delete(Index(dataset, "detail"))
     assert dataset.list_brain_runs() == ["one"] and dataset.list_runs() == ["one"]
     assert not dataset.has_field(FIELD) and not dataset.has_field("detail_embedding")
 
@@ -184,9 +185,9 @@ def test_kept_features_serve_every_fuser(dataset, encoded, caplog):
     assert dataset.load_brain_results("few").total_index_size == 72
 
     for key in ("detail", "few"):
-        compute_index.delete(dataset, key)
+        compute_index.delete(Index(dataset, key))
     assert len(FeatureStore.open(folder)) == 24
-    compute_index.delete(dataset, "words")
+    compute_index.delete(Index(dataset, "words"))
     assert not feature_stores.find(dataset, store.slug)
 
 

@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.exchange import vector_files
 from detail_embed.fiftyone_bridge.exchange.export_vectors import export_vectors
 from detail_embed.fiftyone_bridge.exchange.import_vectors import import_vectors
 from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fusers.few_vectors import FewVectors
@@ -158,7 +159,7 @@ def test_exported_files_come_back(dataset, tmp_path):
     export_vectors(dataset, "few", few).finish()
     copy = dataset.clone()
     for key in ("detail", "few"):
-        compute_index.delete(copy, key)
+        compute_index.delete(Index(copy, key))
     assert import_vectors(copy, one).finish().images == 6
     assert import_vectors(copy, few, brain_key="few").finish().images == 4
     found = np.stack(copy[:6].values("detail_embedding"))
@@ -184,7 +185,7 @@ def test_what_cannot_be_imported(dataset, make_parts, tmp_path, monkeypatch):
     parts, space = make_parts(["/nowhere/a.jpg"], _gmp())
     with pytest.raises(ValueError, match="none of the 1 rows"):
         import_vectors(dataset, parts).finish()
-    compute_index.delete(dataset, "detail")
+    compute_index.delete(Index(dataset, "detail"))
     file = parts / "part-000000.parquet"
     (parts / "space").rename(parts / "moved")
     monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path / "zoo"))

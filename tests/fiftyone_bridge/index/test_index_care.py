@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.index import (
 from detail_embed.fiftyone_bridge.index import (
     facts as index_facts,
 )
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import vector_counts
 from detail_embed.fusers import library
@@ -298,7 +299,7 @@ def test_an_update_with_random_weights(dataset, tmp_path):
 def test_renaming_everything(broken, fresh_python):
     _run(broken[:26], KEPT, also_global=True)
     ranked = _ranked(broken, "detail", "detail_global")
-    rename.rename(broken, "detail", "better")
+    rename.rename(Index(broken, "detail"), "better")
     assert broken.list_brain_runs() == ["better", "better_global"]
     assert broken.list_runs() == ["better"]
     assert not [f for f in broken.get_field_schema() if f.startswith("detail")]
@@ -314,14 +315,14 @@ def test_renaming_everything(broken, fresh_python):
     result = update.update(broken, "better").finish()
     assert (result.embedded, result.present, result.failed) == (0, 24, 4)
     _run(broken[:3], brain_key="detail", also_global=True)  # the old key is free
-    delete.delete(broken, "better")
+    delete.delete(Index(broken, "better"))
     assert broken.list_brain_runs() == ["detail", "detail_global"]
 
 
 def test_renaming_an_index_of_a_few_vectors(dataset):
     _run(dataset[:8], FEW)
     ranked = _ranked(dataset, "detail")
-    rename.rename(dataset, "detail", "few")
+    rename.rename(Index(dataset, "detail"), "few")
     assert _ranked(dataset, "few") == ranked
     assert dataset.has_field("few_patches") and not dataset.has_field("detail_patches")
     assert update.update(dataset[:9], "few").finish().embedded == 1
@@ -345,13 +346,13 @@ def test_renaming_takes_back_what_was_done_when_a_step_fails(
 
     monkeypatch.setattr(type(dataset), fails, fail)
     with pytest.raises(RuntimeError, match="gone"):
-        rename.rename(dataset, "detail", "better")
+        rename.rename(Index(dataset, "detail"), "better")
     monkeypatch.undo()
     assert dataset.list_brain_runs() == ["detail", "detail_global"]
     dataset.clear_cache()
     assert _ranked(dataset, "detail", "detail_global") == ranked
     assert not [f for f in dataset.get_field_schema() if f.startswith("better")]
-    rename.rename(dataset, "detail", "better")
+    rename.rename(Index(dataset, "detail"), "better")
     assert _ranked(dataset, "better", "better_global") == ranked
 
 
@@ -374,7 +375,7 @@ def test_what_cannot_be_renamed(dataset):
         ("nope", "new", "no index of detail-embed"),
     ]:
         with pytest.raises(ValueError, match=message):
-            rename.rename(dataset, old, new)
+            rename.rename(Index(dataset, old), new)
         assert dataset.list_brain_runs() == before
 
 
@@ -390,22 +391,22 @@ def test_deleting_by_name(dataset, tmp_path):
     _run(dataset[:5], KEPT, also_global=True)
     _run(dataset[:2], KEPT_NOT, brain_key="second")
     _foreign(dataset, embeddings="detail_embedding")
-    assert delete.unshared_features(dataset, "detail") is None
-    delete.delete_any(dataset, "theirs")
+    assert delete.unshared_features(Index(dataset, "detail")) is None
+    delete.delete_any(Index(dataset, "theirs"))
     assert "theirs" not in dataset.list_brain_runs()
     assert dataset.has_field("detail_embedding")
 
-    delete.delete_any(dataset, "detail_global")
+    delete.delete_any(Index(dataset, "detail_global"))
     assert dataset.list_brain_runs() == ["detail", "second"]
     assert not dataset.has_field("detail_global_embedding")
     result = update.update(dataset[:6], "detail").finish()
     assert result.embedded == 1 and "detail_global" not in dataset.list_brain_runs()
 
-    delete.delete_any(dataset, "second")
-    folder = delete.unshared_features(dataset, "detail")
+    delete.delete_any(Index(dataset, "second"))
+    folder = delete.unshared_features(Index(dataset, "detail"))
     assert folder == records.read(dataset, "detail").features
-    delete.delete_any(dataset, "detail")
+    delete.delete_any(Index(dataset, "detail"))
     assert not list((tmp_path / "data").rglob("*.safetensors"))
     assert dataset.list_brain_runs() == dataset.list_runs() == []
     with pytest.raises(ValueError, match="'detail' is no similarity index"):
-        delete.delete_any(dataset, "detail")
+        delete.delete_any(Index(dataset, "detail"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import vector_field
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 
@@ -28,13 +29,13 @@ def plain():
 
 
 def as_fiftyone_has_it(dataset):
-    matrix, ids, _ = index_vectors.open_index(dataset, KEY).get_embeddings()
+    matrix, ids, _ = index_vectors.open_index(Index(dataset, KEY)).get_embeddings()
     matrix = np.asarray(matrix, np.float32)
     return dict(zip(ids, matrix / np.linalg.norm(matrix, axis=1, keepdims=True)))
 
 
 def check(dataset):
-    vectors = index_vectors.load(dataset, KEY)
+    vectors = index_vectors.load(Index(dataset, KEY))
     wanted = as_fiftyone_has_it(dataset)
     assert sorted(vectors.ids) == sorted(wanted)
     for id, row in zip(vectors.ids, vectors.matrix):
@@ -132,14 +133,14 @@ def test_vectors_of_several_dimensions_are_refused(plain):
     sample.save()
     for _ in range(2):
         with pytest.raises(ValueError, match="of sample .* has shape .*compute"):
-            index_vectors.load(plain, KEY)
+            index_vectors.load(Index(plain, KEY))
 
 
 def test_no_vectors_left(plain):
     check(plain)
     plain.set_values(FIELD, [None] * 12)
     with pytest.raises(ValueError, match="'own' holds no vectors"):
-        index_vectors.load(plain, KEY)
+        index_vectors.load(Index(plain, KEY))
     plain.set_values(FIELD, [np.ones(DIM, np.float32)] * 12)
     check(plain)
 
@@ -148,7 +149,7 @@ def test_an_index_that_was_never_finished_is_not_read(plain):
     info = plain.get_brain_info(KEY)
     info.config.build().register_run(plain, "begun", overwrite=False)
     with pytest.raises(ValueError, match="'begun' holds no vectors; compute it again"):
-        index_vectors.load(plain, "begun")
+        index_vectors.load(Index(plain, "begun"))
 
 
 @pytest.mark.parametrize("kind", [fo.VectorField, fo.ArrayField])

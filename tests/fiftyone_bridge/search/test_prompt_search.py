@@ -12,6 +12,7 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.curate.tag_hits import tag_hits
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import search as searching
 from detail_embed.fiftyone_bridge.search.search import (
@@ -106,7 +107,7 @@ def test_templates_change_the_query(indexed):
 def test_by_patches_is_exact(indexed):
     exact = search(indexed, THING, k=24, method=RERANKED, candidates=1.0)
     answer = search(indexed, THING, k=24, method=PATCHES)
-    store = open_store(indexed, "detail")
+    store = open_store(Index(indexed, "detail"))
     best = [float((store.features(id) @ answer.vector).max()) for id in answer.ids]
     assert answer.ids == exact.ids
     np.testing.assert_allclose(answer.scores, best, atol=1e-4)
@@ -138,7 +139,7 @@ def test_only_candidates_are_found_by_their_patches(indexed):
 @pytest.mark.parametrize("start, stop", [(0, 24), (3, 10), (7, 8)])
 def test_a_z_score_means_the_same_everywhere(indexed, method, start, stop):
     """Of an image, in any view, by any method, and for what is tagged."""
-    vectors = index_vectors.load(indexed, "detail")
+    vectors = index_vectors.load(Index(indexed, "detail"))
     everywhere = search(indexed, THING, k=1000)
     z = dict(zip(vectors.ids, standardise(vectors.scores(everywhere.vector))))
     view = indexed[start:stop]
@@ -205,19 +206,19 @@ def test_a_search_for_duplicates_changes_nothing(indexed):
 
 
 def test_vectors_stay_in_memory(indexed):
-    first = index_vectors.load(indexed, "detail")
-    assert index_vectors.load(indexed, "detail") is first
+    first = index_vectors.load(Index(indexed, "detail"))
+    assert index_vectors.load(Index(indexed, "detail")) is first
     sample = indexed.first()
     sample["detail_embedding"] = -np.asarray(sample["detail_embedding"])
     sample.save()
-    assert index_vectors.load(indexed, "detail") is not first
+    assert index_vectors.load(Index(indexed, "detail")) is not first
 
 
 def test_views_stay_in_memory_until_a_sample_changes(indexed):
     view = indexed.match_tags("mine")
     indexed[:3].tag_samples("mine")
     assert set(search(view, THING).ids) == set(indexed[:3].values("id"))
-    vectors = index_vectors.load(indexed, "detail")
+    vectors = index_vectors.load(Index(indexed, "detail"))
     assert vectors.members(view) is vectors.members(indexed.match_tags("mine"))
     assert vectors.members(indexed).without == 0
     indexed[3:4].tag_samples("mine")
@@ -227,7 +228,7 @@ def test_views_stay_in_memory_until_a_sample_changes(indexed):
 
 
 def test_only_so_many_views_stay_in_memory(indexed):
-    vectors = index_vectors.load(indexed, "detail")
+    vectors = index_vectors.load(Index(indexed, "detail"))
     first = vectors.members(indexed[:1])
     for stop in range(2, 2 + index_vectors._VIEWS):
         assert vectors.members(indexed[:stop]).rows.tolist() == list(range(stop))

@@ -6,6 +6,7 @@ import pytest
 
 from detail_embed.fiftyone_bridge.evaluate import runs
 from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.search import search
 from tests.operators.panel.helpers import KEYS, OPERATORS, OTHER, THING
 
@@ -45,7 +46,7 @@ def test_compare_an_index_with_itself(browser):
 
 
 def test_compare_with_one_index_only(on_mine, mine):
-    delete.delete_any(mine, "detail_global")
+    delete.delete_any(Index(mine, "detail_global"))
     assert on_mine.tab("compare") is None
     assert on_mine.part("compare.start.compute")
     assert on_mine.part("compare.which") is None
@@ -57,7 +58,7 @@ def test_an_index_that_was_compared_is_deleted(on_mine, mine):
     on_mine.state["tab"] = "compare"
     on_mine.state["compare"]["prompts"] = [THING]
     on_mine.event("on_compare")
-    delete.delete_any(mine, "detail_global")
+    delete.delete_any(Index(mine, "detail_global"))
     assert "choose one of ['detail']" in on_mine.event("on_compare")
     message = on_mine.event("on_compare_show", side="right")
     assert "detail_global" in message

@@ -12,6 +12,7 @@ from pymongo.collection import Collection
 from pymongo.cursor import Cursor
 
 from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import SCORE
 from tests.browser import Browser
 from tests.operators.panel.helpers import OTHER, THING
@@ -19,13 +20,13 @@ from tests.operators.panel.helpers import OTHER, THING
 
 def test_an_index_that_was_deleted(on_mine, mine):
     on_mine.search(THING, k=3)
-    delete.delete_any(mine, "detail_global")
+    delete.delete_any(Index(mine, "detail_global"))
     message = on_mine.fill(brain_key="detail_global").event("on_search")
     assert "choose one of ['detail']" in message and on_mine.severity == "error"
     on_mine.event("on_look")
     assert on_mine.get("search.which.brain_key") == "detail"
     assert on_mine.search(OTHER, k=3) is None and len(on_mine.shown(mine)) == 3
-    delete.delete(mine, "detail")
+    delete.delete(Index(mine, "detail"))
     on_mine.event("on_search")
     assert on_mine.message and on_mine.part("start.compute")
     on_mine.event("on_look")
@@ -154,7 +155,7 @@ def test_a_result_whose_index_is_gone_can_be_cleared(on_mine, mine):
     on_mine.view = before
     on_mine.search(THING, k=3)
     for key in ("detail_global", "detail"):
-        delete.delete_any(mine, key)
+        delete.delete_any(Index(mine, key))
     assert "compute an index first" in on_mine.search(OTHER)
     assert "**Clear**" in str(on_mine.part("stale"))
     assert on_mine.part("start.clear") and on_mine.part("start.compute")

@@ -8,6 +8,7 @@ import pytest
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index.index import Index
 from tests.operators.panel.helpers import KEYS, OPERATORS, SETTINGS
 
 
@@ -48,7 +49,7 @@ def test_what_can_be_done_with_an_index(browser, event, operator):
 def test_an_index_of_the_list_that_is_gone(on_mine, mine):
     on_mine.tab("indexes")
     on_mine.event("on_index_row", row=1)
-    delete.delete_any(mine, "detail_global")
+    delete.delete_any(Index(mine, "detail_global"))
     assert "detail_global" in on_mine.event("on_index_row", row=1)
     assert "detail_global" in on_mine.event("on_group", group="embedded")
     assert on_mine.tab("indexes") is None
