@@ -24,6 +24,7 @@ from detail_embed.cover import CompleteCover  # noqa: E402
 from detail_embed.cover.patches import extract_patches  # noqa: E402
 from detail_embed.distributed.parts import PartFolder  # noqa: E402
 from detail_embed.distributed.worker import PartWorker  # noqa: E402
+from detail_embed.engine.encode_options import EncodeOptions  # noqa: E402
 from detail_embed.images.image_file import read_image  # noqa: E402
 from detail_embed.space import DetailEmbedder  # noqa: E402
 
@@ -70,7 +71,8 @@ def measure(paths: list[str], space: DetailEmbedder, folder: Path) -> Stages:
         stages("fuse", fuse, stages("encode", backbone.encode_patches, patches))
     space.save(folder / "space")
     plan = PartFolder.create(folder / "parts", paths, folder / "space")
-    worker = PartWorker(plan.directory, num_workers=1, device=str(backbone.device))
+    options = EncodeOptions(device=str(backbone.device), num_workers=1)
+    worker = PartWorker(plan.directory, options)
     stages("whole parts", worker, {"part": np.arange(len(plan))})
     return stages
 

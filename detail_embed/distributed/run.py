@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from detail_embed.distributed.parts import PartFolder
 from detail_embed.distributed.worker import PartWorker
-from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
+from detail_embed.engine.encode_options import EncodeOptions
+from detail_embed.images.image_file import MAX_PIXELS
 
 if TYPE_CHECKING:
     import ray.data
@@ -101,13 +102,13 @@ def embed(
     """
     started = time.monotonic()
     _check_counts(concurrency, num_gpus)
-    check_max_pixels(max_pixels)
+    options = EncodeOptions(
+        batch_size=batch_size, num_workers=num_workers, max_pixels=max_pixels,
+        skip_identical=skip_identical,
+    )
+    options.check_options()
     folder = PartFolder.create(directory, files, space, part_rows, keep_features)
     todo = folder.todo()
-    options = {
-        "batch_size": batch_size, "num_workers": num_workers,
-        "max_pixels": max_pixels, "skip_identical": skip_identical,
-    }
     images = failed = 0
     bar = tqdm(total=len(folder), initial=len(folder) - len(todo), unit="part",
                disable=not progress)
@@ -131,7 +132,7 @@ def embed(
 def _work(
     folder: PartFolder,
     todo: list[int],
-    options: dict[str, Any],
+    options: EncodeOptions,
     concurrency: int | None,
     num_gpus: float | None,
 ) -> Iterator[int]:
@@ -154,8 +155,7 @@ def _work(
     parts: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     done = parts.map_batches(
         PartWorker,
-        fn_constructor_args=(str(folder.directory),),
-        fn_constructor_kwargs=options,
+        fn_constructor_args=(str(folder.directory), options),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_gpus=num_gpus,

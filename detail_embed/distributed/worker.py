@@ -15,6 +15,7 @@ import pyarrow as pa
 from detail_embed.distributed.input_lists import InputRow
 from detail_embed.distributed.parts import PartFolder
 from detail_embed.engine.chunk import Chunk
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
 from detail_embed.space.embedding_space import EmbeddingSpace
@@ -38,17 +39,18 @@ class PartWorker:
 
     Args:
         directory: the folder
-        device ("auto"): a torch device
-        **options: as of :func:`.engine.stream`
+        options (DEFAULT): how files are encoded, and where
 
     Raises:
         ValueError: if the folder holds no plan, or the backbone's weights are not
             those of its space
     """
 
-    def __init__(self, directory: str | Path, device: str = "auto", **options: Any):
+    def __init__(self, directory: str | Path, options: EncodeOptions = DEFAULT):
         self._folder = PartFolder(directory)
-        self._space = EmbeddingSpace.load(self._folder.directory / SPACE, device)
+        self._space = EmbeddingSpace.load(
+            self._folder.directory / SPACE, options.device
+        )
         self._options = options
         self._store = None
         if self._folder.keeps_features:
@@ -91,7 +93,7 @@ class PartWorker:
         items = {_name(row): row[1] for row in rows}
         chunks = stream(
             items.items(), self._space.backbone, self._space.cover, self._space.fuser,
-            store=self._store, **self._options,
+            self._options, store=self._store,
         )
         with closing(chunks):
             for chunk in chunks:

@@ -20,8 +20,8 @@ from detail_embed.cover import CompleteCover
 from detail_embed.cover.flat_windows import without_flat
 from detail_embed.cover.patches import extract_patches
 from detail_embed.engine.device_memory import cut_fitting, encode_fitting
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.workers import in_crew
-from detail_embed.images.image_file import MAX_PIXELS
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.reader import read_images
 
@@ -60,9 +60,7 @@ def iter_patch_features(
     items: Iterable[Item],
     backbone: Backbone,
     cover: CompleteCover,
-    batch_size: int | None = None,
-    num_workers: int | None = None,
-    max_pixels: int = MAX_PIXELS,
+    options: EncodeOptions = DEFAULT,
     identical_within: int = 0,
 ) -> Iterator[PatchFeatures]:
     """Encodes the patches of files.
@@ -74,9 +72,7 @@ def iter_patch_features(
         items: ``(id, path)`` pairs, consumed as needed
         backbone: the model
         cover: the windows
-        batch_size (None): patches per forward pass; None: the backbone's own
-        num_workers (None): decoding threads; None: as ``read_images()`` says
-        max_pixels (MAX_PIXELS): images with more are not read
+        options (DEFAULT): batch size, threads and pixel limit
         identical_within (0): how many items back a file of the same content is looked
             for; one that has it is not encoded
 
@@ -84,16 +80,17 @@ def iter_patch_features(
         a :class:`PatchFeatures` for every item, in their order
 
     Raises:
-        ValueError: if ``batch_size`` or ``max_pixels`` is below 1
+        ValueError: if the batch size or the pixel limit is below 1
         RuntimeError: if not even one patch fits on the device
     """
+    batch_size = options.batch_size
     if batch_size is None:
         batch_size = backbone.batch_size
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give at least 1")
     budget = PixelBudget(_WAITING_PIXELS)
     files = _read(
-        items, num_workers=num_workers, max_pixels=max_pixels,
+        items, num_workers=options.num_workers, max_pixels=options.max_pixels,
         identical_within=identical_within,
         pin=backbone.device.type == "cuda", budget=budget,
     )

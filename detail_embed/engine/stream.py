@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,12 +28,12 @@ from detail_embed.engine.chunk import (
     make_chunk,
 )
 from detail_embed.engine.encode_files import Item, PatchFeatures, iter_patch_features
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.features.feature_store import StoredImage
 from detail_embed.features.label import patch_slug
 from detail_embed.fusers.base import Fuser
 from detail_embed.images.identical_files import Outcomes
-from detail_embed.images.image_file import MAX_PIXELS
 
 _CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
 _TWIN_BYTES = 2**27  # of the vectors that are kept for files of the same content
@@ -47,13 +46,10 @@ def stream(
     backbone: Backbone,
     cover: CompleteCover,
     fuser: Fuser,
-    batch_size: int | None = None,
-    num_workers: int | None = None,
+    options: EncodeOptions = DEFAULT,
     chunk_size: int = 256,
     chunk_seconds: float = 10.0,
     store: FeatureStore | None = None,
-    max_pixels: int = MAX_PIXELS,
-    skip_identical: bool = True,
 ) -> Iterator[Chunk]:
     """Embeds files.
 
@@ -62,23 +58,19 @@ def stream(
         backbone: the model
         cover: the windows
         fuser: a fitted fuser
-        batch_size (None): patches per forward pass; None: the backbone's own
-        num_workers (None): decoding threads; None: as ``read_images()`` says
+        options (DEFAULT): how files are read and encoded; the backbone has its device
         chunk_size (256): items per chunk, at most
         chunk_seconds (10.0): a chunk that took so long leaves before it is full,
             so that little is lost where a run is killed
         store (None): where the patch features of a chunk are kept before it
             leaves, by the items' ids: these have to be strings then. The vectors
             are made of what was kept, as those of :func:`stream_stored`
-        max_pixels (MAX_PIXELS): images with more are not read
-        skip_identical (True): whether a file with the same content as one shortly
-            before, among some 30,000, takes its vectors; without a store only
 
     Yields:
         a :class:`Chunk` for at most ``chunk_size`` items, in their order
 
     Raises:
-        ValueError: if ``chunk_size``, ``batch_size`` or ``max_pixels`` is below 1,
+        ValueError: if ``chunk_size``, the batch size or the pixel limit is below 1,
             or the store is of another backbone or cover
         RuntimeError: if the disk of the store is full, or not even one patch fits
             on the device
@@ -87,9 +79,9 @@ def stream(
     if store is not None:
         store.require(patch_slug(backbone, cover))
     fuser = fuser.to(backbone.device)
-    window = _window(fuser) if skip_identical and store is None else 0
+    window = _window(fuser) if options.skip_identical and store is None else 0
     images = iter_patch_features(
-        items, backbone, cover, batch_size, num_workers, max_pixels,
+        items, backbone, cover, options,
         identical_within=window,
     )
     log, outcomes = SkipLog(), Outcomes(window)
@@ -142,9 +134,10 @@ def stream_reusing(
     cover: CompleteCover,
     fuser: Fuser,
     store: FeatureStore | None,
+    options: EncodeOptions = DEFAULT,
     keep: bool = True,
     chunk_size: int = 256,
-    **options: Any,
+    chunk_seconds: float = 10.0,
 ) -> Iterator[Chunk]:
     """Fuses what is stored, then encodes the rest.
 
@@ -154,9 +147,10 @@ def stream_reusing(
         cover: the windows
         fuser: a fitted fuser
         store: patch features of that backbone and cover, None for none
+        options (DEFAULT): as of :func:`stream`
         keep (True): whether the store gets what is encoded
         chunk_size (256): items per chunk, at most
-        **options: as of :func:`stream`
+        chunk_seconds (10.0): as of :func:`stream`
 
     Yields:
         the chunks of :func:`stream_stored`, then those of :func:`stream`
@@ -172,8 +166,8 @@ def stream_reusing(
         yield from stream_stored(held, store, fuser.to(backbone.device), chunk_size)
         items = [item for item in items if item[0] not in store]
     yield from stream(
-        items, backbone, cover, fuser, chunk_size=chunk_size,
-        store=store if keep else None, **options,
+        items, backbone, cover, fuser, options, chunk_size, chunk_seconds,
+        store if keep else None,
     )
 
 

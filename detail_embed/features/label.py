@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from detail_embed.backbone import Backbone
-from detail_embed.cover import CompleteCover
 from detail_embed.storage.whole_files import write_whole
 
 LABEL = "store.json"
 _FORMAT = 1
 
 
-def patch_slug(backbone: Backbone, cover: CompleteCover) -> str:
+class Named(Protocol):
+    """A backbone, or a cover."""
+
+    slug: str
+
+
+def patch_slug(backbone: Named, cover: Named) -> str:
     """Names what patch features depend on: backbone, weights and cover."""
     return f"{backbone.slug}-{cover.slug}"
 

@@ -35,22 +35,30 @@ def write(
     (directory / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
 
-def read(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Reads what :func:`write` wrote: the identity with its hash, and the state.
+def read_config(directory: Path) -> dict[str, Any]:
+    """Reads the identity that :func:`write` wrote, and its hash.
 
     Raises:
         FileNotFoundError: if the directory holds nothing of the kind
-        ValueError: if the files are damaged
+        ValueError: if the file is damaged
     """
     for part in (_CONFIG, TENSORS):
         if not (directory / part).is_file():
             raise FileNotFoundError(f"no fuser in {directory}: {part} is missing")
     try:
-        config = json.loads((directory / _CONFIG).read_text("utf-8"))
+        return json.loads((directory / _CONFIG).read_text("utf-8"))
     except json.JSONDecodeError as error:
         raise no_fuser(directory, error) from error
+
+
+def read_tensors(directory: Path) -> dict[str, Tensor]:
+    """Reads the state that :func:`write` wrote.
+
+    Raises:
+        ValueError: if the file is damaged
+    """
     try:
-        return config, load_file(directory / TENSORS)
+        return load_file(directory / TENSORS)
     except SafetensorError as error:
         raise ValueError(f"{directory / TENSORS} is damaged: {error}") from error
 

@@ -63,12 +63,13 @@ def load(directory: str | Path) -> Fuser:
         ValueError: if its files are damaged or do not belong together
     """
     directory = Path(directory)
-    config, tensors = files.read(directory)
+    config = files.read_config(directory)
     try:
         fuser = create(config["name"], config["dim"], **config["options"])
         expected = config["hash"]
     except (KeyError, TypeError) as error:
         raise files.no_fuser(directory, error) from error
+    tensors = files.read_tensors(directory)
     if set(tensors) != set(fuser.state_dict()):
         raise ValueError(
             f"{directory / files.TENSORS} is not of a {fuser.name!r} fuser"

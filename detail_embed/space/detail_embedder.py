@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.fusers.sample import FitSample
 from detail_embed.images.image_file import MAX_PIXELS
@@ -32,7 +33,7 @@ class DetailEmbedder(EmbeddingSpace):
         max_images: int = 200,
         max_patches: int = 20_000,
         seed: int = 0,
-        max_pixels: int = MAX_PIXELS,
+        options: EncodeOptions = DEFAULT,
     ) -> DetailEmbedder:
         """Fits the fuser on a sample of files; changes the slug.
 
@@ -43,7 +44,7 @@ class DetailEmbedder(EmbeddingSpace):
             max_patches (20000): the sample ends where it has as many, for
                 memory's sake
             seed (0): of the sample
-            max_pixels (MAX_PIXELS): images with more are left out
+            options (DEFAULT): how files are read and encoded
 
         Returns:
             the embedder itself
@@ -55,7 +56,7 @@ class DetailEmbedder(EmbeddingSpace):
         check_paths(paths)
         if not self.fuser.needs_fit:
             return self
-        sample = self._sample(paths, max_images, max_patches, seed, max_pixels)
+        sample = self._sample(paths, max_images, max_patches, seed, options)
         return self._fit(sample, proxies)
 
     def fit_stored(
@@ -101,7 +102,7 @@ class DetailEmbedder(EmbeddingSpace):
         max_images: int = 200,
         max_patches: int = 40_000,
         seed: int = 0,
-        max_pixels: int = MAX_PIXELS,
+        options: EncodeOptions = DEFAULT,
     ) -> Choice:
         """Replaces the fuser by the one that does best on a sample of files.
 
@@ -112,7 +113,7 @@ class DetailEmbedder(EmbeddingSpace):
             max_images (200): size of the sample, at most
             max_patches (40000): see :meth:`fit`
             seed (0): of the sample
-            max_pixels (MAX_PIXELS): images with more are left out
+            options (DEFAULT): how files are read and encoded
 
         Returns:
             the fitted fuser, its report card and the reason in words
@@ -122,7 +123,7 @@ class DetailEmbedder(EmbeddingSpace):
             ValueError: if no file can be read, or no fuser can be fitted
         """
         check_paths(paths)
-        sample = self._sample(paths, max_images, max_patches, seed, max_pixels)
+        sample = self._sample(paths, max_images, max_patches, seed, options)
         return self._choose(sample, vocabulary, candidates)
 
     def choose_stored(
@@ -152,11 +153,11 @@ class DetailEmbedder(EmbeddingSpace):
 
     def _sample(
         self, paths: Sequence[str | Path], max_images: int, max_patches: int,
-        seed: int, max_pixels: int,
+        seed: int, options: EncodeOptions,
     ) -> tuple[Tensor, Tensor]:
         chosen = fit_sample.draw(paths, max_images, seed)
         return fit_sample.of_files(
-            chosen, self.backbone, self.cover, max_patches, max_pixels
+            chosen, self.backbone, self.cover, max_patches, options
         )
 
     def _stored(
@@ -201,7 +202,8 @@ class DetailEmbedder(EmbeddingSpace):
             RuntimeError: if the disk is full while features are stored, or not even
                 one patch fits on the device
         """
-        return embed_files(
-            self, paths, progress, batch_size, num_workers, out, features,
-            max_pixels, skip_identical,
+        options = EncodeOptions(
+            batch_size=batch_size, num_workers=num_workers, max_pixels=max_pixels,
+            skip_identical=skip_identical,
         )
+        return embed_files(self, paths, progress, out, features, options)

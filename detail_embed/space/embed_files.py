@@ -12,10 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from detail_embed.engine.chunk import Chunk
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.stream import stream_reusing
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room
-from detail_embed.images.image_file import MAX_PIXELS
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.chunk_store import ChunkStore
 
@@ -40,12 +40,9 @@ def embed_files(
     space: EmbeddingSpace,
     paths: Sequence[str | Path],
     progress: bool = False,
-    batch_size: int | None = None,
-    num_workers: int | None = None,
     out: str | Path | None = None,
     features: str | Path | FeatureStore | None = None,
-    max_pixels: int = MAX_PIXELS,
-    skip_identical: bool = True,
+    options: EncodeOptions = DEFAULT,
 ) -> EmbedResult:
     """Embeds files; a file that is given twice is embedded once.
 
@@ -73,8 +70,7 @@ def embed_files(
     todo = {name: paths[where[0]] for name, where in rows.items() if name not in stored}
     chunks = stream_reusing(
         todo.items(), space.backbone, space.cover, space.fuser,
-        _open(features, space, todo), batch_size=batch_size, num_workers=num_workers,
-        max_pixels=max_pixels, skip_identical=skip_identical,
+        _open(features, space, todo), options,
     )
     bar = tqdm(
         total=len(rows), initial=len(rows) - len(todo), unit="image",

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
-from detail_embed.images.image_file import MAX_PIXELS
 
 _Item = TypeVar("_Item")
 
@@ -28,7 +28,7 @@ def draw(items: Sequence[_Item], count: int, seed: int = 0) -> list[_Item]:
 
 def of_files(
     paths: Sequence[str | Path], backbone: Backbone, cover: CompleteCover,
-    max_patches: int, max_pixels: int = MAX_PIXELS,
+    max_patches: int, options: EncodeOptions = DEFAULT,
 ) -> tuple[Tensor, Tensor]:
     """Encodes files until their patches, padded to one length, are enough.
 
@@ -37,7 +37,7 @@ def of_files(
         backbone: the model
         cover: the windows
         max_patches: where the sample ends, for memory's sake
-        max_pixels (MAX_PIXELS): images with more are left out
+        options (DEFAULT): how they are read and encoded
 
     Returns:
         ``(b, p, d)`` float32 features, padded with zeros, and ``(b, p)`` bool, True
@@ -46,9 +46,7 @@ def of_files(
     Raises:
         ValueError: if no file can be read
     """
-    found = iter_patch_features(
-        enumerate(paths), backbone, cover, max_pixels=max_pixels
-    )
+    found = iter_patch_features(enumerate(paths), backbone, cover, options)
     with closing(found):
         features = (i.features for i in found if i.features is not None)
         return _take(features, max_patches)

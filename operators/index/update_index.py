@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.coverage import Coverage
     from detail_embed.fiftyone_bridge.runs.run import Run
 
-_OPTIONS = (
-    "pretrained", "device", "precision", "batch_size", "num_workers",
-    "max_pixels", "skip_identical",
-)
 _REASONS = 3  # that are shown
 
 
@@ -70,13 +66,7 @@ class UpdateIndex(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Runs in steps in the App, or to the end where it was delegated."""
-        from detail_embed.fiftyone_bridge.compute import update
-
-        options = {
-            k: ctx.params[k] for k in _OPTIONS if ctx.params.get(k) not in (None, "")
-        }
-        key = ctx.params["brain_key"]
-        run = update.update(ctx.target_view(), key, **options)
+        run = _start(ctx.target_view(), ctx.params)
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
         if progress.is_for_panel(ctx):
@@ -140,22 +130,19 @@ class UpdateIndex(foo.Operator):
             ValueError: if the index is not ours, the samples cannot be used, or the
                 checkpoint file is gone
         """
-        from detail_embed.fiftyone_bridge.compute import update
-
-        options = {
+        params = {
+            "brain_key": brain_key,
             "pretrained": None if pretrained is None else str(pretrained),
             "device": device,
             "precision": precision,
             "batch_size": batch_size,
             "num_workers": num_workers,
+            "max_pixels": max_pixels,
             "skip_identical": skip_identical,
         }
-        if max_pixels is not None:
-            options["max_pixels"] = max_pixels
-        run = update.update(sample_collection, brain_key, **options)
+        run = _start(sample_collection, params)
         if not delegate:
             return asdict(run.finish(progress=True))
-        params = {"brain_key": brain_key, **options}
         return progress.queue(self, sample_collection, params)
 
     def _in_app(
@@ -166,6 +153,18 @@ class UpdateIndex(foo.Operator):
         yield ctx.ops.set_progress(label=summary, progress=1)
         yield ctx.ops.notify(summary, variant="success")
         yield ctx.ops.reload_dataset()
+
+
+def _start(samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+    from detail_embed.engine.encode_options import EncodeOptions
+    from detail_embed.fiftyone_bridge.compute import update
+
+    return update.update(
+        samples,
+        params["brain_key"],
+        params.get("pretrained") or None,
+        EncodeOptions.from_params(params),
+    )
 
 
 def _summarise(found: Coverage) -> str:

@@ -66,12 +66,13 @@ class ShowWhere(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Runs in steps in the App, or to the end where it was delegated."""
+        from detail_embed.engine.encode_options import EncodeOptions
         from detail_embed.fiftyone_bridge.where.show_where import show_where
 
         arguments = _arguments(ctx.params)
         label = ctx.params.get("text") or None
-        limit = {k: v for k, v in ctx.params.items() if k == "max_pixels" and v}
-        run = show_where(_target(ctx), **arguments, label=label, **limit)
+        options = EncodeOptions.from_params(ctx.params)
+        run = show_where(_target(ctx), **arguments, label=label, options=options)
         if ctx.delegated:
             return asdict(progress.delegated(ctx, run))
         fields = arguments["field"], arguments["heatmap_field"]
@@ -129,6 +130,7 @@ class ShowWhere(foo.Operator):
         Raises:
             ValueError: if the samples or an argument cannot be used
         """
+        from detail_embed.engine.encode_options import EncodeOptions
         from detail_embed.fiftyone_bridge.where.show_where import show_where
 
         params = {
@@ -137,13 +139,14 @@ class ShowWhere(foo.Operator):
             "heatmap_field": heatmap_field,
             "max_boxes": max_boxes,
         }
-        if max_pixels is not None:
-            params["max_pixels"] = max_pixels
-        run = show_where(sample_collection, query, **params)
+        limit = {"max_pixels": max_pixels}
+        options = EncodeOptions.from_params(limit)
+        run = show_where(sample_collection, query, **params, options=options)
         if not delegate:
             return run.finish(progress=True)
         is_text = isinstance(query, str)
         params |= {"text": query} if is_text else {"vector": list(map(float, query))}
+        params |= limit
         return progress.queue(self, sample_collection, params)
 
     def _in_app(

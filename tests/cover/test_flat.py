@@ -8,6 +8,7 @@ from PIL import Image
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.flat_windows import FLAT_RANGE, parents
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
 from tests.tiny import tiny_backbone, write_images
 
 PLAIN = CompleteCover(5)
@@ -20,7 +21,8 @@ def backbone(tmp_path_factory):
 
 
 def encode(backbone, paths, cover, **options):
-    return list(iter_patch_features(enumerate(paths), backbone, cover, **options))
+    options = EncodeOptions(**options)
+    return list(iter_patch_features(enumerate(paths), backbone, cover, options))
 
 
 @pytest.mark.parametrize("size", [(320, 320), (500, 200), (40, 33), (1, 1)])

@@ -21,6 +21,7 @@ from detail_embed.distributed.__main__ import main
 from detail_embed.distributed.parts import PartFolder
 from detail_embed.distributed.run import embed
 from detail_embed.distributed.worker import PartWorker
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.stream import stream_stored
 from detail_embed.features import FeatureStore
 from detail_embed.features.shards import open_shards
@@ -79,7 +80,7 @@ def _matrix(table, column):
 
 def _work(folder, parts=None):
     """Does parts in this process."""
-    worker = PartWorker(folder.directory, device="cpu")
+    worker = PartWorker(folder.directory, EncodeOptions(device="cpu"))
     worker({"part": np.array(folder.todo() if parts is None else parts)})
 
 

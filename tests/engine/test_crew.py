@@ -10,6 +10,7 @@ import torch
 
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.workers import in_crew
 from tests.tiny import tiny_backbone, write_images
 
@@ -111,7 +112,8 @@ def test_a_thread_that_began_beside_a_crew_has_one_later(backbone, cores):
 def test_features_do_not_depend_on_the_workers(tmp_path, backbone, cores, batch_size):
     files = write_images(tmp_path, SIZES)
     cover = CompleteCover(3)
-    found = list(iter_patch_features(enumerate(files), backbone, cover, batch_size))
+    options = EncodeOptions(batch_size=batch_size)
+    found = list(iter_patch_features(enumerate(files), backbone, cover, options))
     assert [image.id for image in found] == list(range(len(files)))
     for image, path in zip(found, files):
         (alone,) = iter_patch_features([(0, path)], backbone, cover)

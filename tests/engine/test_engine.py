@@ -11,6 +11,7 @@ from detail_embed import fusers
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.patches import extract_patches
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.stream import stream, stream_reusing, stream_stored
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import patch_slug
@@ -45,7 +46,8 @@ def reference(backbone, path):
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_features_are_those_of_each_image_alone(backbone, files, batch_size):
     items = [(f"id{i}", p) for i, p in enumerate(files)]
-    found = list(iter_patch_features(items, backbone, COVER, batch_size))
+    options = EncodeOptions(batch_size=batch_size)
+    found = list(iter_patch_features(items, backbone, COVER, options))
     assert [f.id for f in found] == [i for i, _ in items]
     for image, (_, wanted) in zip(found, items):
         assert image.path == str(wanted)
@@ -96,8 +98,9 @@ def test_items_are_consumed_as_needed_and_threads_end(backbone, files):
             yield i, files[0]
 
     fuser = fusers.create("mean", dim=backbone.dim)
-    running = stream(items(), backbone, COVER, fuser, batch_size=14,
-                     num_workers=2, chunk_size=4, chunk_seconds=600)
+    options = EncodeOptions(batch_size=14, num_workers=2)
+    running = stream(items(), backbone, COVER, fuser, options, chunk_size=4,
+                     chunk_seconds=600)
     next(running)
     assert len(asked) < 60
     running.close()
@@ -114,7 +117,7 @@ def test_slow_and_large_chunks_leave_early(backbone, files, monkeypatch):
     assert len(list(slow)) == len(files)
     monkeypatch.setattr("detail_embed.engine.stream._CHUNK_PATCHES", 28)
     large = stream([(0, files[0]), (1, files[0]), (2, files[0])], backbone, COVER,
-                   fuser, chunk_seconds=600, skip_identical=False)
+                   fuser, EncodeOptions(skip_identical=False), chunk_seconds=600)
     assert [c.ids for c in large] == [[0, 1], [2]]
 
 
@@ -151,7 +154,8 @@ def test_bad_sizes_are_named(backbone):
         next(stream([], backbone, COVER, fuser, chunk_size=0))
     for size in (0, -1):
         with pytest.raises(ValueError, match=f"batch_size={size}"):
-            next(stream([], backbone, COVER, fuser, batch_size=size))
+            options = EncodeOptions(batch_size=size)
+            next(stream([], backbone, COVER, fuser, options))
 
 
 @pytest.fixture
@@ -257,6 +261,6 @@ def test_what_is_not_stored_is_encoded_and_kept_if_asked(backbone, files, store)
     items = [("0", files[0]), ("1", files[1])]
     list(stream(items[:1], backbone, COVER, fuser, store=store))
     for keep, held in ((False, ["0"]), (True, ["0", "1"])):
-        chunks = stream_reusing(items, backbone, COVER, fuser, store, keep)
+        chunks = stream_reusing(items, backbone, COVER, fuser, store, keep=keep)
         assert [id for chunk in chunks for id in chunk.ids] == ["0", "1"]
         assert store.ids == held

@@ -12,6 +12,7 @@ from detail_embed.cover import CompleteCover
 from detail_embed.cover.patches import extract_patches
 from detail_embed.engine.device_memory import cut_fitting
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.stream import stream
 from tests.tiny import TINY, tiny_backbone, write_images
 
@@ -55,7 +56,8 @@ def shrink(backbone, room):
 def vectors(backbone, files, **options):
     fuser = fusers.create("mean", dim=backbone.dim)
     (chunk,) = stream(
-        enumerate(files), backbone, COVER, fuser, chunk_seconds=600, **options
+        enumerate(files), backbone, COVER, fuser, EncodeOptions(**options),
+        chunk_seconds=600,
     )
     assert not chunk.errors
     return chunk.vectors

@@ -9,6 +9,7 @@ import torch
 from detail_embed.cover import CompleteCover
 from detail_embed.engine import encode_files
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.images import image_file, reader
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.reader import read_images
@@ -85,7 +86,9 @@ def test_features_do_not_depend_on_the_room(tmp_path, paths, monkeypatch, limit)
     paths.insert(5, tmp_path / "missing.png")
 
     def features(**options):
-        images = iter_patch_features(enumerate(paths), backbone, cover, **options)
+        images = iter_patch_features(
+            enumerate(paths), backbone, cover, EncodeOptions(**options)
+        )
         return [image.features for image in images]
 
     wanted = features()

@@ -9,6 +9,7 @@ import pytest
 from detail_embed import fusers
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import patch_slug
@@ -38,9 +39,10 @@ def files(tmp_path):
     return [a, copies[0], b, broken, copies[1], copies[2], copies[3]]
 
 
-def embed(backbone, files, fuser=None, **options):
+def embed(backbone, files, fuser=None, skip_identical=True, **chunks):
     fuser = fuser or fusers.create("mean", dim=backbone.dim)
-    return list(stream(enumerate(files), backbone, COVER, fuser, **options))
+    options = EncodeOptions(num_workers=1, skip_identical=skip_identical)
+    return list(stream(enumerate(files), backbone, COVER, fuser, options, **chunks))
 
 
 def counted(backbone, monkeypatch):
@@ -57,7 +59,7 @@ def counted(backbone, monkeypatch):
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 256])
 def test_vectors_are_those_without_it(backbone, files, chunk_size, monkeypatch):
-    options = {"chunk_size": chunk_size, "num_workers": 1, "chunk_seconds": 600}
+    options = {"chunk_size": chunk_size, "chunk_seconds": 600}
     plain = embed(backbone, files, skip_identical=False, **options)
     counts = counted(backbone, monkeypatch)
     found = embed(backbone, files, **options)
@@ -78,7 +80,7 @@ def test_vectors_are_those_without_it(backbone, files, chunk_size, monkeypatch):
 def test_a_few_vectors_and_their_boxes_are_shared_too(backbone, files):
     found = iter_patch_features(enumerate(files[:1]), backbone, COVER)
     few = FewVectors(backbone.dim, k=2).fit(next(found).features)
-    (chunk,) = embed(backbone, files, few, chunk_seconds=600, num_workers=1)
+    (chunk,) = embed(backbone, files, few, chunk_seconds=600)
     assert chunk.ids == [0, 1, 2, 4, 6] and len(chunk.patches) == 5
     assert np.array_equal(chunk.vectors[0], chunk.vectors[1])
     assert np.array_equal(chunk.vectors[2], chunk.vectors[3])

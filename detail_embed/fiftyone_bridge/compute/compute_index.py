@@ -255,13 +255,10 @@ def _embed(
         space.cover,
         space.fuser,
         store,
+        settings,
         keep=bool(settings.keep_features),
-        batch_size=settings.batch_size,
-        num_workers=settings.num_workers,
         chunk_size=min(max(len(items) // 100, least), most),
         chunk_seconds=_CHUNK_SECONDS,
-        max_pixels=settings.max_pixels,
-        skip_identical=settings.skip_identical,
     )
     pace = Pace(len(items))
     done = failed = 0

@@ -94,7 +94,7 @@ def _fit(
         yield from encode_words(space.backbone, words)
     yield Progress(f"Fitting the {name!r} fuser on {len(ids)} images", 0.0)
     is_stored = store is not None and all(id in store for id in ids)
-    sample = {"max_images": _FIT_IMAGES, "max_pixels": settings.max_pixels}
+    sample = {"max_images": _FIT_IMAGES, "options": settings}
     try:
         if name == AUTO:
             choice = (

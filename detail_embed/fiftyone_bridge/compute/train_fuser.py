@@ -243,9 +243,7 @@ def _encode(
         return
     fuser = fusers.create("mean", dim=space.dim)
     chunks = stream(
-        todo, space.backbone, space.cover, fuser, settings.batch_size,
-        settings.num_workers, chunk_size=64, store=store,
-        max_pixels=settings.max_pixels,
+        todo, space.backbone, space.cover, fuser, settings, chunk_size=64, store=store
     )
     done = failed = 0
     pace = Pace(len(todo))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import fiftyone.core.collections as foc
 
 from detail_embed.backbone import checkpoint_names
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -20,7 +19,6 @@ from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.collection import ids_with
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-from detail_embed.images.image_file import MAX_PIXELS
 from detail_embed.space.space_file import read_config
 
 
@@ -28,12 +26,7 @@ def update(
     samples: foc.SampleCollection,
     brain_key: str,
     pretrained: str | Path | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    batch_size: int | None = None,
-    num_workers: int | None = None,
-    max_pixels: int = MAX_PIXELS,
-    skip_identical: bool = True,
+    options: EncodeOptions = DEFAULT,
 ) -> Run:
     """Embeds the images that an index lacks, in its own space, and indexes them.
 
@@ -46,13 +39,7 @@ def update(
         samples: a data set or view of images
         brain_key: an index of ours; one that was cut short is finished
         pretrained (None): where the checkpoint file lies now, if it was moved
-        device ("auto"): where the backbone runs
-        precision ("auto"): of the backbone
-        batch_size (None): patches per batch
-        num_workers (None): threads that decode images
-        max_pixels (MAX_PIXELS): images with more are not read
-        skip_identical (True): whether a file with the same content as one shortly
-            before takes its vectors
+        options (DEFAULT): how files are encoded, and where
 
     Returns:
         a :class:`Run`, whose result is that of :func:`index.compute`
@@ -61,14 +48,6 @@ def update(
         ValueError: if the index is not ours, the samples cannot be used, or the
             checkpoint file is gone
     """
-    options = {
-        "device": device,
-        "precision": precision,
-        "batch_size": batch_size,
-        "num_workers": num_workers,
-        "max_pixels": max_pixels,
-        "skip_identical": skip_identical,
-    }
     index = Index(dataset_of(samples), brain_key)
     settings = _settings(index, pretrained, options)
     return compute_index.compute(
@@ -94,7 +73,7 @@ def check(
 def _settings(
     index: Index,
     pretrained: str | Path | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: EncodeOptions = DEFAULT,
 ) -> Settings:
     """The settings that an index was computed with.
 
@@ -106,7 +85,7 @@ def _settings(
         record.identity,
         keep_features=_kept(index, record),
         allow_random_weights=True,  # the space has the hash of those it was made with
-        **(options or {}),
+        **asdict(options),
     )
     weights = str(pretrained) if pretrained else _locate(record)
     return replace(settings, pretrained=weights)

@@ -13,14 +13,13 @@ import fiftyone.core.collections as foc
 
 from detail_embed import fusers
 from detail_embed.backbone import Backbone, checkpoint_names
-from detail_embed.backbone.devices import resolve_device
 from detail_embed.backbone.weights import check_trained
 from detail_embed.cover import CompleteCover
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.features.feature_store import DTYPES
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers import Fuser, library
 from detail_embed.fusers.few_vectors import METHODS, FewVectors, check_count
-from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
 from detail_embed.space import DetailEmbedder, EmbeddingSpace
 from detail_embed.space.choose_fuser import AUTO, default_vocabulary
 from detail_embed.texts.vocabulary import Vocabulary
@@ -29,8 +28,10 @@ _ANY_DIM = 512
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The choices that make an embedding space, and how it is computed.
+class Settings(EncodeOptions):
+    """The choices that make an embedding space, beside how files are encoded.
+
+    They are passed on as the options of the engine, whole.
 
     Attributes:
         backbone: name of an open_clip model
@@ -50,13 +51,6 @@ class Settings:
         allow_random_weights: whether a backbone with random weights is accepted
         keep_features: whether patch features are kept, for exact search and for other
             fusers: False, ``"float16"`` or ``"int8"``
-        device: where the backbone runs
-        precision: of the backbone
-        batch_size: patches per batch; None for a choice by device
-        num_workers: threads that decode images; None for a choice by machine
-        max_pixels: images with more are not read, for memory's sake
-        skip_identical: whether a file with the same content as one shortly before
-            takes its vectors
     """
 
     backbone: str = "ViT-B-32"
@@ -72,12 +66,6 @@ class Settings:
     proxy_field: str | None = None
     allow_random_weights: bool = False
     keep_features: bool | str = False
-    device: str = "auto"
-    precision: str = "auto"
-    batch_size: int | None = None
-    num_workers: int | None = None
-    max_pixels: int = MAX_PIXELS
-    skip_identical: bool = True
 
     def __post_init__(self):
         if isinstance(self.pretrained, (str, Path)) and os.path.isfile(self.pretrained):
@@ -108,8 +96,7 @@ class Settings:
             )
         if not self.allow_random_weights:
             check_trained(self.backbone, self.pretrained)
-        resolve_device(self.device)
-        check_max_pixels(self.max_pixels)
+        self.check_options()
 
     @property
     def fuser_name(self) -> str:
@@ -240,19 +227,12 @@ class Settings:
         return self.vectors == 1 and self.fuser not in (AUTO, *fusers.names())
 
     def _check_types(self) -> None:
-        for name in ("backbone", "pretrained", "proxy_field", "device", "precision"):
+        for name in ("backbone", "pretrained", "proxy_field"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise ValueError(f"{name} must be a text, not {value!r}")
         if isinstance(self.proxies, str):
             raise ValueError(f"proxies must be a list of words, not {self.proxies!r}")
-        for name in ("batch_size", "num_workers"):
-            value = getattr(self, name)
-            is_count = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and not (is_count and value >= 1):
-                raise ValueError(
-                    f"{name} must be a whole number of at least 1, not {value!r}"
-                )
 
     def _check_few(self) -> None:
         if self.vectors == 1 and not isinstance(self.vectors, bool):

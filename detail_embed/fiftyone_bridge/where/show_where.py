@@ -16,6 +16,7 @@ from torch import Tensor
 
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import LABEL, patch_slug
 from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
@@ -32,7 +33,6 @@ from detail_embed.fiftyone_bridge.where.fields import (
     WhereFields,
     clear_where,
 )
-from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
 from detail_embed.patch_search.localise import Places, localise
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.texts.query import Query, parse
@@ -81,7 +81,7 @@ def show_where(
     heatmap_field: str = HEATMAP_FIELD,
     max_boxes: int = 3,
     label: str | None = None,
-    max_pixels: int = MAX_PIXELS,
+    options: EncodeOptions = DEFAULT,
 ) -> Run:
     """Labels where images match a query.
 
@@ -104,7 +104,7 @@ def show_where(
         max_boxes (3): boxes per image, at most
         label (None): of the boxes; by default the text of the query, up to 40
             characters of it
-        max_pixels (MAX_PIXELS): images with more are not read
+        options (DEFAULT): how files are read and encoded
 
     Returns:
         a :class:`.steps.Run` with a :class:`Where`; nothing is done until it is
@@ -114,9 +114,9 @@ def show_where(
         ValueError: if the samples, the query, the brain key or a field cannot be used
     """
     check(samples, query, brain_key, field, heatmap_field, max_boxes)
-    check_max_pixels(max_pixels)
+    options.check_options()
     fields = WhereFields(field, heatmap_field)
-    return Run(_show(samples, query, brain_key, fields, max_boxes, label, max_pixels))
+    return Run(_show(samples, query, brain_key, fields, max_boxes, label, options))
 
 
 def check(
@@ -161,7 +161,7 @@ def _show(
     fields: WhereFields,
     max_boxes: int,
     label: str | None,
-    max_pixels: int,
+    options: EncodeOptions,
 ) -> Generator[Progress, None, Where]:
     started = time.monotonic()
     dataset = dataset_of(samples)
@@ -177,7 +177,7 @@ def _show(
     failed: dict[str, str] = {}
     images = boxes = 0
     pace = Pace(len(items))
-    finding = _find(items, space, dataset, record, vector, max_boxes, max_pixels)
+    finding = _find(items, space, dataset, record, vector, max_boxes, options)
     with closing(finding) as found:
         for done, ((id, path), result) in enumerate(found, 1):
             if isinstance(result, str):
@@ -201,7 +201,7 @@ def _find(
     record: records.Record,
     query: Tensor,
     max_boxes: int,
-    max_pixels: int,
+    options: EncodeOptions,
 ) -> Iterator[_Found]:
     """Localises in what is stored, then encodes the rest."""
     cover = space.cover if space.cover.c != 1 else CompleteCover()
@@ -213,9 +213,7 @@ def _find(
         yield item, places
     stored = {id for id, _ in held}
     rest = [item for item in items if item[0] not in stored]
-    encoding = iter_patch_features(
-        rest, space.backbone, cover, max_pixels=max_pixels
-    )
+    encoding = iter_patch_features(rest, space.backbone, cover, options)
     with closing(encoding) as images:
         for image in images:
             item = image.id, image.path

@@ -17,6 +17,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.cover import CompleteCover
 from detail_embed.distributed.parts import PartFolder
 from detail_embed.distributed.worker import PartWorker
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.compute import update as index_update
 from detail_embed.fiftyone_bridge.exchange import vector_files
@@ -50,7 +51,8 @@ def make_parts(backbone, dataset, tmp_path):
         folder = PartFolder.create(
             tmp_path / name, files, tmp_path / f"{name}-space", part_rows=5
         )
-        PartWorker(folder.directory, device="cpu")({"part": np.arange(len(folder))})
+        worker = PartWorker(folder.directory, EncodeOptions(device="cpu"))
+        worker({"part": np.arange(len(folder))})
         return folder.directory, space
 
     return make

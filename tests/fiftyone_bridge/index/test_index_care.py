@@ -13,6 +13,7 @@ from tiny import TINY, register_tiny, tiny_checkpoint
 
 from detail_embed import fusers
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.fiftyone_bridge.compute import compute_index, update
 from detail_embed.fiftyone_bridge.index import (
     coverage,
@@ -218,7 +219,9 @@ def test_an_update_embeds_new_images_and_tries_failed_ones_again(broken, scenes)
     first = _run(broken[:26], KEPT, also_global=True)
     assert (first.embedded, first.failed) == (24, 2)
     shutil.copy(paths[0], paths[24])
-    result = update.update(broken, "detail", device="cpu").finish()
+    result = update.update(
+        broken, "detail", options=EncodeOptions(device="cpu")
+    ).finish()
     assert (result.embedded, result.present, result.failed) == (1, 24, 3)
     assert (result.space, result.fuser) == (first.space, first.fuser)
     assert coverage.coverage(broken, "detail").reasons == {
