@@ -12,6 +12,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from detail_embed import fusers
 from detail_embed.backbone.bundled_model import NAME
 from detail_embed.demo.proxies import demo_vocabulary
 from detail_embed.fiftyone_bridge.compute import compute_index
@@ -19,7 +20,7 @@ from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
-from detail_embed.space import DetailEmbedder
+from detail_embed.space import EmbeddingSpace
 
 BRAIN_KEY = "detail"
 
@@ -34,7 +35,7 @@ def open_dataset(folder: Path) -> fo.Dataset:
 
 def compute_indexes(
     dataset: fo.Dataset, fuser: str, options: dict[str, Any]
-) -> DetailEmbedder:
+) -> EmbeddingSpace:
     """Indexes the scenes: ``detail`` and ``detail_global``.
 
     Args:
@@ -45,11 +46,12 @@ def compute_indexes(
     Returns:
         the space of the detail index
     """
+    has_words = fusers.kind(fuser).needs_words(**options)
     settings = Settings(
         backbone=NAME,
         fuser=fuser,
         fuser_options=options,
-        proxies=demo_vocabulary().words if fuser == "ridge" else (),
+        proxies=demo_vocabulary().words if has_words else (),
         keep_features="float16",  # so that the panel shows at once where
     )
     backbone = settings.load_backbone()

@@ -31,7 +31,7 @@ from detail_embed.training import Epoch, Stored, Training, TrainingConfig
 logger = logging.getLogger(__name__)
 
 METHOD = "detail_embed_training"
-KINDS = ("attention", "transformer")
+KINDS = tuple(name for name in fusers.names() if fusers.kind(name).is_trained)
 _MIN_IMAGES = 10
 _BARS = "▁▂▃▄▅▆▇█"
 
