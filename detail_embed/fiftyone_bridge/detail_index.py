@@ -10,6 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.core.models as fom
 import numpy as np
 
+from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.compute.update import update
@@ -94,6 +95,7 @@ class DetailIndex(Index):
         self,
         samples: foc.SampleCollection | None = None,
         progress: bool = False,
+        pretrained: str | Path | None = None,
         **options: Any,
     ) -> Result:
         """Embeds the images that the index lacks, in its own space, and indexes them.
@@ -101,13 +103,18 @@ class DetailIndex(Index):
         Args:
             samples (None): the images
             progress (False): whether to show a progress bar
-            **options: such as ``device``, see :func:`.compute.update.update`
+            pretrained (None): where the checkpoint file lies now, if it was moved
+            **options: attributes of :class:`~.engine.encode_options.EncodeOptions`,
+                such as ``device``
 
         Raises:
             ValueError: if the index is not ours, the samples cannot be used, or the
                 checkpoint file is gone
+            TypeError: if there is no such option
         """
-        return update(self._or_all(samples), self.key, **options).finish(progress)
+        asked = EncodeOptions(**options)
+        run = update(self._or_all(samples), self.key, pretrained, asked)
+        return run.finish(progress)
 
     def search(
         self,
