@@ -30,6 +30,7 @@ from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space import DetailEmbedder
 
+CPU = EncodeOptions(device="cpu")
 GMP = Settings(backbone=DEMO, cover=2, fuser="gmp", device="cpu")
 MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
 FEW = Settings(backbone=DEMO, cover=2, vectors=3, device="cpu")
@@ -51,7 +52,7 @@ def make_parts(backbone, dataset, tmp_path):
         folder = PartFolder.create(
             tmp_path / name, files, tmp_path / f"{name}-space", part_rows=5
         )
-        worker = PartWorker(folder.directory, EncodeOptions(device="cpu"))
+        worker = PartWorker(folder.directory, CPU)
         worker({"part": np.arange(len(folder))})
         return folder.directory, space
 
@@ -91,7 +92,7 @@ def test_parts_become_an_index_that_update_goes_on_with(
     assert view.values("filepath") == best
     assert len(dataset.sort_by_similarity("a cube", brain_key="detail_global", k=3))
 
-    update = index_update.update(dataset, "detail", device="cpu").finish()
+    update = index_update.update(dataset, "detail", options=CPU).finish()
     assert (update.embedded, update.present, update.failed) == (4, 20, 1)
     assert update.space == space.slug
     rest = space.embed_files(paths[20:24]).vectors
@@ -150,7 +151,7 @@ def test_several_vectors_per_image(dataset, make_parts, monkeypatch):
         boxes = [[d.bounding_box for d in some] for some in (mine, own)]
         np.testing.assert_allclose(*boxes)
     assert len(dataset.sort_by_similarity("a cube", brain_key="detail", k=2))
-    assert index_update.update(dataset, "detail", device="cpu").finish().present == 8
+    assert index_update.update(dataset, "detail", options=CPU).finish().present == 8
 
 
 def test_exported_files_come_back(dataset, tmp_path):
