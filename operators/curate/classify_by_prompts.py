@@ -10,33 +10,28 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
-from ..shared import run_operator
+from ..shared.form import add_index, filled, given
+from ..shared.output import table, without
+from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.classify import Classified
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
-class ClassifyByPrompts(run_operator.CuratingOperator):
+class ClassifyByPrompts(SummaryOperator):
     """Labels images by the prompts that fit them best."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return run_operator.config(
-            "classify_by_prompts",
-            "Classify by prompts",
-            "Label images by the prompts that fit them best",
-            types.RiskLevel.MEDIUM,
-        )
+    name = "classify_by_prompts"
+    label = "Classify by prompts"
+    description = "Label images by the prompts that fit them best"
+    risk_level = types.RiskLevel.MEDIUM
 
     def add_inputs(
         self,
+        ctx: foo.ExecutionContext,
         inputs: types.Object,
         samples: foc.SampleCollection,
-        params: Mapping[str, Any],
     ) -> None:
         """Labels, index, field, and how labels are given."""
         from detail_embed.fiftyone_bridge.curate import classify
@@ -49,8 +44,9 @@ class ClassifyByPrompts(run_operator.CuratingOperator):
             description="One a line: a name, or name: prompt, prompt",
             view=types.TextFieldView(multiline=True),
         )
-        keys = brain_runs.promptable(dataset_of(samples))
-        params = run_operator.add_brain_key(inputs, keys, params)
+        keys = brain_runs.promptable(ctx.dataset)
+        params = filled(ctx.params)
+        params["brain_key"] = add_index(inputs, params, keys)
         inputs.str(
             "field", required=True, default=classify.FIELD, label="Field"
         )
@@ -81,7 +77,7 @@ class ClassifyByPrompts(run_operator.CuratingOperator):
         """Checks, and returns the run; see :func:`classification.classify`."""
         from detail_embed.fiftyone_bridge.curate import classify
 
-        arguments = run_operator.given(
+        arguments = given(
             params, "brain_key", "field", "temperature", "none_label", "threshold",
             "multi", "overwrite",
         )
@@ -94,8 +90,8 @@ class ClassifyByPrompts(run_operator.CuratingOperator):
         rows = [(f"`{name}`", count) for name, count in result.counts.items()]
         return (
             f"{result.images} images were classified; the labels are in "
-            f"`{result.field}`.{run_operator.without(result.without)}\n\n"
-            + run_operator.table(["Label", "Images"], rows)
+            f"`{result.field}`.{without(result.without)}\n\n"
+            + table(["Label", "Images"], rows)
         )
 
     def show(

@@ -10,40 +10,35 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
-from ..shared import run_operator
+from ..shared.form import add_index, filled, given
+from ..shared.output import without
+from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.brain_tools import NearDuplicates
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
-class FindNearDuplicates(run_operator.CuratingOperator):
+class FindNearDuplicates(SummaryOperator):
     """Finds images that are nearly the same, and shows them side by side."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return run_operator.config(
-            "find_near_duplicates",
-            "Find near duplicates",
-            "Images that are nearly the same, by the vectors of an index",
-            types.RiskLevel.LOW,
-        )
+    name = "find_near_duplicates"
+    label = "Find near duplicates"
+    description = "Images that are nearly the same, by the vectors of an index"
 
     def add_inputs(
         self,
+        ctx: foo.ExecutionContext,
         inputs: types.Object,
         samples: foc.SampleCollection,
-        params: Mapping[str, Any],
     ) -> None:
         """Index and threshold."""
         from detail_embed.fiftyone_bridge.curate import brain_tools
         from detail_embed.fiftyone_bridge.index import brain_runs
 
-        keys = brain_runs.similarities(dataset_of(samples))
-        params = run_operator.add_brain_key(inputs, keys, params)
+        keys = brain_runs.similarities(ctx.dataset)
+        params = filled(ctx.params)
+        params["brain_key"] = add_index(inputs, params, keys)
         inputs.float(
             "threshold",
             default=brain_tools.THRESHOLD,
@@ -56,7 +51,7 @@ class FindNearDuplicates(run_operator.CuratingOperator):
         """Checks, and returns the run; see :func:`brain_tools.find_near_duplicates`."""
         from detail_embed.fiftyone_bridge.curate import brain_tools
 
-        arguments = run_operator.given(params, "brain_key", "threshold")
+        arguments = given(params, "brain_key", "threshold")
         return brain_tools.find_near_duplicates(samples, **arguments)
 
     def summarise(self, result: NearDuplicates) -> str:
@@ -66,7 +61,7 @@ class FindNearDuplicates(run_operator.CuratingOperator):
             if result.groups
             else "No near duplicates; a larger threshold may find some"
         )
-        left_out = run_operator.without(result.without)
+        left_out = without(result.without)
         return f"{found}. Images compared: {result.images}.{left_out}"
 
     def show(
@@ -75,7 +70,7 @@ class FindNearDuplicates(run_operator.CuratingOperator):
         """Shows each image, followed by its duplicates."""
         if result.groups:
             yield ctx.ops.set_view(result.view)
-        yield from self.tell(ctx, result)
+        yield from self.tell(ctx, self.summarise(result))
 
     def __call__(
         self,

@@ -10,40 +10,36 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
-from ..shared import run_operator
+from ..shared.form import add_index, filled, given
+from ..shared.output import without
+from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.brain_tools import Outliers
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
-class FindOutliers(run_operator.CuratingOperator):
+class FindOutliers(SummaryOperator):
     """Finds the images that are farthest from all others."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return run_operator.config(
-            "find_outliers",
-            "Find outliers",
-            "Images unlike all others, by the vectors of an index",
-            types.RiskLevel.MEDIUM,
-        )
+    name = "find_outliers"
+    label = "Find outliers"
+    description = "Images unlike all others, by the vectors of an index"
+    risk_level = types.RiskLevel.MEDIUM
 
     def add_inputs(
         self,
+        ctx: foo.ExecutionContext,
         inputs: types.Object,
         samples: foc.SampleCollection,
-        params: Mapping[str, Any],
     ) -> None:
         """Index and number of images."""
         from detail_embed.fiftyone_bridge.curate import brain_tools
         from detail_embed.fiftyone_bridge.index import brain_runs
 
-        keys = brain_runs.similarities(dataset_of(samples))
-        params = run_operator.add_brain_key(inputs, keys, params)
+        keys = brain_runs.similarities(ctx.dataset)
+        params = filled(ctx.params)
+        params["brain_key"] = add_index(inputs, params, keys)
         inputs.int("count", min=1, default=brain_tools.COUNT, label="Images to show")
         self.start(samples, params)
 
@@ -51,7 +47,7 @@ class FindOutliers(run_operator.CuratingOperator):
         """Checks, and returns the run; see :func:`brain_tools.find_outliers`."""
         from detail_embed.fiftyone_bridge.curate import brain_tools
 
-        arguments = run_operator.given(params, "brain_key", "count")
+        arguments = given(params, "brain_key", "count")
         return brain_tools.find_outliers(samples, **arguments)
 
     def summarise(self, result: Outliers) -> str:
@@ -59,7 +55,7 @@ class FindOutliers(run_operator.CuratingOperator):
         return (
             f"The field '{result.field}' says how far each of {result.images} images "
             f"is from its neighbours, 1 for the farthest."
-            f"{run_operator.without(result.without)}"
+            f"{without(result.without)}"
         )
 
     def show(
@@ -68,7 +64,7 @@ class FindOutliers(run_operator.CuratingOperator):
         """Shows the farthest images first."""
         yield ctx.ops.reload_dataset()
         yield ctx.ops.set_view(result.view)
-        yield from self.tell(ctx, result)
+        yield from self.tell(ctx, self.summarise(result))
 
     def __call__(
         self,

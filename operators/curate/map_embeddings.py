@@ -10,9 +10,9 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
-from ..shared import run_operator
+from ..shared.form import add_index, filled, given
+from ..shared.output import without
+from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.embeddings_map import EmbeddingsMap
@@ -21,34 +21,29 @@ if TYPE_CHECKING:
 _PANEL = "Embeddings"
 
 
-class MapEmbeddings(run_operator.CuratingOperator):
+class MapEmbeddings(SummaryOperator):
     """Lays the vectors of an index out, and opens the map."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return run_operator.config(
-            "map_embeddings",
-            "Map embeddings",
-            "Lay the vectors of an index out for the panel 'Embeddings'",
-            types.RiskLevel.MEDIUM,
-        )
+    name = "map_embeddings"
+    label = "Map embeddings"
+    description = "Lay the vectors of an index out for the panel 'Embeddings'"
+    risk_level = types.RiskLevel.MEDIUM
 
     def add_inputs(
         self,
+        ctx: foo.ExecutionContext,
         inputs: types.Object,
         samples: foc.SampleCollection,
-        params: Mapping[str, Any],
     ) -> None:
         """Index, and whether a map that there is shall be replaced."""
         from detail_embed.fiftyone_bridge.curate import embeddings_map
         from detail_embed.fiftyone_bridge.index import brain_runs
 
-        dataset = dataset_of(samples)
-        keys = brain_runs.similarities(dataset)
-        params = run_operator.add_brain_key(inputs, keys, params)
+        keys = brain_runs.similarities(ctx.dataset)
+        params = filled(ctx.params)
+        params["brain_key"] = add_index(inputs, params, keys)
         key = embeddings_map.map_key(params["brain_key"])
-        if key in dataset.list_brain_runs():
+        if key in ctx.dataset.list_brain_runs():
             inputs.bool("overwrite", default=False, label=f"Replace the map '{key}'")
         self.start(samples, params)
 
@@ -56,7 +51,7 @@ class MapEmbeddings(run_operator.CuratingOperator):
         """Checks, and returns the run; see :func:`embeddings_map.map_embeddings`."""
         from detail_embed.fiftyone_bridge.curate import embeddings_map
 
-        arguments = run_operator.given(params, "brain_key", "method", "overwrite")
+        arguments = given(params, "brain_key", "method", "overwrite")
         return embeddings_map.map_embeddings(samples, **arguments)
 
     def summarise(self, result: EmbeddingsMap) -> str:
@@ -64,7 +59,7 @@ class MapEmbeddings(run_operator.CuratingOperator):
         notice = f" {result.notice}." if result.notice else ""
         return (
             f"{result.images} images are on the map '{result.brain_key}', in the panel "
-            f"'{_PANEL}'.{notice}{run_operator.without(result.without)}"
+            f"'{_PANEL}'.{notice}{without(result.without)}"
         )
 
     def show(
@@ -75,7 +70,7 @@ class MapEmbeddings(run_operator.CuratingOperator):
         yield ctx.ops.open_panel(
             _PANEL, layout="horizontal", state={"brainResult": result.brain_key}
         )
-        yield from self.tell(ctx, result)
+        yield from self.tell(ctx, self.summarise(result))
 
     def __call__(
         self,

@@ -10,33 +10,27 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
-from ..shared import run_operator
+from ..shared.form import add_index, filled, given
+from ..shared.output import table, without
+from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.long_tail import LongTail
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
-class ReportLongTail(run_operator.CuratingOperator):
+class ReportLongTail(SummaryOperator):
     """Counts in how many images each prompt stands out, rarest first."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return run_operator.config(
-            "report_long_tail",
-            "Report the long tail",
-            "In how many images each prompt stands out, rarest first",
-            types.RiskLevel.LOW,
-        )
+    name = "report_long_tail"
+    label = "Report the long tail"
+    description = "In how many images each prompt stands out, rarest first"
 
     def add_inputs(
         self,
+        ctx: foo.ExecutionContext,
         inputs: types.Object,
         samples: foc.SampleCollection,
-        params: Mapping[str, Any],
     ) -> None:
         """Prompts, index and threshold."""
         from detail_embed.fiftyone_bridge.curate import long_tail
@@ -49,8 +43,9 @@ class ReportLongTail(run_operator.CuratingOperator):
             description="One a line",
             view=types.TextFieldView(multiline=True),
         )
-        keys = brain_runs.promptable(dataset_of(samples))
-        params = run_operator.add_brain_key(inputs, keys, params)
+        keys = brain_runs.promptable(ctx.dataset)
+        params = filled(ctx.params)
+        params["brain_key"] = add_index(inputs, params, keys)
         inputs.float(
             "threshold",
             default=long_tail.THRESHOLD,
@@ -64,7 +59,7 @@ class ReportLongTail(run_operator.CuratingOperator):
         """Checks, and returns the run; see :func:`long_tail.long_tail`."""
         from detail_embed.fiftyone_bridge.curate import long_tail
 
-        arguments = run_operator.given(params, "brain_key", "threshold")
+        arguments = given(params, "brain_key", "threshold")
         return long_tail.long_tail(samples, params.get("prompts", ""), **arguments)
 
     def show(
@@ -86,8 +81,8 @@ class ReportLongTail(run_operator.CuratingOperator):
         head = ["Prompt", "Images", "Best z-score", "Best cosine", "Best image"]
         return (
             f"{result.images} images; those count whose z-score is at least "
-            f"{result.threshold:g}.{run_operator.without(result.without)}\n\n"
-            + run_operator.table(head, rows)
+            f"{result.threshold:g}.{without(result.without)}\n\n"
+            + table(head, rows)
         )
 
     def __call__(

@@ -9,52 +9,64 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
-from ..shared import run_operator
-from ..shared.form import resolve_form
+from ..shared.form import add_index, filled
+from ..shared.form_operator import FormOperator
+from ..shared.output import without
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.tag_hits import Tagged
 
 
-class TagHits(foo.Operator):
+class TagHits(FormOperator):
     """Tags or untags the images of a view, or those in which a query stands out."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="tag_hits",
-            label="Tag hits",
-            description="Tag the images of a view, or those that fit a query",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            risk_level=types.RiskLevel.MEDIUM,
+    name = "tag_hits"
+    label = "Tag hits"
+    description = "Tag the images of a view, or those that fit a query"
+    risk_level = types.RiskLevel.MEDIUM
+
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Tag, query, index and threshold."""
+        from detail_embed.fiftyone_bridge.curate import tag_hits
+        from detail_embed.fiftyone_bridge.index import brain_runs
+
+        params = filled(ctx.params)
+        inputs.str("tag", required=True, label="Tag")
+        inputs.str(
+            "query",
+            label="Query",
+            description="Such as: a boat, -a kayak, 2 * at night. Empty: all "
+            f"{len(samples)} images of the target view",
         )
-
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.curate import tag_hits
-
-            params = _add_inputs(inputs, samples, ctx.params)
-            if params.get("tag"):
-                tag_hits.check(samples, **_arguments(params))
-
-        return resolve_form(ctx, self.config.label, fill)
+        if "query" in params:
+            keys = brain_runs.promptable(ctx.dataset)
+            params["brain_key"] = add_index(inputs, params, keys)
+            inputs.float(
+                "threshold",
+                default=tag_hits.THRESHOLD,
+                label="Threshold",
+                description="Standard deviations above the mean of all images",
+            )
+        inputs.bool("untag", default=False, label="Take the tag away instead")
+        if "tag" in params:
+            tag_hits.check(samples, **_arguments(params))
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Tags, and tells how many."""
         from detail_embed.fiftyone_bridge.curate import tag_hits
 
         untag = bool(ctx.params.get("untag"))
-        arguments = _arguments(ctx.params)
+        arguments = _arguments(filled(ctx.params))
         result = tag_hits.tag_hits(ctx.target_view(), **arguments, untag=untag)
         done = "lost" if untag else "got"
         text = (
             f"{result.changed} of {result.hits} hits {done} the tag "
-            f"'{arguments['tag'].strip()}'.{run_operator.without(result.without)}"
+            f"'{arguments['tag'].strip()}'.{without(result.without)}"
         )
         ctx.ops.notify(text, variant="success")
         ctx.ops.reload_dataset()
@@ -104,40 +116,12 @@ class TagHits(foo.Operator):
         )
 
 
-def _add_inputs(
-    inputs: types.Object, samples: foc.SampleCollection, params: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    from detail_embed.fiftyone_bridge.curate import tag_hits
-    from detail_embed.fiftyone_bridge.index import brain_runs
-
-    inputs.str("tag", required=True, label="Tag")
-    inputs.str(
-        "query",
-        label="Query",
-        description="Such as: a boat, -a kayak, 2 * at night. Empty: all "
-        f"{len(samples)} images of the target view",
-    )
-    if params.get("query"):
-        keys = brain_runs.promptable(dataset_of(samples))
-        params = run_operator.add_brain_key(inputs, keys, params)
-        inputs.float(
-            "threshold",
-            default=tag_hits.THRESHOLD,
-            label="Threshold",
-            description="Standard deviations above the mean of all images",
-        )
-    inputs.bool("untag", default=False, label="Take the tag away instead")
-    return params
-
-
 def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     from detail_embed.fiftyone_bridge.curate import tag_hits
 
     return {
-        "query": params.get("query") or None,
-        "brain_key": params.get("brain_key") or "detail",
-        "threshold": tag_hits.THRESHOLD
-        if params.get("threshold") is None
-        else params["threshold"],
-        "tag": params.get("tag") or "",
+        "query": params.get("query"),
+        "brain_key": params.get("brain_key", "detail"),
+        "threshold": params.get("threshold", tag_hits.THRESHOLD),
+        "tag": params.get("tag", ""),
     }

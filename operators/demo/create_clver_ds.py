@@ -15,7 +15,9 @@ from fiftyone.operators.message import GeneratedMessage
 from detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
-from ..shared.form import add_problem
+from ..shared.form import filled, folder
+from ..shared.form_operator import FormOperator
+from ..shared.run_operator import RunOperator
 
 _DEFAULTS = {
     "name": "clver-ds",
@@ -29,34 +31,23 @@ _DEFAULTS = {
 }
 
 
-class CreateClverDs(foo.Operator):
+class CreateClverDs(FormOperator):
     """Makes scenes with objects of controlled scale, and loads them."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="create_clver_ds",
-            label="Create CLVER-DS",
-            description="Make a synthetic data set with objects of any scale",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.LOW,
-            view_target=False,
-        )
+    name = "create_clver_ds"
+    label = "Create CLVER-DS"
+    description = "Make a synthetic data set with objects of any scale"
+    options = {**RunOperator.options, "view_target": False}
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        inputs = types.Object()
+    def target(self, ctx: foo.ExecutionContext) -> None:
+        """None: the dataset is made."""
+
+    def add_inputs(
+        self, ctx: foo.ExecutionContext, inputs: types.Object, samples: None
+    ) -> None:
+        """Name, folder, and what the scenes show."""
         _add_inputs(inputs)
-        try:
-            _read(ctx.params)
-        except ValueError as error:
-            add_problem(inputs, str(error))
-        return types.Property(inputs, view=types.View(label=self.config.label))
+        _read(ctx.params)
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Makes the scenes; the App opens them."""
@@ -174,16 +165,14 @@ def _read(params: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: naming the parameter that cannot be used
     """
-    given = _DEFAULTS | {k: v for k, v in params.items() if v not in (None, "")}
+    given = _DEFAULTS | filled(params)
     name = given["name"]
     if fo.dataset_exists(name):
         raise ValueError(f"a data set named {name!r} exists; choose another name")
-    directory = given.get("directory")
-    if isinstance(directory, dict):
-        directory = directory.get("absolute_path")
+    directory = folder(given.get("directory"))
     if directory is None:
-        folder = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "clver-ds"
-        directory = Path(fo.config.default_dataset_dir) / folder
+        folder_name = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "clver-ds"
+        directory = Path(fo.config.default_dataset_dir) / folder_name
     settings = {
         "objects": (given["low"], given["high"]),
         "scales": _read_scales(given["scales"]),

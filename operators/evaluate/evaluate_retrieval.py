@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -11,62 +11,63 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared import progress
-from ..shared.form import resolve_form
+from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
     from detail_embed.evaluation import Evaluation
+    from detail_embed.fiftyone_bridge.runs.run import Run
 
-    from .evaluation_request import EvaluationRequest
 
-
-class EvaluateRetrieval(foo.Operator):
+class EvaluateRetrieval(RunOperator):
     """Searches for every class of a label field and measures what is found."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="evaluate_retrieval",
-            label="Evaluate retrieval",
-            description="How well text search finds what the labels say",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.LOW,
-        )
+    name = "evaluate_retrieval"
+    label = "Evaluate retrieval"
+    description = "How well text search finds what the labels say"
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from .evaluation_request import EvaluationRequest, add_inputs
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Indexes, label field, depths, and where the result goes."""
+        from .evaluation_request import add_inputs
 
-            add_inputs(inputs, samples)
-            EvaluationRequest.from_params(ctx.params).check(samples)
+        add_inputs(inputs, samples)
+        self.start(samples, ctx.params)
 
-        return resolve_form(ctx, self.config.label, fill)
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :meth:`EvaluationRequest.start`."""
+        from .evaluation_request import EvaluationRequest
 
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Runs in steps in the App, or to the end where it was delegated."""
+        return EvaluationRequest.from_params(params).start(samples)
+
+    def results(self, result: Evaluation, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Tables and plots; writes the files that were asked for."""
         from . import evaluation_output
         from .evaluation_request import EvaluationRequest
 
-        request = EvaluationRequest.from_params(ctx.params)
-        samples = ctx.target_view()
-        if ctx.delegated:
-            evaluation = progress.delegated(ctx, request.start(samples))
-            return evaluation_output.results(evaluation, request.export(evaluation))
-        if progress.is_for_panel(ctx):
-            return progress.in_background(ctx, request.start(samples))
-        return self._in_app(ctx, request, samples)
+        files = EvaluationRequest.from_params(params).export(result)
+        return evaluation_output.results(result, files)
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What a delegated run measured."""
+    def schema(self, results: Mapping[str, Any]) -> types.Property:
+        """How tables and plots are shown."""
         from . import evaluation_output
 
-        return evaluation_output.schema(ctx.results or {})
+        return evaluation_output.schema(results)
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: Evaluation
+    ) -> Iterator[GeneratedMessage]:
+        """Shows tables and plots, and has the browser download what was asked for."""
+        yield from self.show_output(ctx, result)
+        if not ctx.params.get("download"):
+            return
+        name = result.facts["name"]
+        for part, text in ("", result.csv()), ("_classes", result.classes_csv()):
+            url = f"data:text/csv;charset=utf-8,{quote(text)}"
+            yield ctx.ops.browser_download(url, f"{name}{part}.csv")
 
     def __call__(
         self,
@@ -118,34 +119,7 @@ class EvaluateRetrieval(foo.Operator):
             "ks": None if ks is None else list(ks),
             "export_dir": None if export_dir is None else str(export_dir),
         }
-        request = EvaluationRequest.from_params(params)
-        request.check(sample_collection)
+        result = self.run(sample_collection, params, delegate)
         if not delegate:
-            evaluation = request.start(sample_collection).finish(progress=True)
-            request.export(evaluation)
-            return evaluation
-        return progress.queue(self, sample_collection, params)
-
-    def _in_app(
-        self,
-        ctx: foo.ExecutionContext,
-        request: EvaluationRequest,
-        samples: foc.SampleCollection,
-    ) -> Iterator[GeneratedMessage]:
-        from . import evaluation_output
-
-        run = request.start(samples)
-        yield from progress.in_app(ctx, run)
-        evaluation = run.result
-        results = evaluation_output.results(evaluation, request.export(evaluation))
-        yield ctx.ops.show_output(
-            evaluation_output.schema(results).to_json(), results
-        )
-        if request.download:
-            name = evaluation.facts["name"]
-            for part, text in (
-                ("", evaluation.csv()),
-                ("_classes", evaluation.classes_csv()),
-            ):
-                url = f"data:text/csv;charset=utf-8,{quote(text)}"
-                yield ctx.ops.browser_download(url, f"{name}{part}.csv")
+            EvaluationRequest.from_params(params).export(result)
+        return result

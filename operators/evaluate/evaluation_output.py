@@ -11,6 +11,8 @@ from fiftyone.operators import types
 
 from detail_embed.evaluation.table import ALL, title
 
+from ..shared.output import table
+
 if TYPE_CHECKING:
     from detail_embed.evaluation import Evaluation
     from detail_embed.evaluation.table import Row
@@ -112,9 +114,7 @@ def _markdown(
         facts = [f"`{short(row.method)}`", row.words, scale, str(row.queries)]
         lines.append([*compress(facts, shown), *_numbers(evaluation, row)])
     head = [*compress(titles, shown), *map(title, evaluation.metrics)]
-    return "\n".join(
-        f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines)
-    )
+    return table(head, lines)
 
 
 def _numbers(evaluation: Evaluation, row: Row) -> list[str]:

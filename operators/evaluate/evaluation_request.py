@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
+from ..shared.form import choices, filled, folder
 
 _COMPARED = 4  # indexes that the form proposes
 
@@ -48,31 +50,22 @@ class EvaluationRequest:
         Raises:
             ValueError: if a value cannot be read, or the field is not given
         """
-        given = {k: v for k, v in params.items() if v not in (None, "", [])}
+        given = filled(params)
         if "label_field" not in given:
             raise ValueError("choose the label field whose classes shall be found")
-        folder = given.get("export_dir")
-        if isinstance(folder, dict):
-            folder = folder.get("absolute_path")
         return cls(
             brain_keys=given.get("brain_keys", ()),
             label_field=given["label_field"],
             name=given.get("name"),
             ks=_read_depths(given["ks"]) if "ks" in given else None,
-            export_dir=folder,
+            export_dir=folder(given.get("export_dir")),
             download=given.get("download", False),
         )
 
-    def check(self, samples: foc.SampleCollection) -> None:
-        """Checks what can be checked before a run; see :func:`evaluation.check`."""
-        evaluate_retrieval.check(
-            samples, self.brain_keys, self.label_field, self.name, self.ks
-        )
+    def start(self, samples: foc.SampleCollection) -> Run:
+        """Checks, and returns the run; see :func:`evaluate_retrieval.evaluate`."""
         if self.export_dir and Path(self.export_dir).expanduser().is_file():
             raise ValueError(f"{self.export_dir} is a file; choose a folder")
-
-    def start(self, samples: foc.SampleCollection) -> Run:
-        """Checks, and returns the run; see :func:`evaluation.evaluate`."""
         return evaluate_retrieval.evaluate(
             samples, self.brain_keys, self.label_field, self.name, self.ks
         )
@@ -107,7 +100,7 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         default=brain_keys[:_COMPARED],
         label="Brain keys",
         description="Indexes to compare: those that can be searched by text",
-        view=_choices(types.DropdownView(multiple=True), brain_keys),
+        view=choices(types.DropdownView(multiple=True), brain_keys),
     )
     inputs.str(
         "label_field",
@@ -115,7 +108,7 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         default=fields[0] if len(fields) == 1 else None,
         label="Label field",
         description="Every class of it is typed; right are the images that have it",
-        view=_choices(types.DropdownView(), fields),
+        view=choices(types.DropdownView(), fields),
     )
     inputs.str(
         "name",
@@ -136,12 +129,6 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         description="On the machine that runs FiftyOne. Empty: none",
     )
     inputs.bool("download", default=False, label="Download the tables as CSV")
-
-
-def _choices(view: types.Choices, values: Iterable[str]) -> types.Choices:
-    for value in values:
-        view.add_choice(value, label=value)
-    return view
 
 
 def _read_depths(value: str | Sequence[int]) -> list[int]:

@@ -7,68 +7,46 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import INSTALL, add_problem
+from ..shared.form import add_ways, require_choice
+from ..shared.form_operator import FormOperator
+from ..shared.output import table
 
 if TYPE_CHECKING:
     from detail_embed.fusers.library import TrainedFacts
 
-_COLUMNS = {
-    "name": "Name",
-    "kind": "Fuser",
-    "patch_slug": "For patches of",
-    "num_words": "Words",
-    "images": "Images",
-    "held_out": "Held-out words",
-    "created": "Trained",
-}
+_COLUMNS = ("Name", "Fuser", "For patches of", "Words", "Images", "Held-out words",
+            "Trained")
 
 
-class ManageFusers(foo.Operator):
+class ManageFusers(FormOperator):
     """Lists the trained fusers of this user, and deletes one."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name and label."""
-        return foo.OperatorConfig(
-            name="manage_fusers",
-            label="Manage trained fusers",
-            description="List the fusers that were trained here, or delete one",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            risk_level=types.RiskLevel.MEDIUM,
-        )
+    name = "manage_fusers"
+    label = "Manage trained fusers"
+    description = "List the fusers that were trained here, or delete one"
+    risk_level = types.RiskLevel.MEDIUM
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+    def target(self, ctx: foo.ExecutionContext) -> None:
+        """None: fusers are the user's, not a dataset's."""
+
+    def add_inputs(
+        self, ctx: foo.ExecutionContext, inputs: types.Object, samples: None
+    ) -> None:
         """The table, and which one to delete."""
-        inputs = types.Object()
-        view = types.PromptView(
-            label=self.config.label, submit_button_label="Delete"
-        )
-        form = types.Property(inputs, view=view)
-        try:
-            from detail_embed.fusers import library
-
-            rows = self._rows()
-        except ImportError as error:
-            add_problem(inputs, f"{error}. {INSTALL}")
-            return form
-        if not rows:
-            add_problem(inputs, "No fuser was trained yet: use 'Train a fuser'")
-            return form
-        inputs.md(_table(rows), name="table")
-        choice = types.DropdownView()
-        for name in library.names():
-            choice.add_choice(name, label=name)
-        delete = inputs.enum(
-            "delete",
-            choice.values(),
-            label="Delete",
+        trained = self()
+        if not trained:
+            raise ValueError("No fuser was trained yet: use 'Train a fuser'")
+        inputs.md(_table(trained), name="table")
+        delete = add_ways(
+            inputs, "delete", "Delete", dict.fromkeys(facts.name for facts in trained),
+            default=None,
             description="For good. Indexes made with it have a copy and go on",
-            view=choice,
         )
-        delete.invalid = not ctx.params.get("delete")
-        delete.error_message = " "  # else the App calls what is not chosen yet invalid
-        return form
+        require_choice(delete, ctx.params.get("delete"))
+
+    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
+        """The button says what it does."""
+        return types.PromptView(label=self.label, submit_button_label="Delete")
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Deletes what was chosen; returns what is left."""
@@ -76,7 +54,7 @@ class ManageFusers(foo.Operator):
         if name:
             self(delete=name)
             ctx.ops.notify(f"The fuser {name!r} was deleted", variant="success")
-        return {"fusers": _table(self._rows())}
+        return {"fusers": _table(self())}
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The table of what is left."""
@@ -112,18 +90,15 @@ class ManageFusers(foo.Operator):
             library.delete(delete)
         return [library.describe(name) for name in library.names()]
 
-    def _rows(self) -> list[dict[str, Any]]:
-        return [
-            {column: getattr(facts, column) for column in _COLUMNS} for facts in self()
-        ]
 
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    if not rows:
+def _table(trained: list[TrainedFacts]) -> str:
+    if not trained:
         return "No trained fuser is left."
-    lines = [list(_COLUMNS.values()), ["---"] * len(_COLUMNS)]
-    for row in rows:
-        row["held_out"] = f"{100 * row['held_out']:.1f} %"
-        row["created"] = row["created"].replace("T", " ")
-        lines.append(list(map(str, row.values())))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [
+        (
+            facts.name, facts.kind, facts.patch_slug, facts.num_words, facts.images,
+            f"{100 * facts.held_out:.1f} %", facts.created.replace("T", " "),
+        )
+        for facts in trained
+    ]
+    return table(_COLUMNS, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
@@ -10,8 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared import progress
-from ..shared.form import resolve_form
+from ..shared.run_operator import RunOperator
 from . import training_output
 
 if TYPE_CHECKING:
@@ -19,51 +18,51 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
-class TrainFuser(foo.Operator):
+class TrainFuser(RunOperator):
     """Trains a fuser: no labels, only words and images."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="train_fuser",
-            label="Train a fuser",
-            description="Learn on your images how patches become one vector",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            disable_schema_validation=True,  # Python's types; the form checks all
-            risk_level=types.RiskLevel.MEDIUM,
-        )
+    name = "train_fuser"
+    label = "Train a fuser"
+    description = "Learn on your images how patches become one vector"
+    risk_level = types.RiskLevel.MEDIUM
+    options = {
+        **RunOperator.options,
+        "disable_schema_validation": True,  # Python's types; the form checks all
+    }
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it, and what it will take."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from .training_request import TrainingRequest, add_inputs
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """What is trained, on what, and what it will take."""
+        from .training_request import TrainingRequest, add_inputs
 
-            add_inputs(inputs, ctx.params, samples)
-            request = TrainingRequest.from_params(ctx.params)
-            inputs.view("estimate", types.Notice(label=request.estimate(samples)))
-            request.check(samples)
+        add_inputs(inputs, ctx.params, samples)
+        request = TrainingRequest.from_params(ctx.params)
+        inputs.view("estimate", types.Notice(label=request.estimate(samples)))
+        request.start(samples)
 
-        return resolve_form(ctx, self.config.label, fill)
-
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Runs in steps in the App, or to the end where it was delegated."""
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :meth:`TrainingRequest.start`."""
         from .training_request import TrainingRequest
 
-        run = TrainingRequest.from_params(ctx.params).start(ctx.target_view())
-        if ctx.delegated:
-            return training_output.results(progress.delegated(ctx, run))
-        if progress.is_for_panel(ctx):
-            return progress.in_background(ctx, run)
-        return self._in_app(ctx, run)
+        return TrainingRequest.from_params(params).start(samples)
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What a delegated run trained."""
-        return training_output.schema(ctx.results)
+    def results(self, result: TrainResult, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What is known of the training, with a summary and its curve."""
+        return training_output.results(result)
+
+    def schema(self, results: Mapping[str, Any]) -> types.Property:
+        """The summary, and the curve as a plot."""
+        return training_output.schema(results)
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: TrainResult
+    ) -> Iterator[GeneratedMessage]:
+        """Shows the summary and the curve."""
+        yield from self.show_output(ctx, result)
 
     def __call__(
         self,
@@ -151,16 +150,6 @@ class TrainFuser(foo.Operator):
             "precision": precision,
             "overwrite": overwrite,
         }
-        request = TrainingRequest.from_params(params)
-        run = request.start(sample_collection)
-        params["proxies"] = list(request.settings.proxies)  # a database stores lists
-        if not delegate:
-            return run.finish(progress=True)
-        return progress.queue(self, sample_collection, params)
-
-    def _in_app(
-        self, ctx: foo.ExecutionContext, run: Run
-    ) -> Iterator[GeneratedMessage]:
-        yield from progress.in_app(ctx, run)
-        results = training_output.results(run.result)
-        yield ctx.ops.show_output(training_output.schema(results).to_json(), results)
+        settings = TrainingRequest.from_params(params).settings
+        params["proxies"] = list(settings.proxies)  # a database stores lists
+        return self.run(sample_collection, params, delegate)

@@ -15,8 +15,9 @@ from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fusers.transformer import SIZES
 from detail_embed.training import OBJECTIVES, TrainingConfig
 
-from ..index.compute_form import add_backbone, add_cover, add_vocabulary, add_ways
+from ..index.compute_form import add_backbone, add_cover, add_vocabulary
 from ..index.compute_request import Request
+from ..shared.form import add_ways, filled
 
 _KINDS = {
     "attention": "learned weights on patches, beside the best closed form",
@@ -54,7 +55,7 @@ class TrainingRequest:
         Raises:
             ValueError: if a value cannot be read
         """
-        given = {k: v for k, v in params.items() if v not in (None, "", [])}
+        given = filled(params)
         kind = given.get("kind", "attention")
         options = {"size": given["size"]} if kind == "transformer" and (
             "size" in given
@@ -72,10 +73,6 @@ class TrainingRequest:
             settings, config, given.get("name", ""), minutes,
             bool(given.get("overwrite")),
         )
-
-    def check(self, samples: foc.SampleCollection) -> None:
-        """Checks what can be checked before; see :func:`fuser_training.check`."""
-        train_fuser.check(samples, self.settings, self.name, self.overwrite)
 
     def estimate(self, samples: foc.SampleCollection) -> str:
         """What it will take of disk and time."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
-from fiftyone.operators.message import GeneratedMessage
 
 from ..shared import progress
-from ..shared.form import resolve_form
+from .embedding_operator import EmbeddingOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.runs.run import Run
@@ -28,74 +27,57 @@ _ONLY_DELEGATED = (
 # is missing the plugin shall load all the same and say so.
 
 
-class ComputeDetailEmbeddings(foo.Operator):
+class ComputeDetailEmbeddings(EmbeddingOperator):
     """Computes one detail-injected vector per image, and a similarity index."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="compute_detail_embeddings",
-            label="Compute detail embeddings",
-            description="Make small things in big images findable by text",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            disable_schema_validation=True,  # Python's types; the form checks all
-            risk_level=types.RiskLevel.MEDIUM,
-        )
+    name = "compute_detail_embeddings"
+    label = "Compute detail embeddings"
+    description = "Make small things in big images findable by text"
+    risk_level = types.RiskLevel.MEDIUM
+    place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
+    options = {
+        **EmbeddingOperator.options,
+        "disable_schema_validation": True,  # Python's types; the form checks all
+    }
+    shown = {
+        "brain_key": "Brain key",
+        "space": "Embedding space",
+        "embedded": "Images embedded",
+        "present": "Images that had a vector already",
+        "failed": "Images that could not be read",
+        "error_field": "Field that says why",
+        "seconds": "Seconds",
+        "fuser": "Fuser",
+        "reason": "Why this fuser was chosen",
+    }
 
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        """Puts a button above the grid."""
-        return types.Placement(
-            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
-            types.Button(
-                label="Compute detail embeddings", icon="/assets/icon.svg", prompt=True
-            ),
-        )
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Space, brain key, and how it is computed."""
+        from .compute_form import add_inputs
+        from .compute_request import Request
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from .compute_form import add_inputs
-            from .compute_request import Request
+        add_inputs(inputs, ctx.params, samples)
+        Request.from_params(ctx.params).check(samples)
 
-            add_inputs(inputs, ctx.params, samples)
-            Request.from_params(ctx.params).check(samples)
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :meth:`Request.start`."""
+        from .compute_request import Request
 
-        return resolve_form(ctx, self.config.label, fill)
+        return Request.from_params(params).start(samples)
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Runs in steps in the App, or to the end where it was delegated."""
+        """Does the run, or queues those that share the images."""
         from .compute_request import Request
 
         request = Request.from_params(ctx.params)
         if request.shards > 1:
             return self._in_shards(ctx, request)
-        run = request.start(ctx.target_view())
-        if ctx.delegated:
-            return asdict(progress.delegated(ctx, run))
-        if progress.is_for_panel(ctx):
-            return progress.in_background(ctx, run)
-        return self._in_app(ctx, run)
-
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What a delegated run did."""
-        outputs = types.Object()
-        if not ctx.results:
-            return types.Property(outputs)
-        outputs.str("brain_key", label="Brain key")
-        outputs.str("space", label="Embedding space")
-        outputs.int("embedded", label="Images embedded")
-        outputs.int("present", label="Images that had a vector already")
-        outputs.int("failed", label="Images that could not be read")
-        outputs.str("error_field", label="Field that says why")
-        outputs.float("seconds", label="Seconds")
-        outputs.str("fuser", label="Fuser")
-        outputs.str("reason", label="Why this fuser was chosen")
-        return types.Property(outputs)
+        return super().execute(ctx)
 
     def __call__(
         self,
@@ -221,14 +203,12 @@ class ComputeDetailEmbeddings(foo.Operator):
             "overwrite": overwrite,
             "shards": shards,
         }
-        request = Request.from_params(params)
+        settings = Request.from_params(params).settings
         if shards != 1 and not delegate:
             raise ValueError(_ONLY_DELEGATED)
-        request.check(sample_collection)
-        params["proxies"] = list(request.settings.proxies)  # a database stores lists
-        if not delegate:
-            return asdict(request.start(sample_collection).finish(progress=True))
-        return progress.queue(self, sample_collection, params)
+        params["proxies"] = list(settings.proxies)  # a database stores lists
+        result = self.run(sample_collection, params, delegate)
+        return result if delegate else asdict(result)
 
     def _in_shards(
         self, ctx: foo.ExecutionContext, request: Request
@@ -242,12 +222,3 @@ class ComputeDetailEmbeddings(foo.Operator):
             shared = {"shards": 1, "shard": [i, n], "overwrite": False}
             progress.queue(self, samples, dict(ctx.params) | shared)
         return asdict(result)
-
-    def _in_app(
-        self, ctx: foo.ExecutionContext, run: Run
-    ) -> Iterator[GeneratedMessage]:
-        yield from progress.in_app(ctx, run)
-        summary = progress.summarise(run.result)
-        yield ctx.ops.set_progress(label=summary, progress=1)
-        yield ctx.ops.notify(summary, variant="success")
-        yield ctx.ops.reload_dataset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import fiftyone as fo
@@ -23,6 +23,7 @@ from detail_embed.fusers import library
 from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS
 from detail_embed.space.choose_fuser import AUTO
 
+from ..shared.form import add_ways, choices
 from .compute_request import Request
 
 _AUTO = "measured on your images: what keeps most of a full patch search"
@@ -56,7 +57,7 @@ def add_backbone(inputs: types.Object, backbone: str) -> None:
         default=Settings.backbone,
         label="Backbone",
         description="An open_clip model; detail-demo brings its weights with it",
-        view=_choices(types.AutocompleteView(), BACKBONES),
+        view=choices(types.AutocompleteView(), BACKBONES),
     )
     default = BACKBONES.get(backbone)
     inputs.str(
@@ -158,28 +159,6 @@ def _fuser_ways(dataset: fo.Dataset, brain_key: str | None) -> dict[str, str | N
     return ways
 
 
-def add_ways(
-    inputs: types.Object,
-    name: str,
-    label: str,
-    ways: Mapping[str, str | None],
-    default: str,
-    description: str | None = None,
-) -> None:
-    """Adds a drop-down of ways to do something, each with its description."""
-    view = types.DropdownView()
-    for way, explanation in ways.items():
-        view.add_choice(way, label=way, description=explanation)
-    inputs.enum(
-        name,
-        view.values(),
-        default=default,
-        label=label,
-        description=description,
-        view=view,
-    )
-
-
 def add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None:
     """Adds words, and a label field whose classes are words."""
     inputs.str(
@@ -194,7 +173,7 @@ def add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None:
         "proxy_field",
         label="Classes of a label field",
         description="Used as vocabulary, too",
-        view=_choices(types.DropdownView(), fields),
+        view=choices(types.DropdownView(), fields),
     )
 
 
@@ -212,7 +191,7 @@ def _add_features(
         label="Keep patch features",
         description="For exact search, and to try other fusers without encoding "
         f"again. {room}",
-        view=_choices(types.DropdownView(), DTYPES),
+        view=choices(types.DropdownView(), DTYPES),
     )
 
 
@@ -242,7 +221,7 @@ def _add_target(inputs: types.Object) -> None:
         "backend",
         default=fob.brain_config.default_similarity_backend,
         label="Similarity backend",
-        view=_choices(types.DropdownView(), backends),
+        view=choices(types.DropdownView(), backends),
     )
 
 
@@ -254,7 +233,7 @@ def _add_machine(inputs: types.Object) -> None:
         "device",
         default=Settings.device,
         label="Device",
-        view=_choices(types.AutocompleteView(), devices),
+        view=choices(types.AutocompleteView(), devices),
     )
     inputs.int(
         "batch_size",
@@ -277,9 +256,3 @@ def _add_machine(inputs: types.Object) -> None:
         description="Of a scheduled run: how many runs share the images, one "
         "`fiftyone delegated launch` each",
     )
-
-
-def _choices(view: types.Choices, values: Iterable[str]) -> types.Choices:
-    for value in values:
-        view.add_choice(value, label=value)
-    return view

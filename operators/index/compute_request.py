@@ -14,6 +14,8 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Run
 
+from ..shared.form import filled
+
 
 @dataclass(frozen=True)
 class Request:
@@ -50,7 +52,7 @@ class Request:
         Raises:
             ValueError: if a value cannot be read
         """
-        given = {k: v for k, v in params.items() if v not in (None, "", [])}
+        given = filled(params)
         backbone = given.get("backbone", Settings.backbone)
         if "pretrained" not in given and not given.get("allow_random_weights"):
             given["pretrained"] = BACKBONES.get(backbone)

@@ -10,49 +10,44 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import resolve_form
+from ..shared.form import add_known_index
+from ..shared.form_operator import FormOperator
+from ..shared.output import schema_of
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
 
 
-class DeleteIndex(foo.Operator):
+class DeleteIndex(FormOperator):
     """Deletes an index, its vectors, and patch features that no other index uses."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name and label."""
-        return foo.OperatorConfig(
-            name="delete_index",
-            label="Delete an index",
-            description="Delete an index of this data set, with its vectors",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            risk_level=types.RiskLevel.HIGH,
-            view_target=False,
-        )
+    name = "delete_index"
+    label = "Delete an index"
+    description = "Delete an index of this data set, with its vectors"
+    risk_level = types.RiskLevel.HIGH
+    options = {"view_target": False}
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
         """Which index, and all that goes with it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.index import delete
-            from detail_embed.fiftyone_bridge.index import facts as index_facts
-            from detail_embed.fiftyone_bridge.index.index import Index
+        from detail_embed.fiftyone_bridge.index import delete
+        from detail_embed.fiftyone_bridge.index import facts as index_facts
+        from detail_embed.fiftyone_bridge.index.index import Index
 
-            from ..shared.form import add_choice
+        known = index_facts.facts(ctx.dataset)
+        chosen = add_known_index(inputs, ctx.params, known, preselect=False)
+        if chosen is not None:
+            delete.check(Index(ctx.dataset, chosen.brain_key))
+            what = _describe(ctx.dataset, chosen, known)
+            inputs.view("what", types.Warning(label="For good", description=what))
 
-            known = index_facts.facts(ctx.dataset)
-            chosen = add_choice(inputs, ctx.params, known, preselect=False)
-            if chosen is not None:
-                delete.check(Index(ctx.dataset, chosen.brain_key))
-                what = _describe(ctx.dataset, chosen, known)
-                inputs.view("what", types.Warning(label="For good", description=what))
-
-        form = resolve_form(ctx, self.config.label, fill)
-        form.view = types.PromptView(
-            label=self.config.label, submit_button_label="Delete"
-        )
-        return form
+    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
+        """The button says what it does."""
+        return types.PromptView(label=self.label, submit_button_label="Delete")
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, str]:
         """Deletes the index; returns the brain keys that are left."""
@@ -64,9 +59,8 @@ class DeleteIndex(foo.Operator):
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The brain keys that are left."""
-        outputs = types.Object()
-        outputs.str("left", label="Brain keys that are left")
-        return types.Property(outputs, view=types.View(label=self.config.label))
+        labels = {"left": "Brain keys that are left"}
+        return schema_of(ctx.results or {}, labels, self.label)
 
     def __call__(self, dataset: fo.Dataset, brain_key: str) -> None:
         """Deletes a similarity index, for good.

@@ -2,90 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
-from fiftyone.operators.message import GeneratedMessage
 
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
-from ..shared import progress
-from ..shared.form import resolve_form
+from ..shared.form import add_known_index, filled
+from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.exchange.export_vectors import ExportResult
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
-class ExportVectors(foo.Operator):
+class ExportVectors(RunOperator):
     """Writes the vectors of an index to a Parquet file."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="export_vectors",
-            label="Export vectors",
-            description="Write the vectors of an index to a Parquet file",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.MEDIUM,
+    name = "export_vectors"
+    label = "Export vectors"
+    description = "Write the vectors of an index to a Parquet file"
+    risk_level = types.RiskLevel.MEDIUM
+    shown = {
+        "path": "File",
+        "vectors": "Vectors",
+        "images": "Images",
+        "dim": "Dimensions",
+        "num_bytes": "Bytes",
+        "seconds": "Seconds",
+    }
+
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Index and file."""
+        from detail_embed.fiftyone_bridge.index import facts
+
+        known = [f for f in facts.facts(ctx.dataset) if f.searches]
+        key = add_known_index(inputs, ctx.params, known).brain_key
+        inputs.str(
+            "path",
+            label="File",
+            default=_default_path(samples, key),
+            description="On the machine where the App's server runs",
         )
+        inputs.bool("overwrite", default=False, label="Replace a file that exists")
+        self.start(samples, {**filled(ctx.params), "brain_key": key})
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.exchange import export_vectors as export
-            from detail_embed.fiftyone_bridge.index import facts
-
-            from ..shared.form import add_choice
-
-            known = [f for f in facts.facts(ctx.dataset) if f.searches]
-            key = add_choice(inputs, ctx.params, known).brain_key
-            path = _default_path(samples, key)
-            inputs.str(
-                "path",
-                label="File",
-                default=path,
-                description="On the machine where the App's server runs",
-            )
-            inputs.bool("overwrite", default=False, label="Replace a file that exists")
-            params = {"path": path, **_given(ctx.params)}
-            export.check(samples, key, params["path"], bool(params.get("overwrite")))
-
-        return resolve_form(ctx, self.config.label, fill)
-
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Runs in steps in the App, or to the end where it was delegated."""
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :func:`.export_vectors.export_vectors`."""
         from detail_embed.fiftyone_bridge.exchange.export_vectors import export_vectors
 
-        samples, key = ctx.target_view(), ctx.params["brain_key"]
-        path = ctx.params.get("path") or _default_path(samples, key)
-        overwrite = bool(ctx.params.get("overwrite"))
-        run = export_vectors(samples, key, path, overwrite)
-        if ctx.delegated:
-            return asdict(progress.delegated(ctx, run))
-        return self._in_app(ctx, run)
+        key = params["brain_key"]
+        path = params["path"] if "path" in params else _default_path(samples, key)
+        return export_vectors(samples, key, path, bool(params.get("overwrite")))
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What a delegated run wrote."""
-        outputs = types.Object()
-        if ctx.results:
-            outputs.str("path", label="File")
-            outputs.int("vectors", label="Vectors")
-            outputs.int("images", label="Images")
-            outputs.int("dim", label="Dimensions")
-            outputs.int("num_bytes", label="Bytes")
-            outputs.float("seconds", label="Seconds")
-        return types.Property(outputs, view=types.View(label=self.config.label))
+    def summarise(self, result: ExportResult) -> str:
+        """How much was written where."""
+        return f"{result.vectors:,} vectors written to {result.path}"
 
     def __call__(
         self,
@@ -124,26 +105,9 @@ class ExportVectors(foo.Operator):
                 used, or no image has a vector
             RuntimeError: if the file cannot be written
         """
-        from detail_embed.fiftyone_bridge.exchange.export_vectors import export_vectors
-
-        run = export_vectors(sample_collection, brain_key, path, overwrite)
-        if not delegate:
-            return run.finish(progress=True)
-        params = {"brain_key": brain_key, "path": str(path), "overwrite": overwrite}
-        return progress.queue(self, sample_collection, params)
-
-    def _in_app(
-        self, ctx: foo.ExecutionContext, run: Run
-    ) -> Iterator[GeneratedMessage]:
-        yield from progress.in_app(ctx, run)
-        result = run.result
-        summary = f"{result.vectors:,} vectors written to {result.path}"
-        yield ctx.ops.set_progress(label=summary, progress=1)
-        yield ctx.ops.notify(summary, variant="success")
-
-
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value}
+        path = str(path) if isinstance(path, Path) else path
+        params = {"brain_key": brain_key, "path": path, "overwrite": overwrite}
+        return self.run(sample_collection, params, delegate)
 
 
 def _default_path(samples: foc.SampleCollection, brain_key: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,70 +11,71 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared import progress
-from ..shared.form import resolve_form
+from ..shared.form import filled, given
+from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.exchange.import_vectors import Imported
     from detail_embed.fiftyone_bridge.runs.run import Run
 
-_OPTIONS = ("space", "backend", "also_global")
 
-
-class ImportVectors(foo.Operator):
+class ImportVectors(RunOperator):
     """Makes an index of vectors that were computed elsewhere."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="import_vectors",
-            label="Import vectors",
-            description="Make an index of vectors in Parquet files",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.MEDIUM,
-        )
+    name = "import_vectors"
+    label = "Import vectors"
+    description = "Make an index of vectors in Parquet files"
+    risk_level = types.RiskLevel.MEDIUM
+    shown = {
+        "brain_key": "Brain key",
+        "space": "Embedding space",
+        "images": "Images that got their vectors",
+        "failed": "Images that could not be read",
+        "unmatched": "Images that are not in the data set",
+        "seconds": "Seconds",
+    }
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.exchange import import_vectors
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Files, brain key, and what they hold."""
+        from detail_embed.fiftyone_bridge.exchange import import_vectors
 
-            _add_inputs(inputs)
-            if not ctx.params.get("path"):
-                return
-            files = import_vectors.check(samples, **_given(ctx.params))
-            inputs.view(
-                "files",
-                types.Notice(label=f"{files.num_rows:,} vectors of {files.slug}"),
-            )
+        _add_inputs(inputs)
+        params = filled(ctx.params)
+        if "path" not in params:
+            return
+        files = import_vectors.check(samples, **_arguments(params))
+        found = f"{files.num_rows:,} vectors of {files.slug}"
+        inputs.view("files", types.Notice(label=found))
 
-        return resolve_form(ctx, self.config.label, fill)
-
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Runs in steps in the App, or to the end where it was delegated."""
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :func:`.import_vectors.import_vectors`."""
         from detail_embed.fiftyone_bridge.exchange.import_vectors import import_vectors
 
-        run = import_vectors(ctx.target_view(), **_given(ctx.params))
-        if ctx.delegated:
-            return asdict(progress.delegated(ctx, run))
-        return self._in_app(ctx, run)
+        return import_vectors(samples, **_arguments(params))
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What a delegated run did."""
-        outputs = types.Object()
-        if ctx.results:
-            outputs.str("brain_key", label="Brain key")
-            outputs.str("space", label="Embedding space")
-            outputs.int("images", label="Images that got their vectors")
-            outputs.int("failed", label="Images that could not be read")
-            outputs.int("unmatched", label="Images that are not in the data set")
-            outputs.float("seconds", label="Seconds")
-        return types.Property(outputs, view=types.View(label=self.config.label))
+    def summarise(self, result: Imported) -> str:
+        """How many images got their vectors, and why others did not."""
+        parts = [f"{result.images:,} images got their vectors"]
+        if result.failed:
+            parts.append(
+                f"{result.failed:,} could not be read (see the field "
+                f"{result.error_field!r})"
+            )
+        if result.unmatched:
+            parts.append(f"{result.unmatched:,} are not in this data set")
+        return f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: Imported
+    ) -> Iterator[GeneratedMessage]:
+        """Tells it, and shows the new fields."""
+        yield from super().show(ctx, result)
+        yield ctx.ops.reload_dataset()
 
     def __call__(
         self,
@@ -121,8 +121,6 @@ class ImportVectors(foo.Operator):
             ValueError: if the samples, the files or the brain key cannot be used, or
                 no row finds a sample
         """
-        from detail_embed.fiftyone_bridge.exchange.import_vectors import import_vectors
-
         params = {
             "path": str(path),
             "brain_key": brain_key,
@@ -130,19 +128,7 @@ class ImportVectors(foo.Operator):
             "backend": backend,
             "also_global": also_global,
         }
-        run = import_vectors(sample_collection, **params)
-        if not delegate:
-            return run.finish(progress=True)
-        return progress.queue(self, sample_collection, params)
-
-    def _in_app(
-        self, ctx: foo.ExecutionContext, run: Run
-    ) -> Iterator[GeneratedMessage]:
-        yield from progress.in_app(ctx, run)
-        summary = _summarise(run.result)
-        yield ctx.ops.set_progress(label=summary, progress=1)
-        yield ctx.ops.notify(summary, variant="success")
-        yield ctx.ops.reload_dataset()
+        return self.run(sample_collection, params, delegate)
 
 
 def _add_inputs(inputs: types.Object) -> None:
@@ -174,19 +160,9 @@ def _add_inputs(inputs: types.Object) -> None:
     )
 
 
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    given = {name: params[name] for name in _OPTIONS if params.get(name)}
-    key = params.get("brain_key") or "detail"
-    return {"path": params["path"], "brain_key": key, **given}
-
-
-def _summarise(result: Imported) -> str:
-    parts = [f"{result.images:,} images got their vectors"]
-    if result.failed:
-        parts.append(
-            f"{result.failed:,} could not be read (see the field "
-            f"{result.error_field!r})"
-        )
-    if result.unmatched:
-        parts.append(f"{result.unmatched:,} are not in this data set")
-    return f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
+def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "path": params["path"],
+        "brain_key": params.get("brain_key", "detail"),
+        **given(params, "space", "backend", "also_global"),
+    }

@@ -7,46 +7,41 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import resolve_form
+from ..shared.form import add_known_index
+from ..shared.form_operator import FormOperator
+from ..shared.output import schema_of
 
 
-class RenameIndex(foo.Operator):
+class RenameIndex(FormOperator):
     """Renames an index with its fields and the whole-image index beside it."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name and label."""
-        return foo.OperatorConfig(
-            name="rename_index",
-            label="Rename a detail index",
-            description="Give an index of this data set another brain key",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            risk_level=types.RiskLevel.MEDIUM,
-            view_target=False,
+    name = "rename_index"
+    label = "Rename a detail index"
+    description = "Give an index of this data set another brain key"
+    risk_level = types.RiskLevel.MEDIUM
+    options = {"view_target": False}
+
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Index, and its new brain key."""
+        from detail_embed.fiftyone_bridge.index import facts, rename
+        from detail_embed.fiftyone_bridge.index.index import Index
+
+        ours = facts.of_kind(ctx.dataset, facts.OURS)
+        key = add_known_index(inputs, ctx.params, ours).brain_key
+        inputs.str(
+            "new_key",
+            required=True,
+            label="New brain key",
+            description="Letters, digits and '_'. Saved views that search by the "
+            "old key are not changed",
         )
-
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.index import facts, rename
-            from detail_embed.fiftyone_bridge.index.index import Index
-
-            from ..shared.form import add_choice
-
-            ours = facts.of_kind(ctx.dataset, facts.OURS)
-            key = add_choice(inputs, ctx.params, ours).brain_key
-            inputs.str(
-                "new_key",
-                required=True,
-                label="New brain key",
-                description="Letters, digits and '_'. Saved views that search by the "
-                "old key are not changed",
-            )
-            if ctx.params.get("new_key"):
-                rename.check(Index(ctx.dataset, key), ctx.params["new_key"])
-
-        return resolve_form(ctx, self.config.label, fill)
+        if ctx.params.get("new_key"):
+            rename.check(Index(ctx.dataset, key), ctx.params["new_key"])
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, str]:
         """Renames the index, and shows the fields under their new names."""
@@ -58,9 +53,7 @@ class RenameIndex(foo.Operator):
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The new brain key."""
-        outputs = types.Object()
-        outputs.str("brain_key", label="Brain key")
-        return types.Property(outputs, view=types.View(label=self.config.label))
+        return schema_of(ctx.results or {}, {"brain_key": "Brain key"}, self.label)
 
     def __call__(self, dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
         """Renames an index with its fields and the whole-image index beside it.

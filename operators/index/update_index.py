@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
-from fiftyone.operators.message import GeneratedMessage
 
-from ..shared import progress
-from ..shared.form import resolve_form
+from ..shared.form import add_known_index
+from .embedding_operator import EmbeddingOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.coverage import Coverage
@@ -21,67 +20,56 @@ if TYPE_CHECKING:
 _REASONS = 3  # that are shown
 
 
-class UpdateIndex(foo.Operator):
+class UpdateIndex(EmbeddingOperator):
     """Embeds new images, and those that failed, as the rest of an index."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="update_index",
-            label="Update a detail index",
-            description="Embed the images that an index lacks, as it was made",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.MEDIUM,
+    name = "update_index"
+    label = "Update a detail index"
+    description = "Embed the images that an index lacks, as it was made"
+    risk_level = types.RiskLevel.MEDIUM
+    shown = {
+        "embedded": "Images embedded",
+        "present": "Images that had a vector already",
+        "failed": "Images that could not be read",
+        "seconds": "Seconds",
+    }
+
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Index, what it lacks, and where its checkpoint is."""
+        from detail_embed.fiftyone_bridge.compute import update
+        from detail_embed.fiftyone_bridge.index import facts as index_facts
+        from detail_embed.fiftyone_bridge.index.coverage import coverage
+
+        ours = index_facts.of_kind(ctx.dataset, index_facts.OURS)
+        facts = add_known_index(inputs, ctx.params, ours)
+        found = coverage(samples, facts.brain_key)
+        inputs.view("coverage", types.Notice(label=_describe(found)))
+        inputs.str(
+            "pretrained",
+            label="Checkpoint file",
+            description="Only where the file of the weights was moved: its path",
         )
+        pretrained = ctx.params.get("pretrained") or None
+        update.check(samples, facts.brain_key, pretrained)
+        if facts.searches and not found.missing + found.failed:
+            raise ValueError("Every image has its vector: there is nothing to do")
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.compute import update
-            from detail_embed.fiftyone_bridge.index import facts as index_facts
-            from detail_embed.fiftyone_bridge.index.coverage import coverage
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :func:`update.update`."""
+        from detail_embed.engine.encode_options import EncodeOptions
+        from detail_embed.fiftyone_bridge.compute import update
 
-            from ..shared.form import add_choice
-
-            ours = index_facts.of_kind(ctx.dataset, index_facts.OURS)
-            facts = add_choice(inputs, ctx.params, ours)
-            found = coverage(samples, facts.brain_key)
-            inputs.view("coverage", types.Notice(label=_summarise(found)))
-            inputs.str(
-                "pretrained",
-                label="Checkpoint file",
-                description="Only where the file of the weights was moved: its path",
-            )
-            pretrained = ctx.params.get("pretrained") or None
-            update.check(samples, facts.brain_key, pretrained)
-            if facts.searches and not found.missing + found.failed:
-                raise ValueError("Every image has its vector: there is nothing to do")
-
-        return resolve_form(ctx, self.config.label, fill)
-
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Runs in steps in the App, or to the end where it was delegated."""
-        run = _start(ctx.target_view(), ctx.params)
-        if ctx.delegated:
-            return asdict(progress.delegated(ctx, run))
-        if progress.is_for_panel(ctx):
-            return progress.in_background(ctx, run)
-        return self._in_app(ctx, run)
-
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What a delegated run did."""
-        outputs = types.Object()
-        if ctx.results:
-            outputs.int("embedded", label="Images embedded")
-            outputs.int("present", label="Images that had a vector already")
-            outputs.int("failed", label="Images that could not be read")
-            outputs.float("seconds", label="Seconds")
-        return types.Property(outputs, view=types.View(label=self.config.label))
+        return update.update(
+            samples,
+            params["brain_key"],
+            params.get("pretrained") or None,
+            EncodeOptions.from_params(params),
+        )
 
     def __call__(
         self,
@@ -140,34 +128,11 @@ class UpdateIndex(foo.Operator):
             "max_pixels": max_pixels,
             "skip_identical": skip_identical,
         }
-        run = _start(sample_collection, params)
-        if not delegate:
-            return asdict(run.finish(progress=True))
-        return progress.queue(self, sample_collection, params)
-
-    def _in_app(
-        self, ctx: foo.ExecutionContext, run: Run
-    ) -> Iterator[GeneratedMessage]:
-        yield from progress.in_app(ctx, run)
-        summary = progress.summarise(run.result)
-        yield ctx.ops.set_progress(label=summary, progress=1)
-        yield ctx.ops.notify(summary, variant="success")
-        yield ctx.ops.reload_dataset()
+        result = self.run(sample_collection, params, delegate)
+        return result if delegate else asdict(result)
 
 
-def _start(samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
-    from detail_embed.engine.encode_options import EncodeOptions
-    from detail_embed.fiftyone_bridge.compute import update
-
-    return update.update(
-        samples,
-        params["brain_key"],
-        params.get("pretrained") or None,
-        EncodeOptions.from_params(params),
-    )
-
-
-def _summarise(found: Coverage) -> str:
+def _describe(found: Coverage) -> str:
     total = found.embedded + found.missing + found.failed
     text = f"{found.embedded:,} of {total:,} images have a vector"
     if found.missing:

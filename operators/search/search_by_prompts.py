@@ -12,8 +12,8 @@ from fiftyone.operators import types
 
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
-from ..shared import run_operator
-from ..shared.form import resolve_form
+from ..shared.form import add_index, filled, given
+from ..shared.form_operator import FormOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.examples import Box
@@ -23,55 +23,54 @@ _MAX_BYTES = 50_000_000
 _OPTIONS = ("k", "threshold", "templates", "method")
 
 
-class SearchByPrompts(foo.Operator):
+class SearchByPrompts(FormOperator):
     """Finds images by prompts, by selected images and boxes, or by a picture."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="search_by_prompts",
-            label="Search by prompts and examples",
-            description="But not, weights, thresholds, selected images, a picture",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            disable_schema_validation=True,  # Python's types; the form checks all
-            risk_level=types.RiskLevel.LOW,
-        )
+    name = "search_by_prompts"
+    label = "Search by prompts and examples"
+    description = "But not, weights, thresholds, selected images, a picture"
+    options = {
+        "disable_schema_validation": True  # Python's types; the form checks all
+    }
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.index import brain_runs
+    def target(self, ctx: foo.ExecutionContext) -> foc.SampleCollection:
+        """The target view; our panel knows itself where to search."""
+        return ctx.dataset if ctx.params.get("for_panel") else super().target(ctx)
 
-            if not ctx.params.get("for_panel"):
-                keys = brain_runs.promptable(dataset_of(samples))
-                run_operator.add_brain_key(inputs, keys, ctx.params)
-            _add_inputs(inputs, ctx)
+    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
+        """The title; our panel asks for examples only."""
+        is_for_panel = ctx.params.get("for_panel")
+        return types.View(label="Search by example" if is_for_panel else self.label)
 
-        if ctx.params.get("for_panel"):  # which knows the index, and where to search
-            return resolve_form(ctx, "Search by example", fill, lambda ctx: ctx.dataset)
-        return resolve_form(ctx, self.config.label, fill)
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Index, prompts and examples; for our panel, only the examples."""
+        if not ctx.params.get("for_panel"):
+            _add_query(inputs, ctx)
+        _add_examples(inputs, ctx)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found; for our panel, only makes the query of the examples."""
         from detail_embed.fiftyone_bridge.search import examples
         from detail_embed.fiftyone_bridge.search.search import search
 
-        text = ctx.params.get("text") or None
-        given = _examples(ctx)
-        key = ctx.params["brain_key"]
-        if ctx.params.get("for_panel"):
-            vector = examples.mix(ctx.dataset, key, **given)
+        params, shown = filled(ctx.params), _examples(ctx)
+        key, weight = params["brain_key"], params.get("weight", 1.0)
+        if params.get("for_panel"):
+            vector = examples.mix(ctx.dataset, key, **shown)
             return {
                 "vector": [round(float(x), 6) for x in vector],
-                "weight": ctx.params.get("weight", 1.0),
-                "label": _name(given),
+                "weight": weight,
+                "label": _name(shown),
             }
-        given["weight"] = ctx.params.get("weight", 1.0)
-        vector = examples.mix(ctx.dataset, key, text, **given)
-        samples = ctx.target_view()
-        options = run_operator.given(ctx.params, *_OPTIONS)
+        vector = examples.mix(
+            ctx.dataset, key, params.get("text"), **shown, weight=weight
+        )
+        samples, options = ctx.target_view(), given(params, *_OPTIONS)
         found = search(samples, vector, key, **options)
         ctx.ops.set_view(found.view)
         ctx.ops.notify(
@@ -143,14 +142,19 @@ class SearchByPrompts(foo.Operator):
         )
 
 
-def _add_inputs(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
-    if not ctx.params.get("for_panel"):
-        inputs.str(
-            "text",
-            label="Prompts",
-            description="For example: a red helmet, -a bicycle, 2 * at night",
-        )
-        inputs.int("k", min=1, default=25, label="Images to show")
+def _add_query(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+    from detail_embed.fiftyone_bridge.index import brain_runs
+
+    add_index(inputs, ctx.params, brain_runs.promptable(ctx.dataset))
+    inputs.str(
+        "text",
+        label="Prompts",
+        description="For example: a red helmet, -a bicycle, 2 * at night",
+    )
+    inputs.int("k", min=1, default=25, label="Images to show")
+
+
+def _add_examples(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
     images, labels = len(ctx.selected or ()), len(ctx.selected_labels or ())
     if images:
         inputs.bool(

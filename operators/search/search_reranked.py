@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
@@ -10,49 +11,60 @@ from fiftyone.operators import types
 
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
-from ..shared.form import resolve_form
+from ..shared.form import add_index, filled
+from ..shared.form_operator import FormOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.found import Found
     from detail_embed.texts.query import Query
 
+_NO_FEATURES = (
+    "No index of this data set has patch features: compute detail embeddings with "
+    "'Keep patch features'"
+)
 
-class SearchReranked(foo.Operator):
+
+class SearchReranked(FormOperator):
     """Searches by text: the index proposes images, their patches give the order."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="search_reranked",
-            label="Search with re-ranking",
-            description="Text search in the exact order of the images' best patches",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            risk_level=types.RiskLevel.LOW,
+    name = "search_reranked"
+    label = "Search with re-ranking"
+    description = "Text search in the exact order of the images' best patches"
+
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Text, index, and how many images are shown and re-ranked."""
+        from detail_embed.fiftyone_bridge.index import feature_stores
+
+        params = filled(ctx.params)
+        inputs.str(
+            "text",
+            required=True,
+            label="Text",
+            description=f"What to look for in the {len(samples)} images of the target "
+            "view",
         )
-
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.index import feature_stores
-
-            keys = feature_stores.searchable(ctx.dataset)
-            if not keys:
-                raise ValueError(
-                    "No index of this data set has patch features: compute detail "
-                    "embeddings with 'Keep patch features'"
-                )
-            _add_inputs(inputs, keys, len(samples))
-            if ctx.params.get("text"):
-                _check(samples, **_arguments(ctx.params))
-
-        return resolve_form(ctx, self.config.label, fill)
+        keys = feature_stores.searchable(ctx.dataset)
+        params["brain_key"] = add_index(inputs, params, keys, _NO_FEATURES)
+        inputs.int("k", min=1, default=25, label="Images to show")
+        inputs.int(
+            "candidates",
+            min=1,
+            label="Candidates",
+            description="Images that are re-ranked. Empty: a tenth, and at least four "
+            "times those to show",
+        )
+        if "text" in params:
+            _check(samples, **_arguments(params))
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""
         samples = ctx.target_view()
-        found = self(samples, **_arguments(ctx.params))
+        found = self(samples, **_arguments(filled(ctx.params)))
         ctx.ops.set_view(found.view)
         ctx.ops.notify(_summarise(found, len(samples)), variant="success")
         return {"found": len(found.ids), "scores": found.scores}
@@ -140,33 +152,10 @@ def _summarise(found: Found, total: int) -> str:
     return f"{text}; the last {rest} have no patch features and are not re-ranked"
 
 
-def _add_inputs(inputs: types.Object, keys: list[str], total: int) -> None:
-    inputs.str(
-        "text",
-        required=True,
-        label="Text",
-        description=f"What to look for in the {total} images of the target view",
-    )
-    view = types.DropdownView()
-    for key in keys:
-        view.add_choice(key, label=key)
-    inputs.enum(
-        "brain_key", keys, required=True, default=keys[0], label="Brain key", view=view
-    )
-    inputs.int("k", min=1, default=25, label="Images to show")
-    inputs.int(
-        "candidates",
-        min=1,
-        label="Candidates",
-        description="Images that are re-ranked. Empty: a tenth, and at least four "
-        "times those to show",
-    )
-
-
-def _arguments(params: dict[str, Any]) -> dict[str, Any]:
+def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "text": params.get("text", ""),
         "brain_key": params.get("brain_key", "detail"),
-        "k": params.get("k") or 25,
+        "k": params.get("k", 25),
         "candidates": params.get("candidates"),
     }

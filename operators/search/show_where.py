@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
@@ -11,8 +10,8 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared import progress
-from ..shared.form import resolve_form
+from ..shared.form import add_index, filled, given
+from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,72 +19,108 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.runs.run import Run
     from detail_embed.fiftyone_bridge.where.show_where import Where
 
+_OPTIONS = ("brain_key", "field", "heatmap_field", "max_boxes")
+_NO_INDEX = (
+    "This data set has no index of detail-embed: use 'Compute detail embeddings'"
+)
 
-class ShowWhere(foo.Operator):
+
+class ShowWhere(RunOperator):
     """Labels where images match a text: boxes, and a heat map."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """Name, label and ways to run."""
-        return foo.OperatorConfig(
-            name="show_where",
-            label="Show where",
-            description="Boxes and a heat map of what images show of a text",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-            risk_level=types.RiskLevel.LOW,
+    name = "show_where"
+    label = "Show where"
+    description = "Boxes and a heat map of what images show of a text"
+    place = types.Places.SAMPLES_VIEWER_ACTIONS
+    shown = {
+        "images": "Images with labels",
+        "boxes": "Boxes",
+        "failed": "Could not be read",
+    }
+
+    def target(self, ctx: foo.ExecutionContext) -> foc.SampleCollection:
+        """The open image, or the target view."""
+        from detail_embed.fiftyone_bridge.samples.collection import flat_images
+
+        if ctx.current_sample:
+            return flat_images(ctx.dataset).select(ctx.current_sample)
+        return super().target(ctx)
+
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection,
+    ) -> None:
+        """Text, index, boxes and fields."""
+        from detail_embed.fiftyone_bridge.where import show_where as where
+
+        params = filled(ctx.params)
+        has_vector = "vector" in params
+        meant = _meant(ctx, len(samples))
+        inputs.str(
+            "text",
+            required=not has_vector,
+            label="Text",
+            description=f"What to look for in {meant}. Commas between prompts, a minus "
+            "for 'but not': a helmet, -a bicycle",
         )
-
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        """Puts a button beside an open image."""
-        return types.Placement(
-            types.Places.SAMPLES_VIEWER_ACTIONS,
-            types.Button(label=self.config.label, icon="/assets/icon.svg", prompt=True),
+        keys = where.showable(ctx.dataset)
+        params["brain_key"] = add_index(inputs, params, keys, _NO_INDEX)
+        inputs.int("max_boxes", min=1, default=3, label="Boxes per image, at most")
+        inputs.str("field", default=where.FIELD, label="Field of the boxes")
+        inputs.str(
+            "heatmap_field", default=where.HEATMAP_FIELD, label="Field of the heat maps"
         )
+        if has_vector or "text" in params:
+            self.start(samples, params)
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever cannot work is said in it."""
-        def fill(inputs: types.Object, samples: foc.SampleCollection) -> None:
-            from detail_embed.fiftyone_bridge.where import show_where as where
-
-            keys = where.showable(ctx.dataset)
-            if not keys:
-                raise ValueError(
-                    "This data set has no index of detail-embed: use 'Compute detail "
-                    "embeddings'"
-                )
-            has_vector = bool(ctx.params.get("vector"))
-            _add_inputs(inputs, keys, _meant(ctx, len(samples)), has_vector)
-            if has_vector or ctx.params.get("text"):
-                where.check(samples, **_arguments(ctx.params))
-
-        return resolve_form(ctx, self.config.label, fill, _target)
-
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Runs in steps in the App, or to the end where it was delegated."""
+    def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
+        """Checks, and returns the run; see :func:`.show_where.show_where`."""
         from detail_embed.engine.encode_options import EncodeOptions
         from detail_embed.fiftyone_bridge.where.show_where import show_where
 
-        arguments = _arguments(ctx.params)
-        label = ctx.params.get("text") or None
-        options = EncodeOptions.from_params(ctx.params)
-        run = show_where(_target(ctx), **arguments, label=label, options=options)
-        if ctx.delegated:
-            return asdict(progress.delegated(ctx, run))
-        fields = arguments["field"], arguments["heatmap_field"]
-        is_new = not all(map(ctx.dataset.has_field, fields))
-        return self._in_app(ctx, run, is_new)
+        label = params.get("text") or None
+        arguments = given(params, *_OPTIONS)
+        options = EncodeOptions.from_params(params)
+        return show_where(
+            samples, _query(params), label=label, options=options, **arguments
+        )
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What a delegated run did."""
-        outputs = types.Object()
-        outputs.int("images", label="Images with labels")
-        outputs.int("boxes", label="Boxes")
-        outputs.obj("failed", label="Could not be read", view=types.JSONView())
-        return types.Property(outputs, view=types.View(label=self.config.label))
+    def summarise(self, result: Where) -> str:
+        """How many places there are, and what could not be read."""
+        text = (
+            f"{result.boxes:,} place{'s' * (result.boxes != 1)} in {result.images:,} "
+            f"image{'s' * (result.images != 1)}"
+        )
+        if not result.failed:
+            return text
+        path, reason = next(iter(result.failed.items()))
+        failed = len(result.failed)
+        return f"{text}; {failed} could not be read, such as {path}: {reason}"
+
+    def in_app(
+        self, ctx: foo.ExecutionContext, run: Run
+    ) -> Iterator[GeneratedMessage]:
+        """Does the run, and shows the labels, whose fields may be new."""
+        before = set(ctx.dataset.get_field_schema())
+        yield from super().in_app(ctx, run)
+        shown = [run.result.field, run.result.heatmap_field]
+        if not before.issuperset(shown):
+            yield ctx.ops.reload_dataset()
+        yield ctx.ops.reload_samples()
+        others = [name for name in ctx.active_fields if name not in shown]
+        yield ctx.ops.set_active_fields([*others, *shown])
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: Where
+    ) -> Iterator[GeneratedMessage]:
+        """Tells it, and where labels cannot be seen yet."""
+        summary = self.summarise(result)
+        if ctx.current_sample:  # FiftyOne keeps an image as it was when it was opened
+            summary += ". To see the labels in an image that was open, reload the page"
+        variant = "warning" if result.failed else "success"
+        yield from self.tell(ctx, summary, variant)
 
     def __call__(
         self,
@@ -130,50 +165,16 @@ class ShowWhere(foo.Operator):
         Raises:
             ValueError: if the samples or an argument cannot be used
         """
-        from detail_embed.engine.encode_options import EncodeOptions
-        from detail_embed.fiftyone_bridge.where.show_where import show_where
-
         params = {
             "brain_key": brain_key,
             "field": field,
             "heatmap_field": heatmap_field,
             "max_boxes": max_boxes,
+            "max_pixels": max_pixels,
         }
-        limit = {"max_pixels": max_pixels}
-        options = EncodeOptions.from_params(limit)
-        run = show_where(sample_collection, query, **params, options=options)
-        if not delegate:
-            return run.finish(progress=True)
         is_text = isinstance(query, str)
-        params |= {"text": query} if is_text else {"vector": list(map(float, query))}
-        params |= limit
-        return progress.queue(self, sample_collection, params)
-
-    def _in_app(
-        self, ctx: foo.ExecutionContext, run: Run, is_new: bool
-    ) -> Iterator[GeneratedMessage]:
-        yield from progress.in_app(ctx, run)
-        found = run.result
-        summary = _summarise(found)
-        if ctx.current_sample:  # FiftyOne keeps an image as it was when it was opened
-            summary += ". To see the labels in an image that was open, reload the page"
-        yield ctx.ops.set_progress(label=summary, progress=1)
-        yield ctx.ops.notify(summary, variant="warning" if found.failed else "success")
-        if is_new:
-            yield ctx.ops.reload_dataset()
-        yield ctx.ops.reload_samples()
-        shown = [found.field, found.heatmap_field]
-        others = [name for name in ctx.active_fields if name not in shown]
-        yield ctx.ops.set_active_fields([*others, *shown])
-
-
-def _target(ctx: foo.ExecutionContext) -> foc.SampleCollection:
-    """The open image, or the target view."""
-    from detail_embed.fiftyone_bridge.samples.collection import flat_images
-
-    if ctx.current_sample:
-        return flat_images(ctx.dataset).select(ctx.current_sample)
-    return ctx.target_view()
+        params |= {"text": query} if is_text else {"vector": _numbers(query)}
+        return self.run(sample_collection, params, delegate)
 
 
 def _meant(ctx: foo.ExecutionContext, total: int) -> str:
@@ -182,50 +183,15 @@ def _meant(ctx: foo.ExecutionContext, total: int) -> str:
     return f"the {total} images of the target view"
 
 
-def _summarise(found: Where) -> str:
-    text = (
-        f"{found.boxes:,} place{'s' * (found.boxes != 1)} in {found.images:,} "
-        f"image{'s' * (found.images != 1)}"
-    )
-    if not found.failed:
-        return text
-    path, reason = next(iter(found.failed.items()))
-    return f"{text}; {len(found.failed)} could not be read, such as {path}: {reason}"
+def _numbers(vector: np.ndarray) -> Any:
+    import numpy as np
+
+    return np.asarray(vector).tolist()
 
 
-def _add_inputs(
-    inputs: types.Object, keys: Sequence[str], meant: str, has_vector: bool
-) -> None:
-    inputs.str(
-        "text",
-        required=not has_vector,
-        label="Text",
-        description=f"What to look for in {meant}. Commas between prompts, a minus "
-        "for 'but not': a helmet, -a bicycle",
-    )
-    view = types.DropdownView()
-    for key in keys:
-        view.add_choice(key, label=key)
-    inputs.enum(
-        "brain_key", keys, required=True, default=keys[0], label="Brain key", view=view
-    )
-    inputs.int("max_boxes", min=1, default=3, label="Boxes per image, at most")
-    inputs.str("field", default="detail_where", label="Field of the boxes")
-    inputs.str(
-        "heatmap_field", default="detail_heatmap", label="Field of the heat maps"
-    )
+def _query(params: Mapping[str, Any]) -> str | np.ndarray:
+    import numpy as np
 
-
-def _arguments(params: dict[str, Any]) -> dict[str, Any]:
-    query = params.get("text") or ""
-    if params.get("vector"):
-        import numpy as np
-
-        query = np.asarray(params["vector"], np.float32)
-    return {
-        "query": query,
-        "brain_key": params.get("brain_key") or "detail",
-        "field": params.get("field") or "detail_where",
-        "heatmap_field": params.get("heatmap_field") or "detail_heatmap",
-        "max_boxes": params.get("max_boxes") or 3,
-    }
+    if "vector" in params:
+        return np.asarray(params["vector"], np.float32)
+    return params.get("text", "")

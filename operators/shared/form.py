@@ -1,67 +1,109 @@
-"""What cannot work, said in the form."""
+"""Parts of forms, and what was filled in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import fiftyone.core.collections as foc
-import fiftyone.operators as foo
 from fiftyone.operators import types
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
 
-INSTALL = (
-    "Install what is missing with `fiftyone plugins requirements "
-    "@detail/detail-embed --install`, then restart the App"
-)
+_NO_INDEX = "No index of this data set can be used: use 'Compute detail embeddings'"
 
 
-def add_problem(inputs: types.Object, text: str) -> None:
-    """Shows a problem in a form, which cannot be sent until it is solved."""
-    warning = types.Warning(label="Not yet", description=text)
-    inputs.view("problem", warning).invalid = True
+def filled(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What was filled in; what was left empty takes its default."""
+    return {k: v for k, v in params.items() if v not in (None, "", [])}
 
 
-def resolve_form(
-    ctx: foo.ExecutionContext,
+def given(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The named parameters that have a value; others take their default."""
+    return {name: params[name] for name in names if params.get(name) is not None}
+
+
+def folder(value: str | Mapping[str, Any] | None) -> str | None:
+    """The path of a folder, as text or as the App's file explorer gives it."""
+    return value.get("absolute_path") if isinstance(value, dict) else value
+
+
+def choices(view: types.Choices, values: Iterable[str]) -> types.Choices:
+    """Adds values to a view, each under its own name."""
+    for value in values:
+        view.add_choice(value, label=value)
+    return view
+
+
+def add_ways(
+    inputs: types.Object,
+    name: str,
     label: str,
-    fill: Callable[[types.Object, foc.SampleCollection], None],
-    target: Callable[
-        [foo.ExecutionContext], foc.SampleCollection
-    ] = foo.ExecutionContext.target_view,
+    ways: Mapping[str, str | None],
+    default: str | None,
+    description: str | None = None,
+    **kwargs: Any,
 ) -> types.Property:
-    """Makes the form of an operator on samples; whatever cannot work is said in it.
+    """Adds a drop-down of values, each with its description.
 
     Args:
-        ctx: of the operator
-        label: of the form
-        fill: adds the inputs, for the samples that are meant; may raise
-        target (ExecutionContext.target_view): finds these samples
+        inputs: of the form
+        name: of the input
+        label: of the input
+        ways: ``{value: description}``
+        default: the value that is chosen at first, None for none
+        description (None): of the input
+        kwargs: of the input
     """
-    inputs = types.Object()
-    form = types.Property(inputs, view=types.View(label=label))
-    if ctx.dataset is None:
-        add_problem(inputs, "Open a data set first")
-        return form
-    try:
-        fill(inputs, target(ctx))
-    except (ValueError, TypeError) as error:
-        add_problem(inputs, str(error))
-    except ImportError as error:
-        add_problem(inputs, f"{error}. {INSTALL}")
-    return form
+    view = types.DropdownView()
+    for way, explanation in ways.items():
+        view.add_choice(way, label=way, description=explanation)
+    return inputs.enum(
+        name, view.values(), default=default, label=label, description=description,
+        view=view, **kwargs,
+    )
 
 
+def require_choice(choice: types.Property, chosen: str | None) -> None:
+    """Makes a form wait for a choice, without calling what is not chosen invalid."""
+    choice.invalid = not chosen
+    choice.error_message = " "  # else the App calls what is not chosen yet invalid
 
-def add_choice(
+
+def add_index(
     inputs: types.Object,
-    params: dict[str, Any],
+    params: Mapping[str, Any],
+    keys: Sequence[str],
+    problem: str = _NO_INDEX,
+) -> str:
+    """Adds the choice of an index by its brain key.
+
+    Args:
+        inputs: of the form
+        params: what was chosen so far
+        keys: the indexes that can be chosen; the first one is at first
+        problem: what is said where there is none
+
+    Returns:
+        the brain key that is meant
+
+    Raises:
+        ValueError: if there is none
+    """
+    if not keys:
+        raise ValueError(problem)
+    ways = dict.fromkeys(keys)
+    add_ways(inputs, "brain_key", "Brain key", ways, keys[0], required=True)
+    return params.get("brain_key") or keys[0]
+
+
+def add_known_index(
+    inputs: types.Object,
+    params: Mapping[str, Any],
     known: Sequence[IndexFacts],
     preselect: bool = True,
 ) -> IndexFacts | None:
-    """Adds the choice of an index to a form.
+    """Adds the choice of an index, and what each one is.
 
     Args:
         inputs: of the form
@@ -79,20 +121,12 @@ def add_choice(
         raise ValueError(
             "This data set has no index to choose: compute detail embeddings first"
         )
-    view = types.DropdownView()
-    for facts in known:
-        view.add_choice(
-            facts.brain_key, label=facts.brain_key, description=_summarise(facts)
-        )
-    keys = view.values()
-    first = keys[0] if preselect else None
-    choice = inputs.enum(
-        "brain_key", keys, required=True, default=first, label="Index", view=view
-    )
+    ways = {facts.brain_key: _summarise(facts) for facts in known}
+    first = known[0].brain_key if preselect else None
+    choice = add_ways(inputs, "brain_key", "Index", ways, first, required=True)
     chosen = params.get("brain_key") or first
     if chosen is None:
-        choice.invalid = True
-        choice.error_message = " "  # else the App calls what is not chosen yet invalid
+        require_choice(choice, chosen)
         return None
     found = [facts for facts in known if facts.brain_key == chosen]
     if not found:

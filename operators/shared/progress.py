@@ -83,16 +83,3 @@ def queue(
         params=params,
         request_delegation=True,
     )
-
-
-def summarise(result: Result) -> str:
-    """What a run did, in one line for a person, and why its fuser was chosen."""
-    parts = [f"{result.embedded} images embedded"]
-    if result.present:
-        parts.append(f"{result.present} had a vector already")
-    if result.failed:
-        parts.append(
-            f"{result.failed} could not be read (see the field {result.error_field!r})"
-        )
-    text = f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
-    return f"{text}. Fuser: {result.reason}" if result.reason else text

@@ -1,0 +1,38 @@
+"""What the operators share that embed images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import fiftyone.operators as foo
+from fiftyone.operators.message import GeneratedMessage
+
+from ..shared.run_operator import RunOperator
+
+if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.runs.run import Result
+
+
+class EmbeddingOperator(RunOperator):
+    """A run that embeds images, and indexes them."""
+
+    def summarise(self, result: Result) -> str:
+        """How many images were embedded, and why the fuser was chosen."""
+        parts = [f"{result.embedded} images embedded"]
+        if result.present:
+            parts.append(f"{result.present} had a vector already")
+        if result.failed:
+            parts.append(
+                f"{result.failed} could not be read (see the field "
+                f"{result.error_field!r})"
+            )
+        text = f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
+        return f"{text}. Fuser: {result.reason}" if result.reason else text
+
+    def show(
+        self, ctx: foo.ExecutionContext, result: Result
+    ) -> Iterator[GeneratedMessage]:
+        """Tells it, and shows the new fields."""
+        yield from super().show(ctx, result)
+        yield ctx.ops.reload_dataset()

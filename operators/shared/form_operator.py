@@ -1,0 +1,109 @@
+"""What all operators share: what they are called, and a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+_ICON = "/assets/icon.svg"
+_INSTALL = (
+    "Install what is missing with `fiftyone plugins requirements "
+    "@detail/detail-embed --install`, then restart the App"
+)
+
+
+class FormOperator(foo.Operator):
+    """An operator with a form.
+
+    A subclass says in class attributes what it is, and in :meth:`add_inputs` what it
+    asks for.
+
+    Attributes:
+        name: of the operator in its URI
+        label: of the operator and its form
+        description: what it does, in a line
+        risk_level: of calls by an agent
+        place: where the App shows a button for it, None for nowhere
+        options: what else :class:`fiftyone.operators.OperatorConfig` takes
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    description: ClassVar[str]
+    risk_level: ClassVar[types.RiskLevel] = types.RiskLevel.LOW
+    place: ClassVar[types.Places | None] = None
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    @cached_property
+    def config(self) -> foo.OperatorConfig:
+        """The class attributes, as FiftyOne takes them."""
+        return foo.OperatorConfig(
+            name=self.name,
+            label=self.label,
+            description=self.description,
+            icon=_ICON,
+            dynamic=True,
+            risk_level=self.risk_level,
+            **self.options,
+        )
+
+    def add_inputs(
+        self,
+        ctx: foo.ExecutionContext,
+        inputs: types.Object,
+        samples: foc.SampleCollection | None,
+    ) -> None:
+        """Adds the inputs of the form, and checks what was filled in.
+
+        Args:
+            ctx: of the form
+            inputs: the form
+            samples: those of :meth:`target`
+
+        Raises:
+            ValueError, TypeError, ImportError: saying what cannot work
+        """
+        raise NotImplementedError
+
+    def target(self, ctx: foo.ExecutionContext) -> foc.SampleCollection | None:
+        """The samples that are meant; None for an operator that is on none.
+
+        Raises:
+            ValueError: if no dataset is open
+        """
+        if ctx.dataset is None:
+            raise ValueError("Open a data set first")
+        return ctx.target_view()
+
+    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
+        """Title and buttons of the form."""
+        return types.View(label=self.label)
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever cannot work is said in it."""
+        inputs = types.Object()
+        try:
+            self.add_inputs(ctx, inputs, self.target(ctx))
+        except (ValueError, TypeError) as error:
+            _add_problem(inputs, str(error))
+        except ImportError as error:
+            _add_problem(inputs, f"{error}. {_INSTALL}")
+        return types.Property(inputs, view=self.form_view(ctx))
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
+        """A button that opens the form, where there shall be one."""
+        if self.place is None:
+            return None
+        button = types.Button(label=self.label, icon=_ICON, prompt=True)
+        return types.Placement(self.place, button)
+
+
+def _add_problem(inputs: types.Object, text: str) -> None:
+    """Shows a problem in a form, which cannot be sent until it is solved."""
+    warning = types.Warning(label="Not yet", description=text)
+    inputs.view("problem", warning).invalid = True
