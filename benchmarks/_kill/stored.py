@@ -51,10 +51,10 @@ def halves(dataset: Any, mode: str) -> int:
     from detail_embed.fiftyone_bridge.index import names
     from detail_embed.fiftyone_bridge.samples.collection import ids_with
 
-    names = [names.patches_field(KEY)]
+    fields = [names.patches_field(KEY)]
     if mode != "k vectors":
         whole = names.global_key(KEY)
-        names = [names.vector_field(KEY), names.vector_field(whole)]
-    vectors = [ids_with(dataset, name) for name in names]
+        fields = [names.vector_field(KEY), names.vector_field(whole)]
+    vectors = [ids_with(dataset, name) for name in fields]
     every, some = set.intersection(*vectors), set.union(*vectors)
     return len(some - every) + len(every & ids_with(dataset, names.error_field(KEY)))
