@@ -106,7 +106,7 @@ class Outcome:
 
 
 def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
-    """Kills children that embed a data set, and compares what they store."""
+    """Kills children that embed a dataset, and compares what they store."""
     from detail_embed.fiftyone_bridge.compute import compute_index
 
     outcome, chance = Outcome(mode), random.Random(seed)

@@ -2,11 +2,11 @@
 
     python benchmarks/panel_latency.py --images 5000
 
-Makes a data set of small images with a real index, opens the real App in a real
+Makes a dataset of small images with a real index, opens the real App in a real
 browser, searches, and prints the time until the App has the page of results, and
 until every image of it is drawn; and how much of it is the panel's, from the App's
 sending what was entered to its having our answer. The rest is the App's: it stores
-its layout before it sends, and reads data set and page after the answer. Needs
+its layout before it sends, and reads dataset and page after the answer. Needs
 Chromium or Chrome, and Playwright.
 """
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def make(folder: Path, count: int):
-    """A data set of ``count`` crops of scenes, with an index of whole images."""
+    """A dataset of ``count`` crops of scenes, with an index of whole images."""
     import fiftyone as fo
     from PIL import Image
 

@@ -4,7 +4,7 @@
     python benchmarks/vector_search.py --sizes 1000 10000 100000
 
 Synthetic vectors like those of a CLIP, with text-like queries from another cone, go
-into a real data set without image files. A search takes a query vector and gives the
+into a real dataset without image files. A search takes a query vector and gives the
 view of the ``--k`` best images; "read" is MongoDB giving the ids of that view.
 Recall is against the exact dot product. A backend whose package is missing is left out.
 """

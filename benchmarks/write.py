@@ -2,7 +2,7 @@
 
     python benchmarks/write.py --sizes 5000 20000 80000
 
-Writes vectors of a fake encoder through the bridge's sink into samples of a data set
+Writes vectors of a fake encoder through the bridge's sink into samples of a dataset
 of its own, and as many, in chunks as large, with FiftyOne's set_values.
 """
 

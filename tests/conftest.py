@@ -38,7 +38,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def loaded(scenes):
-    """The scenes as a FiftyOne data set that no test may change."""
+    """The scenes as a FiftyOne dataset that no test may change."""
     from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
     dataset = load_clver_ds(scenes)
@@ -48,7 +48,7 @@ def loaded(scenes):
 
 @pytest.fixture
 def dataset(loaded):
-    """The scenes as a FiftyOne data set that is deleted after the test."""
+    """The scenes as a FiftyOne dataset that is deleted after the test."""
     dataset = loaded.clone(persistent=True)
     yield dataset
     dataset.delete()

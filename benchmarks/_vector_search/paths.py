@@ -18,7 +18,7 @@ from detail_embed.fiftyone_bridge.search.search import search
 
 
 class SearchPath(ABC):
-    """A way to search the vectors of a data set.
+    """A way to search the vectors of a dataset.
 
     Args:
         dataset: with the vectors in ``FIELD``
@@ -108,7 +108,7 @@ class Brain(SearchPath):
 
     @property
     def num_bytes(self) -> int:
-        """What lies on the disk, without the tables of other data sets."""
+        """What lies on the disk, without the tables of other datasets."""
         return super().num_bytes - self._before
 
     def build(self) -> None:

@@ -1,4 +1,4 @@
-"""Makes a CLVER-DS data set: ``python -m detail_embed.clver_ds FOLDER``."""
+"""Makes a CLVER-DS dataset: ``python -m detail_embed.clver_ds FOLDER``."""
 
 import argparse
 

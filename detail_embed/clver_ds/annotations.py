@@ -32,10 +32,10 @@ class Queries:
 
 
 def read_queries(folder: str | Path) -> Queries:
-    """Reads the queries of a data set that ``generate`` wrote.
+    """Reads the queries of a dataset that ``generate`` wrote.
 
     Args:
-        folder: the folder of the data set
+        folder: the folder of the dataset
 
     Raises:
         ValueError: if the folder holds no annotations

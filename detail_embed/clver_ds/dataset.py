@@ -1,4 +1,4 @@
-"""A CLVER-DS data set on disk: JPEG files and one COCO-format JSON."""
+"""A CLVER-DS dataset on disk: JPEG files and one COCO-format JSON."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def generate(
 def _check_same(file: Path, found: object, info: dict) -> None:
     if found != info:
         raise ValueError(
-            f"{file.parent} holds a data set made with other settings: "
+            f"{file.parent} holds a dataset made with other settings: "
             "choose another folder or delete it"
         )
 

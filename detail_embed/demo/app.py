@@ -1,4 +1,4 @@
-"""The demo's data set, indexes and App in FiftyOne."""
+"""The demo's dataset, indexes and App in FiftyOne."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BRAIN_KEY = "detail"
 
 
 def open_dataset(folder: Path) -> fo.Dataset:
-    """Loads the scenes of a folder, once; later calls open the same data set."""
+    """Loads the scenes of a folder, once; later calls open the same dataset."""
     name = folder.name
     if fo.dataset_exists(name):
         return fo.load_dataset(name)

@@ -1,4 +1,4 @@
-"""Trained fusers by name, in the user's data directory: they outlive data sets."""
+"""Trained fusers by name, in the user's data directory: they outlive datasets."""
 
 from __future__ import annotations
 

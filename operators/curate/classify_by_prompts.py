@@ -128,7 +128,7 @@ class ClassifyByPrompts(SummaryOperator):
             result.counts
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             labels: names, or ``"name: prompt, prompt"``; a list, or a text with one a
                 line
             brain_key ("detail"): an index that can be searched by text

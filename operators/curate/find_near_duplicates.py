@@ -92,7 +92,7 @@ class FindNearDuplicates(SummaryOperator):
             result.view, result.groups
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             brain_key ("detail"): a similarity index
             threshold (0.1): the largest cosine distance of duplicates, 0 to 2, after
                 the mean of the vectors was taken away

@@ -86,7 +86,7 @@ class FindOutliers(SummaryOperator):
             result.view.values(result.field)
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             brain_key ("detail"): a similarity index
             count (25): images in the view
             delegate (False): whether to queue the run for a delegated service

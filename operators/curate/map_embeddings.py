@@ -93,7 +93,7 @@ class MapEmbeddings(SummaryOperator):
             dataset.load_brain_results(result.brain_key).points
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             brain_key ("detail"): a similarity index
             method (None): ``"umap"``, ``"tsne"`` or ``"pca"``; by default UMAP, and PCA
                 where umap-learn is not installed or there are too few images

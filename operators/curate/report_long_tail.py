@@ -1,4 +1,4 @@
-"""The operator that reports what is rare in a data set."""
+"""The operator that reports what is rare in a dataset."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class ReportLongTail(SummaryOperator):
             dataset[result.rows[0].best_id]
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             prompts: a list, or a text with one a line
             brain_key ("detail"): an index that can be searched by text
             threshold (3.0): the z-score that counts

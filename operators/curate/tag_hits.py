@@ -94,7 +94,7 @@ class TagHits(FormOperator):
             tag_hits(dataset.match_tags("boat"), tag="boat", untag=True)
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             query (None): prompts in one line, such as ``"a boat, -a kayak"``; None for
                 all images
             brain_key ("detail"): an index that can be searched by text; for a query

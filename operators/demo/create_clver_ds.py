@@ -1,4 +1,4 @@
-"""The operator that makes a CLVER-DS data set."""
+"""The operator that makes a CLVER-DS dataset."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CreateClverDs(FormOperator):
 
     name = "create_clver_ds"
     label = "Create CLVER-DS"
-    description = "Make a synthetic data set with objects of any scale"
+    description = "Make a synthetic dataset with objects of any scale"
     options = {**RunOperator.options, "view_target": False}
 
     def target(self, ctx: foo.ExecutionContext) -> None:
@@ -57,9 +57,9 @@ class CreateClverDs(FormOperator):
         return self._in_app(ctx, arguments)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The name of the new data set."""
+        """The name of the new dataset."""
         outputs = types.Object()
-        outputs.str("name", label="Data set")
+        outputs.str("name", label="Dataset")
         return types.Property(outputs)
 
     def __call__(
@@ -73,7 +73,7 @@ class CreateClverDs(FormOperator):
         scales: tuple[float, ...] = SCALES,
         seed: int = _DEFAULTS["seed"],
     ) -> fo.Dataset:
-        """Makes a CLVER-DS data set and loads it.
+        """Makes a CLVER-DS dataset and loads it.
 
         Example usage::
 
@@ -83,9 +83,9 @@ class CreateClverDs(FormOperator):
             dataset = create("tiny-things", n=50, scales=(0.03, 0.05))
 
         Args:
-            name ("clver-ds"): of the FiftyOne data set
+            name ("clver-ds"): of the FiftyOne dataset
             directory (None): where the images go; by default in FiftyOne's default
-                directory for data sets
+                directory for datasets
             bank ("both"): ``"things"``, ``"solids"`` or ``"both"``
             n (200): number of scenes
             size (1120): side of the images in pixels, at most 4096
@@ -168,7 +168,7 @@ def _read(params: dict[str, Any]) -> dict[str, Any]:
     given = _DEFAULTS | filled(params)
     name = given["name"]
     if fo.dataset_exists(name):
-        raise ValueError(f"a data set named {name!r} exists; choose another name")
+        raise ValueError(f"a dataset named {name!r} exists; choose another name")
     directory = folder(given.get("directory"))
     if directory is None:
         folder_name = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "clver-ds"

@@ -1,4 +1,4 @@
-"""The operator that measures indexes on the labels of a data set."""
+"""The operator that measures indexes on the labels of a dataset."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class EvaluateRetrieval(RunOperator):
             result.compare("detail_global", "detail")
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             brain_keys: indexes that can be searched by text
             label_field: a field of Detections or Classifications
             name (None): key of the custom run that keeps the result; made up where None

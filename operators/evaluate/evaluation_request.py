@@ -88,11 +88,11 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
     fields = labels.label_fields(samples)
     if not brain_keys:
         raise ValueError(
-            "No index of this data set can be searched by text: use 'Compute detail "
+            "No index of this dataset can be searched by text: use 'Compute detail "
             "embeddings'"
         )
     if not fields:
-        raise ValueError("This data set has no field of Detections or Classifications")
+        raise ValueError("This dataset has no field of Detections or Classifications")
     inputs.list(
         "brain_keys",
         types.String(),
@@ -114,7 +114,7 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         "name",
         default=runs.free_name(dataset),
         label="Name",
-        description="Of the custom run that keeps the result in the data set",
+        description="Of the custom run that keeps the result in the dataset",
     )
     depths = [k for k in evaluate_retrieval.KS if k <= len(samples)]
     inputs.str(

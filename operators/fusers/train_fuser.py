@@ -1,4 +1,4 @@
-"""The operator that trains a fuser on the images of a data set."""
+"""The operator that trains a fuser on the images of a dataset."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class TrainFuser(RunOperator):
         overwrite: bool = False,
         delegate: bool = False,
     ) -> TrainResult | foo.ExecutionResult:
-        """Trains a fuser on the images of a data set, without labels.
+        """Trains a fuser on the images of a dataset, without labels.
 
         Example usage::
 
@@ -101,7 +101,7 @@ class TrainFuser(RunOperator):
             compute(dataset, backbone="ViT-B-32", fuser="drones", brain_key="detail")
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             name: of the trained fuser
             kind ("attention"): of fuser, or ``"transformer"``
             objective ("ranking"): or ``"proxy-mse"``, the paper's

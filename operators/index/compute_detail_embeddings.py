@@ -121,7 +121,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             view = dataset.sort_by_similarity("a red helmet", brain_key="detail", k=25)
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             backbone ("ViT-B-32"): name of an open_clip model
             pretrained (None): open_clip tag or path of a checkpoint; by default a good
                 tag for the backbones that are offered in the App

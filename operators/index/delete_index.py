@@ -23,7 +23,7 @@ class DeleteIndex(FormOperator):
 
     name = "delete_index"
     label = "Delete an index"
-    description = "Delete an index of this data set, with its vectors"
+    description = "Delete an index of this dataset, with its vectors"
     risk_level = types.RiskLevel.HIGH
     options = {"view_target": False}
 
@@ -78,7 +78,7 @@ class DeleteIndex(FormOperator):
             delete(dataset, "detail")
 
         Args:
-            dataset: the data set
+            dataset: the dataset
             brain_key: the index to delete
 
         Raises:

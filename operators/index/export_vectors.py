@@ -90,7 +90,7 @@ class ExportVectors(RunOperator):
             table = pq.read_table(result.path)  # id, filepath, vector
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             brain_key: a similarity index
             path: of the file; ``~`` is the home directory
             overwrite (False): whether a file that is there is replaced

@@ -31,7 +31,7 @@ class ImportVectors(RunOperator):
         "space": "Embedding space",
         "images": "Images that got their vectors",
         "failed": "Images that could not be read",
-        "unmatched": "Images that are not in the data set",
+        "unmatched": "Images that are not in the dataset",
         "seconds": "Seconds",
     }
 
@@ -67,7 +67,7 @@ class ImportVectors(RunOperator):
                 f"{result.error_field!r})"
             )
         if result.unmatched:
-            parts.append(f"{result.unmatched:,} are not in this data set")
+            parts.append(f"{result.unmatched:,} are not in this dataset")
         return f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
 
     def show(
@@ -100,7 +100,7 @@ class ImportVectors(RunOperator):
             view = dataset.sort_by_similarity("a red helmet", brain_key="detail", k=25)
 
         Args:
-            sample_collection: a data set or view of images; rows of others are left
+            sample_collection: a dataset or view of images; rows of others are left
                 out
             path: a folder of parts, or a file that ``export_vectors`` wrote; rows go
                 by sample id, or by file path

@@ -17,7 +17,7 @@ class RenameIndex(FormOperator):
 
     name = "rename_index"
     label = "Rename a detail index"
-    description = "Give an index of this data set another brain key"
+    description = "Give an index of this dataset another brain key"
     risk_level = types.RiskLevel.MEDIUM
     options = {"view_target": False}
 
@@ -69,7 +69,7 @@ class RenameIndex(FormOperator):
             view = dataset.sort_by_similarity("a red helmet", brain_key="detail_2026")
 
         Args:
-            dataset: the data set
+            dataset: the dataset
             brain_key: an index of ours
             new_key: the brain key it shall have
 

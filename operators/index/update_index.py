@@ -97,7 +97,7 @@ class UpdateIndex(EmbeddingOperator):
             update(dataset, "detail")
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             brain_key ("detail"): an index of ours; images that failed are tried again
             pretrained (None): where the checkpoint file lies now, if it was moved
             device ("auto"): where the backbone runs

@@ -91,7 +91,7 @@ class DetailSearch(
             self.refresh(ctx)
 
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
-        """Starts anew with another data set."""
+        """Starts anew with another dataset."""
         search_output.drop(ctx)
         ctx.panel.set_state({"search": {}, "compare": {}})
         self.on_load(ctx)
@@ -103,7 +103,7 @@ class DetailSearch(
             self._refresh_tab(ctx)
 
     def refresh(self, ctx: foo.ExecutionContext) -> None:
-        """Reads what the data set has, and keeps the form to it."""
+        """Reads what the dataset has, and keeps the form to it."""
         values = {
             name: value
             for name, value in search_state.DEFAULTS.items()

@@ -1,4 +1,4 @@
-"""The indexes of a data set, as the panel's lists show them."""
+"""The indexes of a dataset, as the panel's lists show them."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, PyMongoError):
         return _NO_DATABASE
     if isinstance(error, fo.DatasetNotFoundError):
-        return f"{error}: it was deleted or renamed. Open another data set"
+        return f"{error}: it was deleted or renamed. Open another dataset"
     if hasattr(error, "position"):  # points at a place: keep its columns
         reason, _, place = str(error).partition("\n")
         return f"{reason}\n\n```\n{place}\n```"

@@ -108,7 +108,7 @@ class SearchByPrompts(FormOperator):
             like_the_first = search(dataset, sample_ids=[dataset.first().id])
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             text (None): prompts with commas between them, a minus for "but not" and
                 ``2 *`` for weights
             brain_key ("detail"): an index that can be searched by text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from detail_embed.texts.query import Query
 
 _NO_FEATURES = (
-    "No index of this data set has patch features: compute detail embeddings with "
+    "No index of this dataset has patch features: compute detail embeddings with "
     "'Keep patch features'"
 )
 
@@ -90,7 +90,7 @@ class SearchReranked(FormOperator):
             found.view, found.scores, found.boxes
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             text: what to look for
             brain_key ("detail"): an index that was computed with ``keep_features``
             k (25): images to return

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("brain_key", "field", "heatmap_field", "max_boxes")
 _NO_INDEX = (
-    "This data set has no index of detail-embed: use 'Compute detail embeddings'"
+    "This dataset has no index of detail-embed: use 'Compute detail embeddings'"
 )
 
 
@@ -147,7 +147,7 @@ class ShowWhere(RunOperator):
             hits.values("detail_where.detections.score")
 
         Args:
-            sample_collection: a data set or view of images
+            sample_collection: a dataset or view of images
             query: prompts with commas between them, a minus for "but not" and ``2 *``
                 for weights; or a vector in the space of the index
             brain_key ("detail"): an index that was computed by detail-embed

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
 
-_NO_INDEX = "No index of this data set can be used: use 'Compute detail embeddings'"
+_NO_INDEX = "No index of this dataset can be used: use 'Compute detail embeddings'"
 
 
 def filled(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def add_known_index(
     """
     if not known:
         raise ValueError(
-            "This data set has no index to choose: compute detail embeddings first"
+            "This dataset has no index to choose: compute detail embeddings first"
         )
     ways = {facts.brain_key: _summarise(facts) for facts in known}
     first = known[0].brain_key if preselect else None

@@ -77,7 +77,7 @@ class FormOperator(foo.Operator):
             ValueError: if no dataset is open
         """
         if ctx.dataset is None:
-            raise ValueError("Open a data set first")
+            raise ValueError("Open a dataset first")
         return ctx.target_view()
 
     def form_view(self, ctx: foo.ExecutionContext) -> types.View:

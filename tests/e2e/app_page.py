@@ -33,7 +33,7 @@ def _is_search(response: Response) -> bool:
 
 
 class AppPage:
-    """One browser tab with one data set open in it.
+    """One browser tab with one dataset open in it.
 
     Args:
         page: a Playwright page
@@ -53,11 +53,11 @@ class AppPage:
         return self.page.locator(f'[data-cy="{name}"]')
 
     def open(self, dataset: str, view: str) -> None:
-        """Loads a saved view of a data set and waits until its grid shows images."""
+        """Loads a saved view of a dataset and waits until its grid shows images."""
         self._load(f"{self.url}/datasets/{dataset}?view={view}")
 
     def open_dataset(self, dataset: str) -> None:
-        """Loads a data set and waits until its grid shows images."""
+        """Loads a dataset and waits until its grid shows images."""
         self._load(f"{self.url}/datasets/{dataset}")
 
     def _load(self, url: str) -> None:
@@ -282,7 +282,7 @@ class AppPage:
         self.settle()
 
     def show_everything(self) -> None:
-        """Clears the view bar, so that the grid shows the whole data set."""
+        """Clears the view bar, so that the grid shows the whole dataset."""
         with self.page.expect_response(is_first_page):
             self.hook("btn-clear-view-bar").click()
         expect(self.hook("view-bar")).not_to_contain_text("Select")

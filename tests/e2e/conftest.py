@@ -64,7 +64,7 @@ def data():
 
 @pytest.fixture(scope="package")
 def dataset(tmp_path_factory):
-    """Scenes as a FiftyOne data set with a saved view of some."""
+    """Scenes as a FiftyOne dataset with a saved view of some."""
     folder = tmp_path_factory.mktemp("scenes")
     clver_ds.generate(folder, SCENES, size=640, seed=SEED)
     if fo.dataset_exists(DATASET):
@@ -88,7 +88,7 @@ def served(page, dataset, data):
 
 @pytest.fixture
 def app(served, dataset):
-    """The App in the browser, with the view of the data set open."""
+    """The App in the browser, with the view of the dataset open."""
     served.open(dataset.name, VIEW)
     yield served
     served.shoot("last")

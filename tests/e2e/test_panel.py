@@ -24,7 +24,7 @@ LONG = 240  # seconds, on a busy machine
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    """Scenes as a data set without an index."""
+    """Scenes as a dataset without an index."""
     folder = tmp_path_factory.mktemp("panel")
     clver_ds.generate(folder, SCENES, size=448, seed=11, scales=(0.12, 0.3))
     if fo.dataset_exists(NAME):

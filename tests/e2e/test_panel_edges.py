@@ -87,7 +87,7 @@ def _queries(dataset):
 
 
 def _show(panel):
-    """Opens the panel where another data set closed it."""
+    """Opens the panel where another dataset closed it."""
     more = panel.app.hook("new-panel-btn").first
     more.wait_for()
     if not panel.app.hook("panel-tab-detail_search").count():
@@ -205,7 +205,7 @@ def test_videos(panel):
     films.add_sample(fo.Sample(filepath="/nowhere/film.mp4"))
     panel.page.goto(f"{panel.app.url}/datasets/{FILMS}")
     _show(panel)
-    panel.await_text("only image data sets are supported")
+    panel.await_text("only image datasets are supported")
 
 
 def test_the_index_then_the_data_set_are_deleted(panel, scenes):
@@ -228,7 +228,7 @@ def test_the_index_then_the_data_set_are_deleted(panel, scenes):
 
     gone.delete()
     panel.button("Look again").click()
-    panel.await_text("was deleted or renamed. Open another data set")
+    panel.await_text("was deleted or renamed. Open another dataset")
     panel.app.open_dataset(NAME)
     _show(panel)
     panel.await_drawn()

@@ -49,7 +49,7 @@ except UnreadableImage as error:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The data set, its good and bad files by kind, and what the run said."""
+    """The dataset, its good and bad files by kind, and what the run said."""
     folder = tmp_path_factory.mktemp("files")
     (folder / "bad").mkdir()
     good, bad = write_good(folder), write_bad(folder / "bad")

@@ -95,7 +95,7 @@ def test_mongodb_goes_away(scenes, tmp_path, capfd):
         assert gone.process.exitcode == 1
         said = capfd.readouterr().err
         assert "MongoDB does not answer: waiting for it" in said
-        assert "RuntimeError: MongoDB, where FiftyOne keeps its data sets" in said
+        assert "RuntimeError: MongoDB, where FiftyOne keeps its datasets" in said
         assert "Start it again" in said
 
         database.start()

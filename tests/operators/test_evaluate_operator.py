@@ -143,7 +143,7 @@ def test_the_form_says_what_is_missing(evaluate, dataset):
     try:
         ctx = _context(plain)
         (problem,) = _problems(evaluate, ctx)
-        assert "No index of this data set can be searched by text" in problem
+        assert "No index of this dataset can be searched by text" in problem
         assert "brain_keys" not in evaluate.resolve_input(ctx).type.properties
         settings = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
         compute_index.compute(plain, settings).finish()

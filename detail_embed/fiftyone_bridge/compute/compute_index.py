@@ -58,7 +58,7 @@ def compute(
     with ``overwrite``: :func:`delete` the index first if the files have changed.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         settings: the space asked for
         brain_key ("detail"): the key of the index
         backend (None): a FiftyOne similarity backend, by default FiftyOne's default

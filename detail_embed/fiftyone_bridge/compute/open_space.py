@@ -33,7 +33,7 @@ def open_space(
     """Loads the space of an index, or makes, fits and records a new one.
 
     Args:
-        samples: the data set or view
+        samples: the dataset or view
         items: ids and paths of its images
         settings: the space asked for
         index: what is computed

@@ -80,7 +80,7 @@ def train(
     that is cut short keeps the best fuser so far; the same call goes on where it was.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         settings: backbone, cover and words; ``fuser`` is the kind to train
         name: of the trained fuser, for ``fuser=`` of an index
         config: objective, time budget and the rest
@@ -127,7 +127,7 @@ def check(
     runs = dataset.list_runs()
     if name in runs and dataset.get_run_info(name).config.method != METHOD:
         raise ValueError(
-            f"{name!r} belongs to another run of this data set, such as an index or an "
+            f"{name!r} belongs to another run of this dataset, such as an index or an "
             "evaluation: choose another name"
         )
     is_cut_short = library.checkpoint_directory(name).is_dir()
@@ -155,7 +155,7 @@ def estimate(
 
 
 def register(dataset: fo.Dataset, facts: TrainedFacts) -> None:
-    """Writes a training down in the data set, as a custom run under its name."""
+    """Writes a training down in the dataset, as a custom run under its name."""
     config = asdict(facts)
     history = config.pop("history")
     run = dataset.init_run(method=METHOD, **config)

@@ -36,7 +36,7 @@ def update(
     have them.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_key: an index of ours; one that was cut short is finished
         pretrained (None): where the checkpoint file lies now, if it was moved
         options (DEFAULT): how files are encoded, and where

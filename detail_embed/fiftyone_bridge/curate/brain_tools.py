@@ -78,7 +78,7 @@ def find_near_duplicates(
     """Finds images that are nearly the same, by ``fob.compute_near_duplicates``.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_key ("detail"): a similarity index
         threshold (0.1): the largest cosine distance of duplicates, 0 to 2, after the
             mean of the vectors was taken away
@@ -103,7 +103,7 @@ def find_outliers(
     earlier search.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_key ("detail"): a similarity index
         count (25): images to show
 
@@ -213,7 +213,7 @@ def read_vectors(
     """Reads one vector for each image that has any.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_key: a similarity index
         fewest: images with a vector that are needed
 

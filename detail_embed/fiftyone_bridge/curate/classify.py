@@ -64,7 +64,7 @@ def classify(
     z-scores are of all images of the index.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         labels: see :func:`detail_embed.texts.zero_shot.parse`
         brain_key ("detail"): an index that can be searched by text
         field ("prompt_label"): a new field, or one of Classifications

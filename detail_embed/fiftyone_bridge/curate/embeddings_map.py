@@ -51,7 +51,7 @@ def map_embeddings(
     The map goes to the brain key ``<brain_key>_map``.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_key ("detail"): a similarity index
         method (None): ``"umap"``, ``"tsne"`` or ``"pca"``; by default UMAP, and PCA
             where umap-learn is not installed or there are too few images

@@ -1,4 +1,4 @@
-"""How often each prompt of a bank stands out: the rare things of a data set."""
+"""How often each prompt of a bank stands out: the rare things of a dataset."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def long_tail(
     of them, so a count is of what is rare, not of what is there.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         prompts: a list, or a text with one prompt a line
         brain_key ("detail"): an index that can be searched by text
         threshold (3.0): the z-score that counts
@@ -115,7 +115,7 @@ def view(
     """The images in which a prompt stands out, best first.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         prompt: what is looked for
         brain_key ("detail"): an index that can be searched by text
         threshold (3.0): the least z-score

@@ -42,7 +42,7 @@ def tag_hits(
     z-scores are of all images of the index.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         query (None): in the one-line syntax of :mod:`detail_embed.texts.query`; None
             for all images
         brain_key ("detail"): an index that can be searched by text; for a query

@@ -1,4 +1,4 @@
-"""How well the indexes of a data set find what its labels say."""
+"""How well the indexes of a dataset find what its labels say."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def evaluate(
     each, only images count whose largest such object falls in it, and images with
     that object at other sizes are left out.
 
-    The result is kept as a custom run of the data set.
+    The result is kept as a custom run of the dataset.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_keys: indexes that can be searched by text, ours or not
         label_field: a field of Detections or Classifications (or of one each)
         name (None): key of the custom run; by default ``"retrieval"``, with a number

@@ -76,7 +76,7 @@ def check_field(samples: foc.SampleCollection, field: str) -> None:
     """
     fields = label_fields(samples)
     if field not in fields:
-        choice = f"choose one of {fields}" if fields else "this data set has none"
+        choice = f"choose one of {fields}" if fields else "this dataset has none"
         raise ValueError(
             f"{field!r} is no field of Detections or Classifications; {choice}"
         )
@@ -127,7 +127,7 @@ def word_groups(
     """Says which classes the indexes were made for.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         brain_keys: the indexes
         classes: the classes
 

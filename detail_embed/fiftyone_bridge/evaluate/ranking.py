@@ -16,7 +16,7 @@ class Ranking:
     """One index as it answers texts in a fresh process.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         brain_key: its index
 
     Raises:

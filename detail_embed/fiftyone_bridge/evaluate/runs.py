@@ -1,4 +1,4 @@
-"""Evaluations that a data set keeps, as FiftyOne custom runs."""
+"""Evaluations that a dataset keeps, as FiftyOne custom runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ METHOD = "detail_embed_evaluation"
 
 
 def names(dataset: fo.Dataset) -> list[str]:
-    """Names of the evaluations that a data set keeps."""
+    """Names of the evaluations that a dataset keeps."""
     return dataset.list_runs(method=METHOD)
 
 
@@ -33,7 +33,7 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
     check_brain_key(name, "name")
     if name in dataset.list_runs():
         raise ValueError(
-            f"name {name!r} belongs to another run of this data set; choose another, "
+            f"name {name!r} belongs to another run of this dataset; choose another, "
             f"for example {free_name(dataset)!r}"
         )
 
@@ -81,4 +81,4 @@ def _check_known(dataset: fo.Dataset, name: str) -> None:
     known = names(dataset)
     if name not in known:
         choice = f"choose one of {known}" if known else "evaluate first"
-        raise ValueError(f"no evaluation {name!r} in this data set; {choice}")
+        raise ValueError(f"no evaluation {name!r} in this dataset; {choice}")

@@ -73,7 +73,7 @@ def export_vectors(
     indexes are read through their backend.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_key: a similarity index of any backend
         path: of the file; ``~`` is the home directory
         overwrite (False): whether a file that is there is replaced

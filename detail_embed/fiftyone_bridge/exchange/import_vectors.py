@@ -79,7 +79,7 @@ def import_vectors(
     memory at a time. A vector that is there already is replaced.
 
     Args:
-        samples: a data set or view of images; rows of other images are left out
+        samples: a dataset or view of images; rows of other images are left out
         path: a file, or a folder of parts
         brain_key ("detail"): key of the index
         space (None): the folder of the embedding space, as ``DetailEmbedder.save()``
@@ -255,7 +255,7 @@ def _match(
 ) -> list[list[str]]:
     """The ids of the samples of each image: by its id, else by its path.
 
-    An id of the data set decides, even where its sample is not in the view.
+    An id of the dataset decides, even where its sample is not in the view.
     """
     ids = [image.id for image in images if ObjectId.is_valid(image.id)]
     whole = flat_images(dataset_of(samples))

@@ -36,8 +36,8 @@ def coverage(samples: foc.SampleCollection, brain_key: str) -> Coverage:
     """Counts the images that a similarity index has and lacks.
 
     Args:
-        samples: a data set, or a view of its samples
-        brain_key: any similarity index of the data set, or one of ours that was cut
+        samples: a dataset, or a view of its samples
+        brain_key: any similarity index of the dataset, or one of ours that was cut
             short
 
     Raises:
@@ -73,7 +73,7 @@ def failed(
     """The images that could not be embedded; see :func:`coverage`.
 
     Args:
-        samples: a data set, or a view of its samples
+        samples: a dataset, or a view of its samples
         brain_key: a similarity index
         reason (None): only those that failed for this reason
     """

@@ -18,8 +18,8 @@ def delete(index: Index) -> None:
     """Deletes the indexes under a brain key, their vectors and their record.
 
     Only what detail-embed made; without a record nothing is touched. Patch features
-    that no other brain key of the data set uses are deleted, too. The zoo keeps the
-    spaces: other data sets may use them.
+    that no other brain key of the dataset uses are deleted, too. The zoo keeps the
+    spaces: other datasets may use them.
 
     Raises:
         ValueError: if a run writes under the brain key; the message names it

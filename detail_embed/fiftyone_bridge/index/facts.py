@@ -1,4 +1,4 @@
-"""What is known of the similarity indexes of a data set, for a list of them."""
+"""What is known of the similarity indexes of a dataset, for a list of them."""
 
 from __future__ import annotations
 

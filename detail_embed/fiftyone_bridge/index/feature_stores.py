@@ -1,6 +1,6 @@
-"""Where the patch features of data sets are kept.
+"""Where the patch features of datasets are kept.
 
-One folder per data set, backbone and cover, below the user's data directory; images
+One folder per dataset, backbone and cover, below the user's data directory; images
 are named by their sample ids.
 """
 
@@ -46,7 +46,7 @@ def describe(samples: foc.SampleCollection, settings: Settings) -> str:
 def check_disk_space(samples: foc.SampleCollection, settings: Settings) -> None:
     """Checks that there is room, before the backbone is loaded.
 
-    A data set that has features already is only checked by :func:`prepare`.
+    A dataset that has features already is only checked by :func:`prepare`.
 
     Raises:
         ValueError: if there is not
@@ -63,7 +63,7 @@ def check_disk_space(samples: foc.SampleCollection, settings: Settings) -> None:
 
 
 def find(dataset: fo.Dataset, patch_slug: str) -> FeatureStore | None:
-    """Opens the store of a data set for a backbone and a cover, if there is one.
+    """Opens the store of a dataset for a backbone and a cover, if there is one.
 
     Raises:
         ValueError: if it is damaged
@@ -99,7 +99,7 @@ def prepare(
     """Opens the store that a run reads, or makes the one that it fills.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         space: backbone and cover
         keep: whether to keep features: False, ``"float16"`` or ``"int8"``
         items: the ``(id, path)`` pairs of the run
@@ -116,7 +116,7 @@ def prepare(
         return store
     if store is not None and store.dtype != keep:
         raise ValueError(
-            f"{store.directory} holds patch features of this data set in "
+            f"{store.directory} holds patch features of this dataset in "
             f"{store.dtype}: pass keep_features={store.dtype!r}, or delete the folder"
         )
     new = [path for id, path in items if store is None or id not in store]
@@ -127,13 +127,13 @@ def prepare(
 
 
 def delete(dataset: fo.Dataset, folder: str | None) -> None:
-    """Deletes a store of a data set; nothing else, such as that of its original."""
+    """Deletes a store of a dataset; nothing else, such as that of its original."""
     if is_there(folder) and is_own(dataset, folder):
         shutil.rmtree(folder)
 
 
 def is_own(dataset: fo.Dataset, folder: str) -> bool:
-    """Whether a store was made for a data set, and not for its original."""
+    """Whether a store was made for a dataset, and not for its original."""
     return Path(folder).parent.name == str(dataset_id(dataset))
 
 

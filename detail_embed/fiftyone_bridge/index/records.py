@@ -1,4 +1,4 @@
-"""What a data set knows about its detail indexes.
+"""What a dataset knows about its detail indexes.
 
 The record is a FiftyOne custom run under the brain key. It is written before the
 first vector, so that a run that was cut short is known too.

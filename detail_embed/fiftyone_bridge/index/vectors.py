@@ -69,7 +69,7 @@ class IndexVectors:
         samples that have not changed since, see :func:`load`.
 
         Args:
-            samples: the data set of the index, or a view of it
+            samples: the dataset of the index, or a view of it
         """
         asked = bson.encode({"": pipeline(samples)})
         known = self._members.pop(asked, None) or self._find(samples)
@@ -158,7 +158,7 @@ class _State:
 
     Attributes:
         made: when the index was
-        count: samples of the data set
+        count: samples of the dataset
         latest: when the last of them was changed
     """
 

@@ -52,10 +52,10 @@ class Note:
 
 
 class RunBoard:
-    """The runs of a data set.
+    """The runs of a dataset.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
     """
 
     def __init__(self, dataset: fo.Dataset):

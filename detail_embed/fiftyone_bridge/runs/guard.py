@@ -28,7 +28,7 @@ def under_lock(
     """Does a run that no other run under the brain key shall disturb.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         brain_key: the key that is written under
         what: what is done, for whoever is refused meanwhile
         work: the run; it is closed however this ends

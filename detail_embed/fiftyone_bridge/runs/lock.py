@@ -36,14 +36,14 @@ _held: set[str] = set()  # tokens of the locks that runs of this process hold
 
 
 class RunLock:
-    """The right to write under a brain key of a data set, as a context manager.
+    """The right to write under a brain key of a dataset, as a context manager.
 
     A run without a shard excludes all others. Runs with different shards of the same
     number hold it together; which of them came to their end is kept with it, see
     :func:`.index_shards.is_last`. The lock of a process that is gone is taken over.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         brain_key: the key that is written under
         what ("a run"): what is done, for whoever is refused
         shard (None): ``(i, n)``, part ``i`` of ``n``
@@ -254,7 +254,7 @@ def open_locks() -> Any:
 
 
 def id_of(dataset: fo.Dataset, brain_key: str) -> str:
-    """Names the lock of a brain key; a data set may be renamed meanwhile."""
+    """Names the lock of a brain key; a dataset may be renamed meanwhile."""
     return f"{dataset_id(dataset)}/{brain_key}"
 
 

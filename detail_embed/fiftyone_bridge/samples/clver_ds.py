@@ -1,4 +1,4 @@
-"""CLVER-DS folders as FiftyOne data sets."""
+"""CLVER-DS folders as FiftyOne datasets."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def load_clver_ds(
     unseen.
 
     Args:
-        directory: the folder of the data set
-        name (None): of the FiftyOne data set; made up where None
-        persistent (True): whether the data set outlives the session
+        directory: the folder of the dataset
+        name (None): of the FiftyOne dataset; made up where None
+        persistent (True): whether the dataset outlives the session
 
     Returns:
         a new :class:`fiftyone.core.dataset.Dataset`
@@ -40,7 +40,7 @@ def load_clver_ds(
             f"{directory} holds no {ANNOTATIONS}: it is no CLVER-DS folder"
         )
     if name is not None and fo.dataset_exists(name):
-        raise ValueError(f"a data set named {name!r} exists; choose another name")
+        raise ValueError(f"a dataset named {name!r} exists; choose another name")
     coco = json.loads(annotations.read_text("utf-8"))
     categories = {category["id"]: category for category in coco["categories"]}
     detections = {image["id"]: [] for image in coco["images"]}

@@ -23,7 +23,7 @@ def check_images(samples: foc.SampleCollection) -> None:
     if is_generated(samples):
         raise ValueError(
             "detail-embed embeds whole images; this is a view of patches, clips or "
-            "frames. Pass the data set, or a view of its samples"
+            "frames. Pass the dataset, or a view of its samples"
         )
     if samples.media_type == fom.GROUP:
         raise ValueError(
@@ -39,19 +39,19 @@ def check_images(samples: foc.SampleCollection) -> None:
     if samples.media_type != fom.IMAGE:
         raise ValueError(
             f"{samples.name!r} holds media of type {samples.media_type!r}; only image "
-            "data sets are supported, open one of these"
+            "datasets are supported, open one of these"
         )
 
 
 def flat_images(dataset: fo.Dataset) -> foc.SampleCollection:
-    """All images of a data set, whatever slice they are in."""
+    """All images of a dataset, whatever slice they are in."""
     if dataset.media_type == fom.GROUP:
         return dataset.select_group_slices(media_type=fom.IMAGE)
     return dataset
 
 
 def refresh(dataset: fo.Dataset) -> None:
-    """Reads fields and runs of a data set again: other processes may add some.
+    """Reads fields and runs of a dataset again: other processes may add some.
 
     Samples in memory are only read again where the fields are others.
     """

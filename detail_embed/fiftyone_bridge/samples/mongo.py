@@ -58,7 +58,7 @@ def explained() -> Iterator[None]:
         yield
     except ConnectionFailure as error:
         raise RuntimeError(
-            "MongoDB, where FiftyOne keeps its data sets, does not answer "
+            "MongoDB, where FiftyOne keeps its datasets, does not answer "
             f"({str(error):.200}). What was written before is kept. Start it again "
             "(FiftyOne starts its own with the next Python process or App), then run "
             "this again: it goes on where it stopped"

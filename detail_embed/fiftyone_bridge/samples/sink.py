@@ -29,7 +29,7 @@ class Sink:
     for it, see :func:`.mongo.patiently`.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         vectors: the field for the detail vectors, None to leave them out
         global_vectors: the field for the whole-image vectors, likewise
         errors: the field for the reasons why an image has no vector; it is added with

@@ -46,7 +46,7 @@ class Count:
 
 @dataclass(frozen=True)
 class _Known:
-    """Counts of a data set, when they were taken, and whether it was at rest."""
+    """Counts of a dataset, when they were taken, and whether it was at rest."""
 
     counts: dict[str, Count]
     taken: float
@@ -60,7 +60,7 @@ def count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
     until the last one is 30 seconds old, counts are kept for 2 seconds only.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         paths: fields of vectors, ``"field"`` or ``"field.detections.attribute"``
     """
     state, is_settled = _state(dataset)

@@ -28,7 +28,7 @@ def read(dataset: fo.Dataset, field: str) -> tuple[list[str], np.ndarray]:
     """Reads all vectors.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         field: one that :func:`can_read` accepts
 
     Returns:
@@ -57,7 +57,7 @@ def read_changed(
     """Reads the vectors of the samples that were changed since; None for none.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         field: as of :func:`read`
         since: changes at this moment count
     """

@@ -45,7 +45,7 @@ def compare(
     """Asks two indexes the same.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         query: prompts, see :func:`.search.search`
         brain_keys: two different indexes
         k (12): images of each

@@ -51,7 +51,7 @@ def mix(
     """Makes one query of examples, and a text where there is one.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         brain_key: the index that shall be searched
         text (None): prompts in one line
         sample_ids (()): samples that the index has vectors of
@@ -86,7 +86,7 @@ def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[B
     """Finds the boxes of labels, as the App names those that are selected.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         labels: each with sample_id, field and label_id
 
     Raises:

@@ -1,4 +1,4 @@
-"""The searches of a data set, newest first, kept with it in FiftyOne's database."""
+"""The searches of a dataset, newest first, kept with it in FiftyOne's database."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Entry:
 
 
 class History:
-    """The searches of a data set, shared by all who use it.
+    """The searches of a dataset, shared by all who use it.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
     """
 
     def __init__(self, dataset: fo.Dataset):

@@ -25,7 +25,7 @@ class PromptScores:
     """Scores texts on all images of an index.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         brain_key: an index that can be searched by text
 
     Attributes:

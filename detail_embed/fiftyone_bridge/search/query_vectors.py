@@ -27,7 +27,7 @@ def encode(
     """Encodes a query as the images of an index are encoded.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         brain_key: an index that can be searched by text
         query: prompts, or a line of them, see :mod:`detail_embed.texts.query`
         templates ("own"): a set of

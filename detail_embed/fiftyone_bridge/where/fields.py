@@ -66,7 +66,7 @@ class WhereFields:
         """Sets the labels of images.
 
         Args:
-            dataset: the data set
+            dataset: the dataset
             places: by sample id
             text: of the query, for the boxes
         """

@@ -94,7 +94,7 @@ def show_where(
     Images whose patch features are stored are not encoded, and their files not read.
 
     Args:
-        samples: a data set or view of images
+        samples: a dataset or view of images
         query: a line as of :mod:`detail_embed.texts.query`, such as ``"a helmet, -a
             bicycle"``, or a vector ``(d,)`` in the space of the index
         brain_key ("detail"): an index that was computed by detail-embed, of any kind,

@@ -28,7 +28,7 @@ def best_boxes(
     """The best place of each image whose patch features are stored.
 
     Args:
-        dataset: the data set
+        dataset: the dataset
         brain_key: an index
         query: ``(d,)`` in its space
         ids: of samples

@@ -44,7 +44,7 @@ class CompareTab:
             widgets.note(
                 part,
                 "hint",
-                "This data set has one index. Compute another to compare with it: "
+                "This dataset has one index. Compute another to compare with it: "
                 "**Compute an index** with *Index whole-image vectors too* makes the "
                 "plain CLIP index beside a detail index.",
             )

@@ -59,7 +59,7 @@ class CurateTab:
         self.render_runs(ctx, part)
 
     def refresh_curate(self, ctx: foo.ExecutionContext) -> None:
-        """Reads the newest long-tail report of the data set."""
+        """Reads the newest long-tail report of the dataset."""
         from detail_embed.fiftyone_bridge.curate import long_tail
 
         report = long_tail.read(ctx.dataset)

@@ -13,7 +13,7 @@ _WORST = 25  # classes
 
 
 class EvaluateTab:
-    """Evaluations that the data set keeps; the worst classes can be looked at."""
+    """Evaluations that the dataset keeps; the worst classes can be looked at."""
 
     def render_evaluate(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         """Draws the tab."""
@@ -28,7 +28,7 @@ class EvaluateTab:
             widgets.note(
                 part, "intro",
                 "Every class of a label field is typed as a prompt; right are the "
-                "images that have it. Nothing was measured on this data set yet.",
+                "images that have it. Nothing was measured on this dataset yet.",
             )
         buttons = widgets.row(part, "buttons")
         widgets.button(

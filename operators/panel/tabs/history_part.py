@@ -1,4 +1,4 @@
-"""The searches that were made on this data set, below the search tab."""
+"""The searches that were made on this dataset, below the search tab."""
 
 from __future__ import annotations
 

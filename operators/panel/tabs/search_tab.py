@@ -175,7 +175,7 @@ class SearchTab:
 
         asked = search_state.read(ctx)
         if asked.brain_key is None:
-            raise ValueError("this data set has no index yet: compute one first")
+            raise ValueError("this dataset has no index yet: compute one first")
         base = self._samples(ctx, asked)
         answer = search(
             base, _encode(ctx, asked), asked.brain_key, asked.k, asked.threshold,
@@ -260,7 +260,7 @@ class SearchTab:
         options = widgets.fields(part, "options")
         options.int("k", label="Images to show", min=1, on_change=self.on_option)
         widgets.dropdown(
-            options, "within", {"dataset": "The whole data set", "view": "This view"},
+            options, "within", {"dataset": "The whole dataset", "view": "This view"},
             "Search in", self.on_option,
         )
         widgets.dropdown(

@@ -19,7 +19,7 @@ class StartPage:
     def draw_start(self, ctx: foo.ExecutionContext, panel: types.Object) -> bool:
         """Draws the page where it is needed; returns whether it did."""
         if ctx.dataset is None:
-            messages.draw(panel, "Open a data set first", "info")
+            messages.draw(panel, "Open a dataset first", "info")
             return True
         if not warm_up.is_ready():
             panel.view("loading", types.LoadingView(label="Loading PyTorch"))
@@ -38,7 +38,7 @@ class StartPage:
             "intro",
             "**Find small things in big pictures**\n\nEvery image is cut into patches "
             "of many sizes, and what they show becomes one vector that text finds. "
-            f"This data set has {len(ctx.dataset):,} images and no index yet.",
+            f"This dataset has {len(ctx.dataset):,} images and no index yet.",
         )
         is_stale = search_output.found(ctx) is not None
         if is_stale:
@@ -64,7 +64,7 @@ class StartPage:
 
     @guarded
     def on_look(self, ctx: foo.ExecutionContext) -> None:
-        """Reads what the data set has now."""
+        """Reads what the dataset has now."""
         if warm_up.is_ready():
             ctx.dataset.reload()
             self.refresh(ctx)

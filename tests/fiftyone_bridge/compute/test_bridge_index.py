@@ -384,7 +384,7 @@ def test_an_empty_data_set_and_an_empty_view(dataset, new_dataset):
 )
 def test_other_media_are_refused(new_dataset, tmp_path, name, media):
     dataset = new_dataset([fo.Sample(filepath=str(tmp_path / name))])
-    with pytest.raises(ValueError, match=f"{media}.*only image data sets"):
+    with pytest.raises(ValueError, match=f"{media}.*only image datasets"):
         compute_index.compute(dataset, SETTINGS)
 
 

@@ -43,7 +43,7 @@ def backbone():
 
 @pytest.fixture
 def make_parts(backbone, dataset, tmp_path):
-    """Embeds files in parts, in a space that is fitted on the data set."""
+    """Embeds files in parts, in a space that is fitted on the dataset."""
 
     def make(files, fuser, name="parts", cover=2, **windows):
         space = DetailEmbedder(backbone, CompleteCover(cover, **windows), fuser)

@@ -160,7 +160,7 @@ def test_an_index_that_was_cut_short_is_known_and_finished_by_an_update(dataset)
 
 @pytest.fixture
 def broken(dataset, tmp_path):
-    """The data set, with three files that cannot be read."""
+    """The dataset, with three files that cannot be read."""
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "page.png").write_text("<html>not found</html>")
     for name in ("empty.png", "gone.png", "page.png", "gone_too.png"):

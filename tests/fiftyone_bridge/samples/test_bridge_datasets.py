@@ -1,4 +1,4 @@
-"""CLVER-DS folders as FiftyOne data sets."""
+"""CLVER-DS folders as FiftyOne datasets."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The searches that a data set remembers: order, pins, limit, other processes."""
+"""The searches that a dataset remembers: order, pins, limit, other processes."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Search by prompts on a real data set: orders, scores, thresholds, bad input."""
+"""Search by prompts on a real dataset: orders, scores, thresholds, bad input."""
 
 import dataclasses
 

@@ -50,7 +50,7 @@ def test_a_data_set_that_is_gone(panel, scenes, tab, change):
     try:
         for event in ("on_load", "on_tab", "on_search", "on_poll", "on_compare"):
             message = browser.event(event)
-            assert "Open another data set" in message
+            assert "Open another dataset" in message
             assert browser.dataset_name in message
             assert browser.names() == {"notice"}
     finally:

@@ -13,7 +13,7 @@ from tests.operators.panel.helpers import KEYS, OTHER, SETTINGS, TABS, THING, qu
 
 def test_no_data_set(panel):
     browser = Browser(panel, None)
-    assert browser.event("on_load") == "Open a data set first"
+    assert browser.event("on_load") == "Open a dataset first"
     assert browser.names() == {"notice"} and browser.severity == "info"
 
 
