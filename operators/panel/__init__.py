@@ -46,7 +46,6 @@ class DetailSearch(
     FusersTab,
     EvaluateTab,
     RunsPart,
-    foo.Panel,
 ):
     """Search by prompts, and what to do with what is found.
 

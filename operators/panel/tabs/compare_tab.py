@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import indexes, widgets
+from ..base import PanelBase
 from ..messages import guarded
 from ..state import echoes, search_state
 
@@ -33,7 +34,7 @@ _STRIP = {
 _PICTURE = {"image": {"style": {"width": "100%", "borderRadius": 4}}}
 
 
-class CompareTab:
+class CompareTab(PanelBase):
     """Two strips of thumbnails; what only one index found has a frame."""
 
     def render_compare(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:

@@ -6,6 +6,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import widgets
+from ..base import PanelBase
 from ..messages import guarded, say
 from ..state import search_state
 from . import search_output
@@ -17,7 +18,7 @@ _REPORT = {
 }
 
 
-class CurateTab:
+class CurateTab(PanelBase):
     """Each button opens the form of an operator, with what is known filled in."""
 
     def render_curate(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:

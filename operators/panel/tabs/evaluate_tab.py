@@ -6,13 +6,14 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import widgets
+from ..base import PanelBase
 from ..messages import guarded
 from ..state import search_state
 
 _WORST = 25  # classes
 
 
-class EvaluateTab:
+class EvaluateTab(PanelBase):
     """Evaluations that the dataset keeps; the worst classes can be looked at."""
 
     def render_evaluate(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import widgets
+from ..base import PanelBase
 from ..messages import guarded
 from ..state import search_state
 
@@ -20,7 +21,7 @@ _COLUMNS = {
 }
 
 
-class FusersTab:
+class FusersTab(PanelBase):
     """What was trained, and what is being trained."""
 
     def render_fusers(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:

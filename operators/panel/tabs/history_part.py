@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import widgets
+from ..base import PanelBase
 from ..messages import guarded
 from ..state import copies, memory, search_state
 
@@ -15,7 +16,7 @@ _ENTRIES, _ROWS = "history", "search.history"
 _SHOWN = 10
 
 
-class HistoryPart:
+class HistoryPart(PanelBase):
     """Lists searches; one can be made again, pinned and deleted."""
 
     def render_history(self, ctx: foo.ExecutionContext, part: types.Object) -> None:

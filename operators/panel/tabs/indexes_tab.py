@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import widgets
+from ..base import PanelBase
 from ..messages import guarded
 from ..state import search_state
 from . import search_output
@@ -26,7 +27,7 @@ _GROUPS = {"embedded": "Embedded", "missing": "Missing", "failed": "Failed"}
 _REASONS = 5  # that are shown
 
 
-class IndexesTab:
+class IndexesTab(PanelBase):
     """A list of indexes; one that is clicked shows its coverage."""
 
     def render_indexes(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import widgets
+from ..base import PanelBase
 from ..messages import guarded, say
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _NOTES = "detail_search_runs"
 _NEWS = ("failed", "silent")
 
 
-class RunsPart:
+class RunsPart(PanelBase):
     """Progress bars, and the curve of a training."""
 
     def render_runs(self, ctx: foo.ExecutionContext, part: types.Object) -> None:

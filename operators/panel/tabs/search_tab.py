@@ -13,6 +13,7 @@ from fiftyone.operators import types
 from detail_embed.fiftyone_bridge.samples.private_names import view_of
 
 from .. import indexes, widgets
+from ..base import PanelBase
 from ..messages import guarded, say
 from ..state import echoes, search_state
 from . import search_output
@@ -35,7 +36,7 @@ _SCALE = (
 _AT_ONCE = 50  # images in which the place is marked without asking
 
 
-class SearchTab:
+class SearchTab(PanelBase):
     """Index, prompts, options; what was found is in the grid."""
 
     def render_search(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:

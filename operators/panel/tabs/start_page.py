@@ -6,6 +6,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from .. import indexes, messages, widgets
+from ..base import PanelBase
 from ..messages import guarded
 from ..state import search_state, warm_up
 from . import search_output
@@ -13,7 +14,7 @@ from . import search_output
 _POLL = 700  # milliseconds
 
 
-class StartPage:
+class StartPage(PanelBase):
     """Says why there is nothing to search, and what to do."""
 
     def draw_start(self, ctx: foo.ExecutionContext, panel: types.Object) -> bool:

@@ -74,7 +74,8 @@ def test_a_run_is_stopped(browser, indexed, monkeypatch):
 @pytest.mark.parametrize("way", ["in_app", "delegated"])
 def test_an_operator_whose_run_is_stopped_says_so(indexed, monkeypatch, way):
     operator = foo.get_operator(f"{OPERATORS}/update_index")
-    name = type(operator).__module__
+    package = type(operator).__module__.partition(".operators.")[0]
+    progress = sys.modules[f"{package}.operators.shared.progress"]
     monkeypatch.setattr(run_board, "_EVERY", 0)
     ctx = foo.ExecutionContext(
         request_params={"dataset_name": indexed.name, "params": {}},
@@ -88,7 +89,7 @@ def test_an_operator_whose_run_is_stopped_says_so(indexed, monkeypatch, way):
         return "all of it"
 
     with pytest.raises(RuntimeError, match="stopped in the panel: start it again"):
-        list(getattr(sys.modules[name].progress, way)(ctx, Run(steps())))
+        list(getattr(progress, way)(ctx, Run(steps())))
     assert RunBoard(indexed).notes()[0].state == run_board.STOPPED
 
 
