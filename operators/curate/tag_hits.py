@@ -54,7 +54,7 @@ class TagHits(FormOperator):
             )
         inputs.bool("untag", default=False, label="Take the tag away instead")
         if "tag" in params:
-            tag_hits.check(samples, **_arguments(params))
+            tag_hits.check_tagging(samples, **_arguments(params))
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Tags, and tells how many."""

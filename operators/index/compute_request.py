@@ -66,8 +66,8 @@ class Request:
         return cls(settings, **{k: v for k, v in given.items() if k in own})
 
     def check(self, samples: foc.SampleCollection) -> None:
-        """Checks what can be checked before a run; see :func:`index.check`."""
-        compute_index.check(
+        """Checks what can be checked before a run; see :func:`compute_index.check_compute`."""
+        compute_index.check_compute(
             samples,
             self.settings,
             self.brain_key,

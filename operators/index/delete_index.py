@@ -41,7 +41,7 @@ class DeleteIndex(FormOperator):
         known = index_facts.facts(ctx.dataset)
         chosen = add_known_index(inputs, ctx.params, known, preselect=False)
         if chosen is not None:
-            delete.check(Index(ctx.dataset, chosen.brain_key))
+            delete.check_delete(Index(ctx.dataset, chosen.brain_key))
             what = _describe(ctx.dataset, chosen, known)
             inputs.view("what", types.Warning(label="For good", description=what))
 

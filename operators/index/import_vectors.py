@@ -48,7 +48,7 @@ class ImportVectors(RunOperator):
         params = filled(ctx.params)
         if "path" not in params:
             return
-        files = import_vectors.check(samples, **_arguments(params))
+        files = import_vectors.check_import(samples, **_arguments(params))
         found = f"{files.num_rows:,} vectors of {files.slug}"
         inputs.view("files", types.Notice(label=found))
 

@@ -41,7 +41,7 @@ class RenameIndex(FormOperator):
             "old key are not changed",
         )
         if ctx.params.get("new_key"):
-            rename.check(Index(ctx.dataset, key), ctx.params["new_key"])
+            rename.check_rename(Index(ctx.dataset, key), ctx.params["new_key"])
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, str]:
         """Renames the index, and shows the fields under their new names."""

@@ -55,7 +55,7 @@ class UpdateIndex(EmbeddingOperator):
             description="Only where the file of the weights was moved: its path",
         )
         pretrained = ctx.params.get("pretrained") or None
-        update.check(samples, facts.brain_key, pretrained)
+        update.check_update(samples, facts.brain_key, pretrained)
         if facts.searches and not found.missing + found.failed:
             raise ValueError("Every image has its vector: there is nothing to do")
 

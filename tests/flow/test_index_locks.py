@@ -50,9 +50,9 @@ def test_all_that_changes_an_index_is_refused(small, exported):
             lambda: delete.delete(Index(small, "detail")),
             lambda: delete.delete_any(Index(small, "detail")),
             lambda: delete.delete_any(Index(small, "detail_global")),
-            lambda: delete.check(Index(small, "detail_global")),
+            lambda: delete.check_delete(Index(small, "detail_global")),
             lambda: rename.rename(Index(small, "detail"), "new"),
-            lambda: rename.check(Index(small, "detail"), "new"),
+            lambda: rename.check_rename(Index(small, "detail"), "new"),
             lambda: import_vectors.import_vectors(small, exported),
         ):
             with pytest.raises(ValueError, match=HELD.format("detail")):

@@ -33,7 +33,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
 
-__all__ = ["check", "compute", "delete", "prepare"]
+__all__ = ["check_compute", "compute", "delete", "prepare"]
 
 _CHUNKS = 16, 64  # images, at least and at most: what a kill loses
 _CHUNK_SECONDS = 2.0
@@ -78,7 +78,7 @@ def compute(
             could be read
         RuntimeError: while iterating, if MongoDB stays away
     """
-    check(samples, settings, brain_key, backend, overwrite, also_global, shard)
+    check_compute(samples, settings, brain_key, backend, overwrite, also_global, shard)
     index = Index(dataset_of(samples), brain_key)
     steps = _compute(samples, settings, index, backend, also_global, overwrite, shard)
     return Run(under_lock(index.dataset, brain_key, "a computation", steps, shard))
@@ -99,7 +99,7 @@ def prepare(
     Returns:
         a :class:`Run`, whose result is an :class:`.index_shards.Prepared`
     """
-    check(samples, settings, brain_key, overwrite=overwrite)
+    check_compute(samples, settings, brain_key, overwrite=overwrite)
     index = Index(dataset_of(samples), brain_key)
     steps = _prepare(samples, settings, index, overwrite)
     return Run(under_lock(index.dataset, brain_key, "a preparation", steps))
@@ -123,7 +123,7 @@ def _prepare(
     )
 
 
-def check(
+def check_compute(
     samples: foc.SampleCollection,
     settings: Settings,
     brain_key: str,

@@ -94,11 +94,11 @@ def train(
             iterating, also if too few images can be read
         TrainingDiverged: while iterating; the best fuser so far is kept
     """
-    check(samples, settings, name, overwrite)
+    check_training(samples, settings, name, overwrite)
     return Run(_train(samples, settings, name, config, overwrite))
 
 
-def check(
+def check_training(
     samples: foc.SampleCollection,
     settings: Settings,
     name: str,

@@ -55,7 +55,7 @@ def update(
     )
 
 
-def check(
+def check_update(
     samples: foc.SampleCollection,
     brain_key: str,
     pretrained: str | Path | None = None,
@@ -67,7 +67,9 @@ def check(
     """
     index = Index(dataset_of(samples), brain_key)
     settings = _settings(index, pretrained)
-    compute_index.check(samples, settings, brain_key, also_global=index.has_whole)
+    compute_index.check_compute(
+        samples, settings, brain_key, also_global=index.has_whole
+    )
 
 
 def _settings(

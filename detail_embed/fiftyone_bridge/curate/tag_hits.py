@@ -53,7 +53,7 @@ def tag_hits(
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
-    check(samples, query, brain_key, threshold, tag)
+    check_tagging(samples, query, brain_key, threshold, tag)
     hits, without = samples, 0
     if query is not None:
         found = search(samples, query, brain_key, len(samples), threshold)
@@ -64,7 +64,7 @@ def tag_hits(
     return Tagged(count, had if untag else count - had, without)
 
 
-def check(
+def check_tagging(
     samples: foc.SampleCollection,
     query: str | None,
     brain_key: str,

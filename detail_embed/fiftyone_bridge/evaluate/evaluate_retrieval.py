@@ -73,7 +73,7 @@ def evaluate(
             is empty or every image shows every class
     """
     brain_keys = _unique(brain_keys)
-    check(samples, brain_keys, label_field, name, ks, bins, confidence)
+    check_evaluation(samples, brain_keys, label_field, name, ks, bins, confidence)
     ks = [k for k in KS if k <= len(samples)] if ks is None else list(ks)
     name = name or runs.free_name(dataset_of(samples))
     return Run(
@@ -81,7 +81,7 @@ def evaluate(
     )
 
 
-def check(
+def check_evaluation(
     samples: foc.SampleCollection,
     brain_keys: str | Sequence[str],
     label_field: str,

@@ -87,11 +87,11 @@ def export_vectors(
         RuntimeError: while iterating, if the file cannot be written, for example
             because the disk is full
     """
-    check(samples, brain_key, path, overwrite)
+    check_export(samples, brain_key, path, overwrite)
     return Run(_export(samples, brain_key, _absolute(path)))
 
 
-def check(
+def check_export(
     samples: foc.SampleCollection, brain_key: str, path: str | Path, overwrite: bool
 ) -> None:
     """Checks what can be checked before a run; see :func:`export_vectors`.

@@ -98,14 +98,14 @@ def import_vectors(
             iterating, also if the backbone is not that of the space, or no row finds a
             sample
     """
-    files = check(samples, path, brain_key, space, backend, also_global)
+    files = check_import(samples, path, brain_key, space, backend, also_global)
     folder = files.space_folder(space)
     index = Index(dataset_of(samples), brain_key)
     steps = _import(samples, files, index, folder, backend, also_global, device)
     return Run(under_lock(index.dataset, brain_key, "an import", steps))
 
 
-def check(
+def check_import(
     samples: foc.SampleCollection,
     path: str | Path,
     brain_key: str,

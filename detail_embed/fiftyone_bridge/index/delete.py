@@ -52,7 +52,7 @@ def delete_any(index: Index) -> None:
             _delete(index)
 
 
-def check(index: Index) -> None:
+def check_delete(index: Index) -> None:
     """Checks that no run writes to an index that shall be deleted.
 
     Raises:

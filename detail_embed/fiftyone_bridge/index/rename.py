@@ -30,7 +30,7 @@ def rename(index: Index, new_key: str) -> None:
         ValueError: if the index is not ours, the new key cannot be used or is taken, or
             a run writes under one of them
     """
-    check(index, new_key)
+    check_rename(index, new_key)
     dataset = index.dataset
     with (
         RunLock(dataset, index.key, "a renaming"),
@@ -59,7 +59,7 @@ def _rename(index: Index, new: Index) -> None:
         forget_results(dataset, key)
 
 
-def check(index: Index, new_key: str) -> None:
+def check_rename(index: Index, new_key: str) -> None:
     """Checks that an index can be renamed; see :func:`rename`.
 
     Raises:

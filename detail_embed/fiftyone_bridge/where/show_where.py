@@ -39,7 +39,7 @@ from detail_embed.texts.query import Query, parse
 
 __all__ = [
     "Where",
-    "check",
+    "check_show_where",
     "clear_where",
     "show_where",
     "showable",
@@ -113,13 +113,13 @@ def show_where(
     Raises:
         ValueError: if the samples, the query, the brain key or a field cannot be used
     """
-    check(samples, query, brain_key, field, heatmap_field, max_boxes)
+    check_show_where(samples, query, brain_key, field, heatmap_field, max_boxes)
     options.check_options()
     fields = WhereFields(field, heatmap_field)
     return Run(_show(samples, query, brain_key, fields, max_boxes, label, options))
 
 
-def check(
+def check_show_where(
     samples: foc.SampleCollection,
     query: str | np.ndarray,
     brain_key: str,
