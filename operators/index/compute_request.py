@@ -66,7 +66,7 @@ class Request:
         return cls(settings, **{k: v for k, v in given.items() if k in own})
 
     def check(self, samples: foc.SampleCollection) -> None:
-        """Checks what can be checked before a run; see :func:`compute_index.check_compute`."""
+        """Checks what can be checked before a run."""
         compute_index.check_compute(
             samples,
             self.settings,
