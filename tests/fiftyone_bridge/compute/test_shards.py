@@ -17,6 +17,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.compute import shards as index_shards
 from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock as run_lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
@@ -146,17 +147,17 @@ def test_of_shards_that_end_at_one_moment_one_is_the_last():
 
 def test_the_last_shard_holds_the_lock_alone(dataset):
     with RunLock(dataset, "detail", shard=(0, 2)):
-        assert not index_shards.is_last(dataset, "detail", (0, 2))
+        assert not index_shards.is_last(Index(dataset, "detail"), (0, 2))
     with RunLock(dataset, "detail", "a computation", shard=(1, 2)):
-        assert index_shards.is_last(dataset, "detail", (1, 2))
+        assert index_shards.is_last(Index(dataset, "detail"), (1, 2))
         with pytest.raises(ValueError, match="by a computation of process"):
             run_lock.check_free(dataset, "detail", (0, 2))
     with RunLock(dataset, "detail", shard=(0, 2)), RunLock(
         dataset, "detail", shard=(1, 2)
     ):
-        assert not index_shards.is_last(dataset, "detail", (1, 2))
-        assert index_shards.is_last(dataset, "detail", (0, 2))
-        index_shards.forget(dataset, "detail")
+        assert not index_shards.is_last(Index(dataset, "detail"), (1, 2))
+        assert index_shards.is_last(Index(dataset, "detail"), (0, 2))
+        index_shards.forget(Index(dataset, "detail"))
     assert _ended(dataset) == []
 
 
@@ -175,10 +176,10 @@ def _end(dataset, shard, barrier, last):
     for _ in range(20):
         with RunLock(dataset, "detail", shard=shard):
             barrier.wait()
-            answers.append(index_shards.is_last(dataset, "detail", shard))
+            answers.append(index_shards.is_last(Index(dataset, "detail"), shard))
             barrier.wait()
             if answers[-1]:
-                index_shards.forget(dataset, "detail")
+                index_shards.forget(Index(dataset, "detail"))
         barrier.wait()
     last.put(answers)
 
