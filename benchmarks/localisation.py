@@ -38,6 +38,7 @@ from detail_embed.clver_ds import generate  # noqa: E402
 from detail_embed.cover.patches import relative  # noqa: E402
 from detail_embed.fiftyone_bridge.compute import compute_index  # noqa: E402
 from detail_embed.fiftyone_bridge.index import feature_stores  # noqa: E402
+from detail_embed.fiftyone_bridge.index.index import Index  # noqa: E402
 from detail_embed.fiftyone_bridge.index.settings import Settings  # noqa: E402
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds  # noqa: E402
 from detail_embed.fiftyone_bridge.where.show_where import show_where  # noqa: E402
@@ -115,7 +116,9 @@ def prepare(folder: Path, n: int, seed: int) -> fo.Dataset:
     settings = Settings(
         backbone=DEMO, fuser="mean", device="cpu", keep_features="float16"
     )
-    compute_index.compute(dataset, settings).finish(progress=True)
+    compute_index.compute(Index.of(dataset, "detail"), dataset, settings).finish(
+        progress=True
+    )
     return dataset
 
 
@@ -168,11 +171,13 @@ def judge(box: np.ndarray, truth: np.ndarray) -> tuple[bool, float]:
 def seconds(dataset: fo.Dataset, word: str) -> list[float]:
     """Durations of showing where in 25 hits, with all that is written."""
     view = dataset.sort_by_similarity(word, brain_key="detail", k=_HITS)
-    show_where(view, word).finish()  # loads the backbone and makes the fields
+    show_where(
+        Index.of(view, "detail"), view, word
+    ).finish()  # loads the backbone and makes the fields
     times = []
     for _ in range(_RUNS):
         started = time.perf_counter()
-        show_where(view, word).finish()
+        show_where(Index.of(view, "detail"), view, word).finish()
         times.append(time.perf_counter() - started)
     return times
 

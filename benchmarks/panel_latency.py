@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.fiftyone_bridge.index.index import Index
 
 WORDS = ("red cube", "blue sphere", "cupcake", "bucket", "fish", "green cone", "key")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-gl=swiftshader"]
@@ -77,7 +78,9 @@ def make(folder: Path, count: int):
     dataset = fo.Dataset("panel-latency")
     dataset.add_samples([fo.Sample(filepath=str(p)) for p in sorted(crops.iterdir())])
     settings = Settings(backbone=DEMO, cover=1, fuser="mean")
-    compute_index.compute(dataset, settings).finish(progress=True)
+    compute_index.compute(Index.of(dataset, "detail"), dataset, settings).finish(
+        progress=True
+    )
     return dataset
 
 

@@ -4,6 +4,7 @@ Each worker of pytest-xdist has its own home and database, and one thread for nu
 two workers with two threads each wait for each other most of the time.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def dataset(loaded):
 
 
 @pytest.fixture
-def fresh_python(tmp_path):
+def bare_python(tmp_path):
     """Runs code in a new Python process that cannot import the checkout."""
 
     def run(code, *args, **env):
@@ -67,6 +68,32 @@ def fresh_python(tmp_path):
             text=True,
             timeout=300,
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def zygote():
+    """Forks processes that have imported torch, see :mod:`tests.zygote`."""
+    script = Path(__file__).with_name("zygote.py")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, script], text=True, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def fresh_python(zygote, tmp_path_factory):
+    """As bare_python, but torch and open_clip are imported; in a folder, if wanted."""
+
+    def run(code, *args, folder=None, **env):
+        own = tmp_path_factory.mktemp("process")
+        paths = [str(own / name) for name in ("stdout", "stderr")]
+        asked = code, [*map(str, args)], str(folder or own), os.environ | env, *paths
+        print(json.dumps(asked), file=zygote.stdin, flush=True)
+        status = int(zygote.stdout.readline())
+        texts = (Path(path).read_text("utf-8") for path in paths)
+        return subprocess.CompletedProcess(code, status, *texts)
 
     return run
 

@@ -154,6 +154,21 @@ def test_the_library_knows_no_operator():
     assert not [edge for edge in edges(LIBRARY) if edge[1].startswith("operators")]
 
 
+def test_what_works_on_an_index_takes_it_whole():
+    above = [room for room in LEVEL if LEVEL[room] > LEVEL[f"{BRIDGE}.index"]]
+    rooms = [room for room in above if room.startswith(f"{BRIDGE}.")]
+    takers = [
+        f"{module}.{node.name}"
+        for room in rooms
+        for module, path in files(f"{LIBRARY}/{room.replace('.', '/')}").items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        and {"samples", "dataset"} & (names := {arg.arg for arg in node.args.args})
+        and "brain_key" in names
+    ]
+    assert rooms and takers == []
+
+
 def test_no_source_file_is_longer_than_300_lines():
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.index.index import Index
 
 KEY = "detail"
 MODES = {
@@ -101,7 +102,10 @@ def embed(name: str, mode: str, counter: str) -> None:
     compute_index._CHUNKS = CHUNK, CHUNK
     is_single = mode != "k vectors"
     compute_index.compute(
-        fo.load_dataset(name), settings(mode), KEY, also_global=is_single
+        Index.of(fo.load_dataset(name), KEY),
+        fo.load_dataset(name),
+        settings(mode),
+        also_global=is_single,
     ).finish()
 
 

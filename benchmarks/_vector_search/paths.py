@@ -69,7 +69,7 @@ class Ours(SearchPath):
     def search(self, query: np.ndarray, k: int) -> fov.DatasetView:
         """Scores all images and selects the best."""
         samples = self.samples
-        return search(samples, query, KEY, k=k).view
+        return search(Index.of(samples, KEY), samples, query, k=k).view
 
     @property
     def num_bytes(self) -> int:

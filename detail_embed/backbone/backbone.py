@@ -64,7 +64,7 @@ class Backbone:
     ):
         self.name, self.pretrained, self.is_random = name, pretrained, is_random
         self.precision, self.weights_hash = precision, hash_weights(model)
-        self._tokenizer = Tokenizer(name)
+        self._tokenizer = Tokenizer.of(name)
         self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
         cfg = model.visual.preprocess_cfg
         self.patch_spec = PatchSpec(

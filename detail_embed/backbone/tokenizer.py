@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import open_clip
@@ -38,6 +38,12 @@ class Tokenizer:
         with self._lock:
             self._warn_of_cuts(texts)
             return self._tokenizer(texts)
+
+    @classmethod
+    @lru_cache
+    def of(cls, name: str) -> Tokenizer:
+        """The tokenizer of a model, the same one for all its backbones."""
+        return cls(name)
 
     @cached_property
     def _tokenizer(self) -> Any:

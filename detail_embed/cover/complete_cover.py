@@ -60,7 +60,7 @@ class CompleteCover:
         input_size (224): side, in pixels, of what the backbone sees; of use to
             ``c="auto"`` only
         skip_flat (False): whether a window without detail takes the feature of the
-            smallest larger one around it, see :mod:`.flat`
+            smallest larger one around it, see :mod:`.flat_windows`
 
     Raises:
         ValueError: if a value is none of the above

@@ -66,7 +66,7 @@ def extract_patches(
     A level is resized so that its windows become ``spec.size`` pixels on a side;
     windows start at the nearest whole pixel of the resized level, half a pixel
     off at most. As windows tile the image, a resized level takes hardly more
-    memory than its own patches: with ``cover.MAX_WINDOWS``, memory is bounded
+    memory than its own patches: with ``windows.MAX_WINDOWS``, memory is bounded
     whatever the image's size and aspect ratio.
 
     Args:

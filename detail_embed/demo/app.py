@@ -17,6 +17,7 @@ from detail_embed.backbone.bundled_model import NAME
 from detail_embed.demo.proxies import demo_vocabulary
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -61,7 +62,11 @@ def compute_indexes(
         or not record.space.startswith(backbone.slug)
     )
     run = compute_index.compute(
-        dataset, settings, BRAIN_KEY, also_global=True, overwrite=is_outdated
+        Index.of(dataset, BRAIN_KEY),
+        dataset,
+        settings,
+        also_global=True,
+        overwrite=is_outdated,
     )
     return zoo.load(run.finish(progress=True).space, backbone)
 

@@ -32,7 +32,7 @@ _COLUMNS = ("id", "filepath", VECTOR, WHOLE, "error")
 
 
 class PartWorker:
-    """Embeds parts of a :class:`.vector_parts.PartFolder`.
+    """Embeds parts of a :class:`.parts.PartFolder`.
 
     Call it with the numbers of parts: each is written when it is whole. One that is
     there already is left as it is.

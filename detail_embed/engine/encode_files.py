@@ -21,7 +21,7 @@ from detail_embed.cover.flat_windows import without_flat
 from detail_embed.cover.patches import extract_patches
 from detail_embed.engine.device_memory import cut_fitting, encode_fitting
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
-from detail_embed.engine.workers import in_crew
+from detail_embed.engine.workers import run_in_workers
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.reader import read_images
 
@@ -66,7 +66,7 @@ def iter_patch_features(
     """Encodes the patches of files.
 
     A batch that does not fit on the device is halved, see
-    :func:`.fitting_batch.encode_fitting`.
+    :func:`.device_memory.encode_fitting`.
 
     Args:
         items: ``(id, path)`` pairs, consumed as needed
@@ -106,7 +106,7 @@ def iter_patch_features(
 
     with closing(files):
         groups = _groups(files, cover, batch_size)
-        with closing(in_crew(backbone, work, groups)) as done:
+        with closing(run_in_workers(backbone, work, groups)) as done:
             for group in done:
                 yield from group
 

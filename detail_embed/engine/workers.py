@@ -27,11 +27,11 @@ _Seat = tuple[Backbone, "torch.cuda.Stream | None"]
 _Work = Callable[[Backbone, _Job, Callable[[], bool]], _Result]
 
 _lock = threading.Lock()
-_crews = 0  # that work on the CPU
+_running = 0  # calls whose workers are on the CPU
 _threads = 0  # of torch before
 
 
-def in_crew(
+def run_in_workers(
     backbone: Backbone, work: _Work, jobs: Iterable[_Job]
 ) -> Iterator[_Result]:
     """Does jobs in threads, a bounded number ahead.
@@ -102,13 +102,13 @@ def _streams(device: torch.device) -> list[torch.cuda.Stream]:
 
 
 def _cores() -> int:
-    """Threads that torch has where no crew divides them.
+    """Threads that torch has where no workers divide them.
 
-    A thread that began to use torch beside a crew keeps the number of that time, so
+    A thread that began to use torch beside workers keeps the number of that time, so
     a new one is asked.
     """
     with _lock:
-        if _crews:
+        if _running:
             return _threads
         with ThreadPoolExecutor(1) as new:
             return new.submit(torch.get_num_threads).result()
@@ -119,16 +119,16 @@ def _sharing_cores(
     backbone: Backbone, cores: int, own_threads: int
 ) -> Iterator[None]:
     """Gives the caller, and threads that start meanwhile, a worker's share of cores."""
-    global _crews, _threads
+    global _running, _threads
     if backbone.device.type != "cpu":
         yield
         return
     with _lock:
-        _crews, _threads = _crews + 1, cores
+        _running, _threads = _running + 1, cores
     torch.set_num_threads(own_threads)
     try:
         yield
     finally:
         with _lock:
-            _crews -= 1
+            _running -= 1
         torch.set_num_threads(cores)

@@ -87,7 +87,7 @@ class DetailIndex(Index):
         """
         asked = replace(settings or Settings(), **choices)
         run = compute_index.compute(
-            self._or_all(samples), asked, self.key, backend, also_global, overwrite
+            self, self._or_all(samples), asked, backend, also_global, overwrite
         )
         return run.finish(progress)
 
@@ -113,7 +113,7 @@ class DetailIndex(Index):
             TypeError: if there is no such option
         """
         asked = EncodeOptions(**options)
-        run = update(self._or_all(samples), self.key, pretrained, asked)
+        run = update(self, self._or_all(samples), pretrained, asked)
         return run.finish(progress)
 
     def search(
@@ -136,7 +136,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if nothing can be searched so; the message says what to do
         """
-        return search(self._or_all(samples), query, self.key, k, **options)
+        return search(self, self._or_all(samples), query, k, **options)
 
     def show_where(
         self,
@@ -156,7 +156,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if the index is not ours, or an argument cannot be used
         """
-        run = show_where(self._or_all(samples), query, self.key, **options)
+        run = show_where(self, self._or_all(samples), query, **options)
         return run.finish(progress)
 
     def tag(
@@ -177,7 +177,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if an argument cannot be used; the message says what to do
         """
-        return tag_hits(self._or_all(samples), query, self.key, threshold, tag)
+        return tag_hits(self, self._or_all(samples), query, threshold, tag)
 
     def export(
         self,
@@ -198,7 +198,7 @@ class DetailIndex(Index):
             ValueError: if there is no such index, or the path cannot be used
             RuntimeError: if the file cannot be written
         """
-        run = export_vectors(self._or_all(samples), self.key, path, overwrite)
+        run = export_vectors(self, self._or_all(samples), path, overwrite)
         return run.finish(progress)
 
     def rename(self, new_key: str) -> None:
@@ -224,7 +224,7 @@ class DetailIndex(Index):
         Raises:
             ValueError: if there is no such index
         """
-        return coverage(self._or_all(samples), self.key)
+        return coverage(self, self._or_all(samples))
 
     def vectors(self) -> IndexVectors:
         """The vectors in memory.
@@ -257,7 +257,7 @@ class DetailIndex(Index):
                 this machine
         """
         brain_runs.check_promptable(self)
-        return query_vectors.model_of(self.dataset, self.key)
+        return query_vectors.model_of(self)
 
     @property
     def space(self) -> EmbeddingSpace:

@@ -48,7 +48,7 @@ class Attention(TrainedFuser):
     """
 
     name = "attention"
-    description = "trained on your images and a vocabulary"
+    description = "learned weights of patches, trained on your images and a vocabulary"
     uses_boxes = True
 
     def __init__(self, dim: int, hidden: int = 256, heads: int = 4) -> None:

@@ -34,7 +34,7 @@ class Transformer(TrainedFuser):
     """
 
     name = "transformer"
-    description = "the paper's, trained on your images and a vocabulary"
+    description = "the paper's network, trained on your images and a vocabulary"
 
     def __init__(self, dim: int, size: str = "tiny") -> None:
         if size not in SIZES:

@@ -31,7 +31,7 @@ _FEW_IMAGES = 16
 
 
 @dataclass(frozen=True)
-class Choice:
+class FuserChoice:
     """A fuser, and why it was chosen.
 
     Attributes:
@@ -61,7 +61,7 @@ def choose_fuser(
     mask: Tensor | None = None,
     vocabulary: Vocabulary | None = None,
     candidates: Sequence[str] = CANDIDATES,
-) -> Choice:
+) -> FuserChoice:
     """Chooses a fuser by a report card on the user's own images, and fits it.
 
     The candidates are fitted on the first half of the images and the training words
@@ -91,12 +91,12 @@ def choose_fuser(
         fuser = _fall_back(backbone.dim, images, mask)
         reason = f"{fuser.name} was taken unmeasured: {error}"
         logger.warning("%s", reason)
-        return Choice(fuser, None, reason)
+        return FuserChoice(fuser, None, reason)
     words = None
     if fusers.kind(name).needs_words():
         words = encode_vocabulary(backbone, vocabulary.words)
     fuser = _fitted(fusers.create(name, backbone.dim), images, mask, words)
-    return Choice(fuser, card, reason)
+    return FuserChoice(fuser, card, reason)
 
 
 def enough(vocabulary: Vocabulary | None) -> Vocabulary:

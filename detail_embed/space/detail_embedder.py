@@ -12,7 +12,7 @@ from detail_embed.features import FeatureStore
 from detail_embed.fusers.sample import FitSample
 from detail_embed.images.image_file import MAX_PIXELS
 from detail_embed.space import fit_sample
-from detail_embed.space.choose_fuser import CANDIDATES, Choice, choose_fuser
+from detail_embed.space.choose_fuser import CANDIDATES, FuserChoice, choose_fuser
 from detail_embed.space.embed_files import EmbedResult, check_paths, embed_files
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.texts.text_cache import encode_vocabulary
@@ -103,7 +103,7 @@ class DetailEmbedder(EmbeddingSpace):
         max_patches: int = 40_000,
         seed: int = 0,
         options: EncodeOptions = DEFAULT,
-    ) -> Choice:
+    ) -> FuserChoice:
         """Replaces the fuser by the one that does best on a sample of files.
 
         Args:
@@ -133,7 +133,7 @@ class DetailEmbedder(EmbeddingSpace):
         vocabulary: Vocabulary | None = None,
         candidates: Sequence[str] = CANDIDATES,
         max_patches: int = 40_000,
-    ) -> Choice:
+    ) -> FuserChoice:
         """Chooses as :meth:`choose_fuser` does, on stored patch features.
 
         Args and errors: as of :meth:`choose_fuser` and :meth:`fit_stored`.
@@ -146,7 +146,7 @@ class DetailEmbedder(EmbeddingSpace):
         sample: tuple[Tensor, Tensor],
         vocabulary: Vocabulary | None,
         candidates: Sequence[str],
-    ) -> Choice:
+    ) -> FuserChoice:
         choice = choose_fuser(self.backbone, *sample, vocabulary, candidates)
         self.fuser = choice.fuser
         return choice

@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import add_index, filled, given
+from ..shared.form import add_index, filled, given, index_of
 from ..shared.output import table, without
 from .summary_operator import SummaryOperator
 
@@ -74,16 +74,18 @@ class ClassifyByPrompts(SummaryOperator):
             self.start(samples, params)
 
     def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
-        """Checks, and returns the run; see :func:`classification.classify`."""
+        """Checks, and returns the run; see :func:`.classify.classify`."""
         from detail_embed.fiftyone_bridge.curate import classify
 
         arguments = given(
-            params, "brain_key", "field", "temperature", "none_label", "threshold",
+            params, "field", "temperature", "none_label", "threshold",
             "multi", "overwrite",
         )
         if params.get("none_of_these"):
             arguments["none_label"] = classify.NONE
-        return classify.classify(samples, params.get("labels", ""), **arguments)
+        return classify.classify(
+            index_of(samples, params), samples, params.get("labels", ""), **arguments
+        )
 
     def summarise(self, result: Classified) -> str:
         """How many images got each label."""

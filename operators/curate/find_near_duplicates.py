@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import add_index, filled, given
+from ..shared.form import add_index, filled, given, index_of
 from ..shared.output import without
 from .summary_operator import SummaryOperator
 
@@ -51,8 +51,10 @@ class FindNearDuplicates(SummaryOperator):
         """Checks, and returns the run; see :func:`brain_tools.find_near_duplicates`."""
         from detail_embed.fiftyone_bridge.curate import brain_tools
 
-        arguments = given(params, "brain_key", "threshold")
-        return brain_tools.find_near_duplicates(samples, **arguments)
+        arguments = given(params, "threshold")
+        return brain_tools.find_near_duplicates(
+            index_of(samples, params), samples, **arguments
+        )
 
     def summarise(self, result: NearDuplicates) -> str:
         """How many there are."""

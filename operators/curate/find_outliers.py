@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import add_index, filled, given
+from ..shared.form import add_index, filled, given, index_of
 from ..shared.output import without
 from .summary_operator import SummaryOperator
 
@@ -47,8 +47,10 @@ class FindOutliers(SummaryOperator):
         """Checks, and returns the run; see :func:`brain_tools.find_outliers`."""
         from detail_embed.fiftyone_bridge.curate import brain_tools
 
-        arguments = given(params, "brain_key", "count")
-        return brain_tools.find_outliers(samples, **arguments)
+        arguments = given(params, "count")
+        return brain_tools.find_outliers(
+            index_of(samples, params), samples, **arguments
+        )
 
     def summarise(self, result: Outliers) -> str:
         """Where the distances are."""

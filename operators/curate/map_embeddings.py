@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import add_index, filled, given
+from ..shared.form import add_index, filled, given, index_of
 from ..shared.output import without
 from .summary_operator import SummaryOperator
 
@@ -51,8 +51,10 @@ class MapEmbeddings(SummaryOperator):
         """Checks, and returns the run; see :func:`embeddings_map.map_embeddings`."""
         from detail_embed.fiftyone_bridge.curate import embeddings_map
 
-        arguments = given(params, "brain_key", "method", "overwrite")
-        return embeddings_map.map_embeddings(samples, **arguments)
+        arguments = given(params, "method", "overwrite")
+        return embeddings_map.map_embeddings(
+            index_of(samples, params), samples, **arguments
+        )
 
     def summarise(self, result: EmbeddingsMap) -> str:
         """Where the map is."""

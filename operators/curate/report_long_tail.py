@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import add_index, filled, given
+from ..shared.form import add_index, filled, given, index_of
 from ..shared.output import table, without
 from .summary_operator import SummaryOperator
 
@@ -59,8 +59,10 @@ class ReportLongTail(SummaryOperator):
         """Checks, and returns the run; see :func:`long_tail.long_tail`."""
         from detail_embed.fiftyone_bridge.curate import long_tail
 
-        arguments = given(params, "brain_key", "threshold")
-        return long_tail.long_tail(samples, params.get("prompts", ""), **arguments)
+        arguments = given(params, "threshold")
+        return long_tail.long_tail(
+            index_of(samples, params), samples, params.get("prompts", ""), **arguments
+        )
 
     def show(
         self, ctx: foo.ExecutionContext, result: LongTail
@@ -68,7 +70,7 @@ class ReportLongTail(SummaryOperator):
         """Shows the table, and keeps it for the panel."""
         from detail_embed.fiftyone_bridge.curate import long_tail as reports
 
-        reports.keep(ctx.dataset, ctx.params.get("brain_key", "detail"), result)
+        reports.keep(index_of(ctx.dataset, ctx.params), result)
         yield from super().show(ctx, result)
 
     def summarise(self, result: LongTail) -> str:

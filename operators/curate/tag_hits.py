@@ -9,7 +9,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import add_index, filled
+from ..shared.form import add_index, filled, index_of
 from ..shared.form_operator import FormOperator
 from ..shared.output import without
 
@@ -54,15 +54,20 @@ class TagHits(FormOperator):
             )
         inputs.bool("untag", default=False, label="Take the tag away instead")
         if "tag" in params:
-            tag_hits.check_tagging(samples, **_arguments(params))
+            tag_hits.check_tagging(
+                index_of(samples, params), samples, **_arguments(params)
+            )
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Tags, and tells how many."""
         from detail_embed.fiftyone_bridge.curate import tag_hits
 
-        untag = bool(ctx.params.get("untag"))
-        arguments = _arguments(filled(ctx.params))
-        result = tag_hits.tag_hits(ctx.target_view(), **arguments, untag=untag)
+        untag, samples = bool(ctx.params.get("untag")), ctx.target_view()
+        params = filled(ctx.params)
+        arguments = _arguments(params)
+        result = tag_hits.tag_hits(
+            index_of(samples, params), samples, **arguments, untag=untag
+        )
         done = "lost" if untag else "got"
         text = (
             f"{result.changed} of {result.hits} hits {done} the tag "
@@ -110,9 +115,11 @@ class TagHits(FormOperator):
             ValueError: if the samples or an argument cannot be used
         """
         from detail_embed.fiftyone_bridge.curate import tag_hits
+        from detail_embed.fiftyone_bridge.index.index import Index
 
+        index = Index.of(sample_collection, brain_key)
         return tag_hits.tag_hits(
-            sample_collection, query, brain_key, threshold, tag, untag
+            index, sample_collection, query, threshold, tag, untag
         )
 
 
@@ -121,7 +128,6 @@ def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         "query": params.get("query"),
-        "brain_key": params.get("brain_key", "detail"),
         "threshold": params.get("threshold", tag_hits.THRESHOLD),
         "tag": params.get("tag", ""),
     }

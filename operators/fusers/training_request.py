@@ -9,6 +9,7 @@ from typing import Any
 import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
+from detail_embed import fusers
 from detail_embed.fiftyone_bridge.compute import train_fuser
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Run
@@ -19,10 +20,6 @@ from ..index.compute_form import add_backbone, add_cover, add_vocabulary
 from ..index.compute_request import Request
 from ..shared.form import add_ways, filled
 
-_KINDS = {
-    "attention": "learned weights on patches, beside the best closed form",
-    "transformer": "the paper's encoder and decoder",
-}
 _OBJECTIVES = {
     "ranking": "keep the order of the images, word by word",
     "proxy-mse": "the paper's: keep the scores themselves",
@@ -79,7 +76,7 @@ class TrainingRequest:
         return train_fuser.estimate(samples, self.settings, self.minutes)
 
     def start(self, samples: foc.SampleCollection) -> Run:
-        """Checks, and returns the run; see :func:`fuser_training.train`."""
+        """Checks, and returns the run; see :func:`.train_fuser.train`."""
         return train_fuser.train(
             samples, self.settings, self.name, self.config, self.overwrite
         )
@@ -101,7 +98,8 @@ def add_inputs(
         label="Name",
         description="Of the trained fuser: choose it when you compute an index",
     )
-    add_ways(inputs, "kind", "Fuser", _KINDS, "attention")
+    kinds = {name: fusers.kind(name).description for name in train_fuser.KINDS}
+    add_ways(inputs, "kind", "Fuser", kinds, "attention")
     if params.get("kind") == "transformer":
         add_ways(inputs, "size", "Size", dict.fromkeys(SIZES), "tiny")
     add_ways(

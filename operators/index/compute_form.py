@@ -16,14 +16,14 @@ from detail_embed.backbone.presets import BACKBONES
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import MAX_C
 from detail_embed.features.feature_store import DTYPES
-from detail_embed.fiftyone_bridge.index import feature_stores, records
+from detail_embed.fiftyone_bridge.index import feature_stores
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers import library
 from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS
 from detail_embed.space.choose_fuser import AUTO
 
-from ..shared.form import add_ways, choices
+from ..shared.form import add_ways, choices, index_of
 from .compute_request import Request
 
 _AUTO = "measured on your images: what keeps most of a full patch search"
@@ -138,13 +138,13 @@ def _add_vectors(
         )
     else:
         asked = Settings(fuser=params.get("fuser", Settings.fuser))
-        ways = _fuser_ways(dataset_of(samples), params.get("brain_key"))
+        ways = _fuser_ways(index_of(samples, params))
         add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser, _HOW)
     if asked.needs_vocabulary:
         add_vocabulary(inputs, samples)
 
 
-def _fuser_ways(dataset: fo.Dataset, brain_key: str | None) -> dict[str, str | None]:
+def _fuser_ways(index: Index) -> dict[str, str | None]:
     """Kinds of fusers, those that were trained, and a deleted one of the index."""
     ways = {AUTO: _AUTO}
     ways |= {name: fusers.kind(name).description for name in fusers.names()}
@@ -153,9 +153,9 @@ def _fuser_ways(dataset: fo.Dataset, brain_key: str | None) -> dict[str, str | N
             f"trained, keeps {100 * facts.held_out:.0f} % of the ranking for held-out "
             f"words; for patches of {facts.patch_slug}"
         )
-    record = records.read(dataset, brain_key)
+    record = index.record
     if record is not None and record.vectors == 1:
-        ways.setdefault(record.identity["fuser"], f"of the index {brain_key!r}, only")
+        ways.setdefault(record.identity["fuser"], f"of the index {index.key!r}, only")
     return ways
 
 

@@ -11,6 +11,7 @@ import fiftyone.core.collections as foc
 
 from detail_embed.backbone.presets import BACKBONES
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Run
 
@@ -68,9 +69,9 @@ class Request:
     def check(self, samples: foc.SampleCollection) -> None:
         """Checks what can be checked before a run."""
         compute_index.check_compute(
+            self._index(samples),
             samples,
             self.settings,
-            self.brain_key,
             self.backend,
             self.overwrite,
             self.also_global,
@@ -78,23 +79,26 @@ class Request:
         )
 
     def prepare(self, samples: foc.SampleCollection) -> Run:
-        """Checks, and returns the run before shards; see :func:`index.prepare`."""
+        """Checks, and returns the run before shards, of ``compute_index.prepare``."""
         self.check(samples)
         return compute_index.prepare(
-            samples, self.settings, self.brain_key, self.overwrite
+            self._index(samples), samples, self.settings, self.overwrite
         )
 
     def start(self, samples: foc.SampleCollection) -> Run:
-        """Checks, and returns the run; see :func:`index.compute`."""
+        """Checks, and returns the run; see :func:`.compute_index.compute`."""
         return compute_index.compute(
+            self._index(samples),
             samples,
             self.settings,
-            self.brain_key,
             self.backend,
             self.also_global,
             self.overwrite,
             self.shard and tuple(self.shard),
         )
+
+    def _index(self, samples: foc.SampleCollection) -> Index:
+        return Index.of(samples, self.brain_key)
 
 
 def _read_cover(value: int | str) -> int | str:

@@ -10,13 +10,12 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
-from ..shared.form import add_known_index, filled
+from ..shared.form import add_known_index, filled, index_of
 from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.exchange.export_vectors import ExportResult
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
@@ -50,7 +49,7 @@ class ExportVectors(RunOperator):
         inputs.str(
             "path",
             label="File",
-            default=_default_path(samples, key),
+            default=_default_path(index_of(samples, {"brain_key": key})),
             description="On the machine where the App's server runs",
         )
         inputs.bool("overwrite", default=False, label="Replace a file that exists")
@@ -60,9 +59,9 @@ class ExportVectors(RunOperator):
         """Checks, and returns the run; see :func:`.export_vectors.export_vectors`."""
         from detail_embed.fiftyone_bridge.exchange.export_vectors import export_vectors
 
-        key = params["brain_key"]
-        path = params["path"] if "path" in params else _default_path(samples, key)
-        return export_vectors(samples, key, path, bool(params.get("overwrite")))
+        index = index_of(samples, params)
+        path = params["path"] if "path" in params else _default_path(index)
+        return export_vectors(index, samples, path, bool(params.get("overwrite")))
 
     def summarise(self, result: ExportResult) -> str:
         """How much was written where."""
@@ -110,6 +109,6 @@ class ExportVectors(RunOperator):
         return self.run(sample_collection, params, delegate)
 
 
-def _default_path(samples: foc.SampleCollection, brain_key: str) -> str:
-    name = dataset_of(samples).slug or "vectors"
-    return str(Path("~") / f"{name}-{brain_key}.parquet")
+def _default_path(index: Index) -> str:
+    name = index.dataset.slug or "vectors"
+    return str(Path("~") / f"{name}-{index.key}.parquet")

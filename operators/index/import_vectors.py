@@ -11,7 +11,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import filled, given
+from ..shared.form import filled, given, index_of
 from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class ImportVectors(RunOperator):
         """Checks, and returns the run; see :func:`.import_vectors.import_vectors`."""
         from detail_embed.fiftyone_bridge.exchange.import_vectors import import_vectors
 
-        return import_vectors(samples, **_arguments(params))
+        index = index_of(samples, params)
+        return import_vectors(index, samples, **_arguments(params))
 
     def summarise(self, result: Imported) -> str:
         """How many images got their vectors, and why others did not."""
@@ -163,6 +164,5 @@ def _add_inputs(inputs: types.Object) -> None:
 def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "path": params["path"],
-        "brain_key": params.get("brain_key", "detail"),
         **given(params, "space", "backend", "also_global"),
     }

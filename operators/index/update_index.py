@@ -10,7 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import add_known_index
+from ..shared.form import add_known_index, index_of
 from .embedding_operator import EmbeddingOperator
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class UpdateIndex(EmbeddingOperator):
 
         ours = index_facts.of_kind(ctx.dataset, index_facts.OURS)
         facts = add_known_index(inputs, ctx.params, ours)
-        found = coverage(samples, facts.brain_key)
+        index = index_of(samples, {"brain_key": facts.brain_key})
+        found = coverage(index, samples)
         inputs.view("coverage", types.Notice(label=_describe(found)))
         inputs.str(
             "pretrained",
@@ -55,7 +56,7 @@ class UpdateIndex(EmbeddingOperator):
             description="Only where the file of the weights was moved: its path",
         )
         pretrained = ctx.params.get("pretrained") or None
-        update.check_update(samples, facts.brain_key, pretrained)
+        update.check_update(index, samples, pretrained)
         if facts.searches and not found.missing + found.failed:
             raise ValueError("Every image has its vector: there is nothing to do")
 
@@ -65,8 +66,8 @@ class UpdateIndex(EmbeddingOperator):
         from detail_embed.fiftyone_bridge.compute import update
 
         return update.update(
+            index_of(samples, params),
             samples,
-            params["brain_key"],
             params.get("pretrained") or None,
             EncodeOptions.from_params(params),
         )

@@ -25,9 +25,10 @@ def choices(dataset: fo.Dataset) -> dict[str, str]:
 
 def methods(dataset: fo.Dataset, brain_key: str | None) -> list[str]:
     """The ways in which an index can be searched."""
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search.search import methods
 
-    return methods(dataset, brain_key)
+    return methods(Index(dataset, brain_key))
 
 
 def captions(dataset: fo.Dataset) -> dict[str, str]:

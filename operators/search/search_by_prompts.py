@@ -10,8 +10,6 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
 from ..shared.form import add_index, filled, given
 from ..shared.form_operator import FormOperator
 
@@ -55,23 +53,23 @@ class SearchByPrompts(FormOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found; for our panel, only makes the query of the examples."""
+        from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.search import examples
         from detail_embed.fiftyone_bridge.search.search import search
 
         params, shown = filled(ctx.params), _examples(ctx)
-        key, weight = params["brain_key"], params.get("weight", 1.0)
+        index = Index(ctx.dataset, params["brain_key"])
+        weight = params.get("weight", 1.0)
         if params.get("for_panel"):
-            vector = examples.mix(ctx.dataset, key, **shown)
+            vector = examples.mix(index, **shown)
             return {
                 "vector": [round(float(x), 6) for x in vector],
                 "weight": weight,
                 "label": _name(shown),
             }
-        vector = examples.mix(
-            ctx.dataset, key, params.get("text"), **shown, weight=weight
-        )
+        vector = examples.mix(index, params.get("text"), **shown, weight=weight)
         samples, options = ctx.target_view(), given(params, *_OPTIONS)
-        found = search(samples, vector, key, **options)
+        found = search(index, samples, vector, **options)
         ctx.ops.set_view(found.view)
         ctx.ops.notify(
             f"{len(found.ids)} of {found.searched} images, best first",
@@ -130,15 +128,17 @@ class SearchByPrompts(FormOperator):
         Raises:
             ValueError: if nothing can be searched so
         """
+        from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.search import examples
         from detail_embed.fiftyone_bridge.search.search import search
 
+        index = Index.of(sample_collection, brain_key)
         vector = examples.mix(
-            dataset_of(sample_collection), brain_key, text, sample_ids, boxes,
-            pictures, weight=weight, templates=templates,
+            index, text, sample_ids, boxes, pictures, weight=weight,
+            templates=templates,
         )
         return search(
-            sample_collection, vector, brain_key, k, threshold, templates, method
+            index, sample_collection, vector, k, threshold, templates, method
         )
 
 

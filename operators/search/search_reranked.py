@@ -9,12 +9,11 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
-
 from ..shared.form import add_index, filled
 from ..shared.form_operator import FormOperator
 
 if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search.found import Found
     from detail_embed.texts.query import Query
 
@@ -39,6 +38,7 @@ class SearchReranked(FormOperator):
     ) -> None:
         """Text, index, and how many images are shown and re-ranked."""
         from detail_embed.fiftyone_bridge.index import feature_stores
+        from detail_embed.fiftyone_bridge.index.index import Index
 
         params = filled(ctx.params)
         inputs.str(
@@ -59,7 +59,8 @@ class SearchReranked(FormOperator):
             "times those to show",
         )
         if "text" in params:
-            _check(samples, **_arguments(params))
+            arguments = _arguments(params)
+            _check(Index.of(samples, arguments.pop("brain_key")), samples, **arguments)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""
@@ -104,11 +105,13 @@ class SearchReranked(FormOperator):
         Raises:
             ValueError: if nothing can be searched so
         """
+        from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.search.search import RERANKED, search
 
-        _check(sample_collection, text, brain_key, k, candidates)
+        index = Index.of(sample_collection, brain_key)
+        _check(index, sample_collection, text, k, candidates)
         return search(
-            sample_collection, _query(text), brain_key, k, method=RERANKED,
+            index, sample_collection, _query(text), k, method=RERANKED,
             candidates=candidates,
         )
 
@@ -123,15 +126,14 @@ def _query(text: str) -> Query:
 
 
 def _check(
+    index: Index,
     samples: foc.SampleCollection,
     text: str,
-    brain_key: str,
     k: int,
     candidates: int | float | None,
 ) -> None:
     """Checks what can be checked before a search."""
     from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
-    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.samples.collection import check_images
     from detail_embed.fiftyone_bridge.search import search
 
@@ -139,9 +141,8 @@ def _check(
     _query(text)
     search.check_request(k, None)
     search.count_candidates(len(samples), k, candidates)
-    dataset = dataset_of(samples)
-    brain_runs.check_promptable(Index(dataset, brain_key))
-    feature_stores.stored_features(Index(dataset, brain_key))
+    brain_runs.check_promptable(index)
+    feature_stores.stored_features(index)
 
 
 def _summarise(found: Found, total: int) -> str:

@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import add_index, filled, given
+from ..shared.form import add_index, filled, given, index_of
 from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.runs.run import Run
     from detail_embed.fiftyone_bridge.where.show_where import Where
 
-_OPTIONS = ("brain_key", "field", "heatmap_field", "max_boxes")
+_OPTIONS = ("field", "heatmap_field", "max_boxes")
 _NO_INDEX = (
     "This dataset has no index of detail-embed: use 'Compute detail embeddings'"
 )
@@ -84,7 +84,8 @@ class ShowWhere(RunOperator):
         arguments = given(params, *_OPTIONS)
         options = EncodeOptions.from_params(params)
         return show_where(
-            samples, _query(params), label=label, options=options, **arguments
+            index_of(samples, params), samples, _query(params), label=label,
+            options=options, **arguments,
         )
 
     def summarise(self, result: Where) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
+    from detail_embed.fiftyone_bridge.index.index import Index
 
 _NO_INDEX = "No index of this dataset can be used: use 'Compute detail embeddings'"
 
@@ -21,6 +23,14 @@ def filled(params: Mapping[str, Any]) -> dict[str, Any]:
 def given(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The named parameters that have a value; others take their default."""
     return {name: params[name] for name in names if params.get(name) is not None}
+
+
+def index_of(samples: foc.SampleCollection, params: Mapping[str, Any]) -> Index:
+    """The index that was chosen, by default the one called ``"detail"``."""
+    from detail_embed.fiftyone_bridge.index.index import Index
+
+    key = params.get("brain_key")
+    return Index.of(samples, "detail" if key is None else key)
 
 
 def folder(value: str | Mapping[str, Any] | None) -> str | None:

@@ -2,13 +2,10 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from detail_embed import fusers
 from detail_embed.clver_ds import Queries, concepts, generate, read_queries
@@ -73,14 +70,14 @@ def test_the_default_fuser_is_one_that_was_measured():
     assert default_fuser() in fusers.names()
 
 
-def test_the_whole_run_and_its_second_time(tmp_path):
-    torch.manual_seed(0)
-    command = [sys.executable, "-m", "detail_embed.demo.run", "--home",
-               str(tmp_path), "--n", "12", "--size", "320", "--no-app"]
+def test_the_whole_run_and_its_second_time(tmp_path, fresh_python):
+    code = "import runpy; runpy.run_module('detail_embed.demo.run', None, '__main__')"
+    arguments = ["--home", tmp_path, "--n", 12, "--size", 320, "--no-app"]
 
     def run():
-        return subprocess.run(command, cwd=ROOT, check=True, timeout=300,
-                              capture_output=True, text=True).stdout
+        done = fresh_python(code, *arguments, folder=ROOT)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     first = run()
     assert "MaxSim" in first and "held-out" in first and "type:" in first

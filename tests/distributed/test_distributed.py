@@ -158,7 +158,8 @@ def test_workers_make_the_vectors_of_the_engine(cluster, paths, space, tmp_path)
     large = tmp_path / "large.png"
     Image.new("RGB", (limit, 2)).save(large)
     out = tmp_path / "out"
-    result = embed([*some, large], space[1], out, part_rows=3, max_pixels=limit)
+    limits = {"max_pixels": limit, "concurrency": 1}
+    result = embed([*some, large], space[1], out, part_rows=3, **limits)
     assert (result.parts, result.images, result.failed) == (4, 10, 2)
     table = pa.concat_tables(map(pq.read_table, part_files(out)))
     expected = space[0].embed_files(some)

@@ -53,17 +53,9 @@ class AppPage:
         return self.page.locator(f'[data-cy="{name}"]')
 
     def open(self, dataset: str, view: str) -> None:
-        """Loads a saved view of a dataset and waits until its grid shows images.
-
-        The App may drop the view when it takes up its session, which has none: then it
-        is loaded again.
-        """
-        unsaved = self.page.get_by_text("Unsaved view", exact=True)
-        for _ in range(_TRIES):
-            self._load(f"{self.url}/datasets/{dataset}?view={view}")
-            if not unsaved.is_visible():
-                return
-        raise AssertionError(f"the App dropped the view {view!r} {_TRIES} times")
+        """Loads a saved view of a dataset and waits until its grid shows images."""
+        self._load(f"{self.url}/datasets/{dataset}?view={view}")
+        expect(self.page.get_by_text("Unsaved view", exact=True)).to_have_count(0)
 
     def open_dataset(self, dataset: str) -> None:
         """Loads a dataset and waits until its grid shows images."""

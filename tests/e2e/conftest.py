@@ -76,19 +76,26 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def served(page, dataset, data):
-    """The App in the browser, once for all tests."""
+def session(dataset, data):
+    """The App's server, once for all tests."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
-    yield AppPage(page, f"http://127.0.0.1:{port}", SCREENSHOTS)
+    yield session
     session.close()
 
 
+@pytest.fixture(scope="package")
+def served(page, session):
+    """The App in the browser."""
+    return AppPage(page, f"http://127.0.0.1:{session.server_port}", SCREENSHOTS)
+
+
 @pytest.fixture
-def app(served, dataset):
+def app(served, session, dataset):
     """The App in the browser, with the view of the dataset open."""
+    session.view = dataset.load_saved_view(VIEW)  # or the App drops that of the URL
     served.open(dataset.name, VIEW)
     yield served
     served.shoot("last")

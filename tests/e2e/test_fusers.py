@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.evaluate import runs
 from detail_embed.fiftyone_bridge.index import brain_runs, records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.search import RERANKED, search
 from detail_embed.fusers import library
 from tests.e2e.conftest import IN_VIEW, VIEW
@@ -87,7 +88,7 @@ def _search(app, dataset):
     shown = app.images_of(app.execute)
     app.await_text(f"9 of {IN_VIEW} images, best first", 20)
     view = dataset.load_saved_view(VIEW)
-    found = search(view, THING, BRAIN_KEY, k=9, method=RERANKED)
+    found = search(Index.of(view, BRAIN_KEY), view, THING, k=9, method=RERANKED)
     assert shown == found.view.values("filepath")
     holds = view.match_labels(filter=F("label") == THING, fields="ground_truth")
     assert set(shown[: len(holds)]) == set(holds.values("filepath"))

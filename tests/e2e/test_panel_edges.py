@@ -40,46 +40,40 @@ def scenes(tmp_path_factory, data):
         if fo.dataset_exists(name):
             fo.delete_dataset(name)
     dataset = load_clver_ds(folder, NAME)
-    compute_index.compute(dataset, SETTINGS, also_global=True).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, SETTINGS, also_global=True
+    ).finish()
     yield dataset
     for name in (NAME, GONE, FILMS):
         if fo.dataset_exists(name):
             fo.delete_dataset(name)
 
 
-@pytest.fixture(scope="module")
-def open_panel(page, scenes):
-    """Opens the panel as somebody with a browser and an App server of their own."""
-    contexts, sessions = [], []
-
-    def visit():
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        sessions.append(
-            fo.launch_app(scenes, remote=True, address="127.0.0.1", port=port)
-        )
-        contexts.append(page.context.browser.new_context())
-        url = f"http://127.0.0.1:{port}"
-        app = AppPage(contexts[-1].new_page(), url, SCREENSHOTS)
-        app.open_dataset(NAME)
-        panel = PanelPage(app)
-        panel.open()
-        return panel
-
-    yield visit
-    for context in contexts:
-        context.close()
-    for session in sessions:
-        session.close()
-
-
-@pytest.fixture(scope="module")
-def panel(open_panel):
-    """The panel of the first user."""
-    panel = open_panel()
+@pytest.fixture
+def other(page, scenes):
+    """The panel of somebody with a browser and an App server of their own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    session = fo.launch_app(scenes, remote=True, address="127.0.0.1", port=port)
+    context = page.context.browser.new_context()
+    app = AppPage(context.new_page(), f"http://127.0.0.1:{port}", SCREENSHOTS)
+    app.open_dataset(NAME)
+    panel = PanelPage(app)
+    panel.open()
     yield panel
-    panel.app.shoot("last-edges")
+    context.close()
+    session.close()
+
+
+@pytest.fixture(scope="module")
+def panel(served, scenes):
+    """The panel of the first user."""
+    served.open_dataset(NAME)
+    panel = PanelPage(served)
+    panel.open()
+    yield panel
+    served.shoot("last-edges")
 
 
 def _queries(dataset):
@@ -112,8 +106,7 @@ def test_prompts_are_taken_away(panel, scenes):
     assert panel.prompts == [] and len(_queries(scenes)) == 3
 
 
-def test_another_user_sees_nothing_of_it(panel, open_panel):
-    other = open_panel()
+def test_another_user_sees_nothing_of_it(panel, other):
     before = other.page.url, other.app.hook("view-bar").inner_text()
     found = panel.search(THING)
     panel.enter('a "cube')

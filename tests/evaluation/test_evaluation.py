@@ -16,6 +16,7 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.evaluate import labels, runs
 from detail_embed.fiftyone_bridge.evaluate.evaluate_retrieval import evaluate
 from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fusers import library
 
@@ -31,7 +32,12 @@ def indexed(scenes):
 
     dataset = load_clver_ds(scenes)
     settings = Settings(backbone=DEMO, cover=2, fuser="mean", device="cpu")
-    compute_index.compute(dataset[MISSING:], settings, also_global=True).finish()
+    compute_index.compute(
+        Index.of(dataset[MISSING:], "detail"),
+        dataset[MISSING:],
+        settings,
+        also_global=True,
+    ).finish()
     yield dataset
     dataset.delete()
 
@@ -236,7 +242,7 @@ def test_the_words_that_a_fuser_knows_are_told_apart(dataset):
     labels = dataset.distinct(f"{FIELD}.detections.label")
     known = ["red cube", f"{labels[0].title()}s", labels[2]]
     settings = Settings(backbone=DEMO, cover=1, fuser="ridge", proxies=known)
-    compute_index.compute(dataset, settings).finish()
+    compute_index.compute(Index(dataset, "detail"), dataset, settings).finish()
     result = evaluate(dataset, "detail", FIELD).finish()
     told = {q.label for q in result.queries if q.words == "proxy"}
     assert told == {labels[0], labels[2]}
@@ -244,7 +250,7 @@ def test_the_words_that_a_fuser_knows_are_told_apart(dataset):
     fuser = Settings(
         backbone=DEMO, cover=1, fuser="ridge", proxy_field=FIELD
     )
-    compute_index.compute(dataset, fuser, "classes").finish()
+    compute_index.compute(Index(dataset, "classes"), dataset, fuser).finish()
     result = evaluate(dataset, ["classes"], FIELD).finish()
     assert {q.words for q in result.queries} == {"proxy"}
 
@@ -261,10 +267,11 @@ def test_what_a_trained_fuser_knows_is_known_until_it_is_deleted(
     record = records.read(clean, "detail")
     identity = record.identity | {"fuser": "drones"}
     records.write(clean, "detail", replace(record, identity=identity))
-    keys, classes = ["detail_global", "detail"], ["red cube", "x"]
-    assert labels.word_groups(clean, keys, classes) == ["proxy", "held-out"]
+    classes = ["red cube", "x"]
+    indexes = [Index(clean, key) for key in ("detail_global", "detail")]
+    assert labels.word_groups(indexes, classes) == ["proxy", "held-out"]
     library.delete("drones")
-    assert labels.word_groups(clean, keys, classes) == [ALL, ALL]
+    assert labels.word_groups(indexes, classes) == [ALL, ALL]
     records.write(clean, "detail", record)
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from detail_embed.features import FeatureStore
 from detail_embed.features.feature_store import estimate_bytes
 
+ROOT = Path(__file__).resolve().parents[2]
 DIM = 8
 
 
@@ -133,17 +133,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-def test_one_image_is_read_without_the_rest_of_its_shard(tmp_path):
+def test_one_image_is_read_without_the_rest_of_its_shard(tmp_path, fresh_python):
     store = make(tmp_path, dim=512)
     ids = [str(i) for i in range(400)]
     store.add(ids, [torch.ones(100, 512)] * 400, [np.zeros((100, 4))] * 400,
               [np.ones(100)] * 400)
     assert store.num_bytes > 40e6
-    grown = subprocess.run(
-        [sys.executable, "-c", READ_ONE, tmp_path], check=True, text=True,
-        capture_output=True, cwd=Path(__file__).resolve().parents[2],
-    ).stdout
-    assert int(grown) < 10_000  # KB
+    done = fresh_python(READ_ONE, tmp_path, folder=ROOT)
+    assert int(done.stdout) < 10_000, done.stderr  # KB
 
 
 @pytest.mark.parametrize(
@@ -214,11 +211,8 @@ store.add(["b"], *images([3]))
 
 
 @pytest.mark.parametrize("steps", [0, 1])
-def test_a_run_killed_while_writing_leaves_a_good_store(tmp_path, steps):
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path, str(steps)], capture_output=True,
-        cwd=Path(__file__).resolve().parents[2],
-    )
+def test_a_run_killed_while_writing_leaves_a_good_store(tmp_path, steps, fresh_python):
+    killed = fresh_python(KILLED, tmp_path, steps, folder=ROOT)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left = set(tmp_path.glob("*shard_*"))
     assert len(left) == 4

@@ -1,8 +1,6 @@
 """One run over every kind of file: reasons for the bad, vectors for the good."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 from detail_embed.fiftyone_bridge.index import coverage, names
+from detail_embed.fiftyone_bridge.index.index import Index
 from tests.bad_files import LIMIT, picture, write_bad, write_good
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +21,7 @@ import json, os, resource, sys
 import fiftyone as fo
 from detail_embed.backbone.bundled_model import NAME
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.images.image_file import UnreadableImage, read_image
 
@@ -33,10 +33,10 @@ settings = Settings(
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 dataset = fo.load_dataset(name)
 warm = dataset.match(fo.ViewField("kind") == good)
-compute_index.compute(warm, settings, brain_key="warm").finish()
+compute_index.compute(Index(dataset, "warm"), warm, settings).finish()
 before = peak()
 print("the run itself", file=sys.stderr)
-result = compute_index.compute(dataset, settings).finish()
+result = compute_index.compute(Index(dataset, "detail"), dataset, settings).finish()
 print(json.dumps({"failed": result.failed, "embedded": result.embedded,
                   "field": result.error_field, "megabytes": peak() - before}))
 if not os.geteuid():
@@ -48,7 +48,7 @@ except UnreadableImage as error:
 """
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, fresh_python):
     """The dataset, its good and bad files by kind, and what the run said."""
     folder = tmp_path_factory.mktemp("files")
     (folder / "bad").mkdir()
@@ -64,10 +64,7 @@ def run(tmp_path_factory):
         picture().save(forbidden)
         Path(open_folder).chmod(0o755)
         forbidden.chmod(0)
-        done = subprocess.run(
-            [sys.executable, "-c", RUN, dataset.name, "jpeg", str(LIMIT), forbidden],
-            cwd=ROOT, text=True, capture_output=True, timeout=300,
-        )
+        done = fresh_python(RUN, dataset.name, "jpeg", LIMIT, forbidden, folder=ROOT)
     assert not done.returncode, done.stderr
     dataset.reload()
     yield dataset, good, bad, done
@@ -106,10 +103,10 @@ def test_the_report_counts_them(run):
     assert result["failed"] == len(bad)
     assert result["embedded"] == len(good)
     assert result["field"] == ERRORS
-    report = coverage.coverage(dataset, "detail")
+    report = coverage.coverage(Index(dataset, "detail"), dataset)
     assert (report.embedded, report.failed, report.missing) == (len(good), len(bad), 0)
     assert report.reasons["is truncated"] >= 4
-    assert len(coverage.failed(dataset, "detail", "is missing")) == 2
+    assert len(coverage.failed(Index(dataset, "detail"), dataset, "is missing")) == 2
 
 
 def test_memory_stays_bounded(run):

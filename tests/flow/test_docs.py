@@ -4,10 +4,7 @@ What is put in their place: the model that ships, for one that would be download
 a small dataset, for the reader's own.
 """
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import fiftyone as fo
@@ -85,7 +82,9 @@ def test_every_block_about_the_panel_runs(names):
     assert names["operator"]("compute_detail_embeddings").config.label
 
 
-def test_what_scaling_says_runs_from_the_space_to_the_import(names, tmp_path):
+def test_what_scaling_says_runs_from_the_space_to_the_import(
+    names, tmp_path, fresh_python
+):
     dataset, (queue, make, load) = fo.load_dataset(DATASET), blocks(
         "docs/scaling.md", "python"
     )
@@ -94,14 +93,14 @@ def test_what_scaling_says_runs_from_the_space_to_the_import(names, tmp_path):
     names |= {"foo": foo, "dataset": dataset}
     exec(with_what_is_here(make), names)
     parts = tmp_path / "shared" / "parts"
-    _make_parts(names["paths"], tmp_path / "shared" / "space", parts)
+    _make_parts(names["paths"], tmp_path / "shared" / "space", parts, fresh_python)
     exec(with_what_is_here(load), names)
     assert dataset.exists("detail_embedding").count() == len(names["paths"])
     dataset.delete_brain_run("detail")
     exec(with_what_is_here(queue).replace('key="detail"', 'key="other"'), names)
 
 
-def _make_parts(paths, space, parts):
+def _make_parts(paths, space, parts, fresh_python):
     """The command between the two blocks, on this machine alone."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -109,11 +108,11 @@ def _make_parts(paths, space, parts):
     pq.write_table(pa.table({"filepath": [str(p) for p in paths]}), "files.parquet")
     command = [block for block in blocks("docs/scaling.md", "shell") if "RAY" in block]
     assert "python -m detail_embed.distributed files.parquet" in command[0]
-    subprocess.run(
-        [sys.executable, "-m", "detail_embed.distributed", "files.parquet",
-         str(space), str(parts), "--concurrency", "1"],
-        check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    module = "detail_embed.distributed"
+    code = f"import runpy; runpy.run_module({module!r}, None, '__main__')"
+    arguments = [Path("files.parquet").absolute(), space, parts, "--concurrency", 1]
+    done = fresh_python(code, *arguments, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
 
 
 STARTS = """
@@ -127,10 +126,9 @@ for script in sys.argv[2:]:
 """
 
 
-def test_every_benchmark_that_is_named_starts():
+def test_every_benchmark_that_is_named_starts(fresh_python):
     pages = [*PAGES, "docs/performance.md", "docs/results.md"]
     texts = " ".join((ROOT / page).read_text("utf-8") for page in pages)
     scripts = sorted(set(re.findall(r"benchmarks/\w+\.py", texts)))
-    command = [sys.executable, "-c", STARTS, str(ROOT / "benchmarks"), *scripts]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = fresh_python(STARTS, ROOT / "benchmarks", *scripts, folder=ROOT)
     assert len(scripts) > 8 and done.returncode == 0, done.stderr

@@ -24,14 +24,16 @@ HELD = "brain key '{}' is being written by a computation of process"
 def small(dataset):
     """Two images with vectors, and of whole images too."""
     dataset.delete_samples(dataset.values("id")[2:])
-    compute_index.compute(dataset, MEAN, also_global=True).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, MEAN, also_global=True
+    ).finish()
     return dataset
 
 
 @pytest.fixture
 def exported(small, tmp_path):
     path = tmp_path / "v.parquet"
-    export_vectors.export_vectors(small, "detail", path).finish()
+    export_vectors.export_vectors(Index.of(small, "detail"), small, path).finish()
     return path
 
 
@@ -43,17 +45,21 @@ def locks_of(dataset):
 def test_all_that_changes_an_index_is_refused(small, exported):
     with RunLock(small, "detail", "a computation"):
         for change in (
-            lambda: compute_index.compute(small, MEAN),
-            lambda: compute_index.compute(small, MEAN, overwrite=True),
-            lambda: compute_index.prepare(small, MEAN),
-            lambda: index_update.update(small, "detail"),
+            lambda: compute_index.compute(Index.of(small, "detail"), small, MEAN),
+            lambda: compute_index.compute(
+                Index.of(small, "detail"), small, MEAN, overwrite=True
+            ),
+            lambda: compute_index.prepare(Index.of(small, "detail"), small, MEAN),
+            lambda: index_update.update(Index.of(small, "detail"), small),
             lambda: delete.delete(Index(small, "detail")),
             lambda: delete.delete_any(Index(small, "detail")),
             lambda: delete.delete_any(Index(small, "detail_global")),
             lambda: delete.check_delete(Index(small, "detail_global")),
             lambda: rename.rename(Index(small, "detail"), "new"),
             lambda: rename.check_rename(Index(small, "detail"), "new"),
-            lambda: import_vectors.import_vectors(small, exported),
+            lambda: import_vectors.import_vectors(
+                Index.of(small, "detail"), small, exported
+            ),
         ):
             with pytest.raises(ValueError, match=HELD.format("detail")):
                 change()
@@ -90,7 +96,9 @@ def test_the_forms_say_who_holds_it(small, exported):
 
 
 def test_an_import_holds_the_lock(small, exported):
-    run = iter(import_vectors.import_vectors(small, exported))
+    run = iter(
+        import_vectors.import_vectors(Index.of(small, "detail"), small, exported)
+    )
     next(run)
     with pytest.raises(ValueError, match="by an import of process"):
         delete.delete(Index(small, "detail"))
@@ -99,13 +107,13 @@ def test_an_import_holds_the_lock(small, exported):
 
 
 def test_what_changed_before_a_run_began_is_seen(small, exported):
-    update = compute_index.compute(small, MEAN)
-    shard = compute_index.compute(small, MEAN, shard=(0, 2))
-    more = import_vectors.import_vectors(small, exported)
+    update = compute_index.compute(Index.of(small, "detail"), small, MEAN)
+    shard = compute_index.compute(Index.of(small, "detail"), small, MEAN, shard=(0, 2))
+    more = import_vectors.import_vectors(Index.of(small, "detail"), small, exported)
     delete.delete(Index(small, "detail"))
     with pytest.raises(ValueError, match="no embedding space yet"):
         shard.finish()
-    compute_index.compute(small, OTHER).finish()
+    compute_index.compute(Index.of(small, "detail"), small, OTHER).finish()
     for run in (update, more):
         with pytest.raises(ValueError, match="holds vectors of the space .*cc2"):
             run.finish()
@@ -115,7 +123,7 @@ def test_what_changed_before_a_run_began_is_seen(small, exported):
 def test_a_data_set_that_is_renamed_meanwhile(small):
     name = small.name
     small.add_sample(fo.Sample(filepath="/missing.png"))
-    run = iter(compute_index.compute(small, MEAN))
+    run = iter(compute_index.compute(Index.of(small, "detail"), small, MEAN))
     next(run)
     fo.load_dataset(name).name = f"{name}-renamed"
     with pytest.raises(ValueError, match=f"'{name}-renamed'.*by a computation"):

@@ -75,7 +75,9 @@ def test_sigterm_stops_a_run_that_keeps_what_it_wrote(dataset, capfd):
     assert "Stopped by SIGTERM: the vectors that were written" in capfd.readouterr().err
     kept = stored(dataset, "vectors")
     assert 0 < len(kept) < 24 and halves(dataset, "vectors") == 0
-    compute_index.compute(dataset, settings("vectors"), also_global=True).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, settings("vectors"), also_global=True
+    ).finish()
     now = stored(dataset, "vectors")
     assert len(now) == 24 and all((now[id] == v).all() for id, v in kept.items())
     compute_index.delete(Index(dataset, KEY))

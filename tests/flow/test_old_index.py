@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import fiftyone.operators as foo
@@ -92,13 +90,9 @@ def test_every_search_finds_what_it_found(restored, key):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_fresh_process_searches(restored, key, tmp_path):
+def test_a_fresh_process_searches(restored, key, fresh_python):
     prompt = EXPECTED["prompts"][0]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH, restored.name, key, prompt],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-    )
+    done = fresh_python(FRESH, restored.name, key, prompt)
     assert not done.returncode, done.stderr
     names = [Path(path).name for path in json.loads(done.stdout.splitlines()[-1])]
     assert names == EXPECTED["before"][key][prompt]["native"]["images"]

@@ -90,9 +90,9 @@ print(detail_embed.__file__)
 """
 
 
-def test_an_installed_library_of_the_same_version_is_taken(fresh_python, tmp_path):
+def test_an_installed_library_of_the_same_version_is_taken(bare_python, tmp_path):
     folder = installed(tmp_path, __version__)
-    done = fresh_python(LOADS, PYTHONPATH=str(folder))
+    done = bare_python(LOADS, PYTHONPATH=str(folder))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith(str(folder.resolve()))
 
@@ -109,9 +109,9 @@ plugin.bind_library()
 
 
 @pytest.mark.parametrize("how", ["imported", "installed"])
-def test_another_version_is_refused_by_both_versions(fresh_python, tmp_path, how):
+def test_another_version_is_refused_by_both_versions(bare_python, tmp_path, how):
     folder = installed(tmp_path, "0.0.1")
-    done = fresh_python(
+    done = bare_python(
         BINDS, str(ROOT / "__init__.py"), how, PYTHONPATH=str(folder)
     )
     assert done.returncode != 0

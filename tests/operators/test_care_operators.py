@@ -12,6 +12,7 @@ from fiftyone.operators.executor import Executor
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 
 MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
@@ -81,7 +82,7 @@ def test_forms_without_an_index(dataset):
 
 
 def test_update(dataset, tmp_path):
-    compute_index.compute(dataset[:20], MEAN).finish()
+    compute_index.compute(Index.of(dataset[:20], "detail"), dataset[:20], MEAN).finish()
     properties, problems = _form("update_index", dataset)
     assert problems == []
     assert "20 of 24 images have a vector, 4 are new" in (
@@ -110,7 +111,7 @@ def test_update(dataset, tmp_path):
 
 
 def test_rename(dataset):
-    compute_index.compute(dataset[:3], MEAN).finish()
+    compute_index.compute(Index.of(dataset[:3], "detail"), dataset[:3], MEAN).finish()
     assert _form("rename_index", dataset)[1] == []
     assert "letters" in _form("rename_index", dataset, new_key="a b")[1][0]
     assert "belongs" in _form("rename_index", dataset, new_key="detail")[1][0]
@@ -126,7 +127,9 @@ def test_rename(dataset):
 
 
 def test_delete(dataset, tmp_path):
-    compute_index.compute(dataset[:8], KEPT, also_global=True).finish()
+    compute_index.compute(
+        Index.of(dataset[:8], "detail"), dataset[:8], KEPT, also_global=True
+    ).finish()
     model = dataset.get_brain_info("detail").config.model
     fob.compute_similarity(
         dataset, embeddings="detail_embedding", model=model, brain_key="theirs"
@@ -147,7 +150,7 @@ def test_delete(dataset, tmp_path):
     result, notices, _ = _execute("delete_index", dataset, brain_key="detail_global")
     assert result == {"left": "detail, theirs"}
     assert notices == [("success", "The index 'detail_global' was deleted")]
-    compute_index.compute(dataset[:8], KEPT, "second").finish()
+    compute_index.compute(Index.of(dataset[:8], "second"), dataset[:8], KEPT).finish()
     text = _form("delete_index", dataset, brain_key="detail")[0]["what"]
     assert "not this index's alone" in text.view.description
     delete = foo.get_operator(_uri("delete_index"))
@@ -159,7 +162,7 @@ def test_delete(dataset, tmp_path):
 
 
 def test_export(dataset, tmp_path):
-    compute_index.compute(dataset[:5], MEAN).finish()
+    compute_index.compute(Index.of(dataset[:5], "detail"), dataset[:5], MEAN).finish()
     properties, problems = _form("export_vectors", dataset)
     assert problems == []
     path = Path(properties["path"].default).expanduser()
@@ -181,6 +184,6 @@ def test_export(dataset, tmp_path):
 
 
 def test_an_export_that_fails_says_why(dataset):
-    compute_index.compute(dataset[:2], MEAN).finish()
+    compute_index.compute(Index.of(dataset[:2], "detail"), dataset[:2], MEAN).finish()
     with pytest.raises(ValueError, match="none of the images has a vector"):
         _execute("export_vectors", dataset, dataset[5:], brain_key="detail")

@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.curate import (
 from detail_embed.fiftyone_bridge.curate import (
     classify as classification,
 )
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.texts.score_summary import standardise
@@ -42,9 +43,13 @@ def curated(scenes, tmp_path_factory):
     (folder / "broken.jpg").write_text("no image")
     names = ("copy0.jpg", "copy1.jpg", "noise.png", "broken.jpg")
     dataset.add_samples([fo.Sample(str(folder / name), tags=[name]) for name in names])
-    compute_index.compute(dataset, Settings(cover=3, fuser="mean", **BACKBONE)).finish()
     compute_index.compute(
-        dataset, Settings(cover=3, vectors=8, **BACKBONE), "few"
+        Index(dataset, "detail"),
+        dataset,
+        Settings(cover=3, fuser="mean", **BACKBONE),
+    ).finish()
+    compute_index.compute(
+        Index(dataset, "few"), dataset, Settings(cover=3, vectors=8, **BACKBONE)
     ).finish()
     yield dataset
     dataset.delete()
@@ -267,7 +272,7 @@ def test_the_long_tail_is_what_the_index_scores(curated, shown, key):
     assert [row.count for row in result.rows] == sorted(r.count for r in result.rows)
     assert (result.images, result.without) == (27, 1)
     for row in result.rows:
-        view = long_tail.view(curated, row.prompt, key, 1.5)
+        view = long_tail.view(Index.of(curated, key), curated, row.prompt, 1.5)
         assert len(view) == row.count
         nearest = curated.sort_by_similarity(row.prompt, brain_key=key, k=60)
         assert nearest.first().id == row.best_id
@@ -419,11 +424,21 @@ def test_a_view_is_tagged(curated):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda d: brain_tools.find_near_duplicates(d, threshold=3), "from 0 to 2"),
-        (lambda d: brain_tools.find_near_duplicates(d, "no"), "no similarity index"),
-        (lambda d: brain_tools.find_outliers(d, count=0), "count must be a whole"),
-        (lambda d: embeddings_map.map_embeddings(d, method="cube"), "umap, tsne, pca"),
-        (lambda d: classification.classify(d[:0], ["a", "b"]), "no samples"),
+        (lambda d: brain_tools.find_near_duplicates(
+            Index.of(d, "detail"), d, threshold=3
+        ), "from 0 to 2"),
+        (lambda d: brain_tools.find_near_duplicates(
+            Index.of(d, "no"), d
+        ), "no similarity index"),
+        (lambda d: brain_tools.find_outliers(
+            Index.of(d, "detail"), d, count=0
+        ), "count must be a whole"),
+        (lambda d: embeddings_map.map_embeddings(
+            Index.of(d, "detail"), d, method="cube"
+        ), "umap, tsne, pca"),
+        (lambda d: classification.classify(
+            Index.of(d[:0], "detail"), d[:0], ["a", "b"]
+        ), "no samples"),
     ],
 )
 def test_what_cannot_work_is_said_before_the_run(curated, call, message):

@@ -32,7 +32,9 @@ def indexed(scenes):
 
     dataset = load_clver_ds(scenes)
     settings = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
-    compute_index.compute(dataset, settings, also_global=True).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, settings, also_global=True
+    ).finish()
     yield dataset
     dataset.delete()
 
@@ -146,7 +148,7 @@ def test_the_form_says_what_is_missing(evaluate, dataset):
         assert "No index of this dataset can be searched by text" in problem
         assert "brain_keys" not in evaluate.resolve_input(ctx).type.properties
         settings = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
-        compute_index.compute(plain, settings).finish()
+        compute_index.compute(Index.of(plain, "detail"), plain, settings).finish()
         (problem,) = _problems(evaluate, _context(plain))
         assert "no field of Detections or Classifications" in problem
         assert evaluate.resolve_output(ctx).type.properties == {}
@@ -158,7 +160,7 @@ def test_one_group_of_words_is_told_once(evaluate, dataset):
     settings = Settings(
         backbone=DEMO, cover=1, fuser="ridge", proxy_field="ground_truth"
     )
-    compute_index.compute(dataset, settings, "known").finish()
+    compute_index.compute(Index(dataset, "known"), dataset, settings).finish()
     result = evaluate(dataset, "known", "ground_truth")
     assert {query.words for query in result.queries} == {"proxy"}
     package = type(evaluate).__module__.rpartition(".")[0]

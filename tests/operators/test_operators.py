@@ -356,13 +356,13 @@ def test_the_scene_form_says_that_a_name_is_taken(create, dataset):
     assert "exists" in _problems(create, _context(CREATE, name=dataset.name))[0]
 
 
-def test_loading_the_plugin_does_not_load_torch(fresh_python):
+def test_loading_the_plugin_does_not_load_torch(bare_python):
     code = (
         "import sys, fiftyone.operators as foo;"
         f"assert foo.get_operator({COMPUTE!r});"
         "assert 'torch' not in sys.modules, 'slow'"
     )
-    done = fresh_python(code)
+    done = bare_python(code)
     assert done.returncode == 0, done.stderr
 
 

@@ -15,6 +15,7 @@ from fiftyone.operators.executor import Executor
 from detail_embed.engine import encode_files
 from detail_embed.fiftyone_bridge.compute import compute_index, train_fuser
 from detail_embed.fiftyone_bridge.compute.train_fuser import TrainResult
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fusers import library
 from detail_embed.training import TrainingConfig
@@ -76,7 +77,9 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     extract = encode_files.extract_patches
     monkeypatch.setattr(encode_files, "extract_patches", fail)
     settings = Settings(fuser="solids_1", **CHOICES)
-    found = compute_index.compute(dataset, settings, "trained").finish()
+    found = compute_index.compute(
+        Index(dataset, "trained"), dataset, settings
+    ).finish()
     assert (found.embedded, found.fuser) == (24, "solids_1")
     vectors = np.stack(dataset.values("trained_embedding"))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -94,11 +97,15 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     ctx = context(COMPUTE, dataset, brain_key="trained")
     properties = compute.resolve_input(ctx).type.properties
     assert properties["fuser"].type.values[-1] == "solids_1"
-    assert compute_index.compute(dataset, settings, "trained").finish().embedded == 1
+    assert compute_index.compute(
+        Index(dataset, "trained"), dataset, settings
+    ).finish().embedded == 1
     cosine = dataset[extra]["trained_embedding"] @ vectors[0]
     assert cosine > 0.999  # those of the others are of features in float16
     with pytest.raises(ValueError, match="unknown fuser 'solids_1'"):
-        compute_index.compute(dataset, settings, "trained", overwrite=True)
+        compute_index.compute(
+            Index(dataset, "trained"), dataset, settings, overwrite=True
+        )
 
 
 def test_a_name_that_another_run_has(dataset, train, compute):

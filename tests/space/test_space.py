@@ -21,6 +21,8 @@ from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space import fit_sample
 from tests.tiny import TINY, tiny_backbone, tiny_checkpoint, write_images
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def make(backbone, fuser="mean", c=3):
     return DetailEmbedder(
@@ -96,11 +98,8 @@ embedder.embed_files(paths, out=os.path.join(folder, "out"))
 """
 
 
-def test_a_killed_run_goes_on_where_it_was(saved, paths, tmp_path):
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path, saved.pretrained, *paths],
-        cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True,
-    )
+def test_a_killed_run_goes_on_where_it_was(saved, paths, tmp_path, fresh_python):
+    killed = fresh_python(KILLED, tmp_path, saved.pretrained, *paths, folder=ROOT)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     out, embedder = tmp_path / "out", make(saved)
     assert len(list(out.glob("chunk_*.safetensors"))) == 2

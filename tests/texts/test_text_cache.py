@@ -101,13 +101,14 @@ def test_a_full_disk(backbone, monkeypatch, caplog):
 
 
 def _encode(folder, words, start):
+    torch.set_num_threads(1)  # more cannot be had after a fork
     backbone = tiny_backbone(folder)
     start.wait()
     encode_vocabulary(backbone, words, cache_dir=folder / "cache")
 
 
 def test_two_processes_at_once(tmp_path, backbone):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     start = context.Barrier(2)
     lists = [[f"thing {i}" for i in range(40)], [f"thing {i}" for i in range(20, 60)]]
     workers = [

@@ -29,7 +29,6 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     refresh,
     without,
 )
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
 
@@ -40,9 +39,9 @@ _CHUNK_SECONDS = 2.0
 
 
 def compute(
+    index: Index,
     samples: foc.SampleCollection,
     settings: Settings,
-    brain_key: str = "detail",
     backend: str | None = None,
     also_global: bool = False,
     overwrite: bool = False,
@@ -58,9 +57,9 @@ def compute(
     with ``overwrite``: :func:`delete` the index first if the files have changed.
 
     Args:
+        index: the key of the index
         samples: a dataset or view of images
         settings: the space asked for
-        brain_key ("detail"): the key of the index
         backend (None): a FiftyOne similarity backend, by default FiftyOne's default
         also_global (False): whether to index the plain whole-image vectors too, under
             ``<brain_key>_global``
@@ -78,16 +77,15 @@ def compute(
             could be read
         RuntimeError: while iterating, if MongoDB stays away
     """
-    check_compute(samples, settings, brain_key, backend, overwrite, also_global, shard)
-    index = Index(dataset_of(samples), brain_key)
-    steps = _compute(samples, settings, index, backend, also_global, overwrite, shard)
-    return Run(under_lock(index.dataset, brain_key, "a computation", steps, shard))
+    check_compute(index, samples, settings, backend, overwrite, also_global, shard)
+    steps = _compute(index, samples, settings, backend, also_global, overwrite, shard)
+    return Run(under_lock(index.dataset, index.key, "a computation", steps, shard))
 
 
 def prepare(
+    index: Index,
     samples: foc.SampleCollection,
     settings: Settings,
-    brain_key: str = "detail",
     overwrite: bool = False,
 ) -> Run:
     """Makes and records the embedding space of an index, and embeds nothing.
@@ -97,22 +95,21 @@ def prepare(
     Args and errors: as of :func:`compute`.
 
     Returns:
-        a :class:`Run`, whose result is an :class:`.index_shards.Prepared`
+        a :class:`Run`, whose result is an :class:`.shards.Prepared`
     """
-    check_compute(samples, settings, brain_key, overwrite=overwrite)
-    index = Index(dataset_of(samples), brain_key)
-    steps = _prepare(samples, settings, index, overwrite)
-    return Run(under_lock(index.dataset, brain_key, "a preparation", steps))
+    check_compute(index, samples, settings, overwrite=overwrite)
+    steps = _prepare(index, samples, settings, overwrite)
+    return Run(under_lock(index.dataset, index.key, "a preparation", steps))
 
 
 def _prepare(
-    samples: foc.SampleCollection, settings: Settings, index: Index, overwrite: bool
+    index: Index, samples: foc.SampleCollection, settings: Settings, overwrite: bool
 ) -> Generator[Progress, None, shards.Prepared]:
     started = time.monotonic()
     refresh(index.dataset)
     _check_key(index, settings, None, overwrite, False)
     items = list(zip(*samples.values(["id", "filepath"])))
-    yield from open_space(samples, items, settings, index, overwrite)
+    yield from open_space(index, samples, items, settings, overwrite)
     record = index.record
     return shards.Prepared(
         brain_key=index.key,
@@ -124,9 +121,9 @@ def _prepare(
 
 
 def check_compute(
+    index: Index,
     samples: foc.SampleCollection,
     settings: Settings,
-    brain_key: str,
     backend: str | None = None,
     overwrite: bool = False,
     also_global: bool = False,
@@ -138,9 +135,8 @@ def check_compute(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    index = Index(dataset_of(samples), brain_key)
     shards.check_shard(index, shard)
-    lock.check_free(index.dataset, brain_key, shard)
+    lock.check_free(index.dataset, index.key, shard)
     record = None if overwrite else index.record
     settings.check(fitted=record and record.identity["fuser"])
     feature_stores.check_disk_space(samples, settings)
@@ -160,9 +156,9 @@ def _check_key(
 
 
 def _compute(
+    index: Index,
     samples: foc.SampleCollection,
     settings: Settings,
-    index: Index,
     backend: str | None,
     also_global: bool,
     overwrite: bool,
@@ -175,7 +171,7 @@ def _compute(
     _check_key(index, settings, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
     items = shards.mine(everything, shard)
-    space, store = yield from open_space(samples, items, settings, index, overwrite)
+    space, store = yield from open_space(index, samples, items, settings, overwrite)
     few = settings.vectors > 1
     field, whole, errors = index.field, index.whole, index.error_field
     patch_detections.declare_vectors(dataset, field, few)

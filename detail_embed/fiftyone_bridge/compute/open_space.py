@@ -16,7 +16,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
 from detail_embed.space import DetailEmbedder
-from detail_embed.space.choose_fuser import AUTO, Choice, enough
+from detail_embed.space.choose_fuser import AUTO, FuserChoice, enough
 from detail_embed.space.embedding_space import make_global_space
 from detail_embed.space.fit_sample import draw
 
@@ -24,19 +24,19 @@ _FIT_IMAGES = 200
 
 
 def open_space(
+    index: Index,
     samples: foc.SampleCollection,
     items: list[tuple[str, str]],
     settings: Settings,
-    index: Index,
     overwrite: bool,
 ) -> Generator[Progress, None, tuple[DetailEmbedder, FeatureStore | None]]:
     """Loads the space of an index, or makes, fits and records a new one.
 
     Args:
+        index: what is computed
         samples: the dataset or view
         items: ids and paths of its images
         settings: the space asked for
-        index: what is computed
         overwrite: whether what is under the brain key is deleted first
 
     Returns:
@@ -80,7 +80,7 @@ def _fit(
     items: list[tuple[str, str]],
     settings: Settings,
     store: FeatureStore | None,
-) -> Generator[Progress, None, Choice | None]:
+) -> Generator[Progress, None, FuserChoice | None]:
     """Fits or chooses the fuser on some images; on what is stored, if all of it is."""
     if not settings.needs_fit(space):
         return None

@@ -18,13 +18,12 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.collection import ids_with
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.space.space_file import read_config
 
 
 def update(
+    index: Index,
     samples: foc.SampleCollection,
-    brain_key: str,
     pretrained: str | Path | None = None,
     options: EncodeOptions = DEFAULT,
 ) -> Run:
@@ -36,40 +35,32 @@ def update(
     have them.
 
     Args:
+        index: an index of ours; one that was cut short is finished
         samples: a dataset or view of images
-        brain_key: an index of ours; one that was cut short is finished
         pretrained (None): where the checkpoint file lies now, if it was moved
         options (DEFAULT): how files are encoded, and where
 
     Returns:
-        a :class:`Run`, whose result is that of :func:`index.compute`
+        a :class:`Run`, whose result is that of :func:`.compute_index.compute`
 
     Raises:
         ValueError: if the index is not ours, the samples cannot be used, or the
             checkpoint file is gone
     """
-    index = Index(dataset_of(samples), brain_key)
     settings = _settings(index, pretrained, options)
-    return compute_index.compute(
-        samples, settings, brain_key, also_global=index.has_whole
-    )
+    return compute_index.compute(index, samples, settings, also_global=index.has_whole)
 
 
 def check_update(
-    samples: foc.SampleCollection,
-    brain_key: str,
-    pretrained: str | Path | None = None,
+    index: Index, samples: foc.SampleCollection, pretrained: str | Path | None = None
 ) -> None:
     """Checks what can be checked before a run; see :func:`update`.
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    index = Index(dataset_of(samples), brain_key)
     settings = _settings(index, pretrained)
-    compute_index.check_compute(
-        samples, settings, brain_key, also_global=index.has_whole
-    )
+    compute_index.check_compute(index, samples, settings, also_global=index.has_whole)
 
 
 def _settings(

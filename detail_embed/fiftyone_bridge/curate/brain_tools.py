@@ -23,7 +23,6 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 THRESHOLD = 0.1
 COUNT = 25
@@ -71,31 +70,29 @@ class Outliers:
 
 
 def find_near_duplicates(
-    samples: foc.SampleCollection,
-    brain_key: str = "detail",
-    threshold: float = THRESHOLD,
+    index: Index, samples: foc.SampleCollection, threshold: float = THRESHOLD
 ) -> Run:
     """Finds images that are nearly the same, by ``fob.compute_near_duplicates``.
 
     Args:
+        index: a similarity index
         samples: a dataset or view of images
-        brain_key ("detail"): a similarity index
         threshold (0.1): the largest cosine distance of duplicates, 0 to 2, after the
             mean of the vectors was taken away
 
     Returns:
-        a :class:`.steps.Run`, whose result is a :class:`NearDuplicates`
+        a :class:`.runs.run.Run`, whose result is a :class:`NearDuplicates`
 
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
     check_threshold(threshold)
-    check_images_of_index(samples, brain_key)
-    return Run(_near_duplicates(samples, brain_key, threshold))
+    check_images_of_index(index, samples)
+    return Run(_near_duplicates(index, samples, threshold))
 
 
 def find_outliers(
-    samples: foc.SampleCollection, brain_key: str = "detail", count: int = COUNT
+    index: Index, samples: foc.SampleCollection, count: int = COUNT
 ) -> Run:
     """Finds the images that are farthest from others, by ``fob.compute_uniqueness``.
 
@@ -103,18 +100,18 @@ def find_outliers(
     earlier search.
 
     Args:
+        index: a similarity index
         samples: a dataset or view of images
-        brain_key ("detail"): a similarity index
         count (25): images to show
 
     Returns:
-        a :class:`.steps.Run`, whose result is :class:`Outliers`
+        a :class:`.runs.run.Run`, whose result is :class:`Outliers`
 
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
-    check_outliers(samples, brain_key, count)
-    return Run(_outliers(samples, brain_key, count))
+    check_outliers(index, samples, count)
+    return Run(_outliers(index, samples, count))
 
 
 def uniqueness_field(brain_key: str) -> str:
@@ -122,14 +119,14 @@ def uniqueness_field(brain_key: str) -> str:
     return f"{brain_key}_uniqueness"
 
 
-def check_images_of_index(samples: foc.SampleCollection, brain_key: str) -> None:
+def check_images_of_index(index: Index, samples: foc.SampleCollection) -> None:
     """Checks that the images can have vectors of an index.
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_similarity(Index(dataset_of(samples), brain_key))
+    brain_runs.check_similarity(index)
 
 
 def check_threshold(threshold: float) -> None:
@@ -145,12 +142,12 @@ def check_threshold(threshold: float) -> None:
         )
 
 
-def check_outliers(samples: foc.SampleCollection, brain_key: str, count: int) -> None:
+def check_outliers(index: Index, samples: foc.SampleCollection, count: int) -> None:
     """Checks what can be checked; see :func:`find_outliers`."""
-    check_images_of_index(samples, brain_key)
+    check_images_of_index(index, samples)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
-    dataset, field = dataset_of(samples), uniqueness_field(brain_key)
+    dataset, field = index.dataset, uniqueness_field(index.key)
     if dataset.has_field(field) and field not in dataset.list_brain_runs(
         type="uniqueness"
     ):
@@ -160,13 +157,13 @@ def check_outliers(samples: foc.SampleCollection, brain_key: str, count: int) ->
 
 
 def _near_duplicates(
-    samples: foc.SampleCollection, brain_key: str, threshold: float
+    index: Index, samples: foc.SampleCollection, threshold: float
 ) -> Generator[Progress, None, NearDuplicates]:
     yield Progress("Reading the vectors", 0.0)
-    images, matrix, without = read_vectors(samples, brain_key, 2)
+    images, matrix, without = read_vectors(index, samples, 2)
     yield Progress(f"Comparing {len(matrix)} images", 0.3)
-    index = fob.compute_near_duplicates(images, threshold=threshold, embeddings=matrix)
-    groups = _measure(index.neighbors_map, images.values("id"), matrix)
+    found = fob.compute_near_duplicates(images, threshold=threshold, embeddings=matrix)
+    groups = _measure(found.neighbors_map, images.values("id"), matrix)
     ids = [id for kept, others in groups.items() for id in (kept, *dict(others))]
     view = samples.select(ids, ordered=True)
     return NearDuplicates(view, groups, len(matrix), without)
@@ -194,12 +191,12 @@ def _measure(
 
 
 def _outliers(
-    samples: foc.SampleCollection, brain_key: str, count: int
+    index: Index, samples: foc.SampleCollection, count: int
 ) -> Generator[Progress, None, Outliers]:
     yield Progress("Reading the vectors", 0.0)
-    images, matrix, without = read_vectors(samples, brain_key, _FEWEST)
+    images, matrix, without = read_vectors(index, samples, _FEWEST)
     yield Progress(f"Measuring {len(matrix)} images", 0.3)
-    dataset, field = dataset_of(samples), uniqueness_field(brain_key)
+    dataset, field = index.dataset, uniqueness_field(index.key)
     if field in dataset.list_brain_runs():
         dataset.delete_brain_run(field)
     fob.compute_uniqueness(images, uniqueness_field=field, embeddings=matrix)
@@ -208,13 +205,13 @@ def _outliers(
 
 
 def read_vectors(
-    samples: foc.SampleCollection, brain_key: str, fewest: int
+    index: Index, samples: foc.SampleCollection, fewest: int
 ) -> tuple[foc.SampleCollection, np.ndarray, int]:
     """Reads one vector for each image that has any.
 
     Args:
+        index: a similarity index
         samples: a dataset or view of images
-        brain_key: a similarity index
         fewest: images with a vector that are needed
 
     Returns:
@@ -224,13 +221,13 @@ def read_vectors(
     Raises:
         ValueError: if there are too few
     """
-    vectors = index_vectors.load(Index(dataset_of(samples), brain_key))
+    vectors = index_vectors.load(index)
     places = {id: place for place, id in enumerate(vectors.ids)}
     ids = samples.values("id")
     held = [id for id in ids if id in places]
     if len(held) < fewest:
         raise ValueError(
-            f"{len(held)} of these images have a vector in the index {brain_key!r}, "
+            f"{len(held)} of these images have a vector in the index {index.key!r}, "
             f"but {fewest} are needed; take more images, or compute it for "
             "them"
         )

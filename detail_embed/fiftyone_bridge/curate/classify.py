@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from detail_embed.fiftyone_bridge.index import names
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import prompt_scores
@@ -45,9 +46,9 @@ class Classified:
 
 
 def classify(
+    index: Index,
     samples: foc.SampleCollection,
     labels: str | Sequence[str],
-    brain_key: str = "detail",
     field: str = FIELD,
     temperature: float = TEMPERATURE,
     none_label: str | None = None,
@@ -64,9 +65,9 @@ def classify(
     z-scores are of all images of the index.
 
     Args:
+        index: an index that can be searched by text
         samples: a dataset or view of images
         labels: see :func:`detail_embed.texts.zero_shot.parse`
-        brain_key ("detail"): an index that can be searched by text
         field ("prompt_label"): a new field, or one of Classifications
         temperature (TEMPERATURE): of the probabilities, in units of the cosine
         none_label (None): the label for "none of these", None to do without
@@ -76,28 +77,34 @@ def classify(
         overwrite (False): whether to replace the labels that the images have
 
     Returns:
-        a :class:`.steps.Run`, whose result is a :class:`Classified`
+        a :class:`.runs.run.Run`, whose result is a :class:`Classified`
 
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a label is no string
     """
     check_classification(
-        samples, labels, brain_key, field, none_label, threshold, multi, overwrite
+        index, samples, labels, field, none_label, threshold, multi, overwrite
     )
     zero_shot.probabilities([[0.0]], temperature)
     return Run(
         _classify(
-            samples, prompt_labels.parse(labels), brain_key, field, temperature,
-            none_label, threshold, multi,
+            index,
+            samples,
+            prompt_labels.parse(labels),
+            field,
+            temperature,
+            none_label,
+            threshold,
+            multi,
         )
     )
 
 
 def check_classification(
+    index: Index,
     samples: foc.SampleCollection,
     labels: str | Sequence[str],
-    brain_key: str,
     field: str,
     none_label: str | None = None,
     threshold: float = NONE_BELOW,
@@ -105,7 +112,7 @@ def check_classification(
     overwrite: bool = False,
 ) -> None:
     """Checks what can be checked before a run; see :func:`classify`."""
-    prompt_scores.check_scorable(samples, brain_key)
+    prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
     _check_field(samples, field, multi, overwrite)
     names = prompt_labels.parse(labels)
@@ -145,9 +152,9 @@ def _check_field(
 
 
 def _classify(
+    index: Index,
     samples: foc.SampleCollection,
     labels: Mapping[str, list[str]],
-    brain_key: str,
     field: str,
     temperature: float,
     none_label: str | None,
@@ -155,7 +162,7 @@ def _classify(
     multi: bool,
 ) -> Generator[Progress, None, Classified]:
     yield Progress("Reading the vectors", 0.0)
-    scorer = PromptScores(samples, brain_key)
+    scorer = PromptScores(index, samples)
     texts = [prompt for prompts in labels.values() for prompt in prompts]
     features = yield from scorer.encode(texts)
     groups = features.split([len(prompts) for prompts in labels.values()])

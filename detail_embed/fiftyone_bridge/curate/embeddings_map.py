@@ -13,8 +13,8 @@ from detail_embed.fiftyone_bridge.curate.brain_tools import (
     check_images_of_index,
     read_vectors,
 )
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 METHODS = ("umap", "tsne", "pca")
 _FEWEST = {"umap": 17, "tsne": 32, "pca": 2}  # by their numbers of neighbours
@@ -41,8 +41,8 @@ class EmbeddingsMap:
 
 
 def map_embeddings(
+    index: Index,
     samples: foc.SampleCollection,
-    brain_key: str = "detail",
     method: str | None = None,
     overwrite: bool = False,
 ) -> Run:
@@ -51,20 +51,20 @@ def map_embeddings(
     The map goes to the brain key ``<brain_key>_map``.
 
     Args:
+        index: a similarity index
         samples: a dataset or view of images
-        brain_key ("detail"): a similarity index
         method (None): ``"umap"``, ``"tsne"`` or ``"pca"``; by default UMAP, and PCA
             where umap-learn is not installed or there are too few images
         overwrite (False): whether to replace the map that there is
 
     Returns:
-        a :class:`.steps.Run`, whose result is an :class:`EmbeddingsMap`
+        a :class:`.runs.run.Run`, whose result is an :class:`EmbeddingsMap`
 
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
-    check_map(samples, brain_key, method, overwrite)
-    return Run(_map(samples, brain_key, method))
+    check_map(index, samples, method, overwrite)
+    return Run(_map(index, samples, method))
 
 
 def map_key(brain_key: str) -> str:
@@ -73,18 +73,18 @@ def map_key(brain_key: str) -> str:
 
 
 def check_map(
+    index: Index,
     samples: foc.SampleCollection,
-    brain_key: str,
     method: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Checks what can be checked; see :func:`map_embeddings`."""
-    check_images_of_index(samples, brain_key)
+    check_images_of_index(index, samples)
     if method is not None and method not in METHODS:
         raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
     if method == "umap" and not _has_umap():
         raise ValueError("umap-learn is not installed: install it, or choose 'pca'")
-    dataset, key = dataset_of(samples), map_key(brain_key)
+    dataset, key = index.dataset, map_key(index.key)
     if key not in dataset.list_brain_runs():
         return
     if key not in dataset.list_brain_runs(type=fob.Visualization):
@@ -97,17 +97,15 @@ def check_map(
 
 
 def _map(
-    samples: foc.SampleCollection, brain_key: str, method: str | None
+    index: Index, samples: foc.SampleCollection, method: str | None
 ) -> Generator[Progress, None, EmbeddingsMap]:
     yield Progress("Reading the vectors", 0.0)
-    images, matrix, without = read_vectors(
-        samples, brain_key, _FEWEST[method or "pca"]
-    )
+    images, matrix, without = read_vectors(index, samples, _FEWEST[method or "pca"])
     notice = ""
     if method is None:
         method, notice = _choose(len(matrix))
     yield Progress(f"Mapping {len(matrix)} images by {method.upper()}", 0.2)
-    dataset, key = dataset_of(samples), map_key(brain_key)
+    dataset, key = index.dataset, map_key(index.key)
     if key in dataset.list_brain_runs():
         dataset.delete_brain_run(key)
     fob.compute_visualization(

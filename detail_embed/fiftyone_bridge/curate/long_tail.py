@@ -11,6 +11,7 @@ import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
 
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 from detail_embed.fiftyone_bridge.search import prompt_scores
@@ -59,9 +60,9 @@ class LongTail:
 
 
 def long_tail(
+    index: Index,
     samples: foc.SampleCollection,
     prompts: str | Sequence[str],
-    brain_key: str = "detail",
     threshold: float = THRESHOLD,
 ) -> Run:
     """Counts the images in which each prompt stands out.
@@ -70,26 +71,26 @@ def long_tail(
     of them, so a count is of what is rare, not of what is there.
 
     Args:
+        index: an index that can be searched by text
         samples: a dataset or view of images
         prompts: a list, or a text with one prompt a line
-        brain_key ("detail"): an index that can be searched by text
         threshold (3.0): the z-score that counts
 
     Returns:
-        a :class:`.steps.Run`, whose result is a :class:`LongTail`
+        a :class:`.runs.run.Run`, whose result is a :class:`LongTail`
 
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a prompt is no string
     """
-    bank = check_prompt_bank(samples, prompts, brain_key, threshold)
-    return Run(_long_tail(samples, bank, brain_key, threshold))
+    bank = check_prompt_bank(index, samples, prompts, threshold)
+    return Run(_long_tail(index, samples, bank, threshold))
 
 
 def check_prompt_bank(
+    index: Index,
     samples: foc.SampleCollection,
     prompts: str | Sequence[str],
-    brain_key: str,
     threshold: float,
 ) -> list[str]:
     """Checks what can be checked before a run; see :func:`long_tail`.
@@ -97,7 +98,7 @@ def check_prompt_bank(
     Returns:
         the prompts, each once
     """
-    prompt_scores.check_scorable(samples, brain_key)
+    prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
     lines = prompts.splitlines() if isinstance(prompts, str) else prompts
     bank = [Prompt(line).text for line in lines if not _is_blank(line)]
@@ -107,26 +108,26 @@ def check_prompt_bank(
 
 
 def view(
+    index: Index,
     samples: foc.SampleCollection,
     prompt: str,
-    brain_key: str = "detail",
     threshold: float = THRESHOLD,
 ) -> fov.DatasetView:
     """The images in which a prompt stands out, best first.
 
     Args:
+        index: an index that can be searched by text
         samples: a dataset or view of images
         prompt: what is looked for
-        brain_key ("detail"): an index that can be searched by text
         threshold (3.0): the least z-score
 
     Raises:
         ValueError: if an argument cannot be used
     """
     query = Query((Prompt(prompt),))
-    prompt_scores.check_scorable(samples, brain_key)
+    prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
-    found = search(samples, query, brain_key, len(samples), threshold)
+    found = search(index, samples, query, len(samples), threshold)
     return samples.select(found.ids, ordered=True)
 
 
@@ -135,10 +136,10 @@ def _is_blank(line: object) -> bool:
 
 
 def _long_tail(
-    samples: foc.SampleCollection, bank: list[str], brain_key: str, threshold: float
+    index: Index, samples: foc.SampleCollection, bank: list[str], threshold: float
 ) -> Generator[Progress, None, LongTail]:
     yield Progress("Reading the vectors", 0.0)
-    scorer = PromptScores(samples, brain_key)
+    scorer = PromptScores(index, samples)
     features = yield from scorer.encode(bank)
     rows = []
     for done, (prompt, vector) in enumerate(zip(bank, features)):
@@ -163,9 +164,9 @@ STORE = "detail_embed_reports"
 _NEWEST = "long_tail"
 
 
-def keep(dataset: fo.Dataset, brain_key: str, report: LongTail) -> None:
+def keep(index: Index, report: LongTail) -> None:
     """Keeps a report instead of the one before."""
-    _store(dataset).set(_NEWEST, {"brain_key": brain_key} | asdict(report))
+    _store(index.dataset).set(_NEWEST, {"brain_key": index.key} | asdict(report))
 
 
 def read(dataset: fo.Dataset) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import fiftyone.core.collections as foc
 
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.search import search
@@ -30,9 +31,9 @@ class Tagged:
 
 
 def tag_hits(
+    index: Index,
     samples: foc.SampleCollection,
     query: str | None = None,
-    brain_key: str = "detail",
     threshold: float = THRESHOLD,
     tag: str = "hit",
     untag: bool = False,
@@ -42,10 +43,10 @@ def tag_hits(
     z-scores are of all images of the index.
 
     Args:
+        index: an index that can be searched by text; for a query
         samples: a dataset or view of images
         query (None): in the one-line syntax of :mod:`detail_embed.texts.query`; None
             for all images
-        brain_key ("detail"): an index that can be searched by text; for a query
         threshold (3.0): the least z-score; for a query
         tag ("hit"): the tag
         untag (False): whether to take the tag away instead
@@ -53,10 +54,10 @@ def tag_hits(
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
-    check_tagging(samples, query, brain_key, threshold, tag)
+    check_tagging(index, samples, query, threshold, tag)
     hits, without = samples, 0
     if query is not None:
-        found = search(samples, query, brain_key, len(samples), threshold)
+        found = search(index, samples, query, len(samples), threshold)
         hits, without = samples.select(found.ids), found.missing
     tag = tag.strip()
     count, had = len(hits), len(hits.match_tags(tag))
@@ -65,9 +66,9 @@ def tag_hits(
 
 
 def check_tagging(
+    index: Index,
     samples: foc.SampleCollection,
     query: str | None,
-    brain_key: str,
     threshold: float,
     tag: str,
 ) -> None:
@@ -76,6 +77,6 @@ def check_tagging(
     if not isinstance(tag, str) or not tag.strip():
         raise ValueError("type a tag")
     if query is not None:
-        prompt_scores.check_scorable(samples, brain_key)
+        prompt_scores.check_scorable(index, samples)
         prompt_scores.check_threshold(threshold)
         queries.parse(query)

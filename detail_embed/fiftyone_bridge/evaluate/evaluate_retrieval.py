@@ -66,7 +66,7 @@ def evaluate(
         confidence (0.95): of the bootstrap intervals
 
     Returns:
-        a :class:`.steps.Run` whose result is an :class:`Evaluation`
+        a :class:`.runs.run.Run` whose result is an :class:`Evaluation`
 
     Raises:
         ValueError: if an argument cannot be used; while iterating, also if an index
@@ -145,7 +145,7 @@ def _evaluate(
 ) -> Generator[Progress, None, Evaluation]:
     started = time.monotonic()
     yield Progress("Reading the labels", 0.0)
-    dataset = dataset_of(samples)
+    indexes = [Index.of(samples, key) for key in brain_keys]
     shown = labels.read(samples, label_field)
     task = _Task(
         shown=shown,
@@ -154,14 +154,14 @@ def _evaluate(
         metrics=_metrics(ks),
     )
     values, missing = [], {}
-    for number, brain_key in enumerate(brain_keys):
-        for progress in (steps := Run(_measure(dataset, brain_key, task))):
-            fraction = (number + progress.fraction) / len(brain_keys)
-            yield Progress(f"{brain_key}: {progress.text}", fraction)
-        measured, missing[brain_key] = steps.result
+    for number, index in enumerate(indexes):
+        for progress in (steps := Run(_measure(index, task))):
+            fraction = (number + progress.fraction) / len(indexes)
+            yield Progress(f"{index.key}: {progress.text}", fraction)
+        measured, missing[index.key] = steps.result
         values.append(measured)
     yield Progress("Saving", 1.0)
-    groups = labels.word_groups(dataset, brain_keys, shown.classes)
+    groups = labels.word_groups(indexes, shown.classes)
     evaluation = Evaluation(
         methods=brain_keys,
         bank=label_field,
@@ -173,7 +173,7 @@ def _evaluate(
         images=len(shown.ids),
         missing=missing,
         confidence=confidence,
-        facts=_facts(dataset, name, brain_keys, started),
+        facts=_facts(indexes, name, started),
     )
     runs.save(samples, evaluation, name)
     return evaluation
@@ -186,12 +186,12 @@ def _metrics(ks: list[int]) -> list[str]:
 
 
 def _measure(
-    dataset: fo.Dataset, brain_key: str, task: _Task
+    index: Index, task: _Task
 ) -> Generator[Progress, None, tuple[np.ndarray, int]]:
     """``(q, s, k)`` values of an index, and how many images it did not rank."""
     total = len(task.prompts)
     yield Progress(f"encoding {total} classes", 0.0)
-    ranking = Ranking(dataset, brain_key)
+    ranking = Ranking(index)
     vectors = ranking.encode(task.prompts)
     columns = {sample_id: i for i, sample_id in enumerate(task.shown.ids)}
     values, missing = [], 0
@@ -217,14 +217,12 @@ def _count_targets(shown: labels.Labels, bins: list[float]) -> np.ndarray:
     )
 
 
-def _facts(
-    dataset: fo.Dataset, name: str, brain_keys: list[str], started: float
-) -> dict:
+def _facts(indexes: list[Index], name: str, started: float) -> dict:
     return {
         "name": name,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started, 3),
-        "models": {k: dataset.get_brain_info(k).config.model for k in brain_keys},
+        "models": {index.key: index.config.model for index in indexes},
         "versions": {
             "detail-embed": __version__,
             "fiftyone": fo.__version__,

@@ -121,14 +121,11 @@ def prompt(label: str) -> str:
     return " ".join(label.replace("_", " ").split()) or label
 
 
-def word_groups(
-    dataset: fo.Dataset, brain_keys: Iterable[str], classes: Sequence[str]
-) -> list[str]:
+def word_groups(indexes: Iterable[Index], classes: Sequence[str]) -> list[str]:
     """Says which classes the indexes were made for.
 
     Args:
-        dataset: the dataset
-        brain_keys: the indexes
+        indexes: of one dataset
         classes: the classes
 
     Returns:
@@ -139,8 +136,8 @@ def word_groups(
     """
     proxies: set[str] = set()
     world = {}
-    for key in brain_keys:
-        record, is_global = Index(dataset, key).find()
+    for index in indexes:
+        record, is_global = index.find()
         if record is None:
             continue
         if record.identity["backbone"] == NAME:
@@ -152,7 +149,7 @@ def word_groups(
             proxies.update(
                 library.describe(record.fuser).words
                 if is_trained
-                else _fitted_on(dataset, record)
+                else _fitted_on(index.dataset, record)
             )
     known = {base_form(proxy) for proxy in proxies}
     return [_group(name, known, world.get(prompt(name))) for name in classes]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import fiftyone as fo
 import numpy as np
 
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.vectors import open_index
 from detail_embed.fiftyone_bridge.samples.private_names import nearest
 
 _BATCH = 64
@@ -16,24 +17,16 @@ class Ranking:
     """One index as it answers texts in a fresh process.
 
     Args:
-        dataset: the dataset
-        brain_key: its index
+        index: its index
 
     Raises:
         ValueError: if the index was never finished, or holds nothing
     """
 
-    def __init__(self, dataset: fo.Dataset, brain_key: str):
-        # Not the cached results: a search for duplicates may have shifted their
-        # vectors, see https://github.com/voxel51/fiftyone-brain/issues/258
-        index = dataset.load_brain_results(brain_key, cache=False, load_view=False)
-        if index is None or not index.total_index_size:
-            raise ValueError(
-                f"the index {brain_key!r} holds no vectors; compute it again"
-            )
-        self._index = index
-        limit = index.config.max_k
-        size = index.total_index_size
+    def __init__(self, index: Index):
+        self._index = open_index(index)
+        limit = self._index.config.max_k
+        size = self._index.total_index_size
         self._k = size if limit is None else min(size, limit)
 
     def encode(self, prompts: Sequence[str]) -> np.ndarray:

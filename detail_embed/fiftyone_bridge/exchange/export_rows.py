@@ -13,7 +13,7 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, label_path
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers.few_vectors import MAX_VECTORS
 
 GROUP = 10_000
@@ -43,7 +43,7 @@ class Rows:
 
 
 def batches(
-    samples: foc.SampleCollection, brain_key: str
+    index: Index, samples: foc.SampleCollection
 ) -> Iterator[tuple[Rows, float]]:
     """Reads the vectors of an index, in the order of the samples.
 
@@ -54,14 +54,13 @@ def batches(
     Raises:
         ValueError: if the vectors differ in length, or the index holds none
     """
-    index = Index(dataset_of(samples), brain_key)
-    dataset, labels = index.dataset, index.config.patches_field
+    labels = index.config.patches_field
     read, field = _reader(index)
     ids = (samples.exists(field) if field else samples).values("id")
     step = GROUP // MAX_VECTORS if labels else GROUP
     for start in range(0, len(ids), step):
         part = ids[start : start + step]
-        view = flat_images(dataset).select(part)
+        view = flat_images(index.dataset).select(part)
         vectors, owners, label_ids = read(view)
         if len(owners):
             rows = _rows(view, part, vectors, owners, label_ids, labels)

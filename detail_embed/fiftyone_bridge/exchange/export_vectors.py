@@ -22,7 +22,6 @@ from detail_embed.fiftyone_bridge.index import facts as index_facts
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.storage.vector_parquet import PLACE, VECTOR, schema
 from detail_embed.storage.versions import versions
 from detail_embed.storage.whole_files import megabytes, whole_file
@@ -54,8 +53,8 @@ class ExportResult:
 
 
 def export_vectors(
+    index: Index,
     samples: foc.SampleCollection,
-    brain_key: str,
     path: str | Path,
     overwrite: bool = False,
 ) -> Run:
@@ -73,8 +72,8 @@ def export_vectors(
     indexes are read through their backend.
 
     Args:
+        index: a similarity index of any backend
         samples: a dataset or view of images
-        brain_key: a similarity index of any backend
         path: of the file; ``~`` is the home directory
         overwrite (False): whether a file that is there is replaced
 
@@ -87,12 +86,12 @@ def export_vectors(
         RuntimeError: while iterating, if the file cannot be written, for example
             because the disk is full
     """
-    check_export(samples, brain_key, path, overwrite)
-    return Run(_export(samples, brain_key, _absolute(path)))
+    check_export(index, samples, path, overwrite)
+    return Run(_export(index, samples, _absolute(path)))
 
 
 def check_export(
-    samples: foc.SampleCollection, brain_key: str, path: str | Path, overwrite: bool
+    index: Index, samples: foc.SampleCollection, path: str | Path, overwrite: bool
 ) -> None:
     """Checks what can be checked before a run; see :func:`export_vectors`.
 
@@ -100,7 +99,7 @@ def check_export(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_similarity(Index(dataset_of(samples), brain_key))
+    brain_runs.check_similarity(index)
     if not isinstance(path, (str, Path)) or not str(path).strip():
         raise ValueError(f"path must name the file to write, not {path!r}")
     path = _absolute(path)
@@ -117,16 +116,16 @@ def check_export(
 
 
 def _export(
-    samples: foc.SampleCollection, brain_key: str, path: Path
+    index: Index, samples: foc.SampleCollection, path: Path
 ) -> Generator[Progress, None, ExportResult]:
     started = time.monotonic()
     images = vectors = 0
     writer = None
     with _whole(path) as partial:
         try:
-            for rows, fraction in batches(samples, brain_key):
+            for rows, fraction in batches(index, samples):
                 if writer is None:
-                    layout = _layout(samples, brain_key, rows)
+                    layout = _layout(index, rows)
                     writer = pq.ParquetWriter(partial, layout)
                 writer.write_table(_table(rows, layout), row_group_size=GROUP)
                 images += len(set(rows.ids))
@@ -137,11 +136,11 @@ def _export(
                 writer.close()
         if writer is None:
             raise ValueError(
-                f"none of the images has a vector in the index {brain_key!r}; there is "
+                f"none of the images has a vector in the index {index.key!r}; there is "
                 "nothing to export"
             )
     return ExportResult(
-        brain_key=brain_key,
+        brain_key=index.key,
         path=str(path),
         images=images,
         vectors=vectors,
@@ -168,10 +167,10 @@ def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def _layout(samples: foc.SampleCollection, brain_key: str, rows: Rows) -> pa.Schema:
+def _layout(index: Index, rows: Rows) -> pa.Schema:
     of_labels = () if rows.labels is None else ("label_id", *PLACE)
     names = ("id", "filepath", VECTOR, *of_labels)
-    return schema(names, rows.vectors.shape[1], _facts(samples, brain_key))
+    return schema(names, rows.vectors.shape[1], _facts(index))
 
 
 def _table(rows: Rows, layout: pa.Schema) -> pa.Table:
@@ -187,13 +186,12 @@ def _table(rows: Rows, layout: pa.Schema) -> pa.Table:
     return pa.table({name: columns[name] for name in layout.names}, schema=layout)
 
 
-def _facts(samples: foc.SampleCollection, brain_key: str) -> Mapping[str, Any]:
+def _facts(index: Index) -> Mapping[str, Any]:
     """What is known of the index, and of what wrote the file."""
-    index = Index(dataset_of(samples), brain_key)
     record, is_whole = index.find()
-    known = {f.brain_key: f for f in index_facts.facts(index.dataset)}.get(brain_key)
+    known = {f.brain_key: f for f in index_facts.facts(index.dataset)}.get(index.key)
     return {
-        "brain_key": brain_key,
+        "brain_key": index.key,
         "dataset": index.dataset.name,
         "space": known and known.space,
         "model": getattr(index.config, "model", None),

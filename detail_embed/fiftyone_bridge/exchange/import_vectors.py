@@ -61,9 +61,9 @@ class Imported:
 
 
 def import_vectors(
+    index: Index,
     samples: foc.SampleCollection,
     path: str | Path,
-    brain_key: str = "detail",
     space: str | Path | None = None,
     backend: str | None = None,
     also_global: bool = False,
@@ -72,16 +72,16 @@ def import_vectors(
     """Makes an index of vectors in Parquet files, or adds them to one.
 
     The files are those of :func:`detail_embed.distributed.run.embed`, or one that
-    :func:`.export.export_vectors` wrote. Their rows find their samples by ``id``, or,
-    where no sample has that id, by ``filepath``. What follows is as if
-    :func:`.index.compute` had made the vectors: text search works, and
-    :func:`.index_update.update` embeds what is missing. About 10,000 vectors are in
-    memory at a time. A vector that is there already is replaced.
+    :func:`.export_vectors.export_vectors` wrote. Their rows find their samples by
+    ``id``, or, where no sample has that id, by ``filepath``. What follows is as if
+    :func:`.compute_index.compute` had made the vectors: text search works, and
+    :func:`.update.update` embeds what is missing. About 10,000 vectors are in memory
+    at a time. A vector that is there already is replaced.
 
     Args:
+        index: the index; one that exists gets the vectors too
         samples: a dataset or view of images; rows of other images are left out
         path: a file, or a folder of parts
-        brain_key ("detail"): key of the index
         space (None): the folder of the embedding space, as ``DetailEmbedder.save()``
             wrote it; None where it lies beside the parts, or this machine has it
         backend (None): a FiftyOne similarity backend, by default FiftyOne's default
@@ -98,17 +98,16 @@ def import_vectors(
             iterating, also if the backbone is not that of the space, or no row finds a
             sample
     """
-    files = check_import(samples, path, brain_key, space, backend, also_global)
+    files = check_import(index, samples, path, space, backend, also_global)
     folder = files.space_folder(space)
-    index = Index(dataset_of(samples), brain_key)
-    steps = _import(samples, files, index, folder, backend, also_global, device)
-    return Run(under_lock(index.dataset, brain_key, "an import", steps))
+    steps = _import(index, samples, files, folder, backend, also_global, device)
+    return Run(under_lock(index.dataset, index.key, "an import", steps))
 
 
 def check_import(
+    index: Index,
     samples: foc.SampleCollection,
     path: str | Path,
-    brain_key: str,
     space: str | Path | None = None,
     backend: str | None = None,
     also_global: bool = False,
@@ -122,14 +121,13 @@ def check_import(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    index = Index(dataset_of(samples), brain_key)
     files = VectorFiles(path)
     files.space_folder(space)
     if also_global and not files.has_whole:
         raise ValueError(
             f"{path} has no vectors of whole images: leave also_global out"
         )
-    lock.check_free(index.dataset, brain_key)
+    lock.check_free(index.dataset, index.key)
     _check_index(index, files, backend, also_global)
     return files
 
@@ -154,9 +152,9 @@ def _check_index(
 
 
 def _import(
+    index: Index,
     samples: foc.SampleCollection,
     files: VectorFiles,
-    index: Index,
     folder: Path,
     backend: str | None,
     also_global: bool,
@@ -205,9 +203,7 @@ def _import(
     )
 
 
-def _open_record(
-    index: Index, files: VectorFiles, folder: Path, device: str
-) -> Record:
+def _open_record(index: Index, files: VectorFiles, folder: Path, device: str) -> Record:
     """Puts the space into the zoo; makes the record of a new index."""
     record = index.record
     if record is not None and zoo.is_published(files.slug):

@@ -59,7 +59,7 @@ def build(
         backend: a similarity backend, None for the default; a run that exists keeps
             the one it has
         patches (False): whether the field holds Detections, with their vectors in
-            the attribute ``few_index.VECTOR``
+            the attribute ``patch_detections.VECTOR``
     """
     dataset, results = index.dataset, None
     if index.has_brain_run:

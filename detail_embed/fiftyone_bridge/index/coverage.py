@@ -11,7 +11,6 @@ from fiftyone import ViewField as F
 from detail_embed.fiftyone_bridge.index import brain_runs, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,18 @@ class Coverage:
     reasons: dict[str, int]
 
 
-def coverage(samples: foc.SampleCollection, brain_key: str) -> Coverage:
+def coverage(index: Index, samples: foc.SampleCollection) -> Coverage:
     """Counts the images that a similarity index has and lacks.
 
     Args:
-        samples: a dataset, or a view of its samples
-        brain_key: any similarity index of the dataset, or one of ours that was cut
+        index: any similarity index of the dataset, or one of ours that was cut
             short
+        samples: a dataset, or a view of its samples
 
     Raises:
         ValueError: if there is no such index
     """
-    groups = _Groups(samples, brain_key)
+    groups = _Groups(index, samples)
     reasons = {}
     if groups.errors:
         reasons = groups.failed().count_values(groups.errors)
@@ -57,27 +56,27 @@ def coverage(samples: foc.SampleCollection, brain_key: str) -> Coverage:
     )
 
 
-def embedded(samples: foc.SampleCollection, brain_key: str) -> foc.SampleCollection:
+def embedded(index: Index, samples: foc.SampleCollection) -> foc.SampleCollection:
     """The images that have a vector; arguments and errors as of :func:`coverage`."""
-    return _Groups(samples, brain_key).embedded()
+    return _Groups(index, samples).embedded()
 
 
-def missing(samples: foc.SampleCollection, brain_key: str) -> foc.SampleCollection:
+def missing(index: Index, samples: foc.SampleCollection) -> foc.SampleCollection:
     """The images that nobody tried to embed; see :func:`coverage`."""
-    return _Groups(samples, brain_key).missing()
+    return _Groups(index, samples).missing()
 
 
 def failed(
-    samples: foc.SampleCollection, brain_key: str, reason: str | None = None
+    index: Index, samples: foc.SampleCollection, reason: str | None = None
 ) -> foc.SampleCollection:
     """The images that could not be embedded; see :func:`coverage`.
 
     Args:
+        index: a similarity index
         samples: a dataset, or a view of its samples
-        brain_key: a similarity index
         reason (None): only those that failed for this reason
     """
-    return _Groups(samples, brain_key).failed(reason)
+    return _Groups(index, samples).failed(reason)
 
 
 class _Groups:
@@ -88,8 +87,7 @@ class _Groups:
         errors: field of the reasons of failures; None where there is none
     """
 
-    def __init__(self, samples: foc.SampleCollection, brain_key: str):
-        index = Index(dataset_of(samples), brain_key)
+    def __init__(self, index: Index, samples: foc.SampleCollection):
         dataset = index.dataset
         self.images = flat_images(samples)
         self._field, errors = _fields(index)

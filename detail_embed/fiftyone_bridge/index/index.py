@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.collections as foc
 
 from detail_embed.fiftyone_bridge.index import names, records
 from detail_embed.fiftyone_bridge.index.records import Record
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 
 @dataclass(eq=False)
@@ -26,6 +28,11 @@ class Index:
 
     dataset: fo.Dataset
     key: str
+
+    @classmethod
+    def of(cls, samples: foc.SampleCollection, key: str) -> Index:
+        """The index of the dataset that samples, such as a view, are of."""
+        return cls(dataset_of(samples), key)
 
     @property
     def vector_field(self) -> str:

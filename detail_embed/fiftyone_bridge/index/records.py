@@ -27,7 +27,7 @@ class Record:
         identity: the choices that made the space
         features: folder of the patch features that are kept, None for none
         card: what ``fuser="auto"`` chose and why, see
-            :meth:`~detail_embed.space.choose_fuser.Choice.to_dict`; None for others
+            :meth:`~detail_embed.space.choose_fuser.FuserChoice.to_dict`, None of others
         has_global: whether whole-image vectors were asked for, too; None in records
             of older versions, which did not write it down
     """

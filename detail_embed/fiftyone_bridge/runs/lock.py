@@ -40,7 +40,7 @@ class RunLock:
 
     A run without a shard excludes all others. Runs with different shards of the same
     number hold it together; which of them came to their end is kept with it, see
-    :func:`.index_shards.is_last`. The lock of a process that is gone is taken over.
+    :func:`.shards.is_last`. The lock of a process that is gone is taken over.
 
     Args:
         dataset: the dataset

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import fiftyone.core.collections as foc
 
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import Found
 from detail_embed.fiftyone_bridge.search.search import VECTORS, search
 from detail_embed.texts.query import Query
@@ -57,9 +58,10 @@ def compare(
     """
     if len(set(brain_keys)) != 2:
         raise ValueError(f"choose two different indexes, not {list(brain_keys)}")
+    indexes = [Index.of(samples, key) for key in brain_keys]
     every = [
-        search(samples, query, key, len(samples), None, templates, method)
-        for key in brain_keys
+        search(index, samples, query, len(samples), None, templates, method)
+        for index in indexes
     ]
     places = [
         {id: place for place, id in enumerate(found.ids, 1)} for found in every

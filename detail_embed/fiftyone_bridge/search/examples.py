@@ -38,8 +38,7 @@ class Box:
 
 
 def mix(
-    dataset: fo.Dataset,
-    brain_key: str,
+    index: Index,
     text: str | Query | None = None,
     sample_ids: Sequence[str] = (),
     boxes: Sequence[Box] = (),
@@ -51,8 +50,7 @@ def mix(
     """Makes one query of examples, and a text where there is one.
 
     Args:
-        dataset: the dataset
-        brain_key: the index that shall be searched
+        index: the index that shall be searched
         text (None): prompts in one line
         sample_ids (()): samples that the index has vectors of
         boxes (()): parts of images, such as selected labels
@@ -70,15 +68,15 @@ def mix(
     """
     examples = [] if vector is None else [np.asarray(vector, np.float32)]
     if sample_ids:
-        examples.extend(of_samples(dataset, brain_key, sample_ids))
+        examples.extend(of_samples(index, sample_ids))
     crops = [_crop(box) for box in boxes] + [_open(picture) for picture in pictures]
     if crops:
-        examples.extend(of_images(dataset, brain_key, crops))
+        examples.extend(of_images(index, crops))
     if not examples and text is None:
         raise ValueError("give a text, samples, boxes or pictures to search by")
     parts = [weight * _sum(examples)] if examples else []
     if text is not None:
-        parts.append(query_vectors.encode(dataset, brain_key, text, templates))
+        parts.append(query_vectors.encode(index, text, templates))
     return _sum(parts)
 
 
@@ -95,9 +93,7 @@ def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[B
     return [_box(dataset, **{k: label[k] for k in _NAMES}) for label in labels]
 
 
-def of_samples(
-    dataset: fo.Dataset, brain_key: str, sample_ids: Sequence[str]
-) -> np.ndarray:
+def of_samples(index: Index, sample_ids: Sequence[str]) -> np.ndarray:
     """The vectors that an index has of samples; of k vectors their mean.
 
     Returns:
@@ -106,28 +102,26 @@ def of_samples(
     Raises:
         ValueError: naming a sample without a vector
     """
-    vectors = index_vectors.load(Index(dataset, brain_key))
+    vectors = index_vectors.load(index)
     numbers = {id: number for number, id in enumerate(vectors.ids)}
     for id in sample_ids:
         if id not in numbers:
             raise ValueError(
-                f"sample {id} has no vector in the index {brain_key!r}: embed it "
+                f"sample {id} has no vector in the index {index.key!r}: embed it "
                 "first, or select another"
             )
     rows = [vectors.rows(numbers[id]) for id in sample_ids]
     return np.stack([_unit(vectors.matrix[row].mean(axis=0)) for row in rows])
 
 
-def of_images(
-    dataset: fo.Dataset, brain_key: str, images: Sequence[Image.Image]
-) -> np.ndarray:
+def of_images(index: Index, images: Sequence[Image.Image]) -> np.ndarray:
     """Encodes pictures of things, each as a whole, by the backbone of an index.
 
     Returns:
         ``(n, d)`` float32, unit length
     """
-    brain_runs.check_promptable(Index(dataset, brain_key))
-    model = query_vectors.model_of(dataset, brain_key)
+    brain_runs.check_promptable(index)
+    model = query_vectors.model_of(index)
     if not hasattr(model, "space"):
         with model:
             return np.stack([_unit(model.embed(np.asarray(i))) for i in images])

@@ -23,7 +23,7 @@ class Entry:
     Attributes:
         query: the line of prompts
         brain_key: the index
-        method: see :mod:`.prompt_search`
+        method: see :mod:`.search.search`
         k: images asked for
         threshold: z-score, None for none
         templates: name of the set

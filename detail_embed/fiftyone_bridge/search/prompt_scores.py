@@ -15,7 +15,6 @@ from detail_embed.fiftyone_bridge.index import brain_runs, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples.collection import check_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
 
 _BATCH = 64
@@ -25,8 +24,8 @@ class PromptScores:
     """Scores texts on all images of an index.
 
     Args:
+        index: an index that can be searched by text
         samples: a dataset or view of images
-        brain_key: an index that can be searched by text
 
     Attributes:
         ids: of the ``m`` samples that have a vector
@@ -37,10 +36,9 @@ class PromptScores:
         ValueError: if no image of the samples has a vector
     """
 
-    def __init__(self, samples: foc.SampleCollection, brain_key: str):
-        dataset = dataset_of(samples)
-        self._dataset, self._brain_key = dataset, brain_key
-        self._vectors = vectors.load(Index(dataset, brain_key))
+    def __init__(self, index: Index, samples: foc.SampleCollection):
+        self._index = index
+        self._vectors = vectors.load(index)
         places = {id: place for place, id in enumerate(self._vectors.ids)}
         ids = samples.values("id")
         self.ids = [id for id in ids if id in places]
@@ -49,7 +47,7 @@ class PromptScores:
         if not self.ids:
             raise ValueError(
                 f"none of the {len(ids)} images has a vector in the index "
-                f"{brain_key!r}; compute it for them"
+                f"{index.key!r}; compute it for them"
             )
 
     def encode(self, texts: Sequence[str]) -> Generator[Progress, None, torch.Tensor]:
@@ -58,7 +56,7 @@ class PromptScores:
         Returns:
             ``(q, d)`` float32, unit length
         """
-        model = query_vectors.model_of(self._dataset, self._brain_key)
+        model = query_vectors.model_of(self._index)
         parts = []
         with model:
             for start in range(0, len(texts), _BATCH):
@@ -74,14 +72,14 @@ class PromptScores:
         return self._vectors.scores(vector.numpy())
 
 
-def check_scorable(samples: foc.SampleCollection, brain_key: str) -> None:
+def check_scorable(index: Index, samples: foc.SampleCollection) -> None:
     """Checks that images can be scored by an index.
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    brain_runs.check_promptable(Index(dataset_of(samples), brain_key))
+    brain_runs.check_promptable(index)
 
 
 def check_threshold(threshold: float) -> None:

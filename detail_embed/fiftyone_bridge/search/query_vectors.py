@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-import fiftyone as fo
 import fiftyone.core.models as fom
 import fiftyone.zoo as foz
 import numpy as np
@@ -21,14 +20,11 @@ _QUERIES = 64  # kept in memory
 _MODELS = 2  # of others; ours keep their backbones themselves
 
 
-def encode(
-    dataset: fo.Dataset, brain_key: str, query: str | Query, templates: str = "own"
-) -> np.ndarray:
+def encode(index: Index, query: str | Query, templates: str = "own") -> np.ndarray:
     """Encodes a query as the images of an index are encoded.
 
     Args:
-        dataset: the dataset
-        brain_key: an index that can be searched by text
+        index: an index that can be searched by text
         query: prompts, or a line of them, see :mod:`detail_embed.texts.query`
         templates ("own"): a set of
             :func:`~detail_embed.texts.templates.template_set`. A model that is
@@ -47,26 +43,26 @@ def encode(
             f"{str(query)!r:.200} says only what is not wanted: add what you are "
             "looking for, such as 'a street, -a car'"
         )
-    brain_runs.check_promptable(Index(dataset, brain_key))
+    brain_runs.check_promptable(index)
     if templates not in TEMPLATE_SETS:
         raise ValueError(
             f"templates={templates!r}: give one of {', '.join(TEMPLATE_SETS)}"
         )
-    return _encode(*_model_name(dataset, brain_key), query, templates)
+    return _encode(*_model_name(index), query, templates)
 
 
-def model_of(dataset: fo.Dataset, brain_key: str) -> fom.Model:
+def model_of(index: Index) -> fom.Model:
     """Loads the model of an index.
 
     Raises:
         ValueError: if it is not on this machine
     """
-    return load_model(*_model_name(dataset, brain_key))
+    return load_model(*_model_name(index))
 
 
-def _model_name(dataset: fo.Dataset, brain_key: str) -> tuple[str, str]:
+def _model_name(index: Index) -> tuple[str, str]:
     """Name and options, as JSON, of the zoo model of an index."""
-    config = dataset.get_brain_info(brain_key).config
+    config = index.dataset.get_brain_info(index.key).config
     options = getattr(config, "model_kwargs", None) or {}
     return config.model, json.dumps(options, sort_keys=True)
 

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from detail_embed.fiftyone_bridge.index.feature_stores import open_store, search
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
 from detail_embed.patch_search.rerank import rerank
@@ -34,9 +32,9 @@ _SHARE, _TIMES = 0.1, 4  # of the images, and of k: candidates that are re-ranke
 
 
 def search(
+    index: Index,
     samples: foc.SampleCollection,
     query: str | Query | np.ndarray,
-    brain_key: str = "detail",
     k: int = 25,
     threshold: float | None = None,
     templates: str = "own",
@@ -55,11 +53,11 @@ def search(
     whatever way: how far the vectors of an image stand out among all of the index.
 
     Args:
+        index: an index that can be searched by text
         samples: a dataset or view of images to search in
         query: prompts in one line, such as ``"a red helmet, -a bicycle, 0.5 * at
             night"``, see :mod:`detail_embed.texts.query`; or a vector ``(d,)`` in
             the space of the index
-        brain_key ("detail"): an index that can be searched by text
         k (25): images to return, at most
         threshold (None): z-score that an image must reach to be returned
         templates ("own"): sentences around the prompts, see
@@ -77,17 +75,16 @@ def search(
     check_images(samples)
     check_request(k, threshold, method)
     count_candidates(len(samples), k, candidates)
-    dataset = dataset_of(samples)
     vector = query
     if not isinstance(query, np.ndarray):
-        vector = query_vectors.encode(dataset, brain_key, query, templates)
-    vectors = index_vectors.load(Index(dataset, brain_key))
+        vector = query_vectors.encode(index, query, templates)
+    vectors = index_vectors.load(index)
     scored, missing = _score(samples, vectors, vector)
     order = scored.best_first(threshold)
     boxes: dict[str, list[float]] = {}
     if method != VECTORS:
         proposed = _propose(order, len(scored.ids), k, candidates, method)
-        order, boxes = _by_patches(dataset, brain_key, vector, scored, proposed)
+        order, boxes = _by_patches(index, vector, scored, proposed)
     best = order[:k]
     ids = [scored.ids[i] for i in best]
     return Found(
@@ -106,9 +103,9 @@ def search(
     )
 
 
-def methods(dataset: fo.Dataset, brain_key: str) -> list[str]:
+def methods(index: Index) -> list[str]:
     """The ways in which an index can be searched."""
-    has_patches = brain_key in searchable(dataset)
+    has_patches = index.key in searchable(index.dataset)
     return list(METHODS) if has_patches else [VECTORS]
 
 
@@ -172,18 +169,14 @@ def _propose(
 
 
 def _by_patches(
-    dataset: fo.Dataset,
-    brain_key: str,
-    vector: np.ndarray,
-    scored: _Scored,
-    proposed: np.ndarray,
+    index: Index, vector: np.ndarray, scored: _Scored, proposed: np.ndarray
 ) -> tuple[np.ndarray, dict[str, list[float]]]:
     """Puts images in the order of their best patches; writes their scores anew.
 
     Returns:
         the places, those without stored patches last, and the boxes of the others
     """
-    store = open_store(Index(dataset, brain_key))
+    store = open_store(index)
     held = np.array([i for i in proposed if scored.ids[i] in store], np.int64)
     rest = np.array([i for i in proposed if scored.ids[i] not in store], np.int64)
     if len(proposed) and not len(held):

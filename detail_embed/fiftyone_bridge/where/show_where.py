@@ -26,7 +26,6 @@ from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.where.fields import (
     FIELD,
     HEATMAP_FIELD,
@@ -74,9 +73,9 @@ class Where:
 
 
 def show_where(
+    index: Index,
     samples: foc.SampleCollection,
     query: str | np.ndarray,
-    brain_key: str = "detail",
     field: str = FIELD,
     heatmap_field: str = HEATMAP_FIELD,
     max_boxes: int = 3,
@@ -94,11 +93,11 @@ def show_where(
     Images whose patch features are stored are not encoded, and their files not read.
 
     Args:
+        index: an index that was computed by detail-embed, of any kind,
+            or the whole-image index beside it
         samples: a dataset or view of images
         query: a line as of :mod:`detail_embed.texts.query`, such as ``"a helmet, -a
             bicycle"``, or a vector ``(d,)`` in the space of the index
-        brain_key ("detail"): an index that was computed by detail-embed, of any kind,
-            or the whole-image index beside it
         field ("detail_where"): of the boxes; made where missing
         heatmap_field ("detail_heatmap"): of the heat maps; made where missing
         max_boxes (3): boxes per image, at most
@@ -107,22 +106,22 @@ def show_where(
         options (DEFAULT): how files are read and encoded
 
     Returns:
-        a :class:`.steps.Run` with a :class:`Where`; nothing is done until it is
+        a :class:`.runs.run.Run` with a :class:`Where`; nothing is done until it is
         iterated over
 
     Raises:
         ValueError: if the samples, the query, the brain key or a field cannot be used
     """
-    check_show_where(samples, query, brain_key, field, heatmap_field, max_boxes)
+    check_show_where(index, samples, query, field, heatmap_field, max_boxes)
     options.check_options()
     fields = WhereFields(field, heatmap_field)
-    return Run(_show(samples, query, brain_key, fields, max_boxes, label, options))
+    return Run(_show(index, samples, query, fields, max_boxes, label, options))
 
 
 def check_show_where(
+    index: Index,
     samples: foc.SampleCollection,
     query: str | np.ndarray,
-    brain_key: str,
     field: str = FIELD,
     heatmap_field: str = HEATMAP_FIELD,
     max_boxes: int = 3,
@@ -133,8 +132,8 @@ def check_show_where(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
-    dataset = dataset_of(samples)
-    _record(dataset, brain_key)
+    dataset = index.dataset
+    _record(index)
     if isinstance(query, str):
         _parse(query)
     else:
@@ -155,17 +154,17 @@ def showable(dataset: fo.Dataset) -> list[str]:
 
 
 def _show(
+    index: Index,
     samples: foc.SampleCollection,
     query: str | np.ndarray,
-    brain_key: str,
     fields: WhereFields,
     max_boxes: int,
     label: str | None,
     options: EncodeOptions,
 ) -> Generator[Progress, None, Where]:
     started = time.monotonic()
-    dataset = dataset_of(samples)
-    record = _record(dataset, brain_key)
+    dataset = index.dataset
+    record = _record(index)
     yield Progress("Loading the backbone", 0.0)
     space = DetailModel(record.space, zoo.source_directory()).space
     vector = _encode(query, space)
@@ -236,18 +235,18 @@ def _open_store(
     return feature_stores.find(dataset, slug)
 
 
-def _record(dataset: fo.Dataset, brain_key: str) -> records.Record:
-    record, _ = Index(dataset, brain_key).find()
+def _record(index: Index) -> records.Record:
+    record, _ = index.find()
     if record is None:
-        known = showable(dataset)
+        known = showable(index.dataset)
         choice = f"choose one of {known}" if known else "compute detail embeddings"
         raise ValueError(
-            f"brain key {brain_key!r} is no index of detail-embed, so there are no "
+            f"brain key {index.key!r} is no index of detail-embed, so there are no "
             f"patches that could show where; {choice}"
         )
     if not zoo.is_published(record.space):
         raise ValueError(
-            f"the embedding space {record.space!r} of {brain_key!r} is not on this "
+            f"the embedding space {record.space!r} of {index.key!r} is not on this "
             f"machine: {zoo.space_directory(record.space)} is missing. Copy it from "
             "the machine that computed the index, or compute the index again"
         )

@@ -69,7 +69,8 @@ def _load(dataset: fo.Dataset, brain_key: str) -> None:
     from detail_embed.fiftyone_bridge.search import query_vectors
 
     try:
-        vectors.load(Index(dataset, brain_key))
-        query_vectors.encode(dataset, brain_key, "a photo")
+        index = Index(dataset, brain_key)
+        vectors.load(index)
+        query_vectors.encode(index, "a photo")
     except Exception:  # a search will say it
         logger.info("%r was not loaded ahead", brain_key, exc_info=True)

@@ -166,10 +166,11 @@ class CompareTab(PanelBase):
 
 def _keep(dataset: fo.Dataset, side: Side) -> dict[str, Any]:
     """What is shown of a side: with the place, where patches are stored."""
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.where.stored import best_boxes
 
     ids = side.found.ids[: len(side.ranks)]
-    boxes = best_boxes(dataset, side.brain_key, side.found.vector, ids)
+    boxes = best_boxes(Index(dataset, side.brain_key), side.found.vector, ids)
     return {
         "brain_key": side.brain_key,
         "ids": ids,

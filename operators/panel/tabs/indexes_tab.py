@@ -82,11 +82,12 @@ class IndexesTab(PanelBase):
     def on_group(self, ctx: foo.ExecutionContext) -> None:
         """Shows the images of a group in the grid."""
         from detail_embed.fiftyone_bridge.index import coverage
+        from detail_embed.fiftyone_bridge.index.index import Index
 
         shown, group = ctx.panel.get_state("coverage"), ctx.params["group"]
         if not shown:
             raise ValueError("click an index in the list first")
-        arguments = [ctx.dataset, shown["brain_key"]]
+        arguments = [Index(ctx.dataset, shown["brain_key"]), ctx.dataset]
         if group == "failed":
             arguments.append(ctx.params.get("reason"))
         view = getattr(coverage, group)(*arguments)
@@ -139,8 +140,9 @@ class IndexesTab(PanelBase):
 def _cover(ctx: foo.ExecutionContext, brain_key: str) -> dict[str, Any]:
     from detail_embed.fiftyone_bridge.index import coverage
     from detail_embed.fiftyone_bridge.index import facts as index_facts
+    from detail_embed.fiftyone_bridge.index.index import Index
 
-    found = coverage.coverage(ctx.dataset, brain_key)
+    found = coverage.coverage(Index(ctx.dataset, brain_key), ctx.dataset)
     (facts,) = (f for f in index_facts.facts(ctx.dataset) if f.brain_key == brain_key)
     return {
         "brain_key": brain_key,

@@ -141,11 +141,13 @@ class SearchTab(PanelBase):
     @guarded
     def on_show_where(self, ctx: foo.ExecutionContext) -> None:
         """Marks the place in the images shown; encodes them where it has to."""
+        from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.where import show_where, stored
 
         asked = search_state.read(ctx)
         vector, label = _encode(ctx, asked), asked.text or "example"
-        if not stored.is_stored(ctx.view.limit(_AT_ONCE + 1), asked.brain_key):
+        index = Index(ctx.dataset, asked.brain_key)
+        if not stored.is_stored(index, ctx.view.limit(_AT_ONCE + 1)):
             ctx.prompt(
                 "@detail/detail-embed/show_where",
                 params={
@@ -157,9 +159,7 @@ class SearchTab(PanelBase):
             )
             return
         shown = ctx.view.limit(_AT_ONCE)
-        marked = show_where.show_where(
-            shown, vector, asked.brain_key, label=label
-        ).finish()
+        marked = show_where.show_where(index, shown, vector, label=label).finish()
         fields = [marked.field, marked.heatmap_field]
         rest = [field for field in ctx.active_fields if field not in fields]
         ctx.ops.reload_dataset()
@@ -172,6 +172,7 @@ class SearchTab(PanelBase):
 
     def search(self, ctx: foo.ExecutionContext) -> None:
         """Searches for what the form says, and shows it."""
+        from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.search.search import search
 
         asked = search_state.read(ctx)
@@ -179,8 +180,8 @@ class SearchTab(PanelBase):
             raise ValueError("this dataset has no index yet: compute one first")
         base = self._samples(ctx, asked)
         answer = search(
-            base, _encode(ctx, asked), asked.brain_key, asked.k, asked.threshold,
-            asked.templates, asked.method,
+            Index(ctx.dataset, asked.brain_key), base, _encode(ctx, asked), asked.k,
+            asked.threshold, asked.templates, asked.method,
         )
         if echoes.is_overtaken(ctx):
             return
@@ -272,19 +273,18 @@ class SearchTab(PanelBase):
 
 def _encode(ctx: foo.ExecutionContext, asked: search_state.Asked) -> np.ndarray:
     """The query as a vector: prompts, examples or both."""
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search import examples, query_vectors
 
+    index = Index(ctx.dataset, asked.brain_key)
     if asked.example:
         return examples.mix(
-            ctx.dataset, asked.brain_key, asked.text or None,
-            vector=asked.example["vector"], weight=asked.example["weight"],
-            templates=asked.templates,
+            index, asked.text or None, vector=asked.example["vector"],
+            weight=asked.example["weight"], templates=asked.templates,
         )
     if not asked.prompts:
         raise ValueError("type what you are looking for, and press Enter")
-    return query_vectors.encode(
-        ctx.dataset, asked.brain_key, asked.text, asked.templates
-    )
+    return query_vectors.encode(index, asked.text, asked.templates)
 
 
 def _before(ctx: foo.ExecutionContext) -> fov.DatasetView:

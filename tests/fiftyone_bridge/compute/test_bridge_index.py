@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from detail_embed.backbone import Backbone, bundled_model
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.backbone.tokenizer import Tokenizer
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import names, records
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -50,8 +51,10 @@ except ImportError as error:
 """
 
 
-def _run(samples, settings=SETTINGS, **kwargs):
-    run = compute_index.compute(samples, settings, **kwargs)
+def _run(samples, settings=SETTINGS, brain_key="detail", **kwargs):
+    run = compute_index.compute(
+        Index.of(samples, brain_key), samples, settings, **kwargs
+    )
     assert [p.fraction for p in run][-1] == 1
     return run.result
 
@@ -117,7 +120,8 @@ def test_a_fresh_process_searches_even_after_a_search_for_duplicates(
 
 
 @pytest.mark.parametrize("method", ["pca", "umap"])
-def test_a_map_of_the_vectors(dataset, method):
+def test_a_map_of_the_vectors(dataset, method, monkeypatch):
+    monkeypatch.setattr("numba.config.DISABLE_JIT", True)  # it compiles for a minute
     _run(dataset)
     results = fob.compute_visualization(
         dataset, similarity_index="detail", method=method
@@ -151,7 +155,11 @@ def test_new_samples_alone_are_embedded_in_the_same_space(dataset):
 
 
 def test_a_run_that_is_cut_short_keeps_what_is_done(dataset):
-    steps = iter(compute_index.compute(dataset, SETTINGS, also_global=True))
+    steps = iter(
+        compute_index.compute(
+            Index(dataset, "detail"), dataset, SETTINGS, also_global=True
+        ),
+    )
     for progress in steps:
         if 0 < progress.fraction < 1:
             break
@@ -181,7 +189,7 @@ def test_another_space_is_refused_with_both_named(dataset):
     result = _run(dataset)
     other = Settings(backbone=DEMO, cover=3, fuser="mean", device="cpu")
     with pytest.raises(ValueError) as error:
-        compute_index.compute(dataset, other)
+        compute_index.compute(Index(dataset, "detail"), dataset, other)
     assert result.space in str(error.value)
     assert "detail-demo-cc3-even-mean" in str(error.value)
     assert "overwrite=True" in str(error.value)
@@ -201,7 +209,11 @@ def test_starting_over_loses_nothing_if_the_new_space_fails(dataset, tmp_path):
     _run(dataset)
     wrong = Settings(backbone=DEMO, pretrained=str(tmp_path / "gone.pt"))
     with pytest.raises(ValueError, match="gone.pt"):
-        list(compute_index.compute(dataset, wrong, overwrite=True))
+        list(
+            compute_index.compute(
+                Index(dataset, "detail"), dataset, wrong, overwrite=True
+            ),
+        )
     assert len(dataset.exists(FIELD)) == 24
     assert dataset.list_brain_runs() == ["detail"]
 
@@ -215,10 +227,14 @@ def test_hidden_fields_do_not_hide_the_vectors(dataset):
 
 def test_a_backend_that_is_unknown_or_another_is_refused(dataset):
     with pytest.raises(ValueError, match="unknown similarity backend 'fast'"):
-        compute_index.compute(dataset, SETTINGS, backend="fast")
+        compute_index.compute(
+            Index(dataset, "detail"), dataset, SETTINGS, backend="fast"
+        )
     _run(dataset)
     with pytest.raises(ValueError, match="'sklearn', not 'lancedb'"):
-        compute_index.compute(dataset, SETTINGS, backend="lancedb")
+        compute_index.compute(
+            Index(dataset, "detail"), dataset, SETTINGS, backend="lancedb"
+        )
     assert _run(dataset, backend="sklearn").present == 24
 
 
@@ -241,13 +257,13 @@ def test_deleting_leaves_what_is_not_ours(dataset):
 def test_a_brain_key_of_another_run_is_refused(dataset):
     fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail_global")
     with pytest.raises(ValueError, match="'detail_global' belongs to another run"):
-        compute_index.compute(dataset, SETTINGS)
+        compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS)
 
 
 def test_a_field_of_somebody_else_is_refused(dataset):
     dataset.add_sample_field(FIELD, fo.VectorField)
     with pytest.raises(ValueError, match=f"field {FIELD!r} exists"):
-        compute_index.compute(dataset, SETTINGS)
+        compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS)
 
 
 def test_whole_images_never_go_into_an_index_of_its_own(dataset):
@@ -258,7 +274,11 @@ def test_whole_images_never_go_into_an_index_of_its_own(dataset):
     for overwrite in (False, True):
         with pytest.raises(ValueError, match="'detail' would go to 'detail_global'"):
             compute_index.compute(
-                dataset, SETTINGS, also_global=True, overwrite=overwrite
+                Index(dataset, "detail"),
+                dataset,
+                SETTINGS,
+                also_global=True,
+                overwrite=overwrite,
             )
     _run(dataset[:6], overwrite=True)
     compute_index.delete(Index(dataset, "detail"))
@@ -271,10 +291,14 @@ def test_whole_images_never_go_into_what_somebody_else_made(dataset):
     _run(dataset[:6])
     dataset.add_sample_field("detail_global_embedding", fo.VectorField)
     with pytest.raises(ValueError, match="field 'detail_global_embedding' exists"):
-        compute_index.compute(dataset, SETTINGS, also_global=True)
+        compute_index.compute(
+            Index(dataset, "detail"), dataset, SETTINGS, also_global=True
+        )
     fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="detail_global")
     with pytest.raises(ValueError, match="index of its own"):
-        compute_index.compute(dataset, SETTINGS, also_global=True)
+        compute_index.compute(
+            Index(dataset, "detail"), dataset, SETTINGS, also_global=True
+        )
     assert Index(dataset, "detail_global").find() == (None, False)
     compute_index.delete(Index(dataset, "detail"))
     assert dataset.list_brain_runs() == ["detail_global"]
@@ -284,7 +308,7 @@ def test_whole_images_never_go_into_what_somebody_else_made(dataset):
 def test_the_key_of_a_whole_image_index_is_taken(dataset):
     _run(dataset[:6], also_global=True)
     with pytest.raises(ValueError, match="'detail_global' .* belong to 'detail'"):
-        compute_index.compute(dataset, SETTINGS, brain_key="detail_global")
+        compute_index.compute(Index(dataset, "detail_global"), dataset, SETTINGS)
 
 
 def test_a_record_of_an_older_version_owns_its_whole_image_index(dataset):
@@ -306,7 +330,9 @@ def test_a_record_of_an_older_version_owns_its_whole_image_index(dataset):
 def test_the_users_own_field_is_refused(dataset, field, kind, overwrite):
     dataset.add_sample_field(field, kind)
     with pytest.raises(ValueError, match=f"field {field!r} exists"):
-        compute_index.compute(dataset, SETTINGS, overwrite=overwrite)
+        compute_index.compute(
+            Index(dataset, "detail"), dataset, SETTINGS, overwrite=overwrite
+        )
 
 
 def test_starting_over_with_a_few_vectors_spares_the_users_own_field(dataset):
@@ -314,13 +340,13 @@ def test_starting_over_with_a_few_vectors_spares_the_users_own_field(dataset):
     dataset.add_sample_field("detail_patches", fo.StringField)
     few = Settings(backbone=DEMO, cover=2, vectors=2, device="cpu")
     with pytest.raises(ValueError, match="field 'detail_patches' exists"):
-        compute_index.compute(dataset, few, overwrite=True)
+        compute_index.compute(Index(dataset, "detail"), dataset, few, overwrite=True)
 
 
 @pytest.mark.parametrize("brain_key", ["", "two words", "1st", "_own", "a-b", "class"])
 def test_a_brain_key_that_is_no_name_is_refused(dataset, brain_key):
     with pytest.raises(ValueError, match="letters, digits"):
-        compute_index.compute(dataset, SETTINGS, brain_key=brain_key)
+        compute_index.compute(Index(dataset, brain_key), dataset, SETTINGS)
 
 
 def test_unreadable_images_are_recorded_and_tried_again(files, new_dataset, tmp_path):
@@ -349,7 +375,7 @@ def test_no_readable_image_at_all(new_dataset, tmp_path):
     for fuser in ("mean", "gmp"):
         settings = Settings(backbone=DEMO, cover=1, fuser=fuser, device="cpu")
         with pytest.raises(ValueError, match="none of the .*images could be read"):
-            list(compute_index.compute(dataset, settings, brain_key=fuser))
+            list(compute_index.compute(Index(dataset, fuser), dataset, settings))
     assert not dataset.list_brain_runs()
 
 
@@ -368,15 +394,21 @@ def test_too_little_to_fit_a_fuser_on_says_what_to_do(new_dataset, tmp_path):
     Image.new("L", (64, 64), 128).save(path)
     dataset = new_dataset([fo.Sample(filepath=str(path))])
     with pytest.raises(ValueError, match="'gmp' .*1 images.*fuser='mean'"):
-        list(compute_index.compute(dataset, replace(SETTINGS, fuser="gmp")))
-    result = compute_index.compute(dataset, replace(SETTINGS, fuser="auto")).finish()
+        list(
+            compute_index.compute(
+                Index(dataset, "detail"), dataset, replace(SETTINGS, fuser="gmp")
+            ),
+        )
+    result = compute_index.compute(
+        Index(dataset, "detail"), dataset, replace(SETTINGS, fuser="auto")
+    ).finish()
     assert (result.embedded, result.fuser) == (1, "mean")
 
 
 def test_an_empty_data_set_and_an_empty_view(dataset, new_dataset):
     for samples in (new_dataset([]), dataset.limit(0)):
         with pytest.raises(ValueError, match="no samples"):
-            compute_index.compute(samples, SETTINGS)
+            compute_index.compute(Index.of(samples, "detail"), samples, SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -385,12 +417,16 @@ def test_an_empty_data_set_and_an_empty_view(dataset, new_dataset):
 def test_other_media_are_refused(new_dataset, tmp_path, name, media):
     dataset = new_dataset([fo.Sample(filepath=str(tmp_path / name))])
     with pytest.raises(ValueError, match=f"{media}.*only image datasets"):
-        compute_index.compute(dataset, SETTINGS)
+        compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS)
 
 
 def test_patches_are_refused(dataset):
     with pytest.raises(ValueError, match="whole images"):
-        compute_index.compute(dataset.to_patches("ground_truth"), SETTINGS)
+        compute_index.compute(
+            Index.of(dataset.to_patches("ground_truth"), "detail"),
+            dataset.to_patches("ground_truth"),
+            SETTINGS,
+        )
 
 
 def test_of_a_grouped_data_set_a_slice_can_be_embedded(new_dataset, files):
@@ -405,7 +441,7 @@ def test_of_a_grouped_data_set_a_slice_can_be_embedded(new_dataset, files):
     dataset.add_group_field("camera", default="left")
     dataset.add_samples(samples, progress=False)
     with pytest.raises(ValueError, match=r"\['left', 'right'\]"):
-        compute_index.compute(dataset, SETTINGS)
+        compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS)
     result = _run(dataset.select_group_slices("right"), SETTINGS)
     assert result.embedded == 2
     assert dataset.load_brain_results("detail").total_index_size == 2
@@ -445,7 +481,7 @@ def test_ridge_without_words_takes_nouns(dataset):
 def test_a_field_without_classes_is_refused(dataset, fuser):
     settings = Settings(backbone=DEMO, fuser=fuser, proxy_field="filepath")
     with pytest.raises(ValueError, match="no label field"):
-        list(compute_index.compute(dataset, settings))
+        list(compute_index.compute(Index(dataset, "detail"), dataset, settings))
 
 
 @pytest.mark.parametrize(
@@ -465,13 +501,17 @@ def test_a_field_without_classes_is_refused(dataset, fuser):
 )
 def test_settings_that_cannot_work_are_refused_at_once(dataset, wrong, message):
     with pytest.raises(ValueError, match=message):
-        compute_index.compute(dataset, Settings(**({"backbone": DEMO} | wrong)))
+        compute_index.compute(
+            Index(dataset, "detail"),
+            dataset,
+            Settings(**({"backbone": DEMO} | wrong)),
+        )
 
 
 def test_random_weights_are_refused_unless_asked_for(dataset):
     config = {"backbone": "RN50", "cover": 1, "fuser": "mean", "device": "cpu"}
     with pytest.raises(ValueError, match="weights"):
-        compute_index.compute(dataset, Settings(**config))
+        compute_index.compute(Index(dataset, "detail"), dataset, Settings(**config))
 
 
 def test_random_weights_that_were_asked_for_can_be_searched(dataset):
@@ -495,7 +535,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(dataset, tmp_path):
     for path in (broken, tmp_path / "missing.pt"):
         settings = Settings(backbone=DEMO, pretrained=str(path), device="cpu")
         with pytest.raises(ValueError, match=path.stem):
-            list(compute_index.compute(dataset, settings))
+            list(compute_index.compute(Index(dataset, "detail"), dataset, settings))
     assert not dataset.list_runs()
 
 
@@ -547,7 +587,9 @@ def test_other_weights_at_the_same_path_are_another_space(dataset, checkpoint):
     result = _run(dataset[:4], _from_file(checkpoint))
     shutil.copy(bundled_model.WEIGHTS, checkpoint)
     with pytest.raises(ValueError) as error:
-        compute_index.compute(dataset, _from_file(checkpoint))
+        compute_index.compute(
+            Index(dataset, "detail"), dataset, _from_file(checkpoint)
+        )
     assert f"the space {result.space}" in str(error.value)
     assert "detail-demo-sha256:" in str(error.value)
 
@@ -561,7 +603,7 @@ def test_a_record_with_the_path_of_a_file_goes_on(dataset, checkpoint, tmp_path)
         shutil.copy(bundled_model.WEIGHTS, tmp_path / "other.safetensors")
     )
     with pytest.raises(ValueError, match=f"the space {result.space}"):
-        list(compute_index.compute(dataset, other))
+        list(compute_index.compute(Index(dataset, "detail"), dataset, other))
 
     moved = checkpoint.rename(tmp_path / "b.safetensors")
     assert _run(dataset[:5], _from_file(moved)).present == 4
@@ -574,9 +616,10 @@ def test_a_tokenizer_that_is_missing_is_said_before_images_are_embedded(
     def refuse(*args, **kwargs):
         raise ImportError("no module named 'transformers'")
 
+    monkeypatch.setattr(Tokenizer, "of", Tokenizer)  # not the one that is loaded
     monkeypatch.setattr(open_clip, "get_tokenizer", refuse)
     with pytest.raises(RuntimeError, match="pip install transformers"):
-        list(compute_index.compute(dataset, SETTINGS))
+        list(compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS))
     assert not dataset.list_runs() and not dataset.has_field(FIELD)
 
 
@@ -593,7 +636,9 @@ def test_one_image_without_a_cut_can_be_indexed(dataset, caplog, fuser):
 
 def test_auto_measures_chooses_and_remembers_why(dataset):
     settings = Settings(backbone=DEMO, cover=2, fuser="auto", device="cpu")
-    run = compute_index.compute(dataset[:20], settings)
+    run = compute_index.compute(
+        Index.of(dataset[:20], "detail"), dataset[:20], settings
+    )
     texts = [progress.text for progress in run]
     chosen = run.result.fuser
     assert chosen in CANDIDATES
@@ -612,7 +657,7 @@ def test_auto_measures_chooses_and_remembers_why(dataset):
     )
     named = Settings(backbone=DEMO, cover=2, fuser=chosen, device="cpu")
     with pytest.raises(ValueError, match="'auto'"):
-        compute_index.compute(dataset, named)
+        compute_index.compute(Index(dataset, "detail"), dataset, named)
 
 
 def test_auto_on_a_few_images_says_that_nothing_was_measured(dataset, caplog):

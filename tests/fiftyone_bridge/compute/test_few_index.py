@@ -37,8 +37,10 @@ print(json.dumps(found.values("id")))
 """
 
 
-def _run(samples, settings=FEW, **kwargs):
-    return compute_index.compute(samples, settings, **kwargs).finish()
+def _run(samples, settings=FEW, brain_key="detail", **kwargs):
+    return compute_index.compute(
+        Index.of(samples, brain_key), samples, settings, **kwargs
+    ).finish()
 
 
 @pytest.fixture
@@ -110,7 +112,9 @@ def test_new_samples_are_added_and_the_single_vector_stays(dataset):
     single = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
     _run(dataset, single, brain_key="one")
     before = dataset.values("one_embedding")
-    steps = iter(compute_index.compute(dataset[:20], FEW))
+    steps = iter(
+        compute_index.compute(Index.of(dataset[:20], "detail"), dataset[:20], FEW)
+    )
     assert any(0 < step.fraction < 1 for step in steps)
     steps.close()
     done = len(dataset.exists(FIELD))
@@ -126,7 +130,7 @@ def test_new_samples_are_added_and_the_single_vector_stays(dataset):
         Settings(backbone=DEMO, cover=3, vectors=4, device="cpu"),
     ):
         with pytest.raises(ValueError, match="another space"):
-            compute_index.compute(dataset, other)
+            compute_index.compute(Index(dataset, "detail"), dataset, other)
     assert _run(dataset, single, overwrite=True).embedded == 24
     assert not dataset.has_field(FIELD)
     _run(dataset, overwrite=True)
@@ -148,15 +152,15 @@ def test_new_samples_are_added_and_the_single_vector_stays(dataset):
 def test_settings_that_cannot_work(dataset, wrong, message):
     settings = Settings(**({"backbone": DEMO, "vectors": 2} | wrong))
     with pytest.raises(ValueError, match=message):
-        compute_index.compute(dataset, settings)
+        compute_index.compute(Index(dataset, "detail"), dataset, settings)
 
 
 def test_an_unknown_backend_and_a_field_of_somebody_else(dataset):
     with pytest.raises(ValueError, match="unknown similarity backend 'fast'"):
-        compute_index.compute(dataset, FEW, backend="fast")
+        compute_index.compute(Index(dataset, "detail"), dataset, FEW, backend="fast")
     dataset.add_sample_field(FIELD, fo.StringField)
     with pytest.raises(ValueError, match=f"field {FIELD!r} exists"):
-        compute_index.compute(dataset, FEW)
+        compute_index.compute(Index(dataset, "detail"), dataset, FEW)
 
 
 def test_kept_features_serve_every_fuser(dataset, encoded, caplog):
@@ -216,7 +220,7 @@ def test_a_disk_that_is_too_small_is_refused_at_once(dataset, monkeypatch):
     )
     monkeypatch.setattr(feature_stores, "free_bytes", lambda folder: 10)
     with pytest.raises(ValueError, match="DETAIL_EMBED_DATA"):
-        compute_index.compute(dataset, kept)
+        compute_index.compute(Index(dataset, "detail"), dataset, kept)
 
 
 KEPT = Settings(

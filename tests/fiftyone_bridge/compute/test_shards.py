@@ -73,7 +73,7 @@ def test_delegated_shards_in_two_processes(dataset, tmp_path):
     assert set(dataset.list_brain_runs()) == {"detail", "detail_global"}
     assert len(dataset.exists("detail_error")) == 1
     dataset.delete_samples([dataset.last().id])
-    compute_index.compute(dataset, GMP, "whole").finish()
+    compute_index.compute(Index(dataset, "whole"), dataset, GMP).finish()
     np.testing.assert_allclose(
         _vectors(dataset), _vectors(dataset, "whole_embedding"), atol=1e-6
     )
@@ -81,11 +81,17 @@ def test_delegated_shards_in_two_processes(dataset, tmp_path):
 
 
 def test_the_shard_that_ends_last_makes_the_index(dataset):
-    compute_index.prepare(dataset, GMP).finish()
-    second = compute_index.compute(dataset, GMP, shard=(1, 3)).finish()
-    first = iter(compute_index.compute(dataset, GMP, shard=(0, 3)))
+    compute_index.prepare(Index(dataset, "detail"), dataset, GMP).finish()
+    second = compute_index.compute(
+        Index(dataset, "detail"), dataset, GMP, shard=(1, 3)
+    ).finish()
+    first = iter(
+        compute_index.compute(Index(dataset, "detail"), dataset, GMP, shard=(0, 3))
+    )
     next(first)
-    third = compute_index.compute(dataset, GMP, shard=(2, 3)).finish()
+    third = compute_index.compute(
+        Index(dataset, "detail"), dataset, GMP, shard=(2, 3)
+    ).finish()
     assert "detail" not in dataset.list_brain_runs()
     for _ in first:
         pass
@@ -93,38 +99,50 @@ def test_the_shard_that_ends_last_makes_the_index(dataset):
     assert len(dataset.exists("detail_embedding")) == 24
     assert 0 < second.embedded + third.embedded < 24
     assert _ended(dataset) == []
-    again = compute_index.compute(dataset, GMP, shard=(1, 3)).finish()
+    again = compute_index.compute(
+        Index(dataset, "detail"), dataset, GMP, shard=(1, 3)
+    ).finish()
     assert (again.embedded, again.present) == (0, second.embedded)
     assert _ended(dataset) == ["1/3"]  # of a run that begins anew
-    compute_index.prepare(dataset, GMP).finish()
+    compute_index.prepare(Index(dataset, "detail"), dataset, GMP).finish()
     assert _ended(dataset) == []
 
 
 def test_deleted_samples_do_not_keep_the_index_from_being_made(dataset):
-    compute_index.prepare(dataset, GMP).finish()
+    compute_index.prepare(Index(dataset, "detail"), dataset, GMP).finish()
     ids = dataset.values("id")
     mine = index_shards.mine([(id, "") for id in ids], (0, 2))
     theirs = index_shards.mine([(id, "") for id in ids], (1, 2))
-    run = iter(compute_index.compute(dataset, GMP, shard=(0, 2)))
+    run = iter(
+        compute_index.compute(Index(dataset, "detail"), dataset, GMP, shard=(0, 2))
+    )
     next(run)  # it knows its samples
     dataset.delete_samples([mine[0][0], theirs[0][0]])
     for _ in run:
         pass
     dataset.delete_samples([mine[1][0]])
-    compute_index.compute(dataset, GMP, shard=(1, 2)).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, GMP, shard=(1, 2)
+    ).finish()
     view = dataset.sort_by_similarity("a red cube", brain_key="detail", k=24)
     assert len(view) == 21
 
 
 def test_a_shard_that_was_killed_as_the_last_is_the_last_again(dataset, monkeypatch):
-    compute_index.prepare(dataset, GMP).finish()
-    compute_index.compute(dataset, GMP, shard=(0, 2)).finish()
+    compute_index.prepare(Index(dataset, "detail"), dataset, GMP).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, GMP, shard=(0, 2)
+    ).finish()
     with monkeypatch.context() as broken:
         broken.setattr(compute_index.brain_runs, "build", _kill)
         with pytest.raises(KeyboardInterrupt):
-            compute_index.compute(dataset, GMP, shard=(1, 2)).finish()
+            compute_index.compute(
+                Index(dataset, "detail"), dataset, GMP, shard=(1, 2)
+            ).finish()
     assert "detail" not in dataset.list_brain_runs()
-    compute_index.compute(dataset, GMP, shard=(1, 2)).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, GMP, shard=(1, 2)
+    ).finish()
     assert "detail" in dataset.list_brain_runs() and _ended(dataset) == []
 
 
@@ -186,10 +204,10 @@ def _end(dataset, shard, barrier, last):
 
 def test_shards_that_cannot_be(dataset):
     with pytest.raises(ValueError, match="no embedding space yet.*prepare"):
-        compute_index.compute(dataset, GMP, shard=(0, 2))
-    compute_index.prepare(dataset, GMP).finish()
+        compute_index.compute(Index(dataset, "detail"), dataset, GMP, shard=(0, 2))
+    compute_index.prepare(Index(dataset, "detail"), dataset, GMP).finish()
     with pytest.raises(ValueError, match=r"shard=\(2, 2\)"):
-        compute_index.compute(dataset, GMP, shard=(2, 2))
+        compute_index.compute(Index(dataset, "detail"), dataset, GMP, shard=(2, 2))
     compute = foo.get_operator(COMPUTE)
     with pytest.raises(ValueError, match="schedule the run"):
         compute(dataset, backbone=DEMO, shards=2)

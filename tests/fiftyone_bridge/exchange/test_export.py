@@ -14,13 +14,14 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.exchange import export_rows
 from detail_embed.fiftyone_bridge.exchange.export_vectors import export_vectors
 from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 
 MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
 FEW = Settings(backbone=DEMO, cover=2, vectors=2, device="cpu")
 
 def _export(samples, path, key="detail", **kwargs):
-    steps = [*(run := export_vectors(samples, key, path, **kwargs))]
+    steps = [*(run := export_vectors(Index.of(samples, key), samples, path, **kwargs))]
     fractions = [step.fraction for step in steps]
     assert fractions == sorted(fractions) and fractions[-1] == 1
     return run.result
@@ -33,7 +34,9 @@ def _vectors(table):
 
 def test_a_round_trip_in_small_row_groups(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_rows, "GROUP", 5)
-    compute_index.compute(dataset[:12], MEAN, also_global=True).finish()
+    compute_index.compute(
+        Index.of(dataset[:12], "detail"), dataset[:12], MEAN, also_global=True
+    ).finish()
     path = tmp_path / "vectors.parquet"
     result = _export(dataset, path)
     assert (result.images, result.vectors, result.dim) == (12, 12, 256)
@@ -69,7 +72,7 @@ def test_a_round_trip_in_small_row_groups(dataset, tmp_path, monkeypatch):
 
 
 def test_several_vectors_per_image(dataset, tmp_path):
-    compute_index.compute(dataset[:5], FEW).finish()
+    compute_index.compute(Index.of(dataset[:5], "detail"), dataset[:5], FEW).finish()
     first = dataset.first()
     first.detail_patches.detections = []  # somebody deleted them in the App
     first.save()
@@ -115,7 +118,7 @@ def test_vectors_that_only_a_backend_has(dataset, tmp_path):
 
 
 def test_a_path_that_cannot_be_used(dataset, tmp_path):
-    compute_index.compute(dataset[:2], MEAN).finish()
+    compute_index.compute(Index.of(dataset[:2], "detail"), dataset[:2], MEAN).finish()
     (tmp_path / "here").mkdir()
     there = tmp_path / "there.parquet"
     there.write_text("mine")
@@ -127,33 +130,39 @@ def test_a_path_that_cannot_be_used(dataset, tmp_path):
         (there, "there.parquet exists.*overwrite=True"),
     ]:
         with pytest.raises(ValueError, match=message):
-            export_vectors(dataset, "detail", path)
+            export_vectors(Index(dataset, "detail"), dataset, path)
     assert there.read_text() == "mine"
 
 
 def test_what_cannot_be_exported(dataset, tmp_path):
-    compute_index.compute(dataset[:4], MEAN).finish()
+    compute_index.compute(Index.of(dataset[:4], "detail"), dataset[:4], MEAN).finish()
     path = tmp_path / "a.parquet"
     with pytest.raises(ValueError, match="'nope' is no similarity index.*'detail'"):
-        export_vectors(dataset, "nope", path)
+        export_vectors(Index(dataset, "nope"), dataset, path)
     with pytest.raises(ValueError, match="view of patches"):
-        export_vectors(dataset.to_patches("ground_truth"), "detail", path)
+        export_vectors(
+            Index.of(dataset.to_patches("ground_truth"), "detail"),
+            dataset.to_patches("ground_truth"),
+            path,
+        )
     with pytest.raises(ValueError, match="none of the images has a vector"):
-        export_vectors(dataset[4:], "detail", path).finish()
+        export_vectors(Index.of(dataset[4:], "detail"), dataset[4:], path).finish()
     sample = dataset.first()
     sample.detail_embedding = np.ones(3, np.float32)
     sample.save()
     with pytest.raises(ValueError, match="differ in length"):
-        export_vectors(dataset, "detail", path).finish()
+        export_vectors(Index(dataset, "detail"), dataset, path).finish()
     assert not [*tmp_path.iterdir()]
 
 
 def test_a_run_that_is_stopped_leaves_the_old_file(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_rows, "GROUP", 5)
-    compute_index.compute(dataset, MEAN).finish()
+    compute_index.compute(Index(dataset, "detail"), dataset, MEAN).finish()
     path = tmp_path / "a.parquet"
     path.write_text("old")
-    steps = iter(export_vectors(dataset, "detail", path, overwrite=True))
+    steps = iter(
+        export_vectors(Index(dataset, "detail"), dataset, path, overwrite=True)
+    )
     next(steps)
     assert len([*tmp_path.iterdir()]) == 2
     steps.close()
@@ -161,13 +170,13 @@ def test_a_run_that_is_stopped_leaves_the_old_file(dataset, tmp_path, monkeypatc
 
 
 def test_a_full_disk_leaves_nothing(dataset, tmp_path):
-    compute_index.compute(dataset, MEAN).finish()
+    compute_index.compute(Index(dataset, "detail"), dataset, MEAN).finish()
     path = tmp_path / "a.parquet"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
     try:
         with pytest.raises(RuntimeError, match="could not be written.*are free"):
-            export_vectors(dataset, "detail", path).finish()
+            export_vectors(Index(dataset, "detail"), dataset, path).finish()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [*tmp_path.iterdir()]

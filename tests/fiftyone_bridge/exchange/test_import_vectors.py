@@ -73,7 +73,9 @@ def test_parts_become_an_index_that_update_goes_on_with(
     dataset.add_sample(failed)
     paths = dataset.values("filepath")
     parts, space = make_parts([*paths[:20], str(bad), "/nowhere/a.jpg"], _gmp())
-    steps = [*(run := import_vectors(dataset, parts, also_global=True, device="cpu"))]
+    steps = [*(run := import_vectors(
+        Index(dataset, "detail"), dataset, parts, also_global=True, device="cpu"
+    ))]
     assert [step.fraction for step in steps] == sorted(s.fraction for s in steps)
     assert (run.result.images, run.result.failed, run.result.unmatched) == (20, 1, 1)
     assert run.result.space == space.slug == records.read(dataset, "detail").space
@@ -92,34 +94,42 @@ def test_parts_become_an_index_that_update_goes_on_with(
     assert view.values("filepath") == best
     assert len(dataset.sort_by_similarity("a cube", brain_key="detail_global", k=3))
 
-    update = index_update.update(dataset, "detail", options=CPU).finish()
+    update = index_update.update(
+        Index(dataset, "detail"), dataset, options=CPU
+    ).finish()
     assert (update.embedded, update.present, update.failed) == (4, 20, 1)
     assert update.space == space.slug
     rest = space.embed_files(paths[20:24]).vectors
     found = np.stack(dataset[20:24].values("detail_embedding"))
     np.testing.assert_allclose(found, rest, atol=1e-6)
-    again = compute_index.compute(dataset, GMP, also_global=True).finish()
+    again = compute_index.compute(
+        Index(dataset, "detail"), dataset, GMP, also_global=True
+    ).finish()
     assert (again.embedded, again.present) == (0, 24)
 
 
 def test_windows_without_detail_are_part_of_the_index(dataset, make_parts):
     parts, _ = make_parts(dataset.values("filepath"), _gmp(), skip_flat=True)
-    import_vectors(dataset, parts, device="cpu").finish()
+    import_vectors(Index(dataset, "detail"), dataset, parts, device="cpu").finish()
     settings = dataclasses.replace(GMP, skip_flat=True)
-    assert compute_index.compute(dataset, settings).finish().present == 24
+    assert compute_index.compute(
+        Index(dataset, "detail"), dataset, settings
+    ).finish().present == 24
     with pytest.raises(ValueError, match="skip_flat"):
-        compute_index.compute(dataset, GMP)
+        compute_index.compute(Index(dataset, "detail"), dataset, GMP)
 
 
 def test_parts_by_id_go_to_an_index_that_is_there(dataset, make_parts, tmp_path):
-    compute_index.compute(dataset[:6], MEAN).finish()
+    compute_index.compute(Index.of(dataset[:6], "detail"), dataset[:6], MEAN).finish()
     ids, paths = dataset[6:12].values(["id", "filepath"])
     table = pa.table({"id": ids, "uri": paths[::-1]})  # the id decides
     pq.write_table(table, tmp_path / "in.parquet")
     parts, space = make_parts(
         tmp_path / "in.parquet", fusers.create("mean", dim=256), cover=1
     )
-    result = import_vectors(dataset[:10], parts).finish()
+    result = import_vectors(
+        Index.of(dataset[:10], "detail"), dataset[:10], parts
+    ).finish()
     assert (result.images, result.unmatched) == (4, 2)
     assert len(dataset.exists("detail_embedding")) == 10
     found = np.stack(dataset[6:10].values("detail_embedding"))
@@ -129,19 +139,19 @@ def test_parts_by_id_go_to_an_index_that_is_there(dataset, make_parts, tmp_path)
 
     other, _ = make_parts(dataset.values("filepath")[:3], _gmp(), "other")
     with pytest.raises(ValueError, match="holds vectors of the space .*mean.*gmp"):
-        import_vectors(dataset, other)
+        import_vectors(Index(dataset, "detail"), dataset, other)
     (other / "part-000000.parquet").rename(parts / "part-000009.parquet")
     with pytest.raises(ValueError, match="holds parts of several spaces"):
-        import_vectors(dataset, parts)
+        import_vectors(Index(dataset, "detail"), dataset, parts)
 
 
 def test_several_vectors_per_image(dataset, make_parts, monkeypatch):
     monkeypatch.setattr(vector_files, "_ROWS", 4)
     paths = dataset.values("filepath")
     parts, space = make_parts(paths[:8], FewVectors(256, k=3))
-    result = import_vectors(dataset, parts).finish()
+    result = import_vectors(Index(dataset, "detail"), dataset, parts).finish()
     assert result.images == 8
-    compute_index.compute(dataset, FEW, brain_key="own").finish()
+    compute_index.compute(Index(dataset, "own"), dataset, FEW).finish()
     assert records.read(dataset, "detail").identity == records.read(
         dataset, "own"
     ).identity
@@ -151,20 +161,24 @@ def test_several_vectors_per_image(dataset, make_parts, monkeypatch):
         boxes = [[d.bounding_box for d in some] for some in (mine, own)]
         np.testing.assert_allclose(*boxes)
     assert len(dataset.sort_by_similarity("a cube", brain_key="detail", k=2))
-    assert index_update.update(dataset, "detail", options=CPU).finish().present == 8
+    assert index_update.update(
+        Index(dataset, "detail"), dataset, options=CPU
+    ).finish().present == 8
 
 
 def test_exported_files_come_back(dataset, tmp_path):
-    compute_index.compute(dataset[:6], MEAN, also_global=True).finish()
-    compute_index.compute(dataset[:4], FEW, brain_key="few").finish()
+    compute_index.compute(
+        Index.of(dataset[:6], "detail"), dataset[:6], MEAN, also_global=True
+    ).finish()
+    compute_index.compute(Index.of(dataset[:4], "few"), dataset[:4], FEW).finish()
     one, few = tmp_path / "one.parquet", tmp_path / "few.parquet"
-    export_vectors(dataset, "detail", one).finish()
-    export_vectors(dataset, "few", few).finish()
+    export_vectors(Index(dataset, "detail"), dataset, one).finish()
+    export_vectors(Index(dataset, "few"), dataset, few).finish()
     copy = dataset.clone()
     for key in ("detail", "few"):
         compute_index.delete(Index(copy, key))
-    assert import_vectors(copy, one).finish().images == 6
-    assert import_vectors(copy, few, brain_key="few").finish().images == 4
+    assert import_vectors(Index(copy, "detail"), copy, one).finish().images == 6
+    assert import_vectors(Index(copy, "few"), copy, few).finish().images == 4
     found = np.stack(copy[:6].values("detail_embedding"))
     expected = np.stack(dataset[:6].values("detail_embedding"))
     np.testing.assert_array_equal(found, expected)
@@ -172,34 +186,36 @@ def test_exported_files_come_back(dataset, tmp_path):
     for mine, own in zip(copy[:4].values(path), dataset[:4].values(path)):
         np.testing.assert_array_equal(np.stack(mine), np.stack(own))
     with pytest.raises(ValueError, match="no vectors of whole images"):
-        import_vectors(copy, one, brain_key="third", also_global=True)
+        import_vectors(Index(copy, "third"), copy, one, also_global=True)
     copy.delete()
 
 
 def test_what_cannot_be_imported(dataset, make_parts, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="neither a Parquet file nor a folder"):
-        import_vectors(dataset, tmp_path)
+        import_vectors(Index(dataset, "detail"), dataset, tmp_path)
     with pytest.raises(ValueError, match="path must name"):
-        import_vectors(dataset, "")
+        import_vectors(Index(dataset, "detail"), dataset, "")
     foreign = tmp_path / "foreign.parquet"
     pq.write_table(pa.table({"id": ["a"]}), foreign)
     with pytest.raises(ValueError, match="not written by detail-embed"):
-        import_vectors(dataset, foreign)
+        import_vectors(Index(dataset, "detail"), dataset, foreign)
     parts, space = make_parts(["/nowhere/a.jpg"], _gmp())
     with pytest.raises(ValueError, match="none of the 1 rows"):
-        import_vectors(dataset, parts).finish()
+        import_vectors(Index(dataset, "detail"), dataset, parts).finish()
     compute_index.delete(Index(dataset, "detail"))
     file = parts / "part-000000.parquet"
     (parts / "space").rename(parts / "moved")
     monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path / "zoo"))
     with pytest.raises(ValueError, match="space .* is not on this machine"):
-        import_vectors(dataset, file)
+        import_vectors(Index(dataset, "detail"), dataset, file)
     with pytest.raises(ValueError, match="none of the 1 rows"):
-        import_vectors(dataset, file, space=parts / "moved").finish()
+        import_vectors(
+            Index(dataset, "detail"), dataset, file, space=parts / "moved"
+        ).finish()
     assert zoo.is_published(space.slug)
     dataset.add_sample_field("third_embedding", fo.VectorField)
     with pytest.raises(ValueError, match="'third_embedding' exists"):
-        import_vectors(dataset, file, brain_key="third")
+        import_vectors(Index(dataset, "third"), dataset, file)
 
 
 def test_the_operator(dataset, make_parts):

@@ -147,8 +147,8 @@ def test_a_choice_that_there_is_not(dataset):
         DetailIndex(dataset, "detail").compute(colour=3)
 
 
-def test_the_package_loads_the_index_when_it_is_asked_for(fresh_python):
-    done = fresh_python(
+def test_the_package_loads_the_index_when_it_is_asked_for(bare_python):
+    done = bare_python(
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "import detail_embed.fiftyone_bridge as bridge;"
         "assert not {'torch', 'fiftyone'} & {*sys.modules};"

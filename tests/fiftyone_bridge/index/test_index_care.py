@@ -52,8 +52,10 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
 
 
-def _run(samples, settings=MEAN, **kwargs):
-    return compute_index.compute(samples, settings, **kwargs).finish()
+def _run(samples, settings=MEAN, brain_key="detail", **kwargs):
+    return compute_index.compute(
+        Index.of(samples, brain_key), samples, settings, **kwargs
+    ).finish()
 
 
 def _foreign(dataset, key="theirs", **kwargs):
@@ -145,15 +147,15 @@ def test_counts_at_rest_are_not_counted_again(dataset, monkeypatch):
 
 
 def test_an_index_that_was_cut_short_is_known_and_finished_by_an_update(dataset):
-    steps = iter(compute_index.compute(dataset, MEAN))
+    steps = iter(compute_index.compute(Index(dataset, "detail"), dataset, MEAN))
     for step in steps:
         if step.text.startswith("16 of 24"):
             break
     steps.close()
     (facts,) = index_facts.facts(dataset)
     assert (facts.images, facts.backend, facts.searches) == (16, None, ())
-    assert coverage.coverage(dataset, "detail").missing == 8
-    result = update.update(dataset, "detail").finish()
+    assert coverage.coverage(Index(dataset, "detail"), dataset).missing == 8
+    result = update.update(Index(dataset, "detail"), dataset).finish()
     assert (result.embedded, result.present) == (8, 16)
     assert _by_key(dataset)["detail"].searches == ("single vector",)
 
@@ -170,23 +172,25 @@ def broken(dataset, tmp_path):
 
 def test_coverage_counts_and_shows_each_group(broken, scenes):
     _run(broken[10:], also_global=True)
-    found = coverage.coverage(broken, "detail")
+    found = coverage.coverage(Index(broken, "detail"), broken)
     assert (found.embedded, found.missing, found.failed) == (14, 10, 4)
     assert list(found.reasons.items()) == [
         ("is missing", 2), ("is HTML, not an image", 1), ("is empty", 1),
     ]
-    assert coverage.coverage(broken, "detail_global") == found
-    assert coverage.missing(broken, "detail").values("id") == broken[:10].values("id")
-    assert coverage.embedded(broken, "detail").values("id") == (
+    assert coverage.coverage(Index(broken, "detail_global"), broken) == found
+    assert coverage.missing(Index(broken, "detail"), broken).values(
+        "id"
+    ) == broken[:10].values("id")
+    assert coverage.embedded(Index(broken, "detail"), broken).values("id") == (
         broken[10:24].values("id")
     )
-    failed = coverage.failed(broken, "detail")
+    failed = coverage.failed(Index(broken, "detail"), broken)
     assert failed.values("id") == broken[24:].values("id")
-    gone = coverage.failed(broken, "detail", "is missing")
+    gone = coverage.failed(Index(broken, "detail"), broken, "is missing")
     assert [path.rpartition("/")[2] for path in gone.values("filepath")] == [
         "gone.png", "gone_too.png",
     ]
-    part = coverage.coverage(broken[8:12], "detail")
+    part = coverage.coverage(Index.of(broken[8:12], "detail"), broken[8:12])
     assert (part.embedded, part.missing, part.failed) == (2, 2, 0)
 
 
@@ -201,17 +205,17 @@ def test_coverage_of_indexes_of_others(dataset):
     }
     _foreign(dataset[:7], "of_labels", embeddings=labels, patches_field="ground_truth")
     for key, count in {"in_a_field": 20, "elsewhere": 20, "of_labels": 7}.items():
-        found = coverage.coverage(dataset, key)
+        found = coverage.coverage(Index(dataset, key), dataset)
         assert (found.embedded, found.missing) == (count, 24 - count)
         assert (found.failed, found.reasons) == (0, {})
-        assert len(coverage.missing(dataset, key)) == 24 - count
-        assert len(coverage.embedded(dataset, key)) == count
-        assert len(coverage.failed(dataset, key)) == 0
+        assert len(coverage.missing(Index(dataset, key), dataset)) == 24 - count
+        assert len(coverage.embedded(Index(dataset, key), dataset)) == count
+        assert len(coverage.failed(Index(dataset, key), dataset)) == 0
     facts = _by_key(dataset)
     assert facts["elsewhere"].images is None
     assert facts["of_labels"].searches == ("vectors of labels",)
     with pytest.raises(ValueError, match="'nope' is no similarity index"):
-        coverage.coverage(dataset, "nope")
+        coverage.coverage(Index(dataset, "nope"), dataset)
 
 
 def test_an_update_embeds_new_images_and_tries_failed_ones_again(broken, scenes):
@@ -220,11 +224,11 @@ def test_an_update_embeds_new_images_and_tries_failed_ones_again(broken, scenes)
     assert (first.embedded, first.failed) == (24, 2)
     shutil.copy(paths[0], paths[24])
     result = update.update(
-        broken, "detail", options=EncodeOptions(device="cpu")
+        Index(broken, "detail"), broken, options=EncodeOptions(device="cpu")
     ).finish()
     assert (result.embedded, result.present, result.failed) == (1, 24, 3)
     assert (result.space, result.fuser) == (first.space, first.fuser)
-    assert coverage.coverage(broken, "detail").reasons == {
+    assert coverage.coverage(Index(broken, "detail"), broken).reasons == {
         "is missing": 2, "is HTML, not an image": 1,
     }
     copy = broken[paths[24]]
@@ -248,7 +252,7 @@ def test_an_update_goes_on_with_every_setting(dataset):
     _run(dataset[:6], settings, brain_key="few")
     before = records.read(dataset, "few")
     dataset.delete_sample_field("ground_truth")  # the words were used when it was made
-    result = update.update(dataset[:9], "few").finish()
+    result = update.update(Index.of(dataset[:9], "few"), dataset[:9]).finish()
     assert (result.embedded, result.present) == (3, 6)
     assert records.read(dataset, "few") == before
     size = dataset.count("few_patches.detections.vector")
@@ -261,14 +265,14 @@ def test_an_update_of_an_index_whose_trained_fuser_was_deleted(dataset):
     library.save(fusers.create("mean", 256), facts)
     _run(dataset[:3], replace(MEAN, fuser="mine"))
     library.delete("mine")
-    result = update.update(dataset[:5], "detail").finish()
+    result = update.update(Index.of(dataset[:5], "detail"), dataset[:5]).finish()
     assert (result.embedded, result.fuser) == (2, "mine")
 
 
 def test_an_update_keeps_no_features_that_only_another_index_has(dataset):
     _run(dataset[:3], KEPT, brain_key="kept")
     _run(dataset[:20], KEPT_NOT, brain_key="plain")
-    result = update.update(dataset, "plain").finish()
+    result = update.update(Index(dataset, "plain"), dataset).finish()
     assert (result.embedded, result.present) == (4, 20)
 
 
@@ -278,16 +282,20 @@ def test_an_update_finds_the_checkpoint_file(dataset, tmp_path):
         backbone=TINY, pretrained=str(file), cover=1, fuser="mean", device="cpu"
     )
     _run(dataset[:3], settings)
-    assert update.update(dataset[:4], "detail").finish().embedded == 1
+    assert update.update(
+        Index.of(dataset[:4], "detail"), dataset[:4]
+    ).finish().embedded == 1
     moved = file.rename(tmp_path / "moved.pt")
     with pytest.raises(ValueError, match="not where it was.*pass pretrained"):
-        update.update(dataset, "detail")
+        update.update(Index(dataset, "detail"), dataset)
     other = tiny_checkpoint(tmp_path, seed=1)
     with pytest.raises(ValueError, match="another space"):
-        update.update(dataset, "detail", pretrained=other)
-    run = update.update(dataset[:5], "detail", pretrained=moved)
+        update.update(Index(dataset, "detail"), dataset, pretrained=other)
+    run = update.update(Index.of(dataset[:5], "detail"), dataset[:5], pretrained=moved)
     assert run.finish().embedded == 1
-    assert update.update(dataset[:6], "detail").finish().embedded == 1
+    assert update.update(
+        Index.of(dataset[:6], "detail"), dataset[:6]
+    ).finish().embedded == 1
 
 
 def test_an_update_with_random_weights(dataset, tmp_path):
@@ -296,7 +304,9 @@ def test_an_update_with_random_weights(dataset, tmp_path):
         allow_random_weights=True,
     )
     _run(dataset[:3], settings)
-    assert update.update(dataset[:4], "detail").finish().embedded == 1
+    assert update.update(
+        Index.of(dataset[:4], "detail"), dataset[:4]
+    ).finish().embedded == 1
 
 
 def test_renaming_everything(broken, fresh_python):
@@ -311,11 +321,11 @@ def test_renaming_everything(broken, fresh_python):
     assert done.returncode == 0, done.stderr
     assert [*map(json.loads, done.stdout.splitlines()[-2:])] == ranked
 
-    assert coverage.coverage(broken, "better").failed == 2
+    assert coverage.coverage(Index(broken, "better"), broken).failed == 2
     facts = _by_key(broken)
     assert facts["better"].searches == ("single vector", "re-ranked")
     assert facts["better_global"].kind == "whole image"
-    result = update.update(broken, "better").finish()
+    result = update.update(Index(broken, "better"), broken).finish()
     assert (result.embedded, result.present, result.failed) == (0, 24, 4)
     _run(broken[:3], brain_key="detail", also_global=True)  # the old key is free
     delete.delete(Index(broken, "better"))
@@ -328,7 +338,9 @@ def test_renaming_an_index_of_a_few_vectors(dataset):
     rename.rename(Index(dataset, "detail"), "few")
     assert _ranked(dataset, "few") == ranked
     assert dataset.has_field("few_patches") and not dataset.has_field("detail_patches")
-    assert update.update(dataset[:9], "few").finish().embedded == 1
+    assert update.update(
+        Index.of(dataset[:9], "few"), dataset[:9]
+    ).finish().embedded == 1
     assert dataset.load_brain_results("few").total_index_size == 18
 
 
@@ -387,7 +399,7 @@ def test_only_what_is_ours_is_updated(dataset):
     _foreign(dataset, embeddings="detail_embedding")
     for key in ("detail_global", "theirs", "nope"):
         with pytest.raises(ValueError, match="update"):
-            update.update(dataset, key)
+            update.update(Index(dataset, key), dataset)
 
 
 def test_deleting_by_name(dataset, tmp_path):
@@ -402,7 +414,7 @@ def test_deleting_by_name(dataset, tmp_path):
     delete.delete_any(Index(dataset, "detail_global"))
     assert dataset.list_brain_runs() == ["detail", "second"]
     assert not dataset.has_field("detail_global_embedding")
-    result = update.update(dataset[:6], "detail").finish()
+    result = update.update(Index.of(dataset[:6], "detail"), dataset[:6]).finish()
     assert result.embedded == 1 and "detail_global" not in dataset.list_brain_runs()
 
     delete.delete_any(Index(dataset, "second"))

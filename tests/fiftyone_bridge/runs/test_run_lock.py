@@ -12,6 +12,7 @@ import pytest
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock as run_lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
@@ -160,10 +161,12 @@ def test_a_long_step_keeps_the_lock_and_a_lost_one_ends_the_run(empty, monkeypat
 
 
 def test_a_run_holds_the_lock_until_it_is_closed(dataset):
-    run = iter(compute_index.compute(dataset, SETTINGS))
+    run = iter(compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS))
     next(run)
     with pytest.raises(ValueError, match="a computation of process"):
-        compute_index.compute(dataset, SETTINGS)
+        compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS)
     run.close()
-    assert compute_index.compute(dataset, SETTINGS).finish().embedded == 24
+    assert compute_index.compute(
+        Index(dataset, "detail"), dataset, SETTINGS
+    ).finish().embedded == 24
     assert holders(dataset) == []

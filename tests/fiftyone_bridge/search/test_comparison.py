@@ -5,6 +5,7 @@ import pytest
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search.compare import compare
@@ -18,7 +19,9 @@ THING = "red metal cube"
 def indexed(scenes):
     dataset = load_clver_ds(scenes)
     settings = Settings(backbone=DEMO, cover=2, fuser="mean", device="cpu")
-    compute_index.compute(dataset, settings, "detail", also_global=True).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, settings, also_global=True
+    ).finish()
     yield dataset
     dataset.delete()
 
@@ -35,7 +38,9 @@ def place(ids, id):
 @pytest.mark.parametrize("k", [1, 5, 24, 1000])
 def test_ranks_and_only_against_a_slow_count(indexed, query, k):
     first, second = compare(indexed, query, KEYS, k)
-    all_of = {key: search(indexed, query, key, 1000).ids for key in KEYS}
+    all_of = {key: search(
+        Index(indexed, key), indexed, query, 1000
+    ).ids for key in KEYS}
     for side, other in ((first, KEYS[1]), (second, KEYS[0])):
         shown = all_of[side.brain_key][:k]
         assert side.found.ids[: len(side.ranks)] == shown
@@ -57,7 +62,7 @@ def test_within_a_view(indexed):
 
 
 def test_an_image_that_one_index_lacks(indexed):
-    best = search(indexed, THING, "detail", 1).ids[0]
+    best = search(Index(indexed, "detail"), indexed, THING, 1).ids[0]
     sample = indexed[best]
     vector = sample["detail_global_embedding"]
     sample["detail_global_embedding"] = None

@@ -9,6 +9,7 @@ from PIL import Image
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
@@ -23,8 +24,12 @@ RED, BLUE = (220, 20, 20), (20, 20, 220)
 def indexed(scenes):
     dataset = load_clver_ds(scenes)
     settings = {"backbone": DEMO, "cover": 2, "device": "cpu"}
-    compute_index.compute(dataset, Settings(fuser="mean", **settings), KEY).finish()
-    compute_index.compute(dataset, Settings(vectors=3, **settings), FEW).finish()
+    compute_index.compute(
+        Index(dataset, KEY), dataset, Settings(fuser="mean", **settings)
+    ).finish()
+    compute_index.compute(
+        Index(dataset, FEW), dataset, Settings(vectors=3, **settings)
+    ).finish()
     yield dataset
     dataset.delete()
 
@@ -48,16 +53,16 @@ def labels_of(sample):
 
 def test_a_sample_finds_itself(indexed):
     sample = indexed.skip(4).first()
-    vector = mix(indexed, KEY, sample_ids=[sample.id])
+    vector = mix(Index(indexed, KEY), sample_ids=[sample.id])
     assert vector.dtype == np.float32 and vector.shape == (len(vector),)
     np.testing.assert_allclose(vector, unit(sample["detail_embedding"]), atol=1e-6)
-    answer = search(indexed, vector, KEY, 3)
+    answer = search(Index(indexed, KEY), indexed, vector, 3)
     assert answer.ids[0] == sample.id and answer.scores[0] == pytest.approx(1, abs=1e-3)
 
 
 def test_the_vector_of_k_is_their_mean(indexed):
     sample = indexed.skip(4).first()
-    (own,) = examples.of_samples(indexed, FEW, [sample.id])
+    (own,) = examples.of_samples(Index(indexed, FEW), [sample.id])
     vectors, ids, _ = indexed.load_brain_results(FEW).get_embeddings()
     rows = np.asarray(vectors)[np.asarray(ids) == sample.id]
     assert len(rows) == 3
@@ -68,7 +73,7 @@ def test_the_vector_of_k_is_their_mean(indexed):
 def test_several_samples_count_alike(indexed):
     ids = indexed.limit(3).values("id")
     vectors = [unit(v) for v in indexed.limit(3).values("detail_embedding")]
-    got = mix(indexed, KEY, sample_ids=ids)
+    got = mix(Index(indexed, KEY), sample_ids=ids)
     np.testing.assert_allclose(got, unit(np.sum(vectors, axis=0)), atol=1e-5)
 
 
@@ -84,7 +89,12 @@ def test_a_crop_finds_images_that_show_the_object(indexed):
             continue
         (sample_id, label), *_ = of.items()
         box = Box(indexed[sample_id].filepath, label.bounding_box)
-        ids = search(indexed, mix(indexed, KEY, boxes=[box]), KEY, 1000).ids
+        ids = search(
+            Index(indexed, KEY),
+            indexed,
+            mix(Index(indexed, KEY), boxes=[box]),
+            1000,
+        ).ids
         own.append(ids.index(sample_id))
         others = [id for id in ids if id != sample_id]
         places = [others.index(id) for id in of if id != sample_id]
@@ -179,7 +189,7 @@ def test_a_crop_is_a_square_within_the_image(halves, box, size, colour):
 
 def test_a_box_as_large_as_the_image(indexed, halves):
     assert examples._crop(Box(halves, [0.0, 0.0, 1.0, 1.0])).size == (100, 100)
-    vector = mix(indexed, KEY, boxes=[Box(halves, [0.99, 0.99, 0.01, 0.01])])
+    vector = mix(Index(indexed, KEY), boxes=[Box(halves, [0.99, 0.99, 0.01, 0.01])])
     np.testing.assert_allclose(np.linalg.norm(vector), 1, atol=1e-5)
 
 
@@ -198,7 +208,9 @@ def test_a_crop_is_what_the_index_saw(tmp_path):
 def test_bytes_and_an_open_picture_are_the_same(indexed, halves):
     with open(halves, "rb") as file:
         data = file.read()
-    one, other = (mix(indexed, KEY, pictures=[p]) for p in (data, Image.open(halves)))
+    one, other = (mix(
+        Index(indexed, KEY), pictures=[p]
+    ) for p in (data, Image.open(halves)))
     np.testing.assert_allclose(one, other, atol=1e-6)
     assert abs(np.linalg.norm(one) - 1) < 1e-5
 
@@ -214,30 +226,32 @@ def test_a_turned_photo_is_turned_back():
 
 def test_text_and_examples_are_weighed(indexed):
     sample = indexed.first()
-    text = query_vectors.encode(indexed, KEY, "red metal cube")
+    text = query_vectors.encode(Index(indexed, KEY), "red metal cube")
     example = unit(sample["detail_embedding"])
     for weight in (0.5, 1.0, 3.0, -0.4):
-        got = mix(indexed, KEY, "red metal cube", [sample.id], weight=weight)
+        got = mix(Index(indexed, KEY), "red metal cube", [sample.id], weight=weight)
         np.testing.assert_allclose(got, unit(text + weight * example), atol=1e-5)
-    plain = mix(indexed, KEY, "red metal cube", templates="plain")
+    plain = mix(Index(indexed, KEY), "red metal cube", templates="plain")
     np.testing.assert_allclose(
-        plain, query_vectors.encode(indexed, KEY, "red metal cube", "plain"), atol=1e-6
+        plain, query_vectors.encode(
+            Index(indexed, KEY), "red metal cube", "plain"
+        ), atol=1e-6
     )
 
 
 def test_a_negative_weight_pushes_away(indexed):
-    id = search(indexed, "red metal cube", KEY, 1).ids[0]
-    text = mix(indexed, KEY, "red metal cube", [id], weight=-0.8)
-    assert search(indexed, text, KEY, 1000).ids.index(id) > 0
-    alone = mix(indexed, KEY, sample_ids=[id], weight=-1.0)
-    assert search(indexed, alone, KEY, 1000).ids[-1] == id
+    id = search(Index(indexed, KEY), indexed, "red metal cube", 1).ids[0]
+    text = mix(Index(indexed, KEY), "red metal cube", [id], weight=-0.8)
+    assert search(Index(indexed, KEY), indexed, text, 1000).ids.index(id) > 0
+    alone = mix(Index(indexed, KEY), sample_ids=[id], weight=-1.0)
+    assert search(Index(indexed, KEY), indexed, alone, 1000).ids[-1] == id
 
 
 def test_what_was_mixed_before_is_an_example_again(indexed):
     ids = indexed.limit(2).values("id")
-    before = mix(indexed, KEY, sample_ids=ids)
-    got = mix(indexed, KEY, "a cube", vector=before.tolist(), weight=2.0)
-    want = mix(indexed, KEY, "a cube", ids, weight=2.0)
+    before = mix(Index(indexed, KEY), sample_ids=ids)
+    got = mix(Index(indexed, KEY), "a cube", vector=before.tolist(), weight=2.0)
+    want = mix(Index(indexed, KEY), "a cube", ids, weight=2.0)
     np.testing.assert_allclose(got, want, atol=1e-5)
 
 
@@ -246,9 +260,9 @@ def test_samples_boxes_and_pictures_together(indexed, halves):
     boxes = [Box(halves, [0, 0, 0.2, 0.2])]
     pictures = [Image.new("RGB", (30, 30), BLUE)]
     parts = [
-        mix(indexed, KEY, sample_ids=ids),
-        mix(indexed, KEY, boxes=boxes),
-        mix(indexed, KEY, pictures=pictures),
+        mix(Index(indexed, KEY), sample_ids=ids),
+        mix(Index(indexed, KEY), boxes=boxes),
+        mix(Index(indexed, KEY), pictures=pictures),
     ]
-    got = mix(indexed, KEY, None, ids, boxes, pictures)
+    got = mix(Index(indexed, KEY), None, ids, boxes, pictures)
     np.testing.assert_allclose(got, unit(np.sum(parts, axis=0)), atol=1e-4)

@@ -15,11 +15,7 @@ from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import search as searching
-from detail_embed.fiftyone_bridge.search.search import (
-    PATCHES,
-    RERANKED,
-    search,
-)
+from detail_embed.fiftyone_bridge.search.search import PATCHES, RERANKED, search
 from detail_embed.texts.query import parse
 from detail_embed.texts.score_summary import standardise
 
@@ -32,21 +28,25 @@ THING = "red metal cube"
 @pytest.fixture
 def indexed(dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
-    compute_index.compute(dataset, SETTINGS, "detail").finish()
+    compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS).finish()
     return dataset
 
 
 @pytest.fixture
 def few(dataset):
     settings = Settings(backbone=DEMO, cover=2, vectors=3, device="cpu")
-    compute_index.compute(dataset, settings, "few").finish()
+    compute_index.compute(Index(dataset, "few"), dataset, settings).finish()
     return dataset
+
+
+def ask(samples, query, *args, key="detail", **options):
+    return search(Index.of(samples, key), samples, query, *args, **options)
 
 
 @pytest.mark.parametrize("k", [1, 7, 1000])
 def test_one_plain_prompt_finds_what_fiftyone_finds(indexed, k):
     native = indexed.sort_by_similarity(THING, brain_key="detail", k=k)
-    answer = search(indexed, THING, "detail", k)
+    answer = ask(indexed, THING, k)
     assert answer.ids == native.values("id")
     ids, scores = answer.view.values(["id", "detail_score"])
     assert ids == answer.ids and scores == [round(s, 4) for s in answer.scores]
@@ -56,13 +56,13 @@ def test_one_plain_prompt_finds_what_fiftyone_finds(indexed, k):
 
 def test_k_vectors_find_what_fiftyone_finds(few):
     native = few.sort_by_similarity(THING, brain_key="few", k=72)
-    assert search(few, THING, "few", 1000).ids == native.values("id")
+    assert ask(few, THING, 1000, key="few").ids == native.values("id")
 
 
 def test_within_a_view(indexed):
     view = indexed.skip(3).limit(9)
     native = view.sort_by_similarity(THING, brain_key="detail", k=5)
-    answer = search(view, THING, "detail", 5)
+    answer = ask(view, THING, 5)
     assert answer.ids == native.values("id")
     assert answer.searched == 9
 
@@ -73,40 +73,46 @@ def test_foreign_index_of_the_same_model(indexed):
     fob.compute_similarity(
         indexed, embeddings=vectors, model=model, brain_key="other"
     )
-    assert search(indexed, THING, "other", 9).ids == search(indexed, THING, k=9).ids
+    assert ask(indexed, THING, 9, key="other").ids == ask(indexed, THING, 9).ids
 
 
 def test_but_not_moves_images_down(indexed):
-    of = search(indexed, f"{THING}, blue cube", k=1000)
-    off = search(indexed, f"{THING}, -blue cube", k=1000)
-    blue = search(indexed, "blue cube", k=1).ids[0]
+    of = ask(indexed, f"{THING}, blue cube", k=1000)
+    off = ask(indexed, f"{THING}, -blue cube", k=1000)
+    blue = ask(indexed, "blue cube", k=1).ids[0]
     assert off.ids.index(blue) > of.ids.index(blue)
-    again = search(indexed, parse(f"{THING}, -blue cube"), k=1000)
+    again = ask(indexed, parse(f"{THING}, -blue cube"), k=1000
+    )
     assert again.ids == off.ids
 
 
 def test_threshold_counts_and_cuts(indexed):
-    everything = search(indexed, THING, k=1000)
+    everything = ask(indexed, THING, k=1000)
     threshold = float(np.median(everything.z_scores))
-    cut = search(indexed, THING, k=1000, threshold=threshold)
+    cut = ask(indexed, THING, k=1000, threshold=threshold
+    )
     assert cut.above == sum(z >= threshold for z in everything.z_scores)
     assert cut.ids == everything.ids[: cut.above]
     assert cut.above == cut.histogram.above(threshold)
-    none = search(indexed, THING, threshold=50.0)
+    none = ask(indexed, THING, threshold=50.0)
     assert none.ids == [] and none.above == 0 and len(none.view) == 0
     assert sum(everything.histogram.counts) == len(indexed)
 
 
 def test_templates_change_the_query(indexed):
     own, plain = (
-        search(indexed, THING, templates=name).vector for name in ("own", "plain")
+        ask(indexed, THING, templates=name).vector for name in ("own", "plain")
     )
     assert 0.5 < own @ plain < 0.9999
 
 
 def test_by_patches_is_exact(indexed):
-    exact = search(indexed, THING, k=24, method=RERANKED, candidates=1.0)
-    answer = search(indexed, THING, k=24, method=PATCHES)
+    exact = ask(indexed, THING,
+        k=24,
+        method=RERANKED,
+        candidates=1.0,
+    )
+    answer = ask(indexed, THING, k=24, method=PATCHES)
     store = open_store(Index(indexed, "detail"))
     best = [float((store.features(id) @ answer.vector).max()) for id in answer.ids]
     assert answer.ids == exact.ids
@@ -114,23 +120,28 @@ def test_by_patches_is_exact(indexed):
     np.testing.assert_array_equal(answer.scores, exact.scores)
     assert answer.scores == sorted(answer.scores, reverse=True)
     assert answer.boxes == exact.boxes and len(answer.boxes[0]) == 4
-    assert searching.methods(indexed, "detail") == list(searching.METHODS)
+    assert searching.methods(Index(indexed, "detail")) == list(searching.METHODS)
 
 
 def test_too_many_patches_are_refused(indexed, monkeypatch):
     monkeypatch.setattr(searching, "MOST", 10)
     with pytest.raises(ValueError, match="24 images, of 10 at most"):
-        search(indexed, THING, method=PATCHES)
-    assert len(search(indexed, THING, k=2, method=RERANKED).ids) == 2
+        ask(indexed, THING, method=PATCHES)
+    assert len(
+        ask(indexed, THING, k=2, method=RERANKED).ids
+    ) == 2
 
 
 def test_only_candidates_are_found_by_their_patches(indexed):
-    first = search(indexed, THING, k=6).ids
-    exact = search(indexed, THING, k=24, method=PATCHES).ids
-    found = search(indexed, THING, k=2, method=RERANKED, candidates=6)
+    first = ask(indexed, THING, k=6).ids
+    exact = ask(indexed, THING, k=24, method=PATCHES
+    ).ids
+    found = ask(indexed, THING, k=2, method=RERANKED, candidates=6
+    )
     assert found.ids == [id for id in exact if id in first][:2]
-    by_default = search(indexed, THING, k=2, method=RERANKED)  # 4 k of them
-    first = search(indexed, THING, k=8).ids
+    by_default = ask(indexed, THING, k=2, method=RERANKED
+    )  # 4 k of them
+    first = ask(indexed, THING, k=8).ids
     assert by_default.ids == [id for id in exact if id in first][:2]
     assert by_default.searched == 24
 
@@ -140,30 +151,35 @@ def test_only_candidates_are_found_by_their_patches(indexed):
 def test_a_z_score_means_the_same_everywhere(indexed, method, start, stop):
     """Of an image, in any view, by any method, and for what is tagged."""
     vectors = index_vectors.load(Index(indexed, "detail"))
-    everywhere = search(indexed, THING, k=1000)
+    everywhere = ask(indexed, THING, k=1000)
     z = dict(zip(vectors.ids, standardise(vectors.scores(everywhere.vector))))
     view = indexed[start:stop]
-    found = search(view, THING, k=1000, method=method)
+    found = ask(view, THING, k=1000, method=method)
     assert dict(zip(found.ids, found.z_scores)) == {id: z[id] for id in found.ids}
     assert sorted(found.ids) == sorted(view.values("id"))
     threshold = sorted(z.values())[12]
-    cut = search(view, THING, k=1000, threshold=threshold, method=method)
+    cut = ask(view, THING,
+        k=1000,
+        threshold=threshold,
+        method=method,
+    )
     above = {id for id in view.values("id") if z[id] >= threshold}
     assert set(cut.ids) == above and cut.above == len(above)
-    assert tag_hits(view, THING, threshold=threshold, tag="t").hits == len(above)
+    tagged = tag_hits(Index.of(view, "detail"), view, THING, threshold, "t")
+    assert tagged.hits == len(above)
     assert set(indexed.match_tags("t").values("id")) == above
 
 
 def test_a_small_view_can_reach_a_high_z_score(indexed):
     vectors = np.zeros((24, 256), np.float32)
     vectors[:, 1] = 1
-    query = search(indexed, THING).vector
+    query = ask(indexed, THING).vector
     vectors[0] = query
     for sample, vector in zip(indexed, vectors):
         sample["detail_embedding"] = vector
         sample.save()
     best = indexed.first().id
-    found = search(indexed[:7], THING, threshold=2.5)
+    found = ask(indexed[:7], THING, threshold=2.5)
     assert found.ids == [best] and found.z_scores[0] > 4
 
 
@@ -173,36 +189,35 @@ def test_images_without_stored_patches_follow_those_that_have(indexed, tmp_path)
     for sample, vector in zip(more, indexed[:3].values("detail_embedding")):
         sample["detail_embedding"] = vector
         sample.save()
-    compute_index.compute(
-        indexed, dataclasses.replace(SETTINGS, keep_features=False), "detail"
-    ).finish()
-    found = search(indexed, THING, k=1000, method=PATCHES)
+    bare = dataclasses.replace(SETTINGS, keep_features=False)
+    compute_index.compute(Index(indexed, "detail"), indexed, bare).finish()
+    found = ask(indexed, THING, k=1000, method=PATCHES)
     bare = [sample.id for sample in more]
     assert set(found.ids[:24]) == set(indexed[:24].values("id"))
     assert set(found.ids[24:]) == set(bare)
     assert found.scores[24:] == found.boxes[24:] == [None] * 3
     assert all(np.isfinite(found.z_scores))
     with pytest.raises(ValueError, match="no patch features are stored for these 3"):
-        search(indexed.select(bare), THING, method=RERANKED)
+        ask(indexed.select(bare), THING, method=RERANKED)
 
 
 def test_new_and_deleted_samples_are_noticed(indexed, scenes):
-    first = search(indexed, THING, k=1000)
+    first = ask(indexed, THING, k=1000)
     indexed.delete_samples(first.ids[:2])
-    second = search(indexed, THING, k=1000)
+    second = ask(indexed, THING, k=1000)
     assert second.ids == first.ids[2:]
     sample = fo.Sample(filepath=indexed.first().filepath)
     indexed.add_sample(sample)
-    third = search(indexed, THING, k=1000)
+    third = ask(indexed, THING, k=1000)
     assert third.ids == second.ids and third.missing == 1
-    compute_index.compute(indexed, SETTINGS, "detail").finish()
-    assert sample.id in search(indexed, THING, k=1000).ids
+    compute_index.compute(Index(indexed, "detail"), indexed, SETTINGS).finish()
+    assert sample.id in ask(indexed, THING, k=1000).ids
 
 
 def test_a_search_for_duplicates_changes_nothing(indexed):
-    before = search(indexed, THING, k=1000)
+    before = ask(indexed, THING, k=1000)
     fob.compute_near_duplicates(indexed, similarity_index="detail", threshold=0.1)
-    assert search(indexed, THING, k=1000).ids == before.ids
+    assert ask(indexed, THING, k=1000).ids == before.ids
 
 
 def test_vectors_stay_in_memory(indexed):
@@ -217,13 +232,13 @@ def test_vectors_stay_in_memory(indexed):
 def test_views_stay_in_memory_until_a_sample_changes(indexed):
     view = indexed.match_tags("mine")
     indexed[:3].tag_samples("mine")
-    assert set(search(view, THING).ids) == set(indexed[:3].values("id"))
+    assert set(ask(view, THING).ids) == set(indexed[:3].values("id"))
     vectors = index_vectors.load(Index(indexed, "detail"))
     assert vectors.members(view) is vectors.members(indexed.match_tags("mine"))
     assert vectors.members(indexed).without == 0
     indexed[3:4].tag_samples("mine")
     indexed.add_sample(fo.Sample(filepath="/no/vector.jpg", tags=["mine"]))
-    answer = search(view, THING)
+    answer = ask(view, THING)
     assert set(answer.ids) == set(indexed[:4].values("id")) and answer.missing == 1
 
 
@@ -247,24 +262,24 @@ def test_only_so_many_views_stay_in_memory(indexed):
         ({"query": THING, "threshold": float("nan")}, "threshold"),
         ({"query": THING, "method": "magic"}, "method"),
         ({"query": THING, "templates": "mine"}, "templates"),
-        ({"query": THING, "brain_key": "nope"}, "nope"),
+        ({"query": THING, "key": "nope"}, "nope"),
         ({"query": np.ones(3, np.float32)}, "dimensions"),
     ],
 )
 def test_bad_input(indexed, arguments, message):
     with pytest.raises(ValueError, match=message):
-        search(indexed, **arguments)
+        ask(indexed, **arguments)
 
 
 @pytest.mark.parametrize("text", ["🚲 خوذة حمراء", "עברית", '"quoted, text"', "é\n\tb"])
 def test_any_text_finds_something(indexed, text):
-    assert len(search(indexed, text, k=3).ids) == 3
+    assert len(ask(indexed, text, k=3).ids) == 3
 
 
 def test_images_without_vectors(indexed):
     indexed.add_sample(fo.Sample(filepath=indexed.first().filepath))
     with pytest.raises(ValueError, match="has a vector"):
-        search(indexed.skip(24), THING)
+        ask(indexed.skip(24), THING)
 
 
 def test_model_that_is_not_here(indexed):
@@ -272,4 +287,4 @@ def test_model_that_is_not_here(indexed):
     results.config.model = "of-another-machine"
     results.save_config()
     with pytest.raises(ValueError, match="cannot be loaded on this machine"):
-        search(indexed, THING)
+        ask(indexed, THING)

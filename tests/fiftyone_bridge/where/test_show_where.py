@@ -11,6 +11,7 @@ from fiftyone.operators.executor import Executor
 from detail_embed.backbone import Backbone
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.where import show_where as where
@@ -54,7 +55,7 @@ def compute(dataset, brain_key="detail", cover=2, fuser="mean", **settings):
     settings = Settings(
         backbone=DEMO, cover=cover, fuser=fuser, device="cpu", **settings
     )
-    compute_index.compute(dataset, settings, brain_key).finish()
+    compute_index.compute(Index.of(dataset, brain_key), dataset, settings).finish()
 
 
 def context(dataset, current_sample=None, **params):
@@ -96,7 +97,7 @@ def test_stored_features_show_where(dataset, classes, no_encoding):
     word = classes[0]
     shown = dataset.match(fo.ViewField("ground_truth.detections.label").contains(word))
     no_encoding()
-    run = show_where(shown, word)
+    run = show_where(Index.of(shown, "detail"), shown, word)
     texts = [step.text for step in run]
     assert texts[0] == "Loading the backbone"
     assert f"{len(shown)} of {len(shown)} images" in texts[-1]
@@ -121,11 +122,11 @@ def test_stored_features_show_where(dataset, classes, no_encoding):
 def test_without_stored_features_images_are_encoded(dataset, classes):
     compute(dataset[:6])
     stored, encoded = dataset[:3], dataset[:3]
-    show_where(encoded, classes[0]).finish()
+    show_where(Index.of(encoded, "detail"), encoded, classes[0]).finish()
     now = encoded.values("detail_where.detections.bounding_box")
     scores = encoded.values("detail_where.detections.score")
     compute(dataset[:6], "kept", keep_features="float16")
-    show_where(stored, classes[0], "kept").finish()
+    show_where(Index.of(stored, "kept"), stored, classes[0]).finish()
     kept = stored.values("detail_where.detections.score")
     np.testing.assert_allclose(np.concatenate(scores), np.concatenate(kept), atol=2e-3)
     again = stored.values("detail_where.detections.bounding_box")
@@ -138,17 +139,21 @@ def test_without_stored_features_images_are_encoded(dataset, classes):
 def test_every_kind_of_index(dataset, classes, settings):
     compute(dataset[:6], **settings)
     assert where.showable(dataset) == ["detail"]
-    result = show_where(dataset[:2], classes[0]).finish()
+    result = show_where(
+        Index.of(dataset[:2], "detail"), dataset[:2], classes[0]
+    ).finish()
     assert (result.images, result.failed) == (2, {}) and result.boxes >= 2
 
 
 def test_the_whole_image_index_beside_it(dataset, classes):
     settings = Settings(backbone=DEMO, cover=3, fuser="mean", device="cpu")
-    compute_index.compute(dataset[:4], settings, also_global=True).finish()
+    compute_index.compute(
+        Index.of(dataset[:4], "detail"), dataset[:4], settings, also_global=True
+    ).finish()
     assert where.showable(dataset) == ["detail", "detail_global"]
-    show_where(dataset[:2], classes[0], "detail_global").finish()
+    show_where(Index.of(dataset[:2], "detail_global"), dataset[:2], classes[0]).finish()
     one = dataset[:2].values("detail_where.detections.bounding_box")
-    show_where(dataset[:2], classes[0]).finish()
+    show_where(Index.of(dataset[:2], "detail"), dataset[:2], classes[0]).finish()
     assert one == dataset[:2].values("detail_where.detections.bounding_box")
 
 
@@ -156,7 +161,7 @@ def test_a_vector_and_a_negative_prompt(dataset, classes):
     compute(dataset[:6], keep_features="int8")
     text = f"{classes[0]}, -0.5 * {classes[1]}"
     view = dataset[:4]
-    show_where(view, text).finish()
+    show_where(Index.of(view, "detail"), view, text).finish()
     one = view.values("detail_where.detections.bounding_box")
     labels = {label for some in view.values("detail_where.detections.label")
               for label in some}
@@ -164,13 +169,13 @@ def test_a_vector_and_a_negative_prompt(dataset, classes):
     model = dataset.load_brain_results("detail").get_model()
     plain, other = model.embed_prompts(classes)
     vector = plain - 0.5 * other
-    show_where(view, vector, label="mine").finish()
+    show_where(Index.of(view, "detail"), view, vector, label="mine").finish()
     assert one == view.values("detail_where.detections.bounding_box")
     assert view.distinct("detail_where.detections.label") == ["mine"]
-    show_where(view, plain, max_boxes=1).finish()
+    show_where(Index.of(view, "detail"), view, plain, max_boxes=1).finish()
     assert {len(some) for some in view.values("detail_where.detections")} == {1}
     with pytest.raises(ValueError, match="7 dimensions"):
-        show_where(view, np.ones(7)).finish()
+        show_where(Index.of(view, "detail"), view, np.ones(7)).finish()
 
 
 def test_an_unreadable_file_stops_nothing(dataset, classes, tmp_path):
@@ -179,7 +184,9 @@ def test_an_unreadable_file_stops_nothing(dataset, classes, tmp_path):
     broken.write_bytes(b"no image")
     gone = str(tmp_path / "gone.jpg")
     dataset.add_samples([fo.Sample(str(broken)), fo.Sample(gone)])
-    result = show_where(dataset[-4:], classes[0]).finish()
+    result = show_where(
+        Index.of(dataset[-4:], "detail"), dataset[-4:], classes[0]
+    ).finish()
     assert result.images == 2 and set(result.failed) == {str(broken), gone}
     assert all(result.failed.values())
     assert dataset.count("detail_where") == 2
@@ -189,10 +196,10 @@ def test_labels_are_replaced_and_cleared(dataset, classes):
     compute(dataset[:6])
     clear_where(dataset)  # nothing is there yet
     long = "a very long description of " + classes[0]
-    show_where(dataset[:3], long).finish()
+    show_where(Index.of(dataset[:3], "detail"), dataset[:3], long).finish()
     (label,) = dataset.distinct("detail_where.detections.label")
     assert len(label) <= 40 and label.endswith("…") and long.startswith(label[:-1])
-    show_where(dataset[:2], classes[1]).finish()
+    show_where(Index.of(dataset[:2], "detail"), dataset[:2], classes[1]).finish()
     labels = [{box.label for box in s.detail_where.detections} for s in dataset[:3]]
     assert labels == [{classes[1]}, {classes[1]}, {label}]
     clear_where(dataset)
@@ -209,10 +216,10 @@ def test_foreign_fields_are_left_alone(dataset, classes):
         {"field": "filepath"},
     ):
         with pytest.raises(ValueError, match="are left alone"):
-            show_where(dataset, classes[0], **fields)
+            show_where(Index(dataset, "detail"), dataset, classes[0], **fields)
         with pytest.raises(ValueError, match="are left alone"):
             clear_where(dataset, **fields)
-    show_where(dataset[:1], classes[0]).finish()
+    show_where(Index.of(dataset[:1], "detail"), dataset[:1], classes[0]).finish()
     with pytest.raises(ValueError, match="are left alone"):  # swapped
         clear_where(dataset, *reversed(FIELDS))
     assert dataset.count("ground_truth.detections") > 0
@@ -247,18 +254,27 @@ def indexed(scenes):
 )
 def test_bad_input(indexed, change, message):
     with pytest.raises(ValueError, match=message):
-        show_where(indexed, **{"query": "cube"} | change)
+        key = change.pop("brain_key", "detail")
+        show_where(Index(indexed, key), indexed, **{"query": "cube"} | change)
     assert not any(indexed.has_field(field) for field in FIELDS)
 
 
 def test_other_collections_and_missing_spaces(dataset, classes):
     with pytest.raises(ValueError, match="compute detail embeddings"):
-        show_where(dataset, "cube")
+        show_where(Index(dataset, "detail"), dataset, "cube")
     compute(dataset[:6])
     with pytest.raises(ValueError, match="view of patches"):
-        show_where(dataset.to_patches("ground_truth"), "cube")
+        show_where(
+            Index.of(dataset.to_patches("ground_truth"), "detail"),
+            dataset.to_patches("ground_truth"),
+            "cube",
+        )
     with pytest.raises(ValueError, match="no samples"):
-        show_where(dataset.limit(1).skip(1), "cube")
+        show_where(
+            Index.of(dataset.limit(1).skip(1), "detail"),
+            dataset.limit(1).skip(1),
+            "cube",
+        )
 
 
 def test_slices_of_a_grouped_data_set(scenes, operator, classes):
@@ -274,14 +290,14 @@ def test_slices_of_a_grouped_data_set(scenes, operator, classes):
         )
     right = dataset.select_group_slices("right")
     compute(right)
-    assert show_where(right, classes[0]).finish().images == 3
+    assert show_where(Index.of(right, "detail"), right, classes[0]).finish().images == 3
     assert right.count("detail_where") == 3 and dataset.count("detail_where") == 0
     ctx = context(dataset, right.first().id, text=classes[1])
     for _ in operator.execute(ctx):
         pass
     assert classes[1] in right.first().detail_where.detections[0].label
     with pytest.raises(ValueError, match="grouped"):
-        show_where(dataset, classes[0])
+        show_where(Index(dataset, "detail"), dataset, classes[0])
     dataset.delete()
 
 
@@ -289,7 +305,7 @@ def test_a_space_that_is_not_on_this_machine(dataset, monkeypatch, tmp_path):
     compute(dataset[:6])
     monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path))
     with pytest.raises(ValueError, match="is not on this machine"):
-        show_where(dataset, "cube")
+        show_where(Index(dataset, "detail"), dataset, "cube")
 
 
 def test_the_form(dataset, operator, classes):
@@ -369,5 +385,7 @@ def test_files_are_not_read_where_features_are_stored(dataset, classes, tmp_path
     sample = dataset.first()
     sample.filepath = str(tmp_path / "moved.jpg")
     sample.save()
-    result = show_where(dataset[:1], classes[0]).finish()
+    result = show_where(
+        Index.of(dataset[:1], "detail"), dataset[:1], classes[0]
+    ).finish()
     assert (result.images, result.failed) == (1, {})

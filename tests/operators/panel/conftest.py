@@ -7,6 +7,7 @@ import fiftyone.operators as foo
 import pytest
 
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search.history import History
 from tests.browser import PANEL, Browser
@@ -35,7 +36,9 @@ def panel():
 def indexed(scenes):
     """24 scenes with a detail index and one of whole images."""
     dataset = load_clver_ds(scenes)
-    compute_index.compute(dataset, SETTINGS, also_global=True).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, SETTINGS, also_global=True
+    ).finish()
     yield dataset
     dataset.delete()
 
@@ -54,7 +57,9 @@ def mine(scenes):
     """Scenes with their two indexes that a test may spoil."""
     dataset = load_clver_ds(scenes)
     dataset.delete_samples(dataset.skip(8).values("id"))
-    compute_index.compute(dataset, SETTINGS, also_global=True).finish()
+    compute_index.compute(
+        Index(dataset, "detail"), dataset, SETTINGS, also_global=True
+    ).finish()
     yield dataset
     if fo.dataset_exists(dataset.name):
         dataset.delete()

@@ -19,8 +19,12 @@ def test_compare(browser, indexed):
     assert browser.get("compare.prompts") == [f"{THING}, -{OTHER}"]
     kept = browser.get("compare.kept")
     query = f"{THING}, -{OTHER}"
-    assert kept["left"]["ids"] == search(indexed, query, "detail", 12).ids
-    assert kept["right"]["ids"] == search(indexed, query, "detail_global", 12).ids
+    assert kept["left"]["ids"] == search(
+        Index(indexed, "detail"), indexed, query, 12
+    ).ids
+    assert kept["right"]["ids"] == search(
+        Index(indexed, "detail_global"), indexed, query, 12
+    ).ids
     strips = pydash.get(browser.data, "compare.strips")
     for side in ("left", "right"):
         pictures = strips[side]["strip"]
@@ -30,7 +34,7 @@ def test_compare(browser, indexed):
         drawn = browser.part(f"compare.strips.{side}.strip")["type"]["properties"]
         assert set(drawn) == set(pictures)
     browser.event("on_compare_show", side="right")
-    want = search(indexed, query, "detail_global").ids
+    want = search(Index(indexed, "detail_global"), indexed, query).ids
     assert browser.shown(indexed).values("id") == want
     browser.event("on_compare_open", id=want[0])
     assert ("open_sample", want[0]) in [(n, p.get("id")) for n, p in browser.requests]
@@ -82,7 +86,9 @@ def test_an_evaluation(browser, evaluated):
     assert browser.event("on_class", row=1) is None
     (prompt,) = browser.get("search.prompts")
     assert rows[1]["label"] in prompt and browser.get("search.threshold") == 0
-    want = search(evaluated, prompt, browser.get("search.which.brain_key")).ids
+    want = search(
+        Index.of(evaluated, browser.get("search.which.brain_key")), evaluated, prompt
+    ).ids
     assert browser.shown(evaluated).values("id") == want
     assert "changed meanwhile: try again" in browser.event("on_class", row=99)
     browser.state["evaluate"]["name"] = "gone"

@@ -15,7 +15,9 @@ from tests.operators.panel.helpers import KEYS, OPERATORS, SETTINGS
 def test_indexes(on_mine, mine):
     mine.add_sample(fo.Sample(filepath=mine.first().filepath))
     mine.add_sample(fo.Sample(filepath="/nowhere.png"))
-    compute_index.compute(mine.skip(9), SETTINGS).finish()
+    compute_index.compute(
+        Index.of(mine.skip(9), "detail"), mine.skip(9), SETTINGS
+    ).finish()
     assert on_mine.tab("indexes") is None
     rows = pydash.get(on_mine.data, "indexes.list")
     assert [row["brain_key"] for row in rows] == on_mine.get("index_keys") == KEYS

@@ -6,6 +6,7 @@ import pydash
 import pytest
 
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import SCORE
 from tests.browser import PANEL, Browser
 from tests.operators.panel.helpers import KEYS, OTHER, SETTINGS, TABS, THING, queries
@@ -54,7 +55,7 @@ def test_no_index_yet(panel, bare):
     assert browser.part("start.compute") and "tab" not in browser.names()
     browser.event("on_compute")
     assert browser.asked()[0] == "compute_detail_embeddings"
-    compute_index.compute(bare, SETTINGS).finish()
+    compute_index.compute(Index.of(bare, "detail"), bare, SETTINGS).finish()
     assert browser.event("on_look") is None
     assert browser.get("search.which.brain_key") == "detail"
     assert browser.part("search.prompts")

@@ -8,6 +8,7 @@ import pytest
 from fiftyone.operators.executor import Executor
 
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs import board as run_board
 from detail_embed.fiftyone_bridge.runs.board import RunBoard
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
@@ -43,7 +44,7 @@ def test_the_first_index_is_searched_when_its_run_has_ended(panel, bare):
     browser.event("on_load")
 
     def steps():
-        compute_index.compute(bare, SETTINGS).finish()
+        compute_index.compute(Index.of(bare, "detail"), bare, SETTINGS).finish()
         yield Progress("the other index", 0.5)
 
     run = RunBoard(bare).track("Compute an index", steps())

@@ -5,6 +5,7 @@ import numpy as np
 import pydash
 import pytest
 
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import SCORE
 from detail_embed.fiftyone_bridge.search.search import search
 from tests.operators.panel.helpers import OTHER, THING, queries
@@ -12,7 +13,7 @@ from tests.operators.panel.helpers import OTHER, THING, queries
 
 def test_search(browser, indexed):
     assert browser.search(THING, k=7) is None
-    want = search(indexed, THING, "detail", 7)
+    want = search(Index(indexed, "detail"), indexed, THING, 7)
     view = browser.shown(indexed)
     scores = [round(score, 4) for score in want.scores]
     assert view.values("id") == want.ids and view.values(SCORE) == scores
@@ -30,7 +31,9 @@ def test_but_not(browser, indexed):
     first = browser.shown(indexed).values("id")
     browser.search(THING, f"-{OTHER}")
     second = browser.shown(indexed).values("id")
-    assert second == search(indexed, f"{THING}, -{OTHER}").ids != first
+    assert second == search(
+        Index(indexed, "detail"), indexed, f"{THING}, -{OTHER}"
+    ).ids != first
     assert queries(browser) == [f"{THING}, -{OTHER}", THING]
 
 
@@ -41,7 +44,9 @@ def test_a_line_of_prompts_stays_as_it_was_typed(browser, indexed):
     assert browser.get("search.prompts") == [line]
     sent = [params for name, params in browser.requests if "panel_state" in name]
     assert not any("search.prompts" in params["state"] for params in sent)
-    want = search(indexed, f"2 * {THING}, -{OTHER}, at night").ids
+    want = search(
+        Index(indexed, "detail"), indexed, f"2 * {THING}, -{OTHER}, at night"
+    ).ids
     assert browser.shown(indexed).values("id") == want
 
 
@@ -124,14 +129,21 @@ def test_fields_that_were_emptied_take_their_defaults(browser, indexed):
 @pytest.mark.parametrize("templates", ["own", "plain"])
 def test_ways_to_search(browser, indexed, method, templates):
     assert browser.search(THING, method=method, templates=templates, k=4) is None
-    want = search(indexed, THING, k=4, method=method, templates=templates).ids
+    want = search(
+        Index(indexed, "detail"),
+        indexed,
+        THING,
+        k=4,
+        method=method,
+        templates=templates,
+    ).ids
     assert browser.shown(indexed).values("id") == want
 
 
 def test_threshold(browser, indexed):
     browser.search(THING)
     assert browser.fill(threshold=0.8).event("on_threshold") is None
-    want = search(indexed, THING, threshold=0.8)
+    want = search(Index(indexed, "detail"), indexed, THING, threshold=0.8)
     assert 0 < want.above < 24
     assert browser.shown(indexed).values("id") == want.ids
     assert f"{want.above} are at z ≥ 0.8" in browser.summary
@@ -143,7 +155,7 @@ def test_a_bar_of_the_histogram_is_a_threshold(browser, indexed):
     browser.search(THING)
     browser.event("on_histogram", range=[0.52, 0.9])
     assert browser.get("search.threshold") == 0.5
-    want = search(indexed, THING, threshold=0.5).ids
+    want = search(Index(indexed, "detail"), indexed, THING, threshold=0.5).ids
     assert browser.shown(indexed).values("id") == want
     assert browser.event("on_histogram") is None
 
@@ -188,9 +200,13 @@ def test_within_the_view_and_not_within_the_result(browser, indexed):
     view = indexed.skip(3).limit(9)
     browser.view = view._serialize()
     browser.search(THING, within="view", k=4)
-    assert browser.shown(indexed).values("id") == search(view, THING, k=4).ids
+    assert browser.shown(indexed).values(
+        "id"
+    ) == search(Index.of(view, "detail"), view, THING, k=4).ids
     browser.search(OTHER)
-    assert browser.shown(indexed).values("id") == search(view, OTHER, k=4).ids
+    assert browser.shown(indexed).values(
+        "id"
+    ) == search(Index.of(view, "detail"), view, OTHER, k=4).ids
     assert "of 9 images" in browser.summary
     browser.view = indexed.limit(5).view()._serialize()
     browser.event("on_search")
@@ -231,5 +247,5 @@ def test_another_index(on_mine, mine):
     assert on_mine.get("search.which.method") == "patches"
     on_mine.fill(brain_key="other").event("on_index")
     assert on_mine.get("search.which.method") == "vectors"
-    want = search(mine, THING, "detail_global", 4).ids
+    want = search(Index.of(mine, "detail_global"), mine, THING, 4).ids
     assert on_mine.shown(mine).values("id") == want

@@ -3,6 +3,7 @@
 import fiftyone.operators as foo
 import pytest
 
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.history import History
 from detail_embed.fiftyone_bridge.search.search import search
 from tests.operators.panel.helpers import OPERATORS, OTHER, THING, queries
@@ -24,7 +25,9 @@ def test_the_form_of_examples_and_what_comes_back(browser, indexed):
     browser.search(THING, k=4)
     assert len(browser.shown(indexed)) == 4
     browser.event("on_no_example")
-    assert browser.shown(indexed).values("id") == search(indexed, THING, k=4).ids
+    assert browser.shown(indexed).values(
+        "id"
+    ) == search(Index(indexed, "detail"), indexed, THING, k=4).ids
     browser.event("on_example_given", result=made)
     message = browser.fill(brain_key="detail_global").event("on_index")
     assert "choose them again" in message and browser.get("search.example") is None
@@ -76,7 +79,7 @@ def test_history(browser, indexed):
     browser.fill(k=3, threshold=0, templates="own", method="vectors")
     assert browser.event("on_history_row", row=3) is None
     assert browser.get("search.prompts") == [THING]
-    want = search(indexed, THING, k=3).ids
+    want = search(Index(indexed, "detail"), indexed, THING, k=3).ids
     assert browser.shown(indexed).values("id") == want
     browser.event("on_history_row", row=1)
     assert browser.get("search.which.method") == "patches"
@@ -84,7 +87,9 @@ def test_history(browser, indexed):
         "templates": "plain", "k": 9, "within": "dataset"
     }
     assert browser.get("search.threshold") == 0.4
-    want = search(indexed, "a ring", "detail", 9, 0.4, "plain", "patches").ids
+    want = search(
+        Index(indexed, "detail"), indexed, "a ring", 9, 0.4, "plain", "patches"
+    ).ids
     assert browser.shown(indexed).values("id") == want
     browser.event("on_history_pin", row=3)
     assert queries(browser)[0].endswith(OTHER) and queries(browser)[0] != OTHER

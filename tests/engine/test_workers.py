@@ -11,7 +11,7 @@ import torch
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import EncodeOptions
-from detail_embed.engine.workers import in_crew
+from detail_embed.engine.workers import run_in_workers
 from tests.tiny import tiny_backbone, write_images
 
 SIZES = [(60, 60), (120, 40), (33, 77), (64, 64), (50, 90), (200, 10), (48, 48)]
@@ -37,7 +37,7 @@ def slow_first(backbone, job, is_wanted):
 
 
 def test_results_come_in_order(backbone, cores):
-    results = list(in_crew(backbone, slow_first, range(12)))
+    results = list(run_in_workers(backbone, slow_first, range(12)))
     jobs, workers, threads = zip(*results)
     assert jobs == tuple(range(12))
     assert len(set(workers)) == cores and set(threads) == {1}
@@ -46,7 +46,7 @@ def test_results_come_in_order(backbone, cores):
 
 def test_jobs_are_consumed_as_needed(backbone, cores):
     taken = []
-    with closing(in_crew(backbone, slow_first, map_taking(taken))) as results:
+    with closing(run_in_workers(backbone, slow_first, map_taking(taken))) as results:
         assert taken == []
         next(results)
         assert len(taken) == cores + 1
@@ -69,7 +69,7 @@ def test_an_early_end_stops_the_workers(backbone, cores):
             time.sleep(0.005)
         ended.append(job)
 
-    with closing(in_crew(backbone, work, range(100))) as results:
+    with closing(run_in_workers(backbone, work, range(100))) as results:
         assert next(results) == 0
         started.acquire(timeout=5)
     assert ended and torch.get_num_threads() == cores
@@ -81,16 +81,16 @@ def test_an_error_of_a_job_reaches_the_caller(backbone, cores):
             raise ValueError("job 3")
         return job
 
-    results = in_crew(backbone, work, range(9))
+    results = run_in_workers(backbone, work, range(9))
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="job 3"):
         next(results)
     assert torch.get_num_threads() == cores
 
 
-def test_two_crews_give_the_threads_back(backbone, cores):
-    one = in_crew(backbone, slow_first, range(50))
-    two = in_crew(backbone, slow_first, range(50))
+def test_two_callers_give_the_threads_back(backbone, cores):
+    one = run_in_workers(backbone, slow_first, range(50))
+    two = run_in_workers(backbone, slow_first, range(50))
     next(one), next(two)
     one.close()
     assert next(two)[0] == 1
@@ -98,12 +98,12 @@ def test_two_crews_give_the_threads_back(backbone, cores):
     assert torch.get_num_threads() == cores
 
 
-def test_a_thread_that_began_beside_a_crew_has_one_later(backbone, cores):
+def test_a_thread_that_began_beside_workers_has_one_later(backbone, cores):
     with ThreadPoolExecutor(1) as other:
-        with closing(in_crew(backbone, slow_first, range(9))) as results:
+        with closing(run_in_workers(backbone, slow_first, range(9))) as results:
             next(results)
             assert other.submit(torch.get_num_threads).result() == 1
-        jobs = in_crew(backbone, slow_first, range(9))
+        jobs = run_in_workers(backbone, slow_first, range(9))
         _, workers, threads = zip(*other.submit(list, jobs).result())
     assert len(set(workers)) == cores and set(threads) == {1}
 
