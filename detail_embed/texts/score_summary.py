@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+_ROUNDING = 1e-6  # of cosines in float32, whose last bits depend on the CPU
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreHistogram:
@@ -39,7 +41,8 @@ def standardise(scores: ArrayLike) -> np.ndarray:
         scores: ``(n,)`` of all images of an index, NaN for one without a vector
 
     Returns:
-        ``(n,)`` float64: NaN stays NaN, scores that are all equal are 0
+        ``(n,)`` float64: NaN stays NaN; scores that are all equal, but for the rounding
+        of float32, are 0
 
     Raises:
         ValueError: if the scores are not one list of numbers, or one is infinite
@@ -53,7 +56,7 @@ def standardise(scores: ArrayLike) -> np.ndarray:
 
 def _z_scores(scores: np.ndarray) -> np.ndarray:
     low, high = scores.min(), scores.max()
-    if low == high:
+    if high - low <= _ROUNDING:
         return np.zeros_like(scores)
     scores = (scores - low) / (high - low)  # so that close scores do not round to one
     return (scores - scores.mean()) / scores.std()

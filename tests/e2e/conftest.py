@@ -81,7 +81,9 @@ def session(dataset, data):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
+    session = fo.Session(
+        view=dataset.load_saved_view(VIEW), remote=True, address="127.0.0.1", port=port
+    )
     yield session
     session.close()
 
@@ -95,7 +97,8 @@ def served(page, session):
 @pytest.fixture
 def app(served, session, dataset):
     """The App in the browser, with the view of the dataset open."""
-    session.view = dataset.load_saved_view(VIEW)  # or the App drops that of the URL
+    if session.view is None or session.view.name != VIEW:
+        session.view = dataset.load_saved_view(VIEW)  # or the App drops the URL's
     served.open(dataset.name, VIEW)
     yield served
     served.shoot("last")

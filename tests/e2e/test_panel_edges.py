@@ -55,7 +55,7 @@ def other(page, scenes):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    session = fo.launch_app(scenes, remote=True, address="127.0.0.1", port=port)
+    session = fo.Session(scenes, remote=True, address="127.0.0.1", port=port)
     context = page.context.browser.new_context()
     app = AppPage(context.new_page(), f"http://127.0.0.1:{port}", SCREENSHOTS)
     app.open_dataset(NAME)
