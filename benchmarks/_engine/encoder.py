@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from detail_embed.backbone import Backbone
-from detail_embed.engine.workers import in_crew
+from detail_embed.engine.workers import run_in_workers
 
 _BATCHES = {"cpu": (16, 32, 48, 64), "cuda": (256, 512, 1024, 2048)}
 
@@ -77,5 +77,5 @@ def _encode(backbone: Backbone, patches: torch.Tensor, way: Way, times: int) -> 
     def work(own: Backbone, *_) -> None:
         own.encode_patches(patches, batch_size=way.size)
 
-    for _ in in_crew(backbone, work, range(times)):
+    for _ in run_in_workers(backbone, work, range(times)):
         pass

@@ -48,7 +48,8 @@ class ImportVectors(RunOperator):
         params = filled(ctx.params)
         if "path" not in params:
             return
-        files = import_vectors.check_import(samples, **_arguments(params))
+        index = index_of(samples, params)
+        files = import_vectors.check_import(index, samples, **_arguments(params))
         found = f"{files.num_rows:,} vectors of {files.slug}"
         inputs.view("files", types.Notice(label=found))
 
