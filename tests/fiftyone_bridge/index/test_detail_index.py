@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed import fiftyone_bridge
+from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.settings import Settings
@@ -158,4 +158,4 @@ def test_the_package_loads_the_index_when_it_is_asked_for(bare_python):
     assert done.returncode == 0, done.stderr
     assert fiftyone_bridge.DetailIndex is DetailIndex
     with pytest.raises(AttributeError, match="Nothing"):
-        fiftyone_bridge.Nothing
+        getattr(fiftyone_bridge, "Nothing")  # noqa: B009
