@@ -24,7 +24,7 @@ def _showing(dataset, thing):
 
 
 def test_compute_and_search(app, dataset):
-    app.shoot("1-data-set")
+    app.shoot("1-dataset")
     app.open_operator("Compute detail embeddings")
     app.fill("Backbone", DEMO)
     app.choose("Fuser", "ridge")

@@ -201,7 +201,7 @@ def test_videos(panel):
     panel.await_text("only image datasets are supported")
 
 
-def test_the_index_then_the_data_set_are_deleted(panel, scenes):
+def test_the_index_then_the_dataset_are_deleted(panel, scenes):
     scenes.clone(GONE, persistent=True)
     gone = fo.load_dataset(GONE)
     panel.app.open_dataset(GONE)

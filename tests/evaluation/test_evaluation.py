@@ -152,7 +152,7 @@ def test_two_indexes_are_compared_query_by_query(evaluation):
         evaluation.compare("detail", "other")
 
 
-def test_an_evaluation_is_kept_in_the_data_set(indexed, evaluation):
+def test_an_evaluation_is_kept_in_the_dataset(indexed, evaluation):
     assert "measured" in runs.names(indexed)
     info = indexed.get_run_info("measured")
     assert info.config.brain_keys == KEYS and info.config.label_field == FIELD

@@ -120,7 +120,7 @@ def test_what_changed_before_a_run_began_is_seen(small, exported):
     assert records.read(small, "detail").identity["cover"] == 2
 
 
-def test_a_data_set_that_is_renamed_meanwhile(small):
+def test_a_dataset_that_is_renamed_meanwhile(small):
     name = small.name
     small.add_sample(fo.Sample(filepath="/missing.png"))
     run = iter(compute_index.compute(Index.of(small, "detail"), small, MEAN))

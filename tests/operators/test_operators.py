@@ -153,7 +153,7 @@ def test_the_form_says_what_cannot_work(compute, dataset, params, message):
     assert message in _problems(compute, ctx)[0]
 
 
-def test_the_form_says_that_a_data_set_is_empty(compute):
+def test_the_form_says_that_a_dataset_is_empty(compute):
     dataset = fo.Dataset()
     try:
         assert "no samples" in _problems(compute, _context(COMPUTE, dataset))[0]

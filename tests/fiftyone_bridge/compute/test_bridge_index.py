@@ -129,7 +129,7 @@ def test_a_map_of_the_vectors(dataset, method, monkeypatch):
     assert results.points.shape == (24, 2)
 
 
-def test_without_the_plugin_the_data_set_is_readable(dataset, fresh_python, tmp_path):
+def test_without_the_plugin_the_dataset_is_readable(dataset, fresh_python, tmp_path):
     result = _run(dataset)
     done = fresh_python(READ, dataset.name, FIFTYONE_PLUGINS_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -405,7 +405,7 @@ def test_too_little_to_fit_a_fuser_on_says_what_to_do(new_dataset, tmp_path):
     assert (result.embedded, result.fuser) == (1, "mean")
 
 
-def test_an_empty_data_set_and_an_empty_view(dataset, new_dataset):
+def test_an_empty_dataset_and_an_empty_view(dataset, new_dataset):
     for samples in (new_dataset([]), dataset.limit(0)):
         with pytest.raises(ValueError, match="no samples"):
             compute_index.compute(Index.of(samples, "detail"), samples, SETTINGS)
@@ -429,7 +429,7 @@ def test_patches_are_refused(dataset):
         )
 
 
-def test_of_a_grouped_data_set_a_slice_can_be_embedded(new_dataset, files):
+def test_of_a_grouped_dataset_a_slice_can_be_embedded(new_dataset, files):
     samples = []
     for _ in range(2):
         group = fo.Group()

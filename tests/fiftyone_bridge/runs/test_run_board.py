@@ -190,7 +190,7 @@ def test_two_boards_see_each_other(empty, clock):
     assert [note.label for note in one.running()] == ["First"]
 
 
-def test_data_sets_do_not_share(board):
+def test_datasets_do_not_share(board):
     other = fo.Dataset()
     try:
         list(RunBoard(other).track("Elsewhere", [HALF]))

@@ -102,7 +102,7 @@ def test_delete(empty):
             use(gone)
 
 
-def test_data_sets_do_not_share(empty):
+def test_datasets_do_not_share(empty):
     other = fo.Dataset()
     try:
         add(History(other), "elsewhere")

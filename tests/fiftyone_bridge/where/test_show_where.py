@@ -277,7 +277,7 @@ def test_other_collections_and_missing_spaces(dataset, classes):
         )
 
 
-def test_slices_of_a_grouped_data_set(scenes, operator, classes):
+def test_slices_of_a_grouped_dataset(scenes, operator, classes):
     dataset = fo.Dataset()
     dataset.add_group_field("camera", default="left")
     for pair in zip(*[iter(sorted((scenes / "images").iterdir())[:6])] * 2):

@@ -36,7 +36,7 @@ def test_an_index_that_was_deleted(on_mine, mine):
 
 @pytest.mark.parametrize("tab", ["search", "indexes"])
 @pytest.mark.parametrize("change", ["deleted", "renamed"])
-def test_a_data_set_that_is_gone(panel, scenes, tab, change):
+def test_a_dataset_that_is_gone(panel, scenes, tab, change):
     dataset = fo.Dataset()
     dataset.add_sample(fo.Sample(filepath=str(next(scenes.glob("*/*")))))
     dataset.add_sample_field("seen", fo.BooleanField)
@@ -58,7 +58,7 @@ def test_a_data_set_that_is_gone(panel, scenes, tab, change):
             dataset.delete()
 
 
-def test_a_data_set_that_was_renamed_and_is_known_by_its_id(on_mine, mine):
+def test_a_dataset_that_was_renamed_and_is_known_by_its_id(on_mine, mine):
     """The App sends the id along once it knows it."""
     on_mine.request["dataset_id"] = str(mine._doc.id)
     mine.name = f"{mine.name}-renamed"

@@ -12,13 +12,13 @@ from tests.browser import PANEL, Browser
 from tests.operators.panel.helpers import KEYS, OTHER, SETTINGS, TABS, THING, queries
 
 
-def test_no_data_set(panel):
+def test_no_dataset(panel):
     browser = Browser(panel, None)
     assert browser.event("on_load") == "Open a dataset first"
     assert browser.names() == {"notice"} and browser.severity == "info"
 
 
-def test_an_empty_data_set(panel):
+def test_an_empty_dataset(panel):
     dataset = fo.Dataset()
     try:
         message = Browser(panel, dataset.name).event("on_load")
@@ -28,7 +28,7 @@ def test_an_empty_data_set(panel):
 
 
 @pytest.mark.parametrize("medium", ["video", "3d", "group"])
-def test_a_data_set_of_another_medium(panel, medium):
+def test_a_dataset_of_another_medium(panel, medium):
     dataset = fo.Dataset()
     if medium == "group":
         dataset.add_group_field("group", default="left")
@@ -122,7 +122,7 @@ def test_two_panels_do_not_influence_each_other(panel, browser, indexed):
     assert len(other.shown(indexed)) == 5 and SCORE in other.active
 
 
-def test_another_data_set(browser, bare, indexed):
+def test_another_dataset(browser, bare, indexed):
     browser.search(THING)
     browser.state["compare"]["prompts"] = [THING]
     browser.event("on_compare")
