@@ -245,8 +245,7 @@ class DetailIndex(Index):
     @property
     def facts(self) -> IndexFacts | None:
         """What is known of the index; None where it cannot be searched by text."""
-        known = index_facts.facts(self.dataset)
-        return next((f for f in known if f.brain_key == self.key), None)
+        return index_facts.of_index(self)
 
     @property
     def model(self) -> fom.Model:

@@ -189,7 +189,7 @@ def _table(rows: Rows, layout: pa.Schema) -> pa.Table:
 def _facts(index: Index) -> Mapping[str, Any]:
     """What is known of the index, and of what wrote the file."""
     record, is_whole = index.find()
-    known = {f.brain_key: f for f in index_facts.facts(index.dataset)}.get(index.key)
+    known = index_facts.of_index(index)
     return {
         "brain_key": index.key,
         "dataset": index.dataset.name,

@@ -87,6 +87,12 @@ def facts(dataset: fo.Dataset) -> list[IndexFacts]:
     return [_describe(entry, counts.get(entry.path), sizes) for entry in entries]
 
 
+def of_index(index: Index) -> IndexFacts | None:
+    """The :func:`facts` of one index; None where it cannot be searched by text."""
+    known = facts(index.dataset)
+    return next((found for found in known if found.brain_key == index.key), None)
+
+
 def of_kind(dataset: fo.Dataset, kind: str) -> list[IndexFacts]:
     """Lists the :func:`facts` of one kind of index."""
     return [index for index in facts(dataset) if index.kind == kind]

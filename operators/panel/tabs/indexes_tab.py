@@ -142,11 +142,11 @@ def _cover(ctx: foo.ExecutionContext, brain_key: str) -> dict[str, Any]:
     from detail_embed.fiftyone_bridge.index import facts as index_facts
     from detail_embed.fiftyone_bridge.index.index import Index
 
-    found = coverage.coverage(Index(ctx.dataset, brain_key), ctx.dataset)
-    (facts,) = (f for f in index_facts.facts(ctx.dataset) if f.brain_key == brain_key)
+    index = Index(ctx.dataset, brain_key)
+    found = coverage.coverage(index, ctx.dataset)
     return {
         "brain_key": brain_key,
-        "facts": _describe(facts),
+        "facts": _describe(index_facts.of_index(index)),
         "embedded": found.embedded,
         "missing": found.missing,
         "failed": found.failed,
