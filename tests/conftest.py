@@ -55,6 +55,14 @@ def dataset(loaded):
     dataset.delete()
 
 
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    """A backbone with random weights that encodes at once."""
+    from tests.tiny import tiny_backbone
+
+    return tiny_backbone(tmp_path_factory.mktemp("tiny"))
+
+
 @pytest.fixture
 def bare_python(tmp_path):
     """Runs code in a new Python process that cannot import the checkout."""

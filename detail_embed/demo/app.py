@@ -16,7 +16,6 @@ from detail_embed import fusers
 from detail_embed.backbone.bundled_model import NAME
 from detail_embed.demo.proxies import demo_vocabulary
 from detail_embed.fiftyone_bridge.compute import compute_index
-from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
@@ -56,17 +55,14 @@ def compute_indexes(
         keep_features="float16",  # so that the panel shows at once where
     )
     backbone = settings.load_backbone()
-    record = records.read(dataset, BRAIN_KEY)
+    index = Index(dataset, BRAIN_KEY)
+    record = index.record
     is_outdated = record is not None and (
         record.identity != settings.identity()
         or not record.space.startswith(backbone.slug)
     )
     run = compute_index.compute(
-        Index.of(dataset, BRAIN_KEY),
-        dataset,
-        settings,
-        also_global=True,
-        overwrite=is_outdated,
+        index, dataset, settings, also_global=True, overwrite=is_outdated
     )
     return zoo.load(run.finish(progress=True).space, backbone)
 

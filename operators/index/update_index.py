@@ -44,10 +44,11 @@ class UpdateIndex(EmbeddingOperator):
         from detail_embed.fiftyone_bridge.compute import update
         from detail_embed.fiftyone_bridge.index import facts as index_facts
         from detail_embed.fiftyone_bridge.index.coverage import coverage
+        from detail_embed.fiftyone_bridge.index.index import Index
 
         ours = index_facts.of_kind(ctx.dataset, index_facts.OURS)
         facts = add_known_index(inputs, ctx.params, ours)
-        index = index_of(samples, {"brain_key": facts.brain_key})
+        index = Index.of(samples, facts.brain_key)
         found = coverage(index, samples)
         inputs.view("coverage", types.Notice(label=_describe(found)))
         inputs.str(

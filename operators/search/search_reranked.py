@@ -9,7 +9,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import add_index, filled
+from ..shared.form import add_index, filled, index_of
 from ..shared.form_operator import FormOperator
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ class SearchReranked(FormOperator):
     ) -> None:
         """Text, index, and how many images are shown and re-ranked."""
         from detail_embed.fiftyone_bridge.index import feature_stores
-        from detail_embed.fiftyone_bridge.index.index import Index
 
         params = filled(ctx.params)
         inputs.str(
@@ -59,13 +58,12 @@ class SearchReranked(FormOperator):
             "times those to show",
         )
         if "text" in params:
-            arguments = _arguments(params)
-            _check(Index.of(samples, arguments.pop("brain_key")), samples, **arguments)
+            _check(index_of(samples, params), samples, **_arguments(params))
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""
-        samples = ctx.target_view()
-        found = self(samples, **_arguments(filled(ctx.params)))
+        samples, params = ctx.target_view(), filled(ctx.params)
+        found = _search(index_of(samples, params), samples, **_arguments(params))
         ctx.ops.set_view(found.view)
         ctx.ops.notify(_summarise(found, len(samples)), variant="success")
         return {"found": len(found.ids), "scores": found.scores}
@@ -106,14 +104,9 @@ class SearchReranked(FormOperator):
             ValueError: if nothing can be searched so
         """
         from detail_embed.fiftyone_bridge.index.index import Index
-        from detail_embed.fiftyone_bridge.search.search import RERANKED, search
 
         index = Index.of(sample_collection, brain_key)
-        _check(index, sample_collection, text, k, candidates)
-        return search(
-            index, sample_collection, _query(text), k, method=RERANKED,
-            candidates=candidates,
-        )
+        return _search(index, sample_collection, text, k, candidates)
 
 
 def _query(text: str) -> Query:
@@ -145,6 +138,20 @@ def _check(
     feature_stores.stored_features(index)
 
 
+def _search(
+    index: Index,
+    samples: foc.SampleCollection,
+    text: str,
+    k: int,
+    candidates: int | float | None,
+) -> Found:
+    from detail_embed.fiftyone_bridge.search.search import RERANKED, search
+
+    _check(index, samples, text, k, candidates)
+    query = _query(text)
+    return search(index, samples, query, k, method=RERANKED, candidates=candidates)
+
+
 def _summarise(found: Found, total: int) -> str:
     text = f"{len(found.ids)} of {total} images, best first"
     rest = found.scores.count(None)
@@ -156,7 +163,6 @@ def _summarise(found: Found, total: int) -> str:
 def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "text": params.get("text", ""),
-        "brain_key": params.get("brain_key", "detail"),
         "k": params.get("k", 25),
         "candidates": params.get("candidates"),
     }

@@ -16,12 +16,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.backbone.devices import resolve_device
 from detail_embed.backbone.weights import check_trained
 from detail_embed.cover.patches import PatchSpec
-from tests.tiny import TINY, register_tiny, tiny_backbone, tiny_checkpoint
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    return tiny_backbone(tmp_path_factory.mktemp("tiny"))
+from tests.tiny import TINY, register_tiny, tiny_checkpoint
 
 
 def test_shapes_types_and_unit_length(backbone):

@@ -9,15 +9,10 @@ from detail_embed.cover import CompleteCover
 from detail_embed.cover.flat_windows import FLAT_RANGE, parents
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import EncodeOptions
-from tests.tiny import tiny_backbone, write_images
+from tests.tiny import write_images
 
 PLAIN = CompleteCover(5)
 FLAT = CompleteCover(5, skip_flat=True)
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    return tiny_backbone(tmp_path_factory.mktemp("tiny"))
 
 
 def encode(backbone, paths, cover, **options):

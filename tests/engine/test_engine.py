@@ -16,14 +16,9 @@ from detail_embed.engine.stream import stream, stream_reusing, stream_stored
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import patch_slug
 from detail_embed.fusers.few_vectors import FewVectors
-from tests.tiny import tiny_backbone, write_images
+from tests.tiny import write_images
 
 COVER = CompleteCover(3)
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    return tiny_backbone(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture

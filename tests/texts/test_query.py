@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from detail_embed.texts.query import MAX_WEIGHT, Prompt, Query, QuerySyntaxError, parse
 from detail_embed.texts.templates import encode_queries, template_set
-from tests.tiny import tiny_backbone
 
 WEIGHTS = st.floats(
     -MAX_WEIGHT, MAX_WEIGHT, allow_nan=False, allow_subnormal=True
@@ -22,11 +21,6 @@ TEXTS = st.text(
 QUERIES = st.lists(st.builds(Prompt, TEXTS, WEIGHTS), min_size=1, max_size=6).map(
     lambda prompts: Query(tuple(prompts))
 )
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    return tiny_backbone(tmp_path_factory.mktemp("tiny"))
 
 
 def query(*pairs):

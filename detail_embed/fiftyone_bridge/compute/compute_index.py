@@ -57,7 +57,7 @@ def compute(
     with ``overwrite``: :func:`delete` the index first if the files have changed.
 
     Args:
-        index: the key of the index
+        index: the index; it need not exist
         samples: a dataset or view of images
         settings: the space asked for
         backend (None): a FiftyOne similarity backend, by default FiftyOne's default

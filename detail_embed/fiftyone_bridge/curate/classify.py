@@ -89,14 +89,8 @@ def classify(
     zero_shot.probabilities([[0.0]], temperature)
     return Run(
         _classify(
-            index,
-            samples,
-            prompt_labels.parse(labels),
-            field,
-            temperature,
-            none_label,
-            threshold,
-            multi,
+            index, samples, prompt_labels.parse(labels), field, temperature,
+            none_label, threshold, multi,
         )
     )
 

@@ -17,7 +17,7 @@ class Ranking:
     """One index as it answers texts in a fresh process.
 
     Args:
-        index: its index
+        index: the index
 
     Raises:
         ValueError: if the index was never finished, or holds nothing

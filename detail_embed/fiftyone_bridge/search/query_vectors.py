@@ -62,7 +62,7 @@ def model_of(index: Index) -> fom.Model:
 
 def _model_name(index: Index) -> tuple[str, str]:
     """Name and options, as JSON, of the zoo model of an index."""
-    config = index.dataset.get_brain_info(index.key).config
+    config = index.config
     options = getattr(config, "model_kwargs", None) or {}
     return config.model, json.dumps(options, sort_keys=True)
 

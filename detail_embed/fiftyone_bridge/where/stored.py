@@ -26,7 +26,7 @@ def best_boxes(
     """The best place of each image whose patch features are stored.
 
     Args:
-        index: an index
+        index: one of ours
         query: ``(d,)`` in its space
         ids: of samples
 
