@@ -5,6 +5,7 @@ Playwright keeps an event loop running, in which operators answer with a task.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import fiftyone as fo
 import pytest
+from fiftyone.core.service import ServerService
 
 from detail_embed import clver_ds
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -34,6 +36,22 @@ IN_VIEW = 30
 SEED = 35  # scenes of the view hold each of the things searched for
 DATASET = "small-things"
 VIEW = "some"
+
+
+@contextlib.contextmanager
+def app_server():
+    """An App server for as long as the block runs; gives its URL.
+
+    It has no ``fo.Session``, which would send its own dataset and view to every
+    browser as soon as it has connected, some seconds after a test has begun.
+    """
+    fo.list_datasets()  # starts MongoDB here: two that start at once both fail
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ServerService(port, "127.0.0.1")
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="package")
@@ -76,29 +94,15 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def session(dataset, data):
-    """The App's server, once for all tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    session = fo.Session(
-        view=dataset.load_saved_view(VIEW), remote=True, address="127.0.0.1", port=port
-    )
-    yield session
-    session.close()
-
-
-@pytest.fixture(scope="package")
-def served(page, session):
-    """The App in the browser."""
-    return AppPage(page, f"http://127.0.0.1:{session.server_port}", SCREENSHOTS)
+def served(page, data):
+    """The App in the browser, its server started once for all tests."""
+    with app_server() as url:
+        yield AppPage(page, url, SCREENSHOTS)
 
 
 @pytest.fixture
-def app(served, session, dataset):
+def app(served, dataset):
     """The App in the browser, with the view of the dataset open."""
-    if session.view is None or session.view.name != VIEW:
-        session.view = dataset.load_saved_view(VIEW)  # or the App drops the URL's
     served.open(dataset.name, VIEW)
     yield served
     served.shoot("last")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import fiftyone as fo
 import pytest
 from playwright.sync_api import expect
@@ -17,7 +15,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search.history import History
 from tests.e2e.app_page import AppPage
-from tests.e2e.conftest import SCREENSHOTS
+from tests.e2e.conftest import SCREENSHOTS, app_server
 from tests.e2e.panel_page import PanelPage
 
 pytestmark = pytest.mark.e2e
@@ -52,18 +50,14 @@ def scenes(tmp_path_factory, data):
 @pytest.fixture
 def other(page, scenes):
     """The panel of somebody with a browser and an App server of their own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    session = fo.Session(scenes, remote=True, address="127.0.0.1", port=port)
-    context = page.context.browser.new_context()
-    app = AppPage(context.new_page(), f"http://127.0.0.1:{port}", SCREENSHOTS)
-    app.open_dataset(NAME)
-    panel = PanelPage(app)
-    panel.open()
-    yield panel
-    context.close()
-    session.close()
+    with app_server() as url:
+        context = page.context.browser.new_context()
+        app = AppPage(context.new_page(), url, SCREENSHOTS)
+        app.open_dataset(NAME)
+        panel = PanelPage(app)
+        panel.open()
+        yield panel
+        context.close()
 
 
 @pytest.fixture(scope="module")
