@@ -49,7 +49,7 @@ def app_server():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = ServerService(port, "127.0.0.1")
+    server = ServerService(port, "127.0.0.1", do_not_track=True)
     yield f"http://127.0.0.1:{port}"
     server.stop()
 
