@@ -44,7 +44,7 @@ def row(size: int, dim: int, chunk: int) -> str:
     """Writes ``size`` vectors in both ways; a row of the table."""
     import fiftyone as fo
 
-    from detail_embed.fiftyone_bridge.samples.sink import Sink
+    from detail_embed.fiftyone_bridge.samples.sink import VECTORS, Sink
 
     dataset = fo.Dataset()
     dataset.add_samples(
@@ -53,7 +53,7 @@ def row(size: int, dim: int, chunk: int) -> str:
     )
     dataset.add_sample_field(_FIELD, fo.VectorField)
     ids = dataset.values("id")
-    sink = Sink(dataset, _FIELD, None, "error")
+    sink = Sink(dataset, {_FIELD: VECTORS}, "error")
     reset_peak()
     before, busy = peak(), time.process_time()
     ours = rate(sink.write, ids, dim, chunk)

@@ -113,7 +113,7 @@ class _store:
             return lambda c: store.add(c.ids, c.vectors, c.global_vectors)
         import fiftyone as fo
 
-        from detail_embed.fiftyone_bridge.samples.sink import Sink
+        from detail_embed.fiftyone_bridge.samples.sink import VECTORS, WHOLE, Sink
 
         self._dataset = fo.Dataset()
         samples = [fo.Sample(filepath=str(path)) for _, path in self._items]
@@ -122,7 +122,9 @@ class _store:
             self._dataset.add_sample_field(name, fo.VectorField)
         names = [name for name, _ in self._items]
         self._ids = dict(zip(names, self._dataset.values("id")))
-        sink = Sink(self._dataset, "vector", "whole", "error")
+        sink = Sink(
+            self._dataset, {"vector": VECTORS, "whole": WHOLE}, "error"
+        )
 
         def write(chunk: Chunk) -> None:
             chunk.ids = [self._ids[name] for name in chunk.ids]

@@ -8,7 +8,7 @@ import numpy as np
 from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.index.names import vector_field
 from detail_embed.fiftyone_bridge.samples.collection import declare
-from detail_embed.fiftyone_bridge.samples.sink import Sink
+from detail_embed.fiftyone_bridge.samples.sink import VECTORS, Sink
 
 KEY = "detail"
 FIELD = vector_field(KEY)
@@ -50,7 +50,7 @@ def store(rows: np.ndarray) -> fo.Dataset:
         progress=False,
     )
     declare(dataset, [FIELD], fo.VectorField)
-    ids, sink = dataset.values("id"), Sink(dataset, FIELD, None, "error")
+    ids, sink = dataset.values("id"), Sink(dataset, {FIELD: VECTORS}, "error")
     for start in range(0, len(rows), _CHUNK):
         some = slice(start, start + _CHUNK)
         sink.write(Chunk(ids[some], rows[some], rows[some], []))

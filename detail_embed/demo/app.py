@@ -8,21 +8,18 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Any
 
 import fiftyone as fo
 
-from detail_embed import fusers
 from detail_embed.backbone.bundled_model import NAME
-from detail_embed.demo.proxies import demo_vocabulary
-from detail_embed.fiftyone_bridge.compute import compute_index
-from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
-from detail_embed.space import EmbeddingSpace
+from detail_embed.fusers import Fuser
 
 BRAIN_KEY = "detail"
+PANEL = "detail_search"
 
 
 def open_dataset(folder: Path) -> fo.Dataset:
@@ -33,38 +30,23 @@ def open_dataset(folder: Path) -> fo.Dataset:
     return load_clver_ds(folder, name)
 
 
-def compute_indexes(
-    dataset: fo.Dataset, fuser: str, options: dict[str, Any]
-) -> EmbeddingSpace:
-    """Indexes the scenes: ``detail`` and ``detail_global``.
-
-    Args:
-        dataset: the scenes
-        fuser: name of the fuser of the detail index
-        options: its options
-
-    Returns:
-        the space of the detail index
-    """
-    has_words = fusers.kind(fuser).needs_words(**options)
-    settings = Settings(
-        backbone=NAME,
-        fuser=fuser,
-        fuser_options=options,
-        proxies=demo_vocabulary().words if has_words else (),
-        keep_features="float16",  # so that the panel shows at once where
-    )
-    backbone = settings.load_backbone()
-    index = Index(dataset, BRAIN_KEY)
-    record = index.record
+def compute_index(dataset: fo.Dataset) -> DetailIndex:
+    """Indexes the scenes as a person would: with all settings left alone."""
+    index = DetailIndex(dataset, BRAIN_KEY)
+    settings = Settings(backbone=NAME)
+    backbone, record = settings.load_backbone(), index.record
     is_outdated = record is not None and (
         record.identity != settings.identity()
         or not record.space.startswith(backbone.slug)
     )
-    run = compute_index.compute(
-        index, dataset, settings, also_global=True, overwrite=is_outdated
-    )
-    return zoo.load(run.finish(progress=True).space, backbone)
+    index.compute(dataset, settings, overwrite=is_outdated, progress=True)
+    return index
+
+
+def single_fuser(index: DetailIndex) -> Fuser:
+    """What makes the one vector per image beside a few."""
+    slug = index.record.single_space or index.record.space
+    return zoo.load(slug, index.space.backbone).fuser
 
 
 def show(dataset: fo.Dataset, port: int, hint: str) -> None:
@@ -76,9 +58,20 @@ def show(dataset: fo.Dataset, port: int, hint: str) -> None:
         hint: printed when the App is up
     """
     logging.getLogger("fiftyone").setLevel(logging.ERROR)  # pages of greetings
-    session = fo.launch_app(dataset, remote=True, address="127.0.0.1", port=port)
+    session = fo.launch_app(
+        dataset, remote=True, address="127.0.0.1", port=port, spaces=_beside_the_grid()
+    )
     if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY"):
         webbrowser.open(f"http://127.0.0.1:{port}/datasets/{dataset.name}")
     print(hint, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         session.wait(-1)
+
+
+def _beside_the_grid() -> fo.Space:
+    """The App's layout with the panel at the side of the images."""
+    halves = []
+    for name in ("Samples", PANEL):
+        panel = fo.Panel(type=name, pinned=name == "Samples")
+        halves.append(fo.Space(children=[panel], active_child=panel.component_id))
+    return fo.Space(children=halves, orientation="horizontal", sizes=[0.55, 0.45])

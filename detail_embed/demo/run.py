@@ -10,17 +10,26 @@ import argparse
 import json
 import socket
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from torch.nn import functional as F
 
 from detail_embed.clver_ds import Queries, generate, read_queries
 from detail_embed.demo.fiftyone_home import isolate
 from detail_embed.demo.picture import compare
-from detail_embed.demo.table import GLOBAL, retrieval_rows, score_methods
-from detail_embed.demo.validate import OPTIONS, default_fuser, fit_fusers
-from detail_embed.evaluation import average_precision, format_table, plot, write_csv
+from detail_embed.demo.table import GLOBAL, MAXSIM, retrieval_rows, score_methods
+from detail_embed.evaluation import (
+    ALL,
+    Row,
+    average_precision,
+    plot,
+    write_csv,
+)
+from detail_embed.fusers import Fuser
 
+ONE = "1 vector"
 _SEED = 0
 _SMALL = 0.1  # side of a small object, as a fraction of the image's
 
@@ -46,56 +55,87 @@ def _run(args: argparse.Namespace) -> None:
     # FiftyOne reads its settings when it is imported: after isolate().
     from detail_embed.demo import app
 
-    fuser = default_fuser()
-    print(f"2. Global and detail index (fuser {fuser!r}, the better one on "
-          "validation scenes)")
+    print("2. An index with all settings left alone, and one of the whole images")
     dataset = app.open_dataset(folder)
-    space = app.compute_indexes(dataset, fuser, OPTIONS.get(fuser, {}))
-    print("3. How well words find the scenes that show them, in %")
-    results = args.home / "results" / f"{folder.name}-{space.slug}"
+    index = app.compute_index(dataset)
+    print(f"   {index.record.reason}.\n")
+    print("3. How well words that nothing was fitted on find the scenes that show them")
+    results = args.home / "results" / f"{folder.name}-{index.record.space}"
     if not (results / "try.json").is_file():
-        measure(read_queries(folder), space, results)
+        measure(read_queries(folder), index, app.single_fuser(index), results)
     print((results / "table.txt").read_text())
-    print(f"   Also as CSV, and as a plot over object scale: {results}\n")
+    print(f"   All words, by the size of things, and as a plot: {results}\n")
     hint = json.loads((results / "try.json").read_text())
     what_to_type = (
-        f"4. Click the magnifying glass and type: {hint['word']}\n"
-        f"   ({hint['scenes']} of {args.n} scenes show one, at most "
-        f"{hint['percent']:.0f} % of the image's side. The gear beside it has the "
-        "brain key: 'detail', or 'detail_global' to compare.\n"
-        "   Or press + beside Samples and choose Detail Search: its tab Compare shows "
-        "both)"
+        f"4. Type into the panel: {hint['word']}\n"
+        f"   {hint['scenes']} of {args.n} scenes show one, at most "
+        f"{hint['percent']:.0f} % of the image's side."
     )
     if args.no_app:
         print(what_to_type)
     else:
-        address = f"   The App: http://127.0.0.1:{args.port}  (Ctrl+C ends it)"
+        address = f"   http://127.0.0.1:{args.port}  (Ctrl+C ends it)"
         app.show(dataset, args.port, f"{what_to_type}\n{address}")
 
 
-def measure(queries: Queries, space, results: Path) -> None:
+def measure(queries: Queries, index, single: Fuser, results: Path) -> None:
     """Computes the retrieval table and writes it to a folder.
 
     Args:
         queries: the scenes and words
-        space: the space of the detail index; its fuser is the one measured
-        results: gets table.txt, table.csv, map-over-scale.png, a picture that
-            compares the indexes (compare.jpg) and, last, try.json
+        index: the index of the scenes, with patch features
+        single: makes its one vector per image
+        results: gets table.txt, the short one; table.csv, map-over-scale.png, a
+            picture that compares the indexes (compare.jpg) and, last, try.json
     """
-    fitted = fit_fusers(space.backbone, queries.paths)
-    fitted[space.fuser.name] = space.fuser
-    scores = score_methods(queries, space.backbone, space.cover, fitted)
+    space, dataset, store = index.space, index.dataset, index.store()
+    ids = dict(zip(*dataset.values(["filepath", "id"])))
+    images = (
+        F.normalize(store.features(ids[str(path.absolute())]), dim=1)
+        for path in queries.paths
+    )
+    fusers = {ONE: single}
+    if index.record.vectors > 1:
+        fusers[f"{index.record.vectors} vectors"] = space.fuser
+    default = [*fusers][-1]
+    scores = score_methods(queries, space.backbone, images, fusers)
     rows = retrieval_rows(queries, scores)
     results.mkdir(parents=True, exist_ok=True)
     write_csv(rows, results / "table.csv")
-    (results / "table.txt").write_text(format_table(rows) + "\n")
+    names = {GLOBAL: "the whole image", MAXSIM: "all patches"}
+    names |= {name: f"{name} an image" for name in fusers}
+    (results / "table.txt").write_text(short_table(rows, names))
     plot(rows, results / "map-over-scale.png")
-    hint = small_word(queries, scores, space.fuser.name)
+    hint = small_word(queries, scores, default)
     compare(queries, hint["word"], {
         "the model's own whole-image vector (detail_global)": scores[GLOBAL],
-        "detail embedding (detail)": scores[space.fuser.name],
+        f"detail-embed, {default} an image (detail)": scores[default],
     }, results / "compare.jpg")
     (results / "try.json").write_text(json.dumps(hint))
+
+
+def short_table(rows: Iterable[Row], names: Mapping[str, str]) -> str:
+    """What each method finds for words that nothing was fitted on, as text.
+
+    Args:
+        rows: of the retrieval table
+        names: of the methods, for a person
+    """
+    found = {
+        (row.method, row.bank): row.map
+        for row in rows if (row.words, row.scale) == ("held-out", ALL)
+    }
+    banks = list(dict.fromkeys(bank for _, bank in found))
+    methods = list(dict.fromkeys(method for method, _ in found))
+    lines = [["mAP, %", *banks]] + [
+        [names[method], *(f"{100 * found[method, bank]:.1f}" for bank in banks)]
+        for method in methods
+    ]
+    width = max(len(line[0]) for line in lines) + 2
+    return "".join(
+        f"   {name:{width}}" + "".join(f"{cell:>8}" for cell in cells) + "\n"
+        for name, *cells in lines
+    )
 
 
 def small_word(queries: Queries, scores: dict, method: str) -> dict:

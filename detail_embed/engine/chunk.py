@@ -34,6 +34,8 @@ class Chunk:
         errors: the items that have none
         patches: of each image, what its k vectors stand for; empty where the fuser
             makes one vector
+        single_vectors: ``(n, d)`` float32, unit length, of a fuser that makes one
+            vector beside the k of the other; None where there is none
     """
 
     ids: list[Hashable]
@@ -41,12 +43,14 @@ class Chunk:
     global_vectors: np.ndarray
     errors: list[EmbedError]
     patches: list[ImagePatches] = field(default_factory=list)
+    single_vectors: np.ndarray | None = None
 
 
 def make_chunk(
     images: list[AnyImage],
     fuser: Fuser,
     windows: Callable[[AnyImage], Windows],
+    single: Fuser | None = None,
 ) -> Chunk:
     """Fuses the features of images.
 
@@ -54,6 +58,7 @@ def make_chunk(
         images: those that have features, in any order
         fuser: a fitted fuser
         windows: tells boxes in pixels and levels of an image
+        single (None): a fitted fuser of one vector, for another beside the first
     """
     whole = np.zeros((0, fuser.dim), np.float32)
     if images:
@@ -64,7 +69,8 @@ def make_chunk(
         distinct(some, places, *windows(image))
         for some, places, image in zip(vectors, chosen, images)
     ]
-    return Chunk(ids, vectors, whole, [], patches)
+    more = None if single is None else _fuse(images, single, windows)[0]
+    return Chunk(ids, vectors, whole, [], patches, more)
 
 
 def _fuse(

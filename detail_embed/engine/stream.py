@@ -6,6 +6,7 @@ Vectors leave in chunks, so memory does not grow with the number of files.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import time
@@ -38,7 +39,9 @@ from detail_embed.images.identical_files import Outcomes
 _CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
 _TWIN_BYTES = 2**27  # of the vectors that are kept for files of the same content
 
-_Row = tuple[np.ndarray, np.ndarray, ImagePatches | None]  # of a chunk
+_Row = tuple[  # of a chunk
+    np.ndarray, np.ndarray, ImagePatches | None, np.ndarray | None
+]
 
 
 def stream(
@@ -50,6 +53,7 @@ def stream(
     chunk_size: int = 256,
     chunk_seconds: float = 10.0,
     store: FeatureStore | None = None,
+    single: Fuser | None = None,
 ) -> Iterator[Chunk]:
     """Embeds files.
 
@@ -65,6 +69,7 @@ def stream(
         store (None): where the patch features of a chunk are kept before it
             leaves, by the items' ids: these have to be strings then. The vectors
             are made of what was kept, as those of :func:`stream_stored`
+        single (None): a fitted fuser of one vector, for another beside the first
 
     Yields:
         a :class:`Chunk` for at most ``chunk_size`` items, in their order
@@ -79,6 +84,7 @@ def stream(
     if store is not None:
         store.require(patch_slug(backbone, cover))
     fuser = fuser.to(backbone.device)
+    single = single and single.to(backbone.device)
     window = _window(fuser) if options.skip_identical and store is None else 0
     images = iter_patch_features(
         items, backbone, cover, options,
@@ -89,11 +95,12 @@ def stream(
         for part in _parts(images, chunk_size, chunk_seconds):
             good = [image for image in part if image.features is not None]
             if store is None:
-                chunk = make_chunk(good, fuser, lambda image: _windows(image, cover))
+                windows = functools.partial(_windows, cover=cover)
+                chunk = make_chunk(good, fuser, windows, single)
             else:
                 _store(store, good, cover)
                 stored = [_unit(store[i.id], backbone.device) for i in good]
-                chunk = make_chunk(stored, fuser, _stored_windows)
+                chunk = make_chunk(stored, fuser, _stored_windows, single)
             chunk = _complete(part, chunk, outcomes)
             log.add(chunk.errors)
             yield chunk
@@ -104,6 +111,7 @@ def stream_stored(
     store: FeatureStore,
     fuser: Fuser,
     chunk_size: int = 256,
+    single: Fuser | None = None,
 ) -> Iterator[Chunk]:
     """Fuses stored patch features; nothing is encoded.
 
@@ -112,6 +120,7 @@ def stream_stored(
         store: patch features
         fuser: a fitted fuser, on any device
         chunk_size (256): images per chunk, at most
+        single (None): as of :func:`stream`
 
     Yields:
         the same chunks as :func:`stream`, up to the rounding of the store
@@ -125,7 +134,7 @@ def stream_stored(
     device = None if buffer is None else buffer.device
     images = (_unit(store[id], device) for id in ids)
     for part in _parts(images, chunk_size, math.inf):
-        yield make_chunk(part, fuser, _stored_windows)
+        yield make_chunk(part, fuser, _stored_windows, single)
 
 
 def stream_reusing(
@@ -138,6 +147,7 @@ def stream_reusing(
     keep: bool = True,
     chunk_size: int = 256,
     chunk_seconds: float = 10.0,
+    single: Fuser | None = None,
 ) -> Iterator[Chunk]:
     """Fuses what is stored, then encodes the rest.
 
@@ -151,6 +161,7 @@ def stream_reusing(
         keep (True): whether the store gets what is encoded
         chunk_size (256): items per chunk, at most
         chunk_seconds (10.0): as of :func:`stream`
+        single (None): likewise
 
     Yields:
         the chunks of :func:`stream_stored`, then those of :func:`stream`
@@ -163,11 +174,12 @@ def stream_reusing(
     if store is not None:
         store.require(patch_slug(backbone, cover))
         held = [id for id, _ in items if id in store]
-        yield from stream_stored(held, store, fuser.to(backbone.device), chunk_size)
+        fuser, single = fuser.to(backbone.device), single and single.to(backbone.device)
+        yield from stream_stored(held, store, fuser, chunk_size, single)
         items = [item for item in items if item[0] not in store]
     yield from stream(
         items, backbone, cover, fuser, options, chunk_size, chunk_seconds,
-        store if keep else None,
+        store if keep else None, single,
     )
 
 
@@ -228,7 +240,10 @@ def _complete(
 ) -> Chunk:
     """Adds the images that could not be read, and those that are the same again."""
     patches = chunk.patches or itertools.repeat(None)
-    rows = zip(chunk.vectors, chunk.global_vectors, patches)
+    single = itertools.repeat(None)
+    if chunk.single_vectors is not None:
+        single = chunk.single_vectors
+    rows = zip(chunk.vectors, chunk.global_vectors, patches, single)
     fresh = [i.reason or next(rows) for i in part if i.same_as is None]
     found = list(zip(part, outcomes.complete(fresh, [i.same_as for i in part])))
     good = [(image.id, row) for image, row in found if not isinstance(row, str)]
@@ -239,7 +254,9 @@ def _complete(
     ]
     if len(good) > len(chunk.ids):
         ids, rows = zip(*good)
-        vectors, whole, patches = zip(*rows)
+        vectors, whole, patches, single = zip(*rows)
         chunk.ids, chunk.patches = list(ids), [p for p in patches if p is not None]
         chunk.vectors, chunk.global_vectors = np.stack(vectors), np.stack(whole)
+        if chunk.single_vectors is not None:
+            chunk.single_vectors = np.stack(single)
     return chunk

@@ -64,7 +64,7 @@ class DetailIndex(Index):
         samples: foc.SampleCollection | None = None,
         settings: Settings | None = None,
         backend: str | None = None,
-        also_global: bool = False,
+        also_global: bool = True,
         overwrite: bool = False,
         progress: bool = False,
         **choices: Any,
@@ -75,7 +75,7 @@ class DetailIndex(Index):
             samples (None): the images
             settings (None): the space asked for, by default that of ``Settings()``
             backend (None): a FiftyOne similarity backend
-            also_global (False): whether to index plain whole-image vectors too
+            also_global (True): whether to index plain whole-image vectors too
             overwrite (False): whether to delete what is under the brain key first
             progress (False): whether to show a progress bar
             **choices: attributes of :class:`.index.settings.Settings`, such as

@@ -103,8 +103,12 @@ class DetailEmbedder(EmbeddingSpace):
         max_patches: int = 40_000,
         seed: int = 0,
         options: EncodeOptions = DEFAULT,
+        counts: Sequence[int] = (),
     ) -> FuserChoice:
         """Replaces the fuser by the one that does best on a sample of files.
+
+        Where a few vectors are chosen, it is replaced by the fuser that makes them;
+        that of one vector is in the answer, too.
 
         Args:
             paths: files to draw the sample from
@@ -114,6 +118,7 @@ class DetailEmbedder(EmbeddingSpace):
             max_patches (40000): see :meth:`fit`
             seed (0): of the sample
             options (DEFAULT): how files are read and encoded
+            counts (()): numbers of vectors per image to choose from, beside one
 
         Returns:
             the fitted fuser, its report card and the reason in words
@@ -124,7 +129,7 @@ class DetailEmbedder(EmbeddingSpace):
         """
         check_paths(paths)
         sample = self._sample(paths, max_images, max_patches, seed, options)
-        return self._choose(sample, vocabulary, candidates)
+        return self._choose(sample, vocabulary, candidates, counts)
 
     def choose_stored(
         self,
@@ -133,22 +138,24 @@ class DetailEmbedder(EmbeddingSpace):
         vocabulary: Vocabulary | None = None,
         candidates: Sequence[str] = CANDIDATES,
         max_patches: int = 40_000,
+        counts: Sequence[int] = (),
     ) -> FuserChoice:
         """Chooses as :meth:`choose_fuser` does, on stored patch features.
 
         Args and errors: as of :meth:`choose_fuser` and :meth:`fit_stored`.
         """
         sample = self._stored(store, ids, max_patches)
-        return self._choose(sample, vocabulary, candidates)
+        return self._choose(sample, vocabulary, candidates, counts)
 
     def _choose(
         self,
         sample: tuple[Tensor, Tensor],
         vocabulary: Vocabulary | None,
         candidates: Sequence[str],
+        counts: Sequence[int],
     ) -> FuserChoice:
-        choice = choose_fuser(self.backbone, *sample, vocabulary, candidates)
-        self.fuser = choice.fuser
+        choice = choose_fuser(self.backbone, *sample, vocabulary, candidates, counts)
+        self.fuser = choice.few or choice.fuser
         return choice
 
     def _sample(

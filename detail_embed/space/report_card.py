@@ -22,6 +22,7 @@ from detail_embed.fusers.maxsim import maxsim_batch
 
 GLOBAL, MAXSIM = "global", "MaxSim"
 MIN_WORDS = 8
+KEEP = 0.9  # of a search of all patches: what is enough
 
 _FUSE_IMAGES = 32
 
@@ -35,12 +36,14 @@ class CardRow:
         map: mean average precision, the hits being what is relevant, 0 to 1
         top_50_interval: 95 % bootstrap interval over the words; NaN for one word
         map_interval: as above
+        vectors: per image
     """
 
     top_50: float
     map: float
     top_50_interval: tuple[float, float]
     map_interval: tuple[float, float]
+    vectors: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,47 @@ class ReportCard:
     about: str = "words"
 
     def best(self) -> str:
-        """The fuser with the highest mAP; the first of equals."""
+        """The fuser of one vector with the highest mAP; the first of equals."""
         names = self._fusers()
         return max(names, key=lambda name: self.rows[name].map)
 
+    def enough(self) -> str:
+        """The fuser of fewest vectors that keeps 90 %.
+
+        Where none does, that of most vectors, unless one vector does better.
+        """
+        best = self.best()
+        few = [name for name, row in self.rows.items() if row.vectors > 1]
+        by_size = [best, *sorted(few, key=lambda name: self.rows[name].vectors)]
+        kept = [name for name in by_size if self.rows[name].map >= KEEP]
+        if kept:
+            return kept[0]
+        most = by_size[-1]
+        return most if self.rows[most].map > self.rows[best].map else best
+
     def reason(self) -> str:
-        """Says in a sentence, for a person, why the best fuser was chosen."""
-        best, *others = sorted(self._fusers(), key=lambda n: -self.rows[n].map)
-        rest = "".join(f"{name} {self._percent(name)}, " for name in others)
-        text = (
-            f"{best} ranks the best hits of a full patch search with "
-            f"{self._percent(best)} mAP, on {self.images} of your images for "
-            f"{self.words} words it was not fitted on; {rest}the whole image alone "
-            f"{self._percent(GLOBAL)}"
+        """Says in a sentence, for a person, why :meth:`enough` was chosen."""
+        chosen, best = self.enough(), self.best()
+        one = f"one ({best}) {self._percent(best)}"
+        if chosen == best:
+            kept = f"one vector an image ({best}) keeps {self._percent(best)}"
+        else:
+            count = self.rows[chosen].vectors
+            kept = f"{count} vectors an image keep {self._percent(chosen)}"
+        text = f"{kept} of what a search of all patches finds"
+        others = sorted(
+            (name for name in self._measured() if name not in (chosen, best)),
+            key=lambda name: -self.rows[name].map,
         )
-        if self.rows[best].map < self.rows[GLOBAL].map:
-            text += ", which is better than any of them here"
+        rest = [] if chosen == best else [one]
+        rest += [f"{self._named(name)} {self._percent(name)}" for name in others]
+        rest.append(f"the whole image alone {self._percent(GLOBAL)}")
+        text += (
+            f"; {', '.join(rest)}. Measured on {self.images} of your images, by "
+            f"{self.words} words that nothing was fitted on"
+        )
+        if self.rows[chosen].map < self.rows[GLOBAL].map:
+            text += "; the whole image alone is better than any of them here"
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +120,7 @@ class ReportCard:
             name: CardRow(
                 row["top_50"], row["map"],
                 _interval(row["top_50_interval"]), _interval(row["map_interval"]),
+                row.get("vectors", 1),
             )
             for name, row in values["rows"].items()
         }
@@ -112,8 +141,16 @@ class ReportCard:
             )
         return "\n".join(lines)
 
-    def _fusers(self) -> list[str]:
+    def _measured(self) -> list[str]:
         return [name for name in self.rows if name not in (GLOBAL, MAXSIM)]
+
+    def _fusers(self) -> list[str]:
+        """Those of one vector."""
+        return [name for name in self._measured() if self.rows[name].vectors == 1]
+
+    def _named(self, name: str) -> str:
+        count = self.rows[name].vectors
+        return name if count == 1 else f"{count} vectors"
 
     def _percent(self, name: str) -> str:
         return f"{100 * self.rows[name].map:.0f} %"
@@ -166,25 +203,29 @@ def report_card(
             f"any of {len(features)} images; it takes {MIN_WORDS} to compare fusers"
         )
     scores[MAXSIM] = teacher
-    rows = {name: _row(s[counted], hits[counted]) for name, s in scores.items()}
+    counts = {name: fuser.k for name, fuser in fusers.items()}
+    rows = {
+        name: _row(s[counted], hits[counted], counts.get(name, 1))
+        for name, s in scores.items()
+    }
     return ReportCard(rows, len(features), int(counted.sum()), len(words), about)
 
 
 def _scores(
     fuser: Fuser, words: Tensor, features: Tensor, mask: Tensor
 ) -> NDArray[np.float32]:
-    """``(K, n)`` scores of the fused vectors."""
+    """``(K, n)`` scores of the fused vectors; of a few, the best counts."""
     blocks = zip(features.split(_FUSE_IMAGES), mask.split(_FUSE_IMAGES), strict=True)
-    vectors = torch.cat([fuser(block, valid) for block, valid in blocks])
-    return (words @ vectors.T).cpu().numpy()
+    vectors = torch.cat([fuser.fuse(*block).vectors for block in blocks])
+    return (vectors @ words.T).amax(dim=1).T.cpu().numpy()
 
 
-def _row(scores: NDArray, hits: NDArray[np.bool_]) -> CardRow:
+def _row(scores: NDArray, hits: NDArray[np.bool_], vectors: int) -> CardRow:
     """Means over words; R-precision is the share of m hits among the first m."""
     values = measure(scores, hits, np.zeros_like(hits), ("r_precision", "map"))
     (top_50, map), (low, high) = values.mean(axis=0), bootstrap(values)
     ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
-    return CardRow(float(top_50), float(map), *ends)
+    return CardRow(float(top_50), float(map), *ends, vectors)
 
 
 def _jsonable(value: Any) -> Any:

@@ -15,7 +15,7 @@ from ..shared.output import without
 from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
-    from detail_embed.fiftyone_bridge.curate.embeddings_map import EmbeddingsMap
+    from detail_embed.fiftyone_bridge.compute.embeddings_map import EmbeddingsMap
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 _PANEL = "Embeddings"
@@ -36,20 +36,21 @@ class MapEmbeddings(SummaryOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """Index, and whether a map that there is shall be replaced."""
-        from detail_embed.fiftyone_bridge.curate import embeddings_map
+        from detail_embed.fiftyone_bridge.compute import embeddings_map
         from detail_embed.fiftyone_bridge.index import brain_runs
 
         keys = brain_runs.similarities(ctx.dataset)
         params = filled(ctx.params)
         params["brain_key"] = add_index(inputs, params, keys)
-        key = embeddings_map.map_key(params["brain_key"])
-        if key in ctx.dataset.list_brain_runs():
+        index = index_of(samples, params)
+        key = embeddings_map.map_key(index.key)
+        if embeddings_map.is_of_choice(index):
             inputs.bool("overwrite", default=False, label=f"Replace the map '{key}'")
         self.start(samples, params)
 
     def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
         """Checks, and returns the run; see :func:`embeddings_map.map_embeddings`."""
-        from detail_embed.fiftyone_bridge.curate import embeddings_map
+        from detail_embed.fiftyone_bridge.compute import embeddings_map
 
         arguments = given(params, "method", "overwrite")
         return embeddings_map.map_embeddings(

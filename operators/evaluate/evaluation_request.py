@@ -14,13 +14,14 @@ from fiftyone.operators import types
 from detail_embed.evaluation import Evaluation
 from detail_embed.fiftyone_bridge.evaluate import evaluate_retrieval, labels, runs
 from detail_embed.fiftyone_bridge.index import brain_runs
-from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.index import SINGLE, WHOLE, Index
 from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 from ..shared.form import choices, filled, folder
 
 _COMPARED = 4  # indexes that the form proposes
+_ORDER = (WHOLE, "", SINGLE)  # of indexes: others are compared with the first
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,10 @@ class EvaluationRequest:
 def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
     """Adds the inputs of the form."""
     dataset = dataset_of(samples)
-    brain_keys = sorted(
-        brain_runs.promptable(dataset),
-        key=lambda key: not Index(dataset, key).find()[1],
-    )  # whole-image indexes first: others are compared with the first
+    parts = {
+        key: Index(dataset, key).find()[1] for key in brain_runs.promptable(dataset)
+    }
+    brain_keys = sorted(parts, key=lambda key: _ORDER.index(parts[key]))
     fields = labels.label_fields(samples)
     if not brain_keys:
         raise ValueError(
@@ -97,7 +98,7 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         "brain_keys",
         types.String(),
         required=True,
-        default=brain_keys[:_COMPARED],
+        default=[key for key in brain_keys if parts[key] != SINGLE][:_COMPARED],
         label="Brain keys",
         description="Indexes to compare: those that can be searched by text",
         view=choices(types.DropdownView(multiple=True), brain_keys),

@@ -28,7 +28,7 @@ _ONLY_DELEGATED = (
 
 
 class ComputeDetailEmbeddings(EmbeddingOperator):
-    """Computes one detail-injected vector per image, and a similarity index."""
+    """Computes detail-injected vectors of images, and similarity indexes."""
 
     name = "compute_detail_embeddings"
     label = "Compute detail embeddings"
@@ -47,8 +47,9 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         "failed": "Images that could not be read",
         "error_field": "Field that says why",
         "seconds": "Seconds",
-        "fuser": "Fuser",
-        "reason": "Why this fuser was chosen",
+        "vectors": "Vectors per image",
+        "reason": "Why so many",
+        "features": "Patch features",
     }
 
     def add_inputs(
@@ -90,13 +91,14 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         fuser_options: Mapping[str, Any] | None = None,
         spacing: str = "even",
         skip_flat: bool = False,
-        vectors: int = 1,
+        vectors: int | str = "auto",
         vectors_by: str = "kmeans",
-        keep_features: bool | str = False,
+        vector_bytes: int = 65_536,
+        keep_features: bool | str = "auto",
         proxies: Sequence[str] = (),
         proxy_field: str | None = None,
         backend: str | None = None,
-        also_global: bool = False,
+        also_global: bool = True,
         batch_size: int | None = None,
         num_workers: int | None = None,
         max_pixels: int | None = None,
@@ -126,28 +128,34 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             pretrained (None): open_clip tag or path of a checkpoint; by default a good
                 tag for the backbones that are offered in the App
             cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``
-            fuser ("auto"): name of a fuser; by default the one that keeps most of a
-                full patch search on a sample of the images
+            fuser ("auto"): name of a fuser, for one vector per image; by default the
+                one that keeps most of a full patch search on a sample of the images
             brain_key ("detail"): key of the index; a second run under the same key
                 embeds only new images
-            fuser_options (None): of a fuser that is named, or of a few vectors, e.g.
-                ``{"global_weight": 0.1}``
+            fuser_options (None): of a few vectors where ``vectors`` is above 1, else of
+                the fuser that is named, e.g. ``{"global_weight": 0.1}``
             spacing ("even"): of the windows, ``"even"`` or ``"authors"``
             skip_flat (False): whether windows without detail are not encoded, but take
                 the feature of a larger one around them
-            vectors (1): per image, up to 16; above 1 they become Detections in the
-                field ``<brain_key>_patches``, with the boxes they stand for, and the
-                fuser is not used
+            vectors ("auto"): per image, 1 to 16, that text is compared with; by default
+                the fewest that keep 90 % of a full patch search on a sample of the
+                images, and 1 where a fuser is named. Above 1 they become Detections in
+                the field ``<brain_key>_patches``, with the boxes they stand for, and
+                one vector by the fuser is indexed beside them, under
+                ``<brain_key>_single``
             vectors_by ("kmeans"): how a few vectors are made, or
                 ``"facility-location"``, which is fitted on words
-            keep_features (False): ``"float16"`` or ``"int8"`` to keep patch features
-                for ``search_reranked`` and for other fusers
+            vector_bytes (65536): that the vectors of an image may take, where their
+                number is measured
+            keep_features ("auto"): ``"float16"`` or ``"int8"`` to keep patch features
+                for exact search and for other fusers, False for none; by default as
+                int8 where these are at most 5 GB and a tenth of the free disk
             proxies (()): words for what is fitted on words: ``"ridge"``, ``"auto"``,
                 ``"attention"``, ``"transformer"``, ``"facility-location"``; by default,
                 and without a label field, the commonest nouns
             proxy_field (None): a label field whose classes are such words
             backend (None): a FiftyOne similarity backend
-            also_global (False): whether to index the plain whole-image vectors too,
+            also_global (True): whether to index the plain whole-image vectors too,
                 under ``<brain_key>_global``
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
@@ -168,7 +176,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
-            seconds, fuser and reason, or an
+            seconds, vectors, fuser, reason and features, or an
             :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
@@ -188,6 +196,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             "skip_flat": skip_flat,
             "vectors": vectors,
             "vectors_by": vectors_by,
+            "vector_bytes": vector_bytes,
             "keep_features": keep_features,
             "proxies": proxies,
             "proxy_field": proxy_field,

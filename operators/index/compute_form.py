@@ -20,11 +20,11 @@ from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fusers import library
-from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS
+from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS, MIN_VECTORS
 from detail_embed.space.choose_fuser import AUTO
 
-from ..shared.form import add_ways, choices, index_of
-from .compute_request import Request
+from ..shared.form import add_ways, choices, given, index_of
+from .compute_request import NEVER, Request
 
 _AUTO = "measured on your images: what keeps most of a full patch search"
 _HOW = "How the patches of an image become its vectors"
@@ -119,29 +119,39 @@ def _add_savings(inputs: types.Object) -> None:
 def _add_vectors(
     inputs: types.Object, params: Mapping[str, Any], samples: foc.SampleCollection
 ) -> None:
-    inputs.int(
+    view = types.DropdownView()
+    view.add_choice(AUTO, label="measured on your images")
+    for count in (1, *range(MIN_VECTORS, MAX_VECTORS + 1)):
+        view.add_choice(str(count), label=str(count))
+    inputs.enum(
         "vectors",
-        min=1,
-        max=MAX_VECTORS,
+        view.values(),
         default=Settings.vectors,
         label="Vectors per image",
         description="8 or 16 find far more of what is small, for 8 or 16 times the "
-        "room; they become patches, with boxes, and the best of an image counts",
+        "room; they become patches, with boxes, and the best of an image counts. One "
+        "more, for all that compares images, is made beside them",
+        view=view,
     )
-    vectors = params.get("vectors")
-    if isinstance(vectors, int) and vectors > 1:
-        way = params.get("vectors_by") or Settings.vectors_by
-        asked = Settings(vectors=vectors, vectors_by=way)
+    asked = _asked(params)
+    if asked.makes_few:
         add_ways(
             inputs, "vectors_by", "How they are made", METHODS, Settings.vectors_by,
             _HOW,
         )
-    else:
-        asked = Settings(fuser=params.get("fuser", Settings.fuser))
-        ways = _fuser_ways(index_of(samples, params))
-        add_ways(inputs, "fuser", "Fuser", ways, Settings.fuser, _HOW)
+    ways = _fuser_ways(index_of(samples, params))
+    add_ways(inputs, "fuser", "How one vector is made", ways, Settings.fuser, _HOW)
     if asked.needs_vocabulary:
         add_vocabulary(inputs, samples)
+
+
+def _asked(params: Mapping[str, Any]) -> Settings:
+    """What was filled in of fuser and vectors, as far as it can be read."""
+    names = ("fuser", "vectors", "vectors_by")
+    try:
+        return Request.from_params(given(params, *names)).settings
+    except ValueError:
+        return Settings()
 
 
 def _fuser_ways(index: Index) -> dict[str, str | None]:
@@ -154,7 +164,7 @@ def _fuser_ways(index: Index) -> dict[str, str | None]:
             f"words; for patches of {facts.patch_slug}"
         )
     record = index.record
-    if record is not None and record.vectors == 1:
+    if record is not None:
         ways.setdefault(record.identity["fuser"], f"of the index {index.key!r}, only")
     return ways
 
@@ -188,10 +198,11 @@ def _add_features(
         room = ""
     inputs.str(
         "keep_features",
+        default=Settings.keep_features,
         label="Keep patch features",
-        description="For exact search, and to try other fusers without encoding "
-        f"again. {room}",
-        view=choices(types.DropdownView(), DTYPES),
+        description="For search by all patches, and to try other ways without encoding "
+        f"again; auto: where there is room. {room}",
+        view=choices(types.DropdownView(), (AUTO, NEVER, *DTYPES)),
     )
 
 
@@ -206,7 +217,7 @@ def _add_target(inputs: types.Object) -> None:
     )
     inputs.bool(
         "also_global",
-        default=False,
+        default=True,
         label="Index whole-image vectors too",
         description="What the backbone finds today, to compare; costs nothing extra",
     )

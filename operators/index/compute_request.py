@@ -17,6 +17,8 @@ from detail_embed.fiftyone_bridge.runs.run import Run
 
 from ..shared.form import filled
 
+NEVER = "never"  # an answer of the form that is not empty
+
 
 @dataclass(frozen=True)
 class Request:
@@ -35,7 +37,7 @@ class Request:
     settings: Settings
     brain_key: str = "detail"
     backend: str | None = None
-    also_global: bool = False
+    also_global: bool = True
     overwrite: bool = False
     shards: int = 1
     shard: tuple[int, int] | None = None
@@ -59,6 +61,10 @@ class Request:
             given["pretrained"] = BACKBONES.get(backbone)
         if "cover" in given:
             given["cover"] = _read_cover(given["cover"])
+        if "vectors" in given:
+            given["vectors"] = _read_vectors(given["vectors"])
+        if given.get("keep_features") == NEVER:
+            given["keep_features"] = False
         if "proxies" in given:
             given["proxies"] = _read_words(given["proxies"])
         names = {field.name for field in fields(Settings)}
@@ -110,6 +116,11 @@ def _read_cover(value: int | str) -> int | str:
         return int(value)
     except (ValueError, TypeError):
         raise ValueError(f"cover must be 1 to 15 or 'auto', not {value!r}") from None
+
+
+def _read_vectors(value: int | str) -> int | str:
+    is_number = isinstance(value, str) and value.isdecimal()
+    return int(value) if is_number else value
 
 
 def _read_words(value: str | list[str]) -> tuple[str, ...]:

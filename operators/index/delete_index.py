@@ -51,11 +51,13 @@ class DeleteIndex(FormOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, str]:
         """Deletes the index; returns the brain keys that are left."""
+        from detail_embed.fiftyone_bridge.index import brain_runs
+
         key = ctx.params["brain_key"]
         self(ctx.dataset, key)
         ctx.ops.notify(f"The index {key!r} was deleted", variant="success")
         ctx.ops.reload_dataset()
-        return {"left": ", ".join(ctx.dataset.list_brain_runs()) or "none"}
+        return {"left": ", ".join(brain_runs.similarities(ctx.dataset)) or "none"}
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The brain keys that are left."""
@@ -93,11 +95,7 @@ def _describe(
     dataset: fo.Dataset, facts: IndexFacts, known: Sequence[IndexFacts]
 ) -> str:
     """What is deleted with an index."""
-    from detail_embed.fiftyone_bridge.index import (
-        delete,
-        feature_stores,
-        names,
-    )
+    from detail_embed.fiftyone_bridge.index import delete, feature_stores
     from detail_embed.fiftyone_bridge.index import (
         facts as index_facts,
     )
@@ -113,9 +111,9 @@ def _describe(
     size = megabytes(facts.vector_bytes)
     parts = [f"the vectors of {facts.images:,} images ({size})"]
     if facts.kind == index_facts.OURS:
-        whole = names.global_key(key)
-        if (whole, index_facts.WHOLE) in {(f.brain_key, f.kind) for f in known}:
-            parts.append(f"the whole-image index {whole!r}")
+        kinds = {f.brain_key: f.kind for f in known}
+        beside = [one.key for one in Index(dataset, key).beside]
+        parts += [f"{one!r} ({kinds[one]})" for one in beside if one in kinds]
         folder = delete.unshared_features(Index(dataset, key))
         freed = feature_stores.num_bytes(folder)
         if freed is not None:

@@ -18,7 +18,7 @@ class EmbeddingOperator(RunOperator):
     """A run that embeds images, and indexes them."""
 
     def summarise(self, result: Result) -> str:
-        """How many images were embedded, and why the fuser was chosen."""
+        """How many images were embedded, and what was measured and kept."""
         parts = [f"{result.embedded} images embedded"]
         if result.present:
             parts.append(f"{result.present} had a vector already")
@@ -28,7 +28,7 @@ class EmbeddingOperator(RunOperator):
                 f"{result.error_field!r})"
             )
         text = f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
-        return f"{text}. Fuser: {result.reason}" if result.reason else text
+        return ". ".join(filter(None, [text, result.reason, result.features]))
 
     def show(
         self, ctx: foo.ExecutionContext, result: Result

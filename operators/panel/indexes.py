@@ -8,25 +8,25 @@ import fiftyone as fo
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
+    from detail_embed.fiftyone_bridge.index.records import Record
 
 
 def choices(dataset: fo.Dataset) -> dict[str, str]:
     """Brain keys that can be searched by text, with what they are."""
     from detail_embed.fiftyone_bridge.index import brain_runs
-    from detail_embed.fiftyone_bridge.index.index import Index
+    from detail_embed.fiftyone_bridge.index.index import SINGLE, Index
 
-    labels = {}
+    labels, last = {}, {}
     for key in brain_runs.promptable(dataset):
-        record, is_global = Index(dataset, key).find()
-        kind = "whole images" if is_global else record.fuser if record else "FiftyOne"
-        labels[key] = f"{key} · {kind}"
-    return labels
+        record, part = Index(dataset, key).find()
+        (last if part == SINGLE else labels)[key] = f"{key} · {_kind(record, part)}"
+    return labels | last
 
 
 def methods(dataset: fo.Dataset, brain_key: str | None) -> list[str]:
     """The ways in which an index can be searched."""
     from detail_embed.fiftyone_bridge.index.index import Index
-    from detail_embed.fiftyone_bridge.search.search import methods
+    from detail_embed.fiftyone_bridge.search.methods import methods
 
     return methods(Index(dataset, brain_key))
 
@@ -36,6 +36,18 @@ def captions(dataset: fo.Dataset) -> dict[str, str]:
     from detail_embed.fiftyone_bridge.index import facts as index_facts
 
     return {facts.brain_key: _caption(facts) for facts in index_facts.facts(dataset)}
+
+
+def _kind(record: Record | None, part: str) -> str:
+    from detail_embed.fiftyone_bridge.index.index import WHOLE
+
+    if record is None:
+        return "FiftyOne"
+    if part == WHOLE:
+        return "whole images"
+    if part or record.vectors == 1:
+        return f"one vector ({record.single_fuser})"
+    return f"{record.vectors} vectors"
 
 
 def _caption(facts: IndexFacts) -> str:

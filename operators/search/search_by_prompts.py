@@ -55,6 +55,7 @@ class SearchByPrompts(FormOperator):
         """Shows what is found; for our panel, only makes the query of the examples."""
         from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.search import examples
+        from detail_embed.fiftyone_bridge.search.methods import AUTO, for_examples
         from detail_embed.fiftyone_bridge.search.search import search
 
         params, shown = filled(ctx.params), _examples(ctx)
@@ -69,6 +70,8 @@ class SearchByPrompts(FormOperator):
             }
         vector = examples.mix(index, params.get("text"), **shown, weight=weight)
         samples, options = ctx.target_view(), given(params, *_OPTIONS)
+        if any(shown.values()):
+            options["method"] = for_examples(options.get("method", AUTO))
         found = search(index, samples, vector, **options)
         ctx.ops.set_view(found.view)
         ctx.ops.notify(
@@ -85,7 +88,7 @@ class SearchByPrompts(FormOperator):
         k: int = 25,
         threshold: float | None = None,
         templates: str = "own",
-        method: str = "vectors",
+        method: str = "auto",
         sample_ids: Sequence[str] = (),
         boxes: Sequence[Box] = (),
         pictures: Sequence[bytes] = (),
@@ -114,8 +117,9 @@ class SearchByPrompts(FormOperator):
             threshold (None): z-score that an image must reach
             templates ("own"): sentences around the prompts: ``"own"``,
                 ``"openai-80"``, ``"simple-7"`` or ``"plain"``
-            method ("vectors"): ``"vectors"``, ``"reranked"`` or ``"patches"``; the
-                latter two where patch features are stored
+            method ("auto"): ``"vectors"``, ``"reranked"`` or ``"patches"``; the
+                latter two where patch features are stored. By default the most exact
+                of them that takes no time; with examples, by the vectors
             sample_ids (()): images to search by, which the index holds
             boxes (()): parts of images, see
                 :class:`detail_embed.fiftyone_bridge.search.examples.Box`
@@ -130,6 +134,7 @@ class SearchByPrompts(FormOperator):
         """
         from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.search import examples
+        from detail_embed.fiftyone_bridge.search.methods import for_examples
         from detail_embed.fiftyone_bridge.search.search import search
 
         index = Index.of(sample_collection, brain_key)
@@ -137,6 +142,8 @@ class SearchByPrompts(FormOperator):
             index, text, sample_ids, boxes, pictures, weight=weight,
             templates=templates,
         )
+        if sample_ids or boxes or pictures:
+            method = for_examples(method)
         return search(
             index, sample_collection, vector, k, threshold, templates, method
         )

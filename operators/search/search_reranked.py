@@ -128,12 +128,12 @@ def _check(
     """Checks what can be checked before a search."""
     from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
     from detail_embed.fiftyone_bridge.samples.collection import check_images
-    from detail_embed.fiftyone_bridge.search import search
+    from detail_embed.fiftyone_bridge.search import methods, search
 
     check_images(samples)
     _query(text)
     search.check_request(k, None)
-    search.count_candidates(len(samples), k, candidates)
+    methods.count_candidates(len(samples), k, candidates)
     brain_runs.check_promptable(index)
     feature_stores.stored_features(index)
 
@@ -145,7 +145,8 @@ def _search(
     k: int,
     candidates: int | float | None,
 ) -> Found:
-    from detail_embed.fiftyone_bridge.search.search import RERANKED, search
+    from detail_embed.fiftyone_bridge.search.methods import RERANKED
+    from detail_embed.fiftyone_bridge.search.search import search
 
     _check(index, samples, text, k, candidates)
     query = _query(text)

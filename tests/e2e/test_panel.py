@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from detail_embed import clver_ds
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from tests.e2e.app_page import SEARCH, is_first_page
 from tests.e2e.panel_page import PanelPage
@@ -59,7 +60,7 @@ def test_from_nothing_to_an_index(panel, scenes):
     app.shoot("9-panel-progress")
     panel.await_text("What are you looking for", LONG)
     scenes.reload()
-    assert set(scenes.list_brain_runs()) == {"detail", "detail_global"}
+    assert set(similarities(scenes)) == {"detail", "detail_global"}
 
 
 def test_search_but_not_threshold(panel, scenes):

@@ -31,7 +31,9 @@ def indexed(scenes):
     from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
     dataset = load_clver_ds(scenes)
-    settings = Settings(backbone=DEMO, cover=2, fuser="mean", device="cpu")
+    settings = Settings(
+        backbone=DEMO, cover=2, fuser="mean", device="cpu", keep_features=False
+    )
     compute_index.compute(
         Index.of(dataset[MISSING:], "detail"),
         dataset[MISSING:],
@@ -241,14 +243,16 @@ def test_classifications_have_no_scales(clean, tmp_path):
 def test_the_words_that_a_fuser_knows_are_told_apart(dataset):
     labels = dataset.distinct(f"{FIELD}.detections.label")
     known = ["red cube", f"{labels[0].title()}s", labels[2]]
-    settings = Settings(backbone=DEMO, cover=1, fuser="ridge", proxies=known)
+    settings = Settings(
+        backbone=DEMO, cover=1, fuser="ridge", proxies=known, keep_features=False
+    )
     compute_index.compute(Index(dataset, "detail"), dataset, settings).finish()
     result = evaluate(dataset, "detail", FIELD).finish()
     told = {q.label for q in result.queries if q.words == "proxy"}
     assert told == {labels[0], labels[2]}
     assert {"held-out", "proxy"} <= {q.words for q in result.queries}
     fuser = Settings(
-        backbone=DEMO, cover=1, fuser="ridge", proxy_field=FIELD
+        backbone=DEMO, cover=1, fuser="ridge", proxy_field=FIELD, keep_features=False,
     )
     compute_index.compute(Index(dataset, "classes"), dataset, fuser).finish()
     result = evaluate(dataset, ["classes"], FIELD).finish()

@@ -12,10 +12,11 @@ from fiftyone.operators.executor import Executor
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 
-MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False)
 KEPT = Settings(
     backbone=DEMO, cover=2, fuser="mean", device="cpu", keep_features="float16"
 )
@@ -123,7 +124,8 @@ def test_rename(dataset):
     assert notices == [("success", "The index 'detail' is now 'better'")]
     assert any(r.operator_uri == "reload_dataset" for r in requests)
     foo.get_operator(_uri("rename_index"))(dataset, "better", "best")
-    assert dataset.list_brain_runs() == dataset.list_runs() == ["best"]
+    searchable = similarities(dataset)
+    assert searchable == ["best", "best_global"] and dataset.list_runs() == ["best"]
 
 
 def test_delete(dataset, tmp_path):
@@ -142,7 +144,7 @@ def test_delete(dataset, tmp_path):
     size = sum(path.stat().st_size for path in shards)
     text = properties["what"].view.description
     assert text.startswith("The index 'detail': the vectors of 8 images (0.008 MB)")
-    assert "whole-image index 'detail_global'" in text
+    assert "'detail_global' (whole image)" in text
     assert f"{size / 1e6:.3f} MB of patch features" in text
     theirs = _form("delete_index", dataset, brain_key="theirs")[0]["what"]
     assert "did not make" in theirs.view.description

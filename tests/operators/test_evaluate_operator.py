@@ -31,7 +31,9 @@ def indexed(scenes):
     from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
     dataset = load_clver_ds(scenes)
-    settings = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+    settings = Settings(
+        backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False
+    )
     compute_index.compute(
         Index(dataset, "detail"), dataset, settings, also_global=True
     ).finish()
@@ -147,7 +149,9 @@ def test_the_form_says_what_is_missing(evaluate, dataset):
         (problem,) = _problems(evaluate, ctx)
         assert "No index of this dataset can be searched by text" in problem
         assert "brain_keys" not in evaluate.resolve_input(ctx).type.properties
-        settings = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+        settings = Settings(
+            backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False
+        )
         compute_index.compute(Index.of(plain, "detail"), plain, settings).finish()
         (problem,) = _problems(evaluate, _context(plain))
         assert "no field of Detections or Classifications" in problem
@@ -158,7 +162,8 @@ def test_the_form_says_what_is_missing(evaluate, dataset):
 
 def test_one_group_of_words_is_told_once(evaluate, dataset):
     settings = Settings(
-        backbone=DEMO, cover=1, fuser="ridge", proxy_field="ground_truth"
+        backbone=DEMO, cover=1, fuser="ridge", proxy_field="ground_truth",
+        keep_features=False,
     )
     compute_index.compute(Index(dataset, "known"), dataset, settings).finish()
     result = evaluate(dataset, "known", "ground_truth")

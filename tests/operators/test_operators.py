@@ -15,6 +15,7 @@ from fiftyone.plugins.context import build_plugin_contexts
 from detail_embed.backbone import bundled_model
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.storage.user_folders import data_directory
 
@@ -125,7 +126,7 @@ def test_the_form_offers_a_few_vectors_and_to_keep_features(
 ):
     ctx = _context(COMPUTE, dataset, **(PARAMS | {"vectors": 4, "cover": "3"}))
     properties = compute.resolve_input(ctx).type.properties
-    assert "fuser" not in properties and "proxies" not in properties
+    assert properties["fuser"].default == "auto" and "proxies" not in properties
     assert properties["vectors_by"].default == "kmeans"
     assert "24 images take about" in properties["keep_features"].view.description
     assert str(data_directory()) in properties["keep_features"].view.description
@@ -164,7 +165,7 @@ def test_the_form_says_that_a_dataset_is_empty(compute):
 def test_python_call_computes_and_searches(compute, dataset):
     result = compute(dataset[:4], **PARAMS, also_global=True)
     assert result["embedded"] == 4
-    assert dataset.list_brain_runs() == ["detail", "detail_global"]
+    assert similarities(dataset) == ["detail", "detail_global"]
     view = dataset.sort_by_similarity("cube", brain_key="detail", k=25)
     assert len(view) == 4
     with pytest.raises(ValueError, match=result["space"]):
@@ -192,7 +193,9 @@ def test_the_app_says_why_a_fuser_was_chosen(compute, dataset):
     for _ in compute.execute(ctx):
         pass
     (notice,) = _requests(ctx, "notify")
-    assert "Fuser: gmp was taken unmeasured: 2 images" in notice["message"]
+    message = notice["message"]
+    assert "16 vectors an image and gmp were taken unmeasured: 2 images" in message
+    assert "Patch features are kept, about" in message
 
 
 def test_the_app_shows_why_a_run_failed(compute, dataset, tmp_path):
@@ -243,7 +246,8 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
         "backbone": DEMO, "pretrained": bundled_model.WEIGHTS, "cover": 2,
         "fuser": "ridge", "fuser_options": {"global_weight": 0.2},
         "brain_key": "other", "spacing": "authors", "vectors": 3,
-        "vectors_by": "facility-location", "keep_features": "int8",
+        "vectors_by": "facility-location", "vector_bytes": 10**5,
+        "keep_features": "int8",
         "proxies": ["red cube", "cat, dog"], "proxy_field": "ground_truth",
         "backend": "sklearn", "also_global": True, "batch_size": 8, "num_workers": 1,
         "device": "cpu", "precision": "fp32", "allow_random_weights": True,
@@ -256,7 +260,8 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
     run = _execute(service, compute(dataset[:4], **arguments, delegate=True))
     assert run.result.result["embedded"] == 4
     dataset.reload()
-    assert set(dataset.list_brain_runs()) == {"other", "other_global"}
+    searchable = similarities(dataset)
+    assert set(searchable) == {"other", "other_global", "other_single"}
     identity = dataset.get_run_info("other").config.identity
     assert list(identity["proxies"]) == ["red cube", "cat, dog"]
     compute_index.delete(Index(dataset, "other"))
@@ -269,7 +274,7 @@ def test_an_execution_with_the_types_of_python(dataset):
     }
     result = foo.execute_operator(COMPUTE, ctx={"view": dataset[:2]}, params=params)
     assert not result.delegated
-    assert dataset.list_brain_runs() == ["x"]
+    assert similarities(dataset) == ["x", "x_global"]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +286,7 @@ def test_an_execution_with_the_types_of_python(dataset):
         ({"proxies": 5}, "proxies"),
         ({"batch_size": "8"}, "batch_size"),
         ({"shards": "8"}, "shards='8'"),
-        ({"vectors": "4"}, "'4'"),
+        ({"vectors": "many"}, "'many' vectors"),
         ({"brain_key": 5}, "brain key 5"),
         ({"backbone": 5}, "backbone"),
         ({"pretrained": 5}, "pretrained"),

@@ -14,8 +14,8 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.demo.proxies import demo_vocabulary
 from detail_embed.evaluation import find_hits
 from detail_embed.space import choose_fuser as choice
-from detail_embed.space.choose_fuser import choose_fuser
-from detail_embed.space.report_card import ReportCard, report_card
+from detail_embed.space.choose_fuser import choose_fuser, counts_within
+from detail_embed.space.report_card import CardRow, ReportCard, report_card
 from detail_embed.texts.vocabulary import Vocabulary
 
 D, N, P, K = 16, 40, 7, 60
@@ -111,7 +111,8 @@ def test_a_card_is_plain_json_and_a_sentence(images, words):
     assert again == card
     best = card.best()
     assert card.rows[best].map == max(card.rows[n].map for n in ("mean", "gmp"))
-    assert card.reason().startswith(f"{best} ranks the best hits")
+    percent = f"{100 * card.rows[best].map:.0f} %"
+    assert card.reason().startswith(f"one vector an image ({best}) keeps {percent} of")
     for part in ("mean", "gmp", "global", "MaxSim", "my words", "100.0"):
         assert part in card.format()
 
@@ -123,7 +124,51 @@ def test_an_interval_that_is_unknown_survives_json():
         {"rows": {"mean": row}, "images": 1, "words": 1, "asked": 1, "about": "x"}
     )
     assert math.isnan(card.rows["mean"].map_interval[0])
-    assert card.to_dict()["rows"]["mean"] == row
+    assert card.to_dict()["rows"]["mean"] == row | {"vectors": 1}
+
+
+def test_of_a_few_vectors_the_best_counts(images, words):
+    few = fusers.create("few", D, k=3).fit(images.flatten(0, 1))
+    card = report_card({"3 vectors": few}, images, None, words)
+    row, vectors = card.rows["3 vectors"], few(images)
+    assert row.vectors == 3 and card.rows["global"].vectors == 1
+    teacher = torch.einsum("kd,npd->knp", words, images).amax(dim=2).double().numpy()
+    scores = torch.einsum("kd,nvd->knv", words, vectors).amax(dim=2).numpy()
+    expected = [
+        np.mean([n / rank for n, rank in enumerate(np.flatnonzero(hit[order]) + 1, 1)])
+        for hit, order in zip(find_hits(teacher), np.argsort(-scores, kind="stable"))
+        if hit.any()
+    ]
+    assert row.map == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kept", "chosen"),
+    [
+        ({"gmp": 0.95, "4 vectors": 0.97}, "gmp"),  # one is enough
+        ({"gmp": 0.2, "4 vectors": 0.92, "8 vectors": 0.93}, "4 vectors"),
+        ({"gmp": 0.2, "4 vectors": 0.8, "8 vectors": 0.7}, "8 vectors"),  # the most
+        ({"gmp": 0.9, "mean": 0.95}, "mean"),  # the best of one vector
+        ({"gmp": 0.5, "4 vectors": 0.3}, "gmp"),
+    ],
+)
+def test_the_fewest_vectors_that_are_enough(kept, chosen):
+    rows = {
+        name: CardRow(value, value, (0, 1), (0, 1), int(name.split()[0]) if " " in name
+                      else 1)
+        for name, value in {**kept, "global": 0.1, "MaxSim": 1.0}.items()
+    }
+    card = ReportCard(rows, 100, 50, 60)
+    assert card.enough() == chosen
+    start = f"{chosen} an image keep" if " " in chosen else "one vector an image"
+    assert card.reason().startswith(start)
+    assert f" {100 * kept[chosen]:.0f} % of what a search of all" in card.reason()
+
+
+def test_counts_are_within_the_budget():
+    assert counts_within(64 * 1024, 512) == (4, 8, 16)
+    assert counts_within(64 * 1024, 1152) == (4, 8)
+    assert counts_within(1000, 512) == ()
 
 
 def test_what_cannot_be_measured_is_refused(images, words):
@@ -168,6 +213,18 @@ def test_the_winner_is_fitted_on_everything(backbone):
     assert ReportCard.from_dict(chosen.to_dict()["report"]) == chosen.card
 
 
+def test_a_few_vectors_are_chosen_and_fitted_on_everything(backbone):
+    images, vocabulary = _images(backbone), demo_vocabulary()
+    chosen = choose_fuser(backbone, images, None, vocabulary, ("ridge",), counts=(2, 6))
+    card = chosen.card
+    assert [*card.rows] == ["ridge", "2 vectors", "6 vectors", "global", "MaxSim"]
+    assert card.enough() == "6 vectors" and chosen.few.k == 6  # of 12 things
+    assert chosen.to_dict()["vectors"] == 6 and chosen.fuser.name == "ridge"
+    alone = fusers.create("few", 256, k=6).fit(images.flatten(0, 1))
+    assert chosen.few.hash == alone.hash
+    assert ReportCard.from_dict(chosen.to_dict()["report"]) == card
+
+
 def test_a_word_alone_is_joined_by_nouns(backbone, few_nouns, caplog):
     chosen = choose_fuser(backbone, _images(backbone),
                           vocabulary=Vocabulary.from_classes(["red_cube"], "labels"))
@@ -184,7 +241,11 @@ def test_where_nothing_can_be_compared_gmp_is_taken(backbone, few_nouns, caplog,
     assert (chosen.fuser.name, chosen.card) == ("gmp", None)
     assert chosen.reason.startswith("gmp was taken unmeasured: ")
     assert chosen.reason in caplog.text
-    assert chosen.to_dict()["report"] is None
+    assert chosen.to_dict()["report"] is None and chosen.few is None
+    more = choose_fuser(backbone, images, counts=(2, 4))
+    if case == "few images":
+        assert more.few.k == 4 == more.to_dict()["vectors"]
+        assert more.reason.startswith("4 vectors an image and gmp were taken")
 
 
 def test_an_unknown_candidate_and_nan_are_refused(backbone):

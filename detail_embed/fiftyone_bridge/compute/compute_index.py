@@ -9,11 +9,14 @@ from contextlib import closing
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
+from detail_embed.backbone import Backbone
 from detail_embed.engine.stream import stream_reusing
-from detail_embed.features import FeatureStore
+from detail_embed.features.feature_store import DTYPES
 from detail_embed.fiftyone_bridge.compute import shards
-from detail_embed.fiftyone_bridge.compute.open_space import open_space
+from detail_embed.fiftyone_bridge.compute.embeddings_map import keep_map
+from detail_embed.fiftyone_bridge.compute.open_space import Opened, open_space
 from detail_embed.fiftyone_bridge.index import brain_runs, checks, feature_stores
+from detail_embed.fiftyone_bridge.index.columns import columns_of, declare
 from detail_embed.fiftyone_bridge.index.delete import delete
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
@@ -21,16 +24,14 @@ from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.guard import under_lock
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Result, Run
-from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import (
     check_images,
-    declare,
     ids_with,
     refresh,
     without,
 )
-from detail_embed.fiftyone_bridge.samples.sink import Sink
-from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
+from detail_embed.fiftyone_bridge.samples.sink import WHOLE, Sink
+from detail_embed.space.embedding_space import make_global_space
 
 __all__ = ["check_compute", "compute", "delete", "prepare"]
 
@@ -43,15 +44,17 @@ def compute(
     samples: foc.SampleCollection,
     settings: Settings,
     backend: str | None = None,
-    also_global: bool = False,
+    also_global: bool = True,
     overwrite: bool = False,
     shard: shards.Shard | None = None,
 ) -> Run:
     """Embeds the images that have no vector yet, and indexes all that have one.
 
-    The vectors go to the field ``<brain_key>_embedding`` as they are computed; k
-    vectors per image go to ``<brain_key>_patches``, as Detections with the boxes they
-    stand for, which the index is on. A run that is cut short keeps them, and the next
+    One vector per image goes to the field ``<brain_key>_embedding`` as it is computed.
+    Where an image has k vectors for text, these go to ``<brain_key>_patches``, as
+    Detections with the boxes they stand for, which the index is on; the one vector, for
+    all that compares images, is then indexed under ``<brain_key>_single``. A PCA of it
+    is the map ``<brain_key>_map``. A run that is cut short keeps them, and the next
     run with the same settings does the rest, in the same space: its fuser was fitted
     once and is kept. Images whose patch features are stored are not encoded, not even
     with ``overwrite``: :func:`delete` the index first if the files have changed.
@@ -61,7 +64,7 @@ def compute(
         samples: a dataset or view of images
         settings: the space asked for
         backend (None): a FiftyOne similarity backend, by default FiftyOne's default
-        also_global (False): whether to index the plain whole-image vectors too, under
+        also_global (True): whether to index the plain whole-image vectors too, under
             ``<brain_key>_global``
         overwrite (False): whether to delete what is under the brain key first
         shard (None): ``(i, n)`` where n processes share the images: those of the i-th
@@ -126,7 +129,7 @@ def check_compute(
     settings: Settings,
     backend: str | None = None,
     overwrite: bool = False,
-    also_global: bool = False,
+    also_global: bool = True,
     shard: shards.Shard | None = None,
 ) -> None:
     """Checks all that can be checked before a run, quickly; see :func:`compute`.
@@ -171,39 +174,25 @@ def _compute(
     _check_key(index, settings, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
     items = shards.mine(everything, shard)
-    space, store = yield from open_space(index, samples, items, settings, overwrite)
-    few = settings.vectors > 1
-    field, whole, errors = index.field, index.whole, index.error_field
-    patch_detections.declare_vectors(dataset, field, few)
-    global_field = whole.vector_field
-    if also_global:
-        index.claim_whole()
-        declare(dataset, [global_field], fo.VectorField)
-
-    done = ids_with(dataset, field)
-    if settings.keep_features:
-        done.intersection_update(store)
+    opened = yield from open_space(index, samples, items, settings, overwrite)
+    record, errors = index.record, index.error_field
+    columns = columns_of(index, also_global, index.owns_single)
+    declare(index, columns)
+    done = ids_with(dataset, index.field)
+    if opened.single:
+        done &= ids_with(dataset, index.vector_field)
+    if settings.keep_features in DTYPES:
+        done.intersection_update(opened.store)
     todo = without(items, done)
-    sink = Sink(
-        dataset, field, global_field if also_global else None, errors,
-        patch_detections.detections if few else None,
-    )
-    failed = yield from _embed(todo, space, settings, sink, store)
-    indexed = ids_with(dataset, field)
+    failed = yield from _embed(todo, opened, settings, Sink(dataset, columns, errors))
     if also_global:
-        rest = without(items, ids_with(dataset, global_field))
-        rest = [item for item in rest if item[0] in indexed]
-        sink = Sink(dataset, None, global_field, errors)
-        yield from _embed(rest, make_global_space(space.backbone), settings, sink)
-
-    record = index.record
+        yield from _embed_whole(index, items, opened.space.backbone, settings)
     if shards.is_last(index, shard):
         yield Progress("Indexing", 1.0)
         refresh(dataset)
-        _check_some(dataset, field, errors)
-        brain_runs.build(index, field, record.space, backend, patches=few)
-        if also_global:
-            brain_runs.build(whole, global_field, record.global_space, backend)
+        _check_some(dataset, index.field, errors)
+        brain_runs.build_all(index, backend, also_global)
+        keep_map(index)
         shards.forget(index)
     return Result(
         brain_key=index.key,
@@ -213,8 +202,10 @@ def _compute(
         failed=failed,
         error_field=errors,
         seconds=time.monotonic() - started,
+        vectors=record.vectors,
         fuser=record.fuser,
         reason=record.reason,
+        features=opened.kept,
     )
 
 
@@ -236,25 +227,39 @@ def _check_some(dataset: fo.Dataset, field: str, errors: str) -> None:
     )
 
 
-def _embed(
+def _embed_whole(
+    index: Index,
     items: list[tuple[str, str]],
-    space: EmbeddingSpace,
+    backbone: Backbone,
     settings: Settings,
-    sink: Sink,
-    store: FeatureStore | None = None,
+) -> Generator[Progress, None, None]:
+    """Embeds whole images that have a vector, but none of the whole image."""
+    dataset, field = index.dataset, index.whole.vector_field
+    indexed = ids_with(dataset, index.field)
+    rest = without(items, ids_with(dataset, field))
+    rest = [item for item in rest if item[0] in indexed]
+    opened = Opened(make_global_space(backbone), None, None, False, "")
+    sink = Sink(dataset, {field: WHOLE}, index.error_field)
+    yield from _embed(rest, opened, settings, sink)
+
+
+def _embed(
+    items: list[tuple[str, str]], opened: Opened, settings: Settings, sink: Sink
 ) -> Generator[Progress, None, int]:
     """Embeds images into fields; returns how many failed."""
     least, most = _CHUNKS
+    space, single = opened.space, opened.single
     chunks = stream_reusing(
         items,
         space.backbone,
         space.cover,
         space.fuser,
-        store,
+        opened.store,
         settings,
-        keep=bool(settings.keep_features),
+        keep=bool(opened.keep),
         chunk_size=min(max(len(items) // 100, least), most),
         chunk_seconds=_CHUNK_SECONDS,
+        single=single and single.fuser,
     )
     pace = Pace(len(items))
     done = failed = 0

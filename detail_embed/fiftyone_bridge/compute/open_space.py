@@ -1,13 +1,17 @@
-"""The embedding space of an index: made and fitted once, then loaded."""
+"""The embedding spaces of an index: made and fitted once, then loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import replace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 
 import fiftyone.core.collections as foc
+from torch import Tensor
 
+from detail_embed import fusers
+from detail_embed.backbone import Backbone
 from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.delete import clear
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -15,12 +19,41 @@ from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
-from detail_embed.space import DetailEmbedder
-from detail_embed.space.choose_fuser import AUTO, FuserChoice, enough
+from detail_embed.fusers import Fuser
+from detail_embed.fusers.sample import FitSample
+from detail_embed.space import EmbeddingSpace, fit_sample
+from detail_embed.space.choose_fuser import (
+    AUTO,
+    FuserChoice,
+    choose_fuser,
+    counts_within,
+    enough,
+)
 from detail_embed.space.embedding_space import make_global_space
-from detail_embed.space.fit_sample import draw
+from detail_embed.texts.text_cache import encode_vocabulary
+from detail_embed.training import fit
 
 _FIT_IMAGES = 200
+_FIT_PATCHES, _MEASURED_PATCHES = 20_000, 40_000  # of these images, at most
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a run embeds with.
+
+    Attributes:
+        space: makes the vectors that text is compared with
+        single: makes one vector beside a few; None where there is none
+        store: the patch features that there are, or shall be; None for none
+        keep: how those of new images are kept: a type of a feature store, or False
+        kept: a sentence about that; empty where the user said it
+    """
+
+    space: EmbeddingSpace
+    single: EmbeddingSpace | None
+    store: FeatureStore | None
+    keep: bool | str
+    kept: str
 
 
 def open_space(
@@ -29,8 +62,8 @@ def open_space(
     items: list[tuple[str, str]],
     settings: Settings,
     overwrite: bool,
-) -> Generator[Progress, None, tuple[DetailEmbedder, FeatureStore | None]]:
-    """Loads the space of an index, or makes, fits and records a new one.
+) -> Generator[Progress, None, Opened]:
+    """Loads the spaces of an index, or makes, fits and records new ones.
 
     Args:
         index: what is computed
@@ -39,77 +72,111 @@ def open_space(
         settings: the space asked for
         overwrite: whether what is under the brain key is deleted first
 
-    Returns:
-        the space, and the patch features that there are or shall be
-
     Raises:
         ValueError: if the fuser cannot be fitted on these images
     """
     yield Progress("Loading the backbone", 0.0)
     backbone = settings.load_backbone()
     record = None if overwrite else index.record
-    if record is None:
-        space = settings.make_space(backbone)
-    else:
-        space = zoo.load(record.space, backbone)
-    store = feature_stores.prepare(index.dataset, space, settings.keep_features, items)
+    cut = fusers.create("mean", backbone.dim)
+    cut = EmbeddingSpace(backbone, settings.make_cover(), cut)
+    if record is not None:
+        cut = zoo.load(record.space, backbone)
+    keep, kept = feature_stores.choose(index, record, cut, settings, items)
+    store = feature_stores.prepare(index.dataset, cut, keep, items)
     folder = None if store is None else str(store.directory)
     if record is None:
-        choice = yield from _fit(space, samples, items, settings, store)
+        main, single, choice = yield from _fusers(cut, samples, items, settings, store)
+        space = EmbeddingSpace(backbone, cut.cover, main)
+        single = single and EmbeddingSpace(backbone, cut.cover, single)
         record = Record(
             space=zoo.publish(space),
             global_space=zoo.publish(make_global_space(backbone)),
             identity=settings.identity(),
             features=folder,
             card=choice and choice.to_dict(),
+            single_space=single and zoo.publish(single),
         )
         clear(index)
         index.write(record)
-        return space, store
+        return Opened(space, single, store, keep, kept)
     changed = replace(
         record, features=folder or record.features, identity=settings.identity()
     )
     if changed != record:  # paths of files in records of older versions become hashes
         index.write(changed)
-    return space, store
+    single = record.single_space and zoo.load(record.single_space, backbone)
+    return Opened(cut, single, store, keep, kept)
 
 
-def _fit(
-    space: DetailEmbedder,
+def _fusers(
+    cut: EmbeddingSpace,
     samples: foc.SampleCollection,
     items: list[tuple[str, str]],
     settings: Settings,
     store: FeatureStore | None,
-) -> Generator[Progress, None, FuserChoice | None]:
-    """Fits or chooses the fuser on some images; on what is stored, if all of it is."""
-    if not settings.needs_fit(space):
-        return None
-    ids = [id for id, _ in draw(items, _FIT_IMAGES)]
-    paths = [path for _, path in items]
-    name = settings.fuser_name
-    words = settings.vocabulary(samples) if settings.needs_vocabulary else None
-    if name == AUTO:
+) -> Generator[Progress, None, tuple[Fuser, Fuser | None, FuserChoice | None]]:
+    """Chooses and fits fusers on some images; on what is stored, if all of it is.
+
+    Returns:
+        that of the vectors for text; that of one vector beside a few; what was measured
+    """
+    backbone, choice = cut.backbone, None
+    few = settings.make_few(cut.dim) if settings.makes_few else None
+    single = None
+    if settings.fuser != AUTO:
+        single = settings.make_single(cut.dim, cut.patch_slug)
+    unfitted = [f for f in (few, single) if f is not None and not f.is_fitted]
+    if not (settings.measures or unfitted):
+        return few or single, single if few else None, None
+    words = vocabulary(settings, samples) if settings.needs_vocabulary else None
+    if settings.measures:
         words = enough(words)
     if words is not None:
-        yield from encode_words(space.backbone, words)
-    yield Progress(f"Fitting the {name!r} fuser on {len(ids)} images", 0.0)
-    is_stored = store is not None and all(id in store for id in ids)
-    sample = {"max_images": _FIT_IMAGES, "options": settings}
+        yield from encode_words(backbone, words)
+    chosen = fit_sample.draw(items, _FIT_IMAGES)
+    names = " and ".join(repr(fuser.name) for fuser in unfitted) or "the vectors"
+    verb = "Measuring on" if settings.measures else f"Fitting {names} on"
+    yield Progress(f"{verb} {len(chosen)} images", 0.0)
     try:
-        if name == AUTO:
-            choice = (
-                space.choose_stored(store, ids, words) if is_stored
-                else space.choose_fuser(paths, words, **sample)
-            )
-            yield Progress(f"Fuser: {choice.reason}", 0.0)
-            return choice
-        if is_stored:
-            space.fit_stored(store, ids, words and words.words)
-        else:
-            space.fit(paths, words and words.words, **sample)
+        images, mask = _sample(cut, chosen, settings, store)
+        if settings.measures:
+            counts = ()
+            if settings.count == AUTO:
+                counts = counts_within(settings.vector_bytes, cut.dim)
+            choice = choose_fuser(backbone, images, mask, words, counts=counts)
+            single, few = choice.fuser, few or choice.few
+            yield Progress(choice.reason, 0.0)
+        _fit(unfitted, backbone, images, mask, words and words.words)
     except ValueError as error:
         raise ValueError(
-            f"the {name!r} fuser cannot be fitted on {len(ids)} images: "
-            f"{error}. Pass other images, or choose fuser='mean'"
+            f"{names} cannot be fitted on {len(chosen)} images: {error}. Pass other "
+            "images, or choose vectors=1, fuser='mean'"
         ) from error
-    return None
+    return few or single, single if few else None, choice
+
+
+def _sample(
+    cut: EmbeddingSpace,
+    chosen: list[tuple[str, str]],
+    settings: Settings,
+    store: FeatureStore | None,
+) -> tuple[Tensor, Tensor]:
+    """Patch features of images; see :func:`.fit_sample.of_files`."""
+    most = _MEASURED_PATCHES if settings.measures else _FIT_PATCHES
+    ids, paths = zip(*chosen) if chosen else ((), ())
+    if store is not None and all(id in store for id in ids):
+        return fit_sample.of_store(store, ids, most, cut.backbone.device)
+    return fit_sample.of_files(paths, cut.backbone, cut.cover, most, settings)
+
+
+def _fit(
+    unfitted: list[Fuser],
+    backbone: Backbone,
+    images: Tensor,
+    mask: Tensor,
+    words: Sequence[str] | None,
+) -> None:
+    texts = None if words is None else encode_vocabulary(backbone, words)
+    for fuser in unfitted:
+        fit(fuser, FitSample.of_images(images, mask, texts))

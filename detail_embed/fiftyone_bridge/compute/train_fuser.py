@@ -16,6 +16,8 @@ import torch
 from detail_embed import fusers
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
+from detail_embed.features.feature_store import DTYPES
+from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary as vocabulary_of
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.pace import Pace
@@ -24,7 +26,7 @@ from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers import library
 from detail_embed.fusers.library import TrainedFacts
-from detail_embed.space import DetailEmbedder
+from detail_embed.space import EmbeddingSpace
 from detail_embed.space.choose_fuser import enough
 from detail_embed.training import Epoch, Stored, Training, TrainingConfig
 
@@ -111,7 +113,7 @@ def check_training(
     """
     check_images(samples)
     settings.check()
-    if settings.fuser not in KINDS or settings.vectors > 1:
+    if settings.fuser not in KINDS or settings.count != 1:
         raise ValueError(
             f"fuser={settings.fuser!r} is not trained: choose one of {KINDS}"
         )
@@ -174,10 +176,13 @@ def _train(
     backbone = settings.load_backbone()
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        space = settings.make_space(backbone)
+        fuser = fusers.create(settings.fuser, backbone.dim, **settings.fuser_options)
+        space = EmbeddingSpace(backbone, settings.make_cover(), fuser)
     items = list(zip(*samples.values(["id", "filepath"])))
     dataset = dataset_of(samples)
-    keep = settings.keep_features or _held_dtype(dataset, space)
+    keep = settings.keep_features
+    if keep not in DTYPES:
+        keep = _held_dtype(dataset, space)
     store = feature_stores.prepare(dataset, space, keep, items)
     yield from _encode(space, store, items, settings)
     ids = [id for id, _ in items if id in store]
@@ -186,7 +191,7 @@ def _train(
             f"only {len(ids)} of {len(items)} images could be read; that is too few "
             "to train on"
         )
-    vocabulary = enough(settings.vocabulary(samples))
+    vocabulary = enough(vocabulary_of(settings, samples))
     words, held_out = vocabulary.split()
     training = Training(
         space.fuser,
@@ -226,13 +231,13 @@ def _train(
     )
 
 
-def _held_dtype(dataset: fo.Dataset, space: DetailEmbedder) -> str:
+def _held_dtype(dataset: fo.Dataset, space: EmbeddingSpace) -> str:
     store = feature_stores.find(dataset, space.patch_slug)
     return "float16" if store is None else store.dtype
 
 
 def _encode(
-    space: DetailEmbedder,
+    space: EmbeddingSpace,
     store: FeatureStore,
     items: list[tuple[str, str]],
     settings: Settings,

@@ -4,7 +4,7 @@ The brain gets copies of the vectors. Its duplicate search shifts the vectors of
 index that it is given, see https://github.com/voxel51/fiftyone-brain/issues/258, and
 only one backend can do it; so the index itself is never passed.
 
-Of an index with several vectors per image, the mean of these stands for the image.
+Of an index with several vectors per image, the one beside these stands for the image.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
 
-from detail_embed.fiftyone_bridge.index import brain_runs
-from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.image_vectors import (
+    check_images_of_index,
+    read_vectors,
+)
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 
 THRESHOLD = 0.1
 COUNT = 25
@@ -119,16 +120,6 @@ def uniqueness_field(brain_key: str) -> str:
     return f"{brain_key}_uniqueness"
 
 
-def check_images_of_index(index: Index, samples: foc.SampleCollection) -> None:
-    """Checks that the images can have vectors of an index.
-
-    Raises:
-        ValueError: naming what cannot be used and what to do
-    """
-    check_images(samples)
-    brain_runs.check_similarity(index)
-
-
 def check_threshold(threshold: float) -> None:
     """Checks the largest distance of duplicates.
 
@@ -202,37 +193,3 @@ def _outliers(
     fob.compute_uniqueness(images, uniqueness_field=field, embeddings=matrix)
     view = samples.exists(field).sort_by(field, reverse=True).limit(count)
     return Outliers(view, field, len(matrix), without)
-
-
-def read_vectors(
-    index: Index, samples: foc.SampleCollection, fewest: int
-) -> tuple[foc.SampleCollection, np.ndarray, int]:
-    """Reads one vector for each image that has any.
-
-    Args:
-        index: a similarity index
-        samples: a dataset or view of images
-        fewest: images with a vector that are needed
-
-    Returns:
-        those images; their vectors, ``(m, d)`` float32 of unit length, a copy; and how
-        many images have none
-
-    Raises:
-        ValueError: if there are too few
-    """
-    vectors = index_vectors.load(index)
-    places = {id: place for place, id in enumerate(vectors.ids)}
-    ids = samples.values("id")
-    held = [id for id in ids if id in places]
-    if len(held) < fewest:
-        raise ValueError(
-            f"{len(held)} of these images have a vector in the index {index.key!r}, "
-            f"but {fewest} are needed; take more images, or compute it for "
-            "them"
-        )
-    sums = np.add.reduceat(vectors.matrix, vectors.starts)
-    matrix = sums[[places[id] for id in held]]
-    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), _TINY)
-    images = samples.select(held, ordered=True) if len(held) < len(ids) else samples
-    return images, matrix, len(ids) - len(held)

@@ -10,12 +10,11 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from detail_embed import fusers
 from detail_embed.backbone.bundled_model import NAME
 from detail_embed.clver_ds import concepts
 from detail_embed.evaluation import ALL
 from detail_embed.fiftyone_bridge.index import names, records
-from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.index import SINGLE, WHOLE, Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
@@ -137,31 +136,40 @@ def word_groups(indexes: Iterable[Index], classes: Sequence[str]) -> list[str]:
     proxies: set[str] = set()
     world = {}
     for index in indexes:
-        record, is_global = index.find()
+        record, part = index.find()
         if record is None:
             continue
         if record.identity["backbone"] == NAME:
             world = {concept.name: concept for concept in concepts()}
-        if not is_global:
-            is_trained = record.vectors == 1 and record.fuser not in fusers.names()
-            if is_trained and record.fuser not in library.names():
-                return [ALL] * len(classes)
-            proxies.update(
-                library.describe(record.fuser).words
-                if is_trained
-                else _fitted_on(index.dataset, record)
-            )
+        if part == WHOLE:
+            continue
+        settings = _made_with(record, part)
+        if not settings.is_trained:
+            proxies.update(_fitted_on(index.dataset, record, settings))
+        elif settings.fuser in library.names():
+            proxies.update(library.describe(settings.fuser).words)
+        else:
+            return [ALL] * len(classes)
     known = {base_form(proxy) for proxy in proxies}
     return [_group(name, known, world.get(prompt(name))) for name in classes]
 
 
-def _fitted_on(dataset: fo.Dataset, record: records.Record) -> set[str]:
-    """The words that an index's own fuser was fitted on."""
-    words, field = (record.identity[k] for k in ("proxies", "proxy_field"))
+def _made_with(record: records.Record, part: str) -> Settings:
+    """The settings of an index, or of that of one vector beside it, as chosen."""
+    vectors = 1 if part == SINGLE else record.vectors
     settings = Settings.from_identity(record.identity)
-    if record.card:
-        settings = replace(settings, fuser=record.fuser)
-    if settings.needs_vocabulary and not (words or field):
+    fuser = record.single_fuser if vectors == 1 else "mean"  # beside a few, not of them
+    return replace(settings, vectors=vectors, fuser=fuser)
+
+
+def _fitted_on(
+    dataset: fo.Dataset, record: records.Record, settings: Settings
+) -> set[str]:
+    """The words that an index's own fuser was fitted on."""
+    words, field = settings.proxies, settings.proxy_field
+    if not settings.needs_vocabulary:
+        return set()
+    if not (words or field):
         words = default_vocabulary().words
     elif words and record.card is not None:
         words = enough(Vocabulary.from_words(words)).words

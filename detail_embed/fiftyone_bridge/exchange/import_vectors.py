@@ -8,7 +8,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from bson import ObjectId
@@ -16,6 +15,7 @@ from bson import ObjectId
 from detail_embed.engine.chunk import Chunk, EmbedError
 from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
 from detail_embed.fiftyone_bridge.index import brain_runs, checks
+from detail_embed.fiftyone_bridge.index.columns import columns_of, declare
 from detail_embed.fiftyone_bridge.index.delete import clear
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
@@ -24,10 +24,8 @@ from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.guard import under_lock
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import (
     check_images,
-    declare,
     flat_images,
     ids_with,
     refresh,
@@ -161,20 +159,14 @@ def _import(
     device: str,
 ) -> Generator[Progress, None, Imported]:
     started = time.monotonic()
-    dataset, whole, errors = index.dataset, index.whole, index.error_field
+    dataset, errors = index.dataset, index.error_field
     refresh(dataset)
     _check_index(index, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
     record = _open_record(index, files, folder, device)
-    few, field, global_field = record.vectors > 1, index.field, whole.vector_field
-    patch_detections.declare_vectors(dataset, field, few)
-    if also_global:
-        index.claim_whole()
-        declare(dataset, [global_field], fo.VectorField)
-    sink = Sink(
-        dataset, field, global_field if also_global else None, errors,
-        patch_detections.detections if few else None,
-    )
+    columns = columns_of(index, also_global, single=False)
+    declare(index, columns)
+    sink = Sink(dataset, columns, errors)
     images = failed = unmatched = 0
     for found, rows in files.batches():
         chunk, missing = _chunk(samples, found, files.dim)
@@ -183,15 +175,13 @@ def _import(
         unmatched += missing
         text = f"{rows:,} of {files.num_rows:,} vectors"
         yield Progress(text, rows / files.num_rows)
-    if not ids_with(dataset, field):
+    if not ids_with(dataset, index.field):
         raise ValueError(
             f"none of the {files.num_rows:,} rows has a vector for one of the "
             f"{len(samples):,} samples: they go by sample id, or by filepath"
         )
     yield Progress("Indexing", 1.0)
-    brain_runs.build(index, field, record.space, backend, patches=few)
-    if also_global:
-        brain_runs.build(whole, global_field, record.global_space, backend)
+    brain_runs.build_all(index, backend, also_global)
     return Imported(
         brain_key=index.key,
         space=record.space,

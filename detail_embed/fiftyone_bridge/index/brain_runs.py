@@ -82,6 +82,22 @@ def build(
         _fill(results, dataset, field, patches)
 
 
+def build_all(index: Index, backend: str | None, also_global: bool) -> None:
+    """Makes, or adds to, the brain runs of an index of ours and of those beside it.
+
+    Args:
+        index: the index, with a record
+        backend: as of :func:`build`
+        also_global: whether the whole-image vectors are indexed, too
+    """
+    record, whole = index.record, index.whole
+    build(index, index.field, record.space, backend, patches=record.vectors > 1)
+    if index.owns_single:
+        build(index.single, index.vector_field, record.single_space, backend)
+    if also_global:
+        build(whole, whole.vector_field, record.global_space, backend)
+
+
 def _fill(
     index: fob.SimilarityIndex, dataset: fo.Dataset, field: str, patches: bool
 ) -> None:

@@ -39,7 +39,7 @@ def check_computable(
         _check_same_space(index.key, record, identity)
         return
     for field in (index.vector_field, index.patches_field):
-        if field != index.field:
+        if field not in index.fields:
             _check_free_field(index, field)
 
 
@@ -51,13 +51,13 @@ def check_free(index: Index) -> None:
     """
     dataset, whole = index.dataset, index.whole
     is_there = index.has_brain_run or dataset.has_field(index.vector_field)
-    _, is_whole = index.find()
-    if is_there and is_whole:
+    _, part = index.find()
+    if is_there and part:
         raise ValueError(
-            f"brain key {index.key!r} holds the vectors of whole images that belong to "
+            f"brain key {index.key!r} holds the {part} vectors that belong to "
             f"{index.base.key!r}; choose another brain key"
         )
-    for one in (index, whole):
+    for one in (index, whole, index.single):
         if one.has_brain_run or one.key in dataset.list_runs():
             raise ValueError(
                 f"brain key {one.key!r} belongs to another run of this dataset; "
@@ -76,7 +76,7 @@ def _check_whole(index: Index) -> None:
     if whole.key in index.dataset.list_runs() or whole.has_brain_run:
         raise ValueError(
             f"the whole-image vectors of {index.key!r} would go to {whole.key!r}, "
-            "which is an index of its own; leave also_global out, or choose another "
+            "which is an index of its own; pass also_global=False, or choose another "
             "brain key"
         )
     _check_free_field(whole, whole.vector_field)
@@ -91,7 +91,7 @@ def _check_free_field(index: Index, field: str) -> None:
 
 
 def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) -> None:
-    had = {"skip_flat": False} | record.identity  # older records do not have it
+    had = record.identity
     changed = [name for name, value in identity.items() if had.get(name) != value]
     if checkpoint_names.may_be_same(had.get("pretrained"), identity["pretrained"]):
         changed = [name for name in changed if name != "pretrained"]
@@ -112,7 +112,7 @@ def _name(identity: dict[str, Any]) -> str:
         checkpoint_names.short(identity["pretrained"]),
         f"cc{identity['cover']}",
         identity["spacing"],
-        identity["fuser"],
+        identity["fuser"] if identity["vectors"] == 1 else f"{identity['vectors']}",
     )
     return "-".join(str(part) for part in parts if part)
 

@@ -125,8 +125,8 @@ def _fields(index: Index) -> tuple[str | None, str | None]:
     Raises:
         ValueError: if there is no such index
     """
-    record, is_whole = index.find()
+    record, part = index.find()
     if record is not None:
-        return index.field, (index.base if is_whole else index).error_field
+        return index.field, (index.base if part else index).error_field
     brain_runs.check_similarity(index)
     return (None if index.config.patches_field else index.field), None

@@ -6,9 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import fiftyone as fo
+import fiftyone.brain as fob
 
-from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
-from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index import (
+    brain_runs,
+    feature_stores,
+    names,
+    records,
+)
+from detail_embed.fiftyone_bridge.index.index import WHOLE, Index
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 from detail_embed.fiftyone_bridge.samples.collection import refresh
@@ -31,8 +37,8 @@ def delete(index: Index) -> None:
 def delete_any(index: Index) -> None:
     """Deletes the similarity index that somebody named, whoever made it.
 
-    One of ours as :func:`delete` does; the whole-image index beside one of ours with
-    its vectors, and nothing else; another's as FiftyOne does: its run, and not the
+    One of ours as :func:`delete` does; one beside one of ours with its vectors, and
+    nothing else; another's as FiftyOne does: its run, and not the
     field that its vectors may be in.
 
     Raises:
@@ -41,13 +47,14 @@ def delete_any(index: Index) -> None:
     dataset = index.dataset
     with RunLock(dataset, _written_key(index), "a deletion"):
         refresh(dataset)
-        record, is_whole = index.find()
+        record, part = index.find()
         if record is None:
             brain_runs.check_similarity(index)
             dataset.delete_brain_run(index.key)
-        elif is_whole:
-            _delete_parts(dataset, [index.key], [index.vector_field])
-            index.base.write(replace(record, has_global=False))
+        elif part:
+            _delete_parts(dataset, [index.key], [index.field])
+            gone = {"has_global": False} if part == WHOLE else {"single_space": None}
+            index.base.write(replace(record, **gone))
         else:
             _delete(index)
 
@@ -63,8 +70,8 @@ def check_delete(index: Index) -> None:
 
 def _written_key(index: Index) -> str:
     """The brain key that runs lock which write to an index."""
-    _, is_whole = index.find()
-    return (index.base if is_whole else index).key
+    _, part = index.find()
+    return (index.base if part else index).key
 
 
 def _delete(index: Index) -> None:
@@ -87,11 +94,14 @@ def unshared_features(index: Index) -> str | None:
 
 
 def clear(index: Index) -> None:
-    """Deletes all but the patch features; see :func:`delete`."""
+    """Deletes all but the patch features, its map too; see :func:`delete`."""
     if index.record is None:
         return
-    _delete_parts(index.dataset, index.keys, index.fields)
-    index.dataset.delete_run(index.key)
+    dataset, map_key = index.dataset, names.map_key(index.key)
+    is_map = map_key in dataset.list_brain_runs(type=fob.Visualization)
+    keys = [*index.keys, map_key] if is_map else index.keys
+    _delete_parts(dataset, keys, index.fields)
+    dataset.delete_run(index.key)
 
 
 def _delete_parts(

@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.samples.vector_counts import Count, count
 
 OURS = "detail"
 WHOLE = "whole image"
+SINGLE = "one vector an image"
 OTHER = "other"
 
 
@@ -32,7 +33,7 @@ class IndexFacts:
 
     Attributes:
         brain_key: of the index
-        kind: ``OURS``, ``WHOLE`` for the whole-image index beside one of ours, or
+        kind: ``OURS``, ``WHOLE`` or ``SINGLE`` for those beside one of ours, or
             ``OTHER``
         space: slug of the space; of other indexes, name of the model
         backbone: of ours, the name of the open_clip model, else None
@@ -119,10 +120,11 @@ def _entries(dataset: fo.Dataset) -> list[_Entry]:
         if record.vectors > 1:
             path = f"{path}.detections.{patch_detections.VECTOR}"
         entries.append(_Entry(key, OURS, run, path, record))
-        whole = index.whole
-        if whole.key in runs and index.owns_whole:
-            run = runs.pop(whole.key)
-            entries.append(_Entry(whole.key, WHOLE, run, whole.vector_field, record))
+        for one in index.beside:
+            if one.key in runs:
+                kind = WHOLE if one.key == index.whole.key else SINGLE
+                run = runs.pop(one.key)
+                entries.append(_Entry(one.key, kind, run, one.field, record))
     for key, run in runs.items():
         entries.append(_Entry(key, OTHER, run, _path_of_other(dataset, run)))
     return entries
@@ -153,8 +155,8 @@ def _describe(
         kind=entry.kind,
         space=_space(entry),
         backbone=record and record.identity["backbone"],
-        cover=own.identity["cover"] if own else record and 1,
-        fuser=own.fuser if own else record and "mean",
+        cover=1 if entry.kind == WHOLE else record and record.identity["cover"],
+        fuser=_fuser(entry),
         reason=own.reason if own else "",
         vectors=vectors,
         dim=held and held.dim,
@@ -168,9 +170,20 @@ def _describe(
 
 
 def _space(entry: _Entry) -> str:
+    record = entry.record
+    if record is None:
+        return entry.run.config.model
+    spaces = {OURS: record.space, SINGLE: record.single_space}
+    return spaces.get(entry.kind, record.global_space)
+
+
+def _fuser(entry: _Entry) -> str | None:
+    record = entry.record
+    if record is None:
+        return None
     if entry.kind == OURS:
-        return entry.record.space
-    return entry.record.global_space if entry.record else entry.run.config.model
+        return record.fuser
+    return record.single_fuser if entry.kind == SINGLE else "mean"
 
 
 def _searches(vectors: int | None, has_features: bool) -> tuple[str, ...]:

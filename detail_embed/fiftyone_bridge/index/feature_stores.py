@@ -19,17 +19,22 @@ import open_clip
 from detail_embed.cover import CompleteCover
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room, estimate, free_bytes
+from detail_embed.features.feature_store import DTYPES
 from detail_embed.features.label import LABEL
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id, dataset_of
+from detail_embed.space.choose_fuser import AUTO
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.user_folders import DATA_VARIABLE, data_directory
 from detail_embed.storage.whole_files import megabytes
 
 _FEATURES = "features"
+_MOST_BYTES = 5 * 10**9  # that are kept without being asked for
+_FREE_SHARE = 0.1  # of the disk, likewise
+_AUTO_DTYPE = "int8"
 
 
 def describe(samples: foc.SampleCollection, settings: Settings) -> str:
@@ -39,7 +44,7 @@ def describe(samples: foc.SampleCollection, settings: Settings) -> str:
     room = f"{_short(data_directory())} has {free} free"
     if needed is None:
         return room
-    dtype = settings.keep_features or "float16"
+    dtype = _dtype(settings)
     return f"{len(samples)} images take about {megabytes(needed)} in {dtype}; {room}"
 
 
@@ -51,7 +56,8 @@ def check_disk_space(samples: foc.SampleCollection, settings: Settings) -> None:
     Raises:
         ValueError: if there is not
     """
-    if not settings.keep_features or _folder(dataset_of(samples), "").exists():
+    has_any = _folder(dataset_of(samples), "").exists()
+    if settings.keep_features not in DTYPES or has_any:
         return
     needed = _estimate(samples, settings)
     if needed is not None and needed > free_bytes(data_directory()):
@@ -60,6 +66,52 @@ def check_disk_space(samples: foc.SampleCollection, settings: Settings) -> None:
             f"set {DATA_VARIABLE} to a folder on another disk, choose a smaller "
             "cover, or keep no features"
         )
+
+
+def choose(
+    index: Index,
+    record: Record | None,
+    space: EmbeddingSpace,
+    settings: Settings,
+    items: Sequence[tuple[str, str]],
+) -> tuple[bool | str, str]:
+    """Whether, and as what, the patch features of new images are kept.
+
+    With ``keep_features="auto"`` as those of an index that exists, or of another with
+    the same patches; of a new one as int8 where these are at most 5 GB and a tenth of
+    what the disk has free.
+
+    Args:
+        index: what is computed
+        record: of the index; None for a new one
+        space: backbone and cover
+        settings: what was asked for
+        items: the ``(id, path)`` pairs of the run
+
+    Returns:
+        a type of a feature store, or False; and a sentence that says so, empty where
+        nothing was chosen
+    """
+    if settings.keep_features != AUTO:
+        return settings.keep_features, ""
+    store = find(index.dataset, space.patch_slug)
+    if record is not None:
+        has_some = store is not None and record.features is not None
+        return (store.dtype if has_some else False), ""
+    if store is not None:
+        return store.dtype, f"Patch features are kept in {store.dtype}, as they are"
+    paths = [path for _, path in items]
+    needed = estimate(paths, space.cover, space.dim, _AUTO_DTYPE)
+    free = free_bytes(data_directory())
+    if needed <= min(_MOST_BYTES, _FREE_SHARE * free):
+        return _AUTO_DTYPE, (
+            f"Patch features are kept, about {megabytes(needed)}: all patches can be "
+            "searched"
+        )
+    return False, (
+        f"Patch features are not kept: about {megabytes(needed)}, and the disk has "
+        f"{megabytes(free)} free. keep_features={_AUTO_DTYPE!r} keeps them"
+    )
 
 
 def find(dataset: fo.Dataset, patch_slug: str) -> FeatureStore | None:
@@ -137,13 +189,17 @@ def is_own(dataset: fo.Dataset, folder: str) -> bool:
     return Path(folder).parent.name == str(dataset_id(dataset))
 
 
+def _dtype(settings: Settings) -> str:
+    return settings.keep_features if settings.keep_features in DTYPES else _AUTO_DTYPE
+
+
 def _estimate(samples: foc.SampleCollection, settings: Settings) -> int | None:
     """Bytes; None where that cannot be said before the backbone is loaded."""
     config = open_clip.get_model_config(settings.backbone)
     cover = CompleteCover(settings.cover, settings.spacing)
     if config is None or cover.c == "auto":
         return None
-    dtype = settings.keep_features or "float16"
+    dtype = _dtype(settings)
     return estimate(samples.values("filepath"), cover, config["embed_dim"], dtype)
 
 

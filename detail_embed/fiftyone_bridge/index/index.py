@@ -12,13 +12,15 @@ from detail_embed.fiftyone_bridge.index import names, records
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
+WHOLE, SINGLE = "whole-image", "single"
+
 
 @dataclass(eq=False)
 class Index:
     """What a brain key of a dataset stands for.
 
-    It may be an index of ours, the whole-image index beside one of ours, another's, or
-    one that is yet to be made. What the dataset knows of it is read whenever it is
+    It may be an index of ours, one that was made beside one of ours, another's, or one
+    that is yet to be made. What the dataset knows of it is read whenever it is
     asked for, since other processes write to it, too.
 
     Attributes:
@@ -55,8 +57,13 @@ class Index:
         return Index(self.dataset, names.global_key(self.key))
 
     @property
+    def single(self) -> Index:
+        """The index of one vector per image beside this one; it need not exist."""
+        return Index(self.dataset, names.single_key(self.key))
+
+    @property
     def base(self) -> Index:
-        """The index that this one is the whole-image index of; else itself."""
+        """The index that this one is beside; else itself."""
         return Index(self.dataset, names.base_key(self.key))
 
     @property
@@ -68,17 +75,19 @@ class Index:
         """Writes the record, in place of the one there is."""
         records.write(self.dataset, self.key, record)
 
-    def find(self) -> tuple[Record | None, bool]:
+    def find(self) -> tuple[Record | None, str]:
         """Finds the record behind any of our indexes.
 
         Returns:
-            the record, None where there is none, and whether this is the whole-image
-            index beside the one that was recorded
+            the record, None where there is none, and what this index is beside the one
+            that was recorded, such as ``WHOLE``; empty for that one itself
         """
         record, base = self.record, self.base
         if record is not None or base.key == self.key:
-            return record, False
-        return (base.record, True) if base.owns_whole else (None, False)
+            return record, ""
+        part = WHOLE if self.key == base.whole.key else SINGLE
+        owned = self.key in base.keys
+        return (base.record, part) if owned else (None, "")
 
     def require(self, to: str) -> Record:
         """Finds the record of one of our detail indexes.
@@ -89,10 +98,10 @@ class Index:
         Raises:
             ValueError: if the index is another's, or the whole-image index beside ours
         """
-        record, is_whole = self.find()
-        if is_whole:
+        record, part = self.find()
+        if part:
             raise ValueError(
-                f"{self.key!r} holds the whole-image vectors of {self.base.key!r}: "
+                f"{self.key!r} holds the {part} vectors of {self.base.key!r}: "
                 f"{to} that, and both are done"
             )
         if record is None:
@@ -120,9 +129,9 @@ class Index:
 
         None where only the backend has them; of an index that is yet to be made.
         """
-        record, is_whole = self.find()
-        if is_whole:
-            return self.vector_field
+        record, part = self.find()
+        if part:
+            return (self if part == WHOLE else self.base).vector_field
         if record is not None:
             return names.index_field(self.key, record.vectors > 1)
         if not self.has_brain_run:
@@ -155,12 +164,25 @@ class Index:
             self.write(replace(record, has_global=True))
 
     @property
+    def owns_single(self) -> bool:
+        """Whether what is under the key of one vector per image was made along."""
+        record = self.record
+        return record is not None and record.single_space is not None
+
+    @property
+    def beside(self) -> list[Index]:
+        """The indexes that were, or would be, made along with one of ours."""
+        whole = [self.whole] if self.owns_whole else []
+        return [*whole, self.single] if self.owns_single else whole
+
+    @property
     def keys(self) -> list[str]:
-        """The brain keys of an index of ours and of the whole-image index beside it."""
-        return [self.key, self.whole.key] if self.owns_whole else [self.key]
+        """The brain keys of an index of ours and of those beside it."""
+        return [self.key, *(one.key for one in self.beside)]
 
     @property
     def fields(self) -> list[str]:
         """The fields of an index of ours; they need not exist."""
+        single = [self.vector_field] if self.owns_single else []
         whole = [self.whole.vector_field] if self.owns_whole else []
-        return [self.field, self.error_field, *whole]
+        return [self.field, self.error_field, *single, *whole]

@@ -52,6 +52,19 @@ def global_key(brain_key: str) -> str:
     return f"{brain_key}_global"
 
 
+def single_key(brain_key: str) -> str:
+    """Brain key of the index of one vector per image beside one of a few."""
+    return f"{brain_key}_single"
+
+
+def map_key(brain_key: str) -> str:
+    """Brain key of the map of an index."""
+    return f"{brain_key}_map"
+
+
 def base_key(brain_key: str) -> str:
-    """Brain key of the detail index beside a whole-image index."""
-    return brain_key.removesuffix(global_key(""))
+    """Brain key of the detail index that another one is beside; else the key itself."""
+    for beside in (global_key(""), single_key("")):
+        if brain_key.endswith(beside):
+            return brain_key.removesuffix(beside)
+    return brain_key

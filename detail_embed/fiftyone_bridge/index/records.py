@@ -13,6 +13,7 @@ from typing import Any
 import fiftyone as fo
 
 from detail_embed.fusers.few_vectors import FewVectors
+from detail_embed.space.choose_fuser import AUTO
 
 METHOD = "detail_embed"
 
@@ -30,6 +31,8 @@ class Record:
             :meth:`~detail_embed.space.choose_fuser.FuserChoice.to_dict`, None of others
         has_global: whether whole-image vectors were asked for, too; None in records
             of older versions, which did not write it down
+        single_space: slug of the space of the one vector per image that is beside a
+            few; None where there is none
     """
 
     space: str
@@ -38,16 +41,24 @@ class Record:
     features: str | None = None
     card: dict[str, Any] | None = None
     has_global: bool | None = False
+    single_space: str | None = None
 
     @property
     def vectors(self) -> int:
-        """Vectors per image."""
-        few = self.identity["fuser"] == FewVectors.name
-        return self.identity["fuser_options"]["k"] if few else 1
+        """Vectors per image, the chosen number if it was left open."""
+        asked = self.identity["vectors"]
+        return self.card["vectors"] if asked == AUTO else asked
 
     @property
     def fuser(self) -> str:
-        """Name of the fuser, the chosen one if it was left open."""
+        """What makes the vectors that text finds; what was chosen if it was open."""
+        if self.vectors > 1:
+            return FewVectors.name
+        return self.single_fuser
+
+    @property
+    def single_fuser(self) -> str:
+        """What makes one vector per image; what was chosen if it was open."""
         return self.card["fuser"] if self.card else self.identity["fuser"]
 
     @property
@@ -72,11 +83,24 @@ def _read(dataset: fo.Dataset, brain_key: str) -> Record:
     return Record(
         config.space,
         config.global_space,
-        _plain(config.identity),
+        _complete(_plain(config.identity)),
         getattr(config, "features", None),  # records of older versions have none
         _plain(getattr(config, "card", None)),
         getattr(config, "has_global", None),
+        getattr(config, "single_space", None),
     )
+
+
+def _complete(identity: dict[str, Any]) -> dict[str, Any]:
+    """An identity of an older version as it is written today."""
+    if "vectors" in identity:
+        return identity
+    options = dict(identity["fuser_options"])
+    ours = {"vectors": 1, "vectors_by": "kmeans", "fuser": identity["fuser"]}
+    if identity["fuser"] == FewVectors.name:
+        ours = {"vectors": options.pop("k"), "vectors_by": options.pop("method")}
+        ours["fuser"] = AUTO
+    return {"skip_flat": False} | identity | ours | {"fuser_options": options}
 
 
 def write(dataset: fo.Dataset, brain_key: str, record: Record) -> None:

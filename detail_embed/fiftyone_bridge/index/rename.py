@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 import fiftyone as fo
+import fiftyone.brain as fob
 from fiftyone.core.brain import BrainMethod
 
 from detail_embed.fiftyone_bridge.index import checks, names
@@ -17,7 +18,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import forget_results
 
 
 def rename(index: Index, new_key: str) -> None:
-    """Renames an index: runs, record, fields, and the whole-image index beside it.
+    """Renames an index: runs, record, fields, its map and the indexes beside it.
 
     If a step fails, those before it are taken back. Text search and updates go on under
     the new key. Views that were saved with a search by the old key are not changed.
@@ -42,21 +43,30 @@ def rename(index: Index, new_key: str) -> None:
 
 
 def _rename(index: Index, new: Index) -> None:
-    dataset, few = index.dataset, index.record.vectors > 1
-    keys = dict(zip(index.keys, (new.key, new.whole.key)))
-    fields = names.index_field(new.key, few), new.error_field, new.whole.vector_field
+    dataset = index.dataset
+    keys = {key: _renamed(index, key, new) for key in index.keys}
     renamed = {
-        old: name for old, name in zip(index.fields, fields) if dataset.has_field(old)
+        field: _renamed(index, field, new)
+        for field in index.fields if dataset.has_field(field)
     }
+    maps = names.map_key(index.key), names.map_key(new.key)
     with ExitStack() as undo:
         _rename_fields(dataset, renamed, undo)
         for old, key in keys.items():
             if old in dataset.list_brain_runs():
                 _rename_brain_run(dataset, old, key, renamed, undo)
+        if maps[0] in dataset.list_brain_runs(type=fob.Visualization):
+            dataset.rename_brain_run(*maps)
+            undo.callback(dataset.rename_brain_run, *reversed(maps))
         dataset.rename_run(index.key, new.key)
         undo.pop_all()
     for key in keys.values():  # in memory they know the old fields
         forget_results(dataset, key)
+
+
+def _renamed(index: Index, name: str, new: Index) -> str:
+    """A field, or a brain key, under another key: all begin with it."""
+    return new.key + name.removeprefix(index.key)
 
 
 def check_rename(index: Index, new_key: str) -> None:

@@ -41,8 +41,11 @@ class Result:
         failed: images that could not be read; the reason is in ``error_field``
         error_field: field of the reasons; only there if some image failed
         seconds: duration of the run
-        fuser: name of the fuser
-        reason: why ``fuser="auto"`` chose it; empty for other fusers
+        vectors: per image, that text is compared with
+        fuser: name of what makes them
+        reason: why number and fuser were chosen; empty where the user named them
+        features: whether patch features are kept, in a sentence; empty where the user
+            said it
     """
 
     brain_key: str
@@ -52,8 +55,10 @@ class Result:
     failed: int
     error_field: str
     seconds: float
+    vectors: int
     fuser: str
     reason: str
+    features: str
 
 
 class Run:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import fiftyone as fo
@@ -17,6 +18,11 @@ from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.collection import declare, ids_with
 from detail_embed.fiftyone_bridge.samples.mongo import patiently
 from detail_embed.fiftyone_bridge.samples.private_names import write_samples
+
+Column = Callable[[Chunk], Iterable[Any]]
+VECTORS: Column = attrgetter("vectors")
+SINGLE: Column = attrgetter("single_vectors")
+WHOLE: Column = attrgetter("global_vectors")
 
 _MODIFIED = "last_modified_at"  # FiftyOne's own field
 
@@ -30,27 +36,16 @@ class Sink:
 
     Args:
         dataset: the dataset
-        vectors: the field for the detail vectors, None to leave them out
-        global_vectors: the field for the whole-image vectors, likewise
+        columns: what is written, by field: makes the ``n`` values of a chunk, such as
+            :data:`VECTORS`
         errors: the field for the reasons why an image has no vector; it is added with
             the first one
-        values (None): makes the values of the field ``vectors`` of a chunk; None for
-            its vectors
     """
 
-    def __init__(
-        self,
-        dataset: fo.Dataset,
-        vectors: str | None,
-        global_vectors: str | None,
-        errors: str,
-        values: Callable[[Chunk], Iterable[Any]] | None = None,
-    ):
+    def __init__(self, dataset: fo.Dataset, columns: Mapping[str, Column], errors: str):
         self._dataset = dataset
-        self._vectors = vectors
-        self._global_vectors = global_vectors
+        self._columns = columns
         self._errors = errors
-        self._values = values or (lambda chunk: chunk.vectors)
         self._had_errors = ids_with(dataset, errors)
 
     def write(self, chunk: Chunk) -> None:
@@ -60,11 +55,8 @@ class Sink:
             pymongo.errors.ConnectionFailure: if MongoDB stays away
         """
         documents: dict[str, dict[str, Any]] = {id: {} for id in chunk.ids}
-        if self._vectors:
-            self._fill(documents, self._vectors, chunk.ids, self._values(chunk))
-        if self._global_vectors:
-            whole = chunk.global_vectors
-            self._fill(documents, self._global_vectors, chunk.ids, whole)
+        for name, column in self._columns.items():
+            self._fill(documents, name, chunk.ids, column(chunk))
         for id in self._had_errors.intersection(chunk.ids):
             documents[id][self._errors] = None
         if chunk.errors:

@@ -9,7 +9,8 @@ import fiftyone.core.collections as foc
 
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import Found
-from detail_embed.fiftyone_bridge.search.search import VECTORS, search
+from detail_embed.fiftyone_bridge.search.methods import VECTORS
+from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts.query import Query
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 
 import fiftyone.core.collections as foc
 import numpy as np
@@ -16,19 +16,26 @@ import torch
 
 from detail_embed.cover.patches import relative
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
-from detail_embed.fiftyone_bridge.index.feature_stores import open_store, searchable
+from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
+from detail_embed.fiftyone_bridge.search.methods import (
+    AUTO,
+    METHODS,
+    MOST,
+    PATCHES,
+    RERANKED,
+    VECTORS,
+    choose,
+    count_candidates,
+    is_a,
+)
 from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import histogram, standardise
-
-VECTORS, RERANKED, PATCHES = METHODS = ("vectors", "reranked", "patches")
-MOST = 5_000  # images whose every patch is read for a search
-_SHARE, _TIMES = 0.1, 4  # of the images, and of k: candidates that are re-ranked
 
 
 def search(
@@ -38,7 +45,7 @@ def search(
     k: int = 25,
     threshold: float | None = None,
     templates: str = "own",
-    method: str = VECTORS,
+    method: str = AUTO,
     candidates: int | float | None = None,
 ) -> Found:
     """Finds the images that fit a query best.
@@ -47,7 +54,9 @@ def search(
     patch of each gives the exact order. Candidates without stored patches follow, in
     the order of the index. What is not among the candidates is not found: 8 or 16
     vectors per image propose far better ones than one, see ``docs/results.md``.
-    ``"patches"``: the same with all images as candidates.
+    ``"patches"``: the same with all images as candidates. ``"auto"``: the most exact
+    of these that the index has features for and that takes no time, see
+    :func:`.methods.choose`; the answer says which.
 
     A z-score, and so a threshold, means the same whatever is searched within and in
     whatever way: how far the vectors of an image stand out among all of the index.
@@ -62,8 +71,8 @@ def search(
         threshold (None): z-score that an image must reach to be returned
         templates ("own"): sentences around the prompts, see
             :mod:`detail_embed.texts.templates`
-        method ("vectors"): ``"vectors"``, by the vectors of the index; ``"reranked"``;
-            or ``"patches"``, of at most 5,000 images: for more see
+        method ("auto"): ``"auto"``; ``"vectors"``, by the vectors of the index;
+            ``"reranked"``; or ``"patches"``, of at most 5,000 images: for more see
             :class:`detail_embed.patch_search.PatchIndex`
         candidates (None): how many images are re-ranked, or a share of all, below 1;
             by default a tenth, at least 4 k and at most 5,000
@@ -82,6 +91,9 @@ def search(
     scored, missing = _score(samples, vectors, vector)
     order = scored.best_first(threshold)
     boxes: dict[str, list[float]] = {}
+    if method == AUTO:
+        best_first = [scored.ids[i] for i in order]
+        method = choose(index, vector, best_first, len(scored.ids), k)
     if method != VECTORS:
         proposed = _propose(order, len(scored.ids), k, candidates, method)
         order, boxes = _by_patches(index, vector, scored, proposed)
@@ -101,12 +113,6 @@ def search(
         method=method,
         seconds=time.monotonic() - started,
     )
-
-
-def methods(index: Index) -> list[str]:
-    """The ways in which an index can be searched."""
-    has_patches = index.key in searchable(index.dataset)
-    return list(METHODS) if has_patches else [VECTORS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,46 +206,15 @@ def _number(score: np.floating) -> float | None:
     return None if np.isnan(score) else float(score)
 
 
-def check_request(k: int, threshold: float | None, method: str = VECTORS) -> None:
+def check_request(k: int, threshold: float | None, method: str = AUTO) -> None:
     """Checks how many images are asked for, and in which way.
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    if not _is(Integral, k) or k < 1:
+    if not is_a(Integral, k) or k < 1:
         raise ValueError(f"k={k!r}: give a whole number of images, at least 1")
     if threshold is not None and not np.isfinite(threshold):
         raise ValueError(f"threshold={threshold!r}: give a z-score, such as 2.5")
     if method not in METHODS:
         raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
-
-
-def count_candidates(total: int, k: int, candidates: int | float | None) -> int:
-    """The number of images that are re-ranked; see :func:`search`.
-
-    Raises:
-        ValueError: if it cannot be used
-    """
-    if candidates is None:
-        return min(total, MOST, max(round(_SHARE * total), _TIMES * k))
-    if not _is(Real, candidates) or not candidates > 0:
-        raise ValueError(
-            f"candidates={candidates!r}: give a number of images, or a share below 1"
-        )
-    share = not _is(Integral, candidates)
-    if share and candidates > 1:
-        raise ValueError(
-            f"candidates={candidates!r}: a share is at most 1.0; give whole numbers "
-            "as such"
-        )
-    count = round(candidates * total) if share else int(candidates)
-    if count < min(k, total):
-        raise ValueError(
-            f"candidates={candidates!r} are {count} images, fewer than k={k}: give "
-            "more candidates, or a smaller k"
-        )
-    return min(count, total)
-
-
-def _is(kind: type, value: object) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)

@@ -26,7 +26,7 @@ PATHS = {
 }
 DEFAULTS = {
     "prompts": [],
-    "method": "vectors",
+    "method": "auto",
     "templates": "own",
     "k": 25,
     "within": "dataset",

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _FOUND, _BARS = "found", "bars"
 _HISTOGRAM = "search.histogram"
 _SHOWN = 3  # templates
+_HOW = {
+    "vectors": "by its vectors",
+    "reranked": "by its vectors, the best of them by their patches",
+    "patches": "by all patches",
+}
 _BAR, _ABOVE = "#8a8f98", "#ff6d04"
 
 
@@ -107,7 +112,7 @@ def templates(name: str) -> str:
 def _summarise(asked: search_state.Asked, answer: Found) -> str:
     shown, total = len(answer.ids), answer.searched
     text = f"**{shown:,}** of {total:,} images, best first, in "
-    text += f"{1000 * answer.seconds:.0f} ms."
+    text += f"{1000 * answer.seconds:.0f} ms, {_HOW[answer.method]}."
     if asked.threshold is not None:
         text += f" {answer.above:,} are at z ≥ {asked.threshold:g}."
     if answer.missing:

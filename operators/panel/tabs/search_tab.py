@@ -19,6 +19,7 @@ from ..state import echoes, search_state
 from . import search_output
 
 _METHODS = {
+    "auto": "Auto",
     "vectors": "By its vectors",
     "reranked": "Re-ranked by patches",
     "patches": "By all patches",
@@ -78,7 +79,7 @@ class SearchTab(PanelBase):
         """Takes a way to search that the chosen index has."""
         asked = search_state.read(ctx)
         if asked.method not in indexes.methods(ctx.dataset, asked.brain_key):
-            search_state.write(ctx, method="vectors")
+            search_state.write(ctx, method="auto")
         if asked.example:
             search_state.write(ctx, example=None)
             say(ctx, "The examples were for another index: choose them again")
@@ -173,15 +174,16 @@ class SearchTab(PanelBase):
     def search(self, ctx: foo.ExecutionContext) -> None:
         """Searches for what the form says, and shows it."""
         from detail_embed.fiftyone_bridge.index.index import Index
+        from detail_embed.fiftyone_bridge.search.methods import for_examples
         from detail_embed.fiftyone_bridge.search.search import search
 
         asked = search_state.read(ctx)
         if asked.brain_key is None:
             raise ValueError("this dataset has no index yet: compute one first")
-        base = self._samples(ctx, asked)
+        method = for_examples(asked.method) if asked.example else asked.method
         answer = search(
-            Index(ctx.dataset, asked.brain_key), base, _encode(ctx, asked), asked.k,
-            asked.threshold, asked.templates, asked.method,
+            Index(ctx.dataset, asked.brain_key), self._samples(ctx, asked),
+            _encode(ctx, asked), asked.k, asked.threshold, asked.templates, method,
         )
         if echoes.is_overtaken(ctx):
             return

@@ -17,12 +17,15 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.features import FeatureStore, disk_space
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import feature_stores, names, records
+from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.texts.templates import encode_query
 
 QUERY = "red metal cube"
-FEW = Settings(backbone=DEMO, cover=3, vectors=3, device="cpu")
+FEW = Settings(
+    backbone=DEMO, cover=3, vectors=3, device="cpu", fuser="gmp", keep_features=False
+)
 FIELD = names.patches_field("detail")
 
 SEARCH = """
@@ -38,6 +41,7 @@ print(json.dumps(found.values("id")))
 
 
 def _run(samples, settings=FEW, brain_key="detail", **kwargs):
+    kwargs = {"also_global": False} | kwargs
     return compute_index.compute(
         Index.of(samples, brain_key), samples, settings, **kwargs
     ).finish()
@@ -85,7 +89,8 @@ def _ranked(dataset):
 def test_a_fresh_process_searches_k_vectors(dataset, fresh_python):
     result = _run(dataset, also_global=True)
     assert (result.embedded, result.failed) == (24, 0) and "-few-" in result.space
-    assert not dataset.has_field("detail_embedding")
+    assert result.vectors == 3
+    assert len(dataset.exists("detail_embedding")) == 24  # one each, beside the few
     assert len(dataset.exists("detail_global_embedding")) == 24
     labels = dataset.values(f"{FIELD}.detections", unwind=True)
     assert {label.label for label in labels} == {"patch"}
@@ -109,7 +114,9 @@ def test_a_fresh_process_searches_k_vectors(dataset, fresh_python):
 
 
 def test_new_samples_are_added_and_the_single_vector_stays(dataset):
-    single = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+    single = Settings(
+        backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False
+    )
     _run(dataset, single, brain_key="one")
     before = dataset.values("one_embedding")
     steps = iter(
@@ -126,8 +133,11 @@ def test_new_samples_are_added_and_the_single_vector_stays(dataset):
     assert np.array_equal(before, dataset.values("one_embedding"))
 
     for other in (
-        Settings(backbone=DEMO, cover=3, device="cpu"),
-        Settings(backbone=DEMO, cover=3, vectors=4, device="cpu"),
+        Settings(backbone=DEMO, cover=3, device="cpu", vectors=1, keep_features=False),
+        Settings(
+            backbone=DEMO, cover=3, vectors=4, device="cpu", fuser="gmp",
+            keep_features=False,
+        ),
     ):
         with pytest.raises(ValueError, match="another space"):
             compute_index.compute(Index(dataset, "detail"), dataset, other)
@@ -135,7 +145,7 @@ def test_new_samples_are_added_and_the_single_vector_stays(dataset):
     assert not dataset.has_field(FIELD)
     _run(dataset, overwrite=True)
     compute_index.delete(Index(dataset, "detail"))
-    assert dataset.list_brain_runs() == ["one"] and dataset.list_runs() == ["one"]
+    assert similarities(dataset) == ["one"] and dataset.list_runs() == ["one"]
     assert not dataset.has_field(FIELD) and not dataset.has_field("detail_embedding")
 
 
@@ -180,8 +190,9 @@ def test_kept_features_serve_every_fuser(dataset, encoded, caplog):
         dataset,
         Settings(
             backbone=DEMO, cover=3, vectors=2, vectors_by="facility-location",
-            proxies=["red cube", "sphere"], device="cpu",
-        ),
+            proxies=["red cube", "sphere"], device="cpu", fuser="gmp",
+            keep_features=False,
+    ),
         brain_key="words",
     )
     assert not encoded
@@ -198,7 +209,7 @@ def test_kept_features_serve_every_fuser(dataset, encoded, caplog):
 def test_features_can_be_kept_later_and_once(dataset, encoded, monkeypatch):
     few = dataset[:6]
     settings = {"backbone": DEMO, "cover": 2, "fuser": "mean", "device": "cpu"}
-    _run(few, Settings(**settings))
+    _run(few, Settings(**settings, keep_features=False))
     assert records.read(dataset, "detail").features is None
     result = _run(few, Settings(**settings, keep_features="int8"))
     assert (result.embedded, result.present) == (6, 0)
@@ -214,7 +225,7 @@ def test_features_can_be_kept_later_and_once(dataset, encoded, monkeypatch):
 
 
 def test_a_disk_that_is_too_small_is_refused_at_once(dataset, monkeypatch):
-    kept = Settings(backbone=DEMO, keep_features="int8")
+    kept = Settings(backbone=DEMO, keep_features="int8", vectors=1)
     assert "24 images take about 1.1 MB in int8" in feature_stores.describe(
         dataset, kept
     )
@@ -224,8 +235,9 @@ def test_a_disk_that_is_too_small_is_refused_at_once(dataset, monkeypatch):
 
 
 KEPT = Settings(
-    backbone=DEMO, cover=3, vectors=3, keep_features="float16", device="cpu"
-)
+    backbone=DEMO, cover=3, vectors=3, keep_features="float16", device="cpu",
+    fuser="gmp",
+    )
 
 
 def _by_maxsim(dataset):

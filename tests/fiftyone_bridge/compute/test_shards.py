@@ -17,13 +17,14 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.compute import shards as index_shards
 from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock as run_lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
-GMP = Settings(backbone=DEMO, cover=2, fuser="gmp", device="cpu")
+GMP = Settings(backbone=DEMO, cover=2, fuser="gmp", device="cpu", keep_features=False)
 _WORK = """
 import sys
 from fiftyone.operators.delegated import DelegatedOperationService
@@ -46,6 +47,7 @@ def test_delegated_shards_in_two_processes(dataset, tmp_path):
     dataset.add_sample(fo.Sample(filepath=str(bad)))
     service = DelegatedOperationService()
     options = {"backbone": DEMO, "cover": 2, "fuser": "gmp", "device": "cpu"}
+    options["keep_features"] = False
     compute = foo.get_operator(COMPUTE)
     try:
         compute(dataset, **options, also_global=True, delegate=True, shards=2)
@@ -70,7 +72,7 @@ def test_delegated_shards_in_two_processes(dataset, tmp_path):
 
     dataset.reload()
     assert records.read(dataset, "detail").space == record.space
-    assert set(dataset.list_brain_runs()) == {"detail", "detail_global"}
+    assert set(similarities(dataset)) == {"detail", "detail_global"}
     assert len(dataset.exists("detail_error")) == 1
     dataset.delete_samples([dataset.last().id])
     compute_index.compute(Index(dataset, "whole"), dataset, GMP).finish()

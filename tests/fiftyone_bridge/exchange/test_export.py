@@ -17,8 +17,10 @@ from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 
-MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
-FEW = Settings(backbone=DEMO, cover=2, vectors=2, device="cpu")
+MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False)
+FEW = Settings(
+    backbone=DEMO, cover=2, vectors=2, device="cpu", fuser="gmp", keep_features=False
+)
 
 def _export(samples, path, key="detail", **kwargs):
     steps = [*(run := export_vectors(Index.of(samples, key), samples, path, **kwargs))]

@@ -9,6 +9,7 @@ from detail_embed import fiftyone_bridge
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index import records
+from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.settings import Settings
 
 QUERY = "red cube"
@@ -37,13 +38,14 @@ def test_every_sentence(index, dataset, tmp_path):
     assert index.update().embedded == 4
     assert index.coverage().missing == 0 and index.coverage(dataset[:3]).embedded == 3
 
-    found = index.search(QUERY, k=3)
+    found = index.search(QUERY, k=3, method="vectors")
     native = dataset.sort_by_similarity(QUERY, brain_key="detail", k=3)
     assert found.ids == native.values("id")
     part = index.search(QUERY, dataset[:5], k=24, method="patches")
     assert sorted(part.ids) == sorted(dataset[:5].values("id"))
     by_vector = index.search(found.vector, k=3)
-    assert by_vector.ids == found.ids
+    assert by_vector.method == "patches"
+    assert by_vector.ids == index.search(QUERY, k=3).ids
 
     hits = index.tag(QUERY, "red", threshold=0.0)
     assert 0 < hits.hits == len(dataset.match_tags("red")) < 24
@@ -54,8 +56,8 @@ def test_every_sentence(index, dataset, tmp_path):
     assert exported.vectors == len(pq.read_table(exported.path)) == 24
 
     index.rename("b")
-    assert (index.key, dataset.list_brain_runs()) == ("b", ["b", "b_global"])
-    assert index.search(QUERY, k=3).ids == found.ids
+    assert (index.key, similarities(dataset)) == ("b", ["b", "b_global"])
+    assert index.search(QUERY, k=3, method="vectors").ids == found.ids
     folder = index.store().directory
     index.delete()
     assert not dataset.list_brain_runs() and not folder.exists()
@@ -64,7 +66,7 @@ def test_every_sentence(index, dataset, tmp_path):
 
 def test_what_an_index_owns(index, dataset):
     record = records.read(dataset, "detail")
-    assert index.record == record and index.find() == (record, False)
+    assert index.record == record and index.find() == (record, "")
     assert index.field == index.vector_field == "detail_embedding"
     assert (index.patches_field, index.error_field) == (
         "detail_patches",
@@ -81,7 +83,7 @@ def test_what_an_index_owns(index, dataset):
     assert index.facts.images == 20 and "re-ranked" in index.facts.searches
 
     whole = DetailIndex(dataset, index.whole.key)
-    assert whole.find() == (record, True) and whole.base.key == "detail"
+    assert whole.find() == (record, "whole-image") and whole.base.key == "detail"
     assert whole.record is None and whole.field == "detail_global_embedding"
     assert whole.space.slug == record.global_space and whole.search(QUERY).ids
     with pytest.raises(ValueError, match="whole-image vectors of 'detail': update"):
@@ -99,7 +101,7 @@ def test_what_another_object_does_is_seen(index, dataset):
 def test_an_unknown_key(dataset, tmp_path):
     index = DetailIndex(dataset, "nothing")
     assert index.record is None and index.facts is None and index.field is None
-    assert index.find() == (None, False) and not index.has_whole
+    assert index.find() == (None, "") and not index.has_whole
     for sentence in (
         lambda: index.search(QUERY),
         lambda: index.update(),
@@ -123,7 +125,7 @@ def test_an_index_of_anothers(dataset, tmp_path):
     dataset.set_values("theirs", rng.standard_normal((24, 8)).astype(np.float32))
     fob.compute_similarity(dataset, embeddings="theirs", brain_key="other")
     index = DetailIndex(dataset, "other")
-    assert index.field == "theirs" and index.find() == (None, False)
+    assert index.field == "theirs" and index.find() == (None, "")
     nearest = index.search(index.vectors().matrix[3], k=1)
     assert nearest.ids == [dataset.values("id")[3]]
     assert index.coverage().embedded == 24

@@ -24,18 +24,23 @@ from detail_embed.fiftyone_bridge.index import (
 from detail_embed.fiftyone_bridge.index import (
     facts as index_facts,
 )
+from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import vector_counts
 from detail_embed.fusers import library
 
 QUERY = "red metal cube"
-MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False)
 KEPT = Settings(
     backbone=DEMO, cover=2, fuser="gmp", device="cpu", keep_features="int8"
 )
-KEPT_NOT = Settings(backbone=DEMO, cover=2, fuser="mean", device="cpu")
-FEW = Settings(backbone=DEMO, cover=2, vectors=2, device="cpu")
+KEPT_NOT = Settings(
+    backbone=DEMO, cover=2, fuser="mean", device="cpu", keep_features=False
+)
+FEW = Settings(
+    backbone=DEMO, cover=2, vectors=2, device="cpu", fuser="gmp", keep_features=False
+)
 
 SEARCH = """
 import json, sys
@@ -53,6 +58,7 @@ def data(tmp_path, monkeypatch):
 
 
 def _run(samples, settings=MEAN, brain_key="detail", **kwargs):
+    kwargs = {"also_global": False} | kwargs
     return compute_index.compute(
         Index.of(samples, brain_key), samples, settings, **kwargs
     ).finish()
@@ -83,7 +89,7 @@ def test_the_facts_of_all_kinds_of_indexes(dataset, tmp_path):
     _foreign(dataset[:5], embeddings="detail_embedding")
     fob.compute_similarity(dataset, embeddings=np.eye(24), brain_key="no_text")
     found = _by_key(dataset)
-    assert [*found] == ["detail", "detail_global", "few", "theirs"]
+    assert [*found] == ["detail", "detail_global", "few", "few_single", "theirs"]
 
     ours, record = found["detail"], records.read(dataset, "detail")
     assert (ours.kind, ours.space, ours.cover) == ("detail", record.space, 2)
@@ -107,6 +113,12 @@ def test_the_facts_of_all_kinds_of_indexes(dataset, tmp_path):
     assert few.vector_bytes == 6 * 2 * 256 * 4
     assert few.searches == ("2 vectors", "re-ranked")  # features of the same cover
 
+    single, record = found["few_single"], records.read(dataset, "few")
+    assert (single.kind, single.space) == ("one vector an image", record.single_space)
+    assert (single.images, single.vectors, single.fuser) == (6, 1, "gmp")
+    assert (single.cover, single.feature_bytes) == (2, None)
+
+    record = records.read(dataset, "detail")
     theirs = found["theirs"]
     assert (theirs.kind, theirs.space) == ("other", record.space)
     assert (theirs.images, theirs.backbone, theirs.fuser) == (20, None, None)
@@ -247,7 +259,7 @@ def test_an_update_goes_on_with_every_setting(dataset):
     settings = Settings(
         backbone=DEMO, cover=3, spacing="authors", vectors=2,
         vectors_by="facility-location", proxies=("red cube", "cat, dog"),
-        proxy_field="ground_truth", device="cpu",
+        proxy_field="ground_truth", device="cpu", fuser="gmp", keep_features=False,
     )
     _run(dataset[:6], settings, brain_key="few")
     before = records.read(dataset, "few")
@@ -313,7 +325,7 @@ def test_renaming_everything(broken, fresh_python):
     _run(broken[:26], KEPT, also_global=True)
     ranked = _ranked(broken, "detail", "detail_global")
     rename.rename(Index(broken, "detail"), "better")
-    assert broken.list_brain_runs() == ["better", "better_global"]
+    assert similarities(broken) == ["better", "better_global"]
     assert broken.list_runs() == ["better"]
     assert not [f for f in broken.get_field_schema() if f.startswith("detail")]
     assert _ranked(broken, "better", "better_global") == ranked
@@ -329,7 +341,7 @@ def test_renaming_everything(broken, fresh_python):
     assert (result.embedded, result.present, result.failed) == (0, 24, 4)
     _run(broken[:3], brain_key="detail", also_global=True)  # the old key is free
     delete.delete(Index(broken, "better"))
-    assert broken.list_brain_runs() == ["detail", "detail_global"]
+    assert similarities(broken) == ["detail", "detail_global"]
 
 
 def test_renaming_an_index_of_a_few_vectors(dataset):
@@ -363,7 +375,7 @@ def test_renaming_takes_back_what_was_done_when_a_step_fails(
     with pytest.raises(RuntimeError, match="gone"):
         rename.rename(Index(dataset, "detail"), "better")
     monkeypatch.undo()
-    assert dataset.list_brain_runs() == ["detail", "detail_global"]
+    assert similarities(dataset) == ["detail", "detail_global"]
     dataset.clear_cache()
     assert _ranked(dataset, "detail", "detail_global") == ranked
     assert not [f for f in dataset.get_field_schema() if f.startswith("better")]
@@ -412,7 +424,7 @@ def test_deleting_by_name(dataset, tmp_path):
     assert dataset.has_field("detail_embedding")
 
     delete.delete_any(Index(dataset, "detail_global"))
-    assert dataset.list_brain_runs() == ["detail", "second"]
+    assert similarities(dataset) == ["detail", "second"]
     assert not dataset.has_field("detail_global_embedding")
     result = update.update(Index.of(dataset[:6], "detail"), dataset[:6]).finish()
     assert result.embedded == 1 and "detail_global" not in dataset.list_brain_runs()

@@ -10,7 +10,7 @@ import pytest
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import vector_field
-from detail_embed.fiftyone_bridge.samples.sink import Sink
+from detail_embed.fiftyone_bridge.samples.sink import VECTORS, Sink
 
 KEY, FIELD, DIM = "own", "vector", 6
 
@@ -114,7 +114,7 @@ def test_any_changes(plain, reads, seed):
 def write_like_the_engine(dataset, id, vector):
     from detail_embed.engine.chunk import Chunk
 
-    sink = Sink(dataset, FIELD, None, "error")
+    sink = Sink(dataset, {FIELD: VECTORS}, "error")
     sink.write(Chunk([id], vector[None], np.zeros((1, 1), np.float32), []))
 
 

@@ -17,7 +17,9 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock as run_lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 
-SETTINGS = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu")
+SETTINGS = Settings(
+    backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False
+)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from detail_embed.engine.chunk import Chunk, EmbedError
 from detail_embed.fiftyone_bridge.samples.collection import declare
-from detail_embed.fiftyone_bridge.samples.sink import Sink
+from detail_embed.fiftyone_bridge.samples.sink import VECTORS, Sink
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_what_is_written_was_modified_and_nothing_else(four):
     first, second, third, fourth = four.values("id")
     in_memory = four[second]
     before = dict(zip(*four.values(["id", "last_modified_at"])))
-    Sink(four, "v", None, "error").write(chunk([first, second], [third]))
+    Sink(four, {"v": VECTORS}, "error").write(chunk([first, second], [third]))
     after = dict(zip(*four.values(["id", "last_modified_at"])))
     assert all(after[id] > before[id] for id in (first, second, third))
     assert after[fourth] == before[fourth]
@@ -37,7 +37,7 @@ def test_what_is_written_was_modified_and_nothing_else(four):
     assert in_memory.v.tolist() == [0, 1, 0, 0]
     assert four.values("error") == [None, None, "bad", None]
 
-    Sink(four, "v", None, "error").write(chunk([third]))
+    Sink(four, {"v": VECTORS}, "error").write(chunk([third]))
     assert four[third].last_modified_at > after[third]
     assert four[third].v.tolist() == [1, 0, 0, 0] and four[third].error is None
     assert four[first].last_modified_at == after[first]
@@ -46,7 +46,7 @@ def test_what_is_written_was_modified_and_nothing_else(four):
 def test_a_sample_that_is_gone_is_no_matter(four):
     declare(four, ["v"], fo.VectorField)
     first, second, *_ = four.values("id")
-    sink = Sink(four, "v", None, "error")
+    sink = Sink(four, {"v": VECTORS}, "error")
     four.delete_samples([first])
     sink.write(chunk([first, second]))
     assert len(four) == 3 and four[second].v.tolist() == [0, 1, 0, 0]

@@ -18,7 +18,9 @@ THING = "red metal cube"
 @pytest.fixture(scope="module")
 def indexed(scenes):
     dataset = load_clver_ds(scenes)
-    settings = Settings(backbone=DEMO, cover=2, fuser="mean", device="cpu")
+    settings = Settings(
+        backbone=DEMO, cover=2, fuser="mean", device="cpu", keep_features=False
+    )
     compute_index.compute(
         Index(dataset, "detail"), dataset, settings, also_global=True
     ).finish()

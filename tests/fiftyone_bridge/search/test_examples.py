@@ -56,7 +56,7 @@ def test_a_sample_finds_itself(indexed):
     vector = mix(Index(indexed, KEY), sample_ids=[sample.id])
     assert vector.dtype == np.float32 and vector.shape == (len(vector),)
     np.testing.assert_allclose(vector, unit(sample["detail_embedding"]), atol=1e-6)
-    answer = search(Index(indexed, KEY), indexed, vector, 3)
+    answer = search(Index(indexed, KEY), indexed, vector, 3, method="vectors")
     assert answer.ids[0] == sample.id and answer.scores[0] == pytest.approx(1, abs=1e-3)
 
 

@@ -22,7 +22,9 @@ KEY = "detail"
 @pytest.fixture(scope="module")
 def indexed(scenes):
     dataset = load_clver_ds(scenes)
-    settings = Settings(backbone=DEMO, cover=2, device="cpu", fuser="mean")
+    settings = Settings(
+        backbone=DEMO, cover=2, device="cpu", fuser="mean", keep_features=False
+    )
     compute_index.compute(Index(dataset, KEY), dataset, settings).finish()
     yield dataset
     dataset.delete()

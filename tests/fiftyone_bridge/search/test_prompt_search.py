@@ -15,7 +15,13 @@ from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import search as searching
-from detail_embed.fiftyone_bridge.search.search import PATCHES, RERANKED, search
+from detail_embed.fiftyone_bridge.search.methods import (
+    METHODS,
+    PATCHES,
+    RERANKED,
+    methods,
+)
+from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts.query import parse
 from detail_embed.texts.score_summary import standardise
 
@@ -34,12 +40,16 @@ def indexed(dataset, tmp_path, monkeypatch):
 
 @pytest.fixture
 def few(dataset):
-    settings = Settings(backbone=DEMO, cover=2, vectors=3, device="cpu")
+    settings = Settings(
+        backbone=DEMO, cover=2, vectors=3, device="cpu", fuser="gmp",
+        keep_features=False,
+    )
     compute_index.compute(Index(dataset, "few"), dataset, settings).finish()
     return dataset
 
 
 def ask(samples, query, *args, key="detail", **options):
+    options = {"method": "vectors"} | options
     return search(Index.of(samples, key), samples, query, *args, **options)
 
 
@@ -120,7 +130,7 @@ def test_by_patches_is_exact(indexed):
     np.testing.assert_array_equal(answer.scores, exact.scores)
     assert answer.scores == sorted(answer.scores, reverse=True)
     assert answer.boxes == exact.boxes and len(answer.boxes[0]) == 4
-    assert searching.methods(Index(indexed, "detail")) == list(searching.METHODS)
+    assert methods(Index(indexed, "detail")) == list(METHODS)
 
 
 def test_too_many_patches_are_refused(indexed, monkeypatch):

@@ -52,10 +52,10 @@ def classes(scenes):
 
 
 def compute(dataset, brain_key="detail", cover=2, fuser="mean", **settings):
-    settings = Settings(
-        backbone=DEMO, cover=cover, fuser=fuser, device="cpu", **settings
-    )
-    compute_index.compute(Index.of(dataset, brain_key), dataset, settings).finish()
+    kept = {"keep_features": False} | settings
+    settings = Settings(backbone=DEMO, cover=cover, fuser=fuser, device="cpu", **kept)
+    index = Index.of(dataset, brain_key)
+    compute_index.compute(index, dataset, settings, also_global=False).finish()
 
 
 def context(dataset, current_sample=None, **params):
@@ -138,7 +138,8 @@ def test_without_stored_features_images_are_encoded(dataset, classes):
 )
 def test_every_kind_of_index(dataset, classes, settings):
     compute(dataset[:6], **settings)
-    assert where.showable(dataset) == ["detail"]
+    beside = ["detail_single"] if "vectors" in settings else []
+    assert where.showable(dataset) == ["detail", *beside]
     result = show_where(
         Index.of(dataset[:2], "detail"), dataset[:2], classes[0]
     ).finish()
@@ -146,7 +147,9 @@ def test_every_kind_of_index(dataset, classes, settings):
 
 
 def test_the_whole_image_index_beside_it(dataset, classes):
-    settings = Settings(backbone=DEMO, cover=3, fuser="mean", device="cpu")
+    settings = Settings(
+        backbone=DEMO, cover=3, fuser="mean", device="cpu", keep_features=False
+    )
     compute_index.compute(
         Index.of(dataset[:4], "detail"), dataset[:4], settings, also_global=True
     ).finish()

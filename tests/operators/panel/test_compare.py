@@ -20,10 +20,10 @@ def test_compare(browser, indexed):
     kept = browser.get("compare.kept")
     query = f"{THING}, -{OTHER}"
     assert kept["left"]["ids"] == search(
-        Index(indexed, "detail"), indexed, query, 12
+        Index(indexed, "detail"), indexed, query, 12, method="vectors"
     ).ids
     assert kept["right"]["ids"] == search(
-        Index(indexed, "detail_global"), indexed, query, 12
+        Index(indexed, "detail_global"), indexed, query, 12, method="vectors"
     ).ids
     strips = pydash.get(browser.data, "compare.strips")
     for side in ("left", "right"):
@@ -87,7 +87,8 @@ def test_an_evaluation(browser, evaluated):
     (prompt,) = browser.get("search.prompts")
     assert rows[1]["label"] in prompt and browser.get("search.threshold") == 0
     want = search(
-        Index.of(evaluated, browser.get("search.which.brain_key")), evaluated, prompt
+        Index.of(evaluated, browser.get("search.which.brain_key")), evaluated, prompt,
+        method="vectors",
     ).ids
     assert browser.shown(evaluated).values("id") == want
     assert "changed meanwhile: try again" in browser.event("on_class", row=99)

@@ -63,7 +63,7 @@ def test_no_index_yet(panel, bare):
 
 def test_defaults_are_chosen(browser):
     search_form = browser.state["search"]
-    assert search_form["which"] == {"brain_key": "detail", "method": "vectors"}
+    assert search_form["which"] == {"brain_key": "detail", "method": "auto"}
     options = {"templates": "own", "k": 25, "within": "dataset"}
     assert search_form["options"] == options
     assert "prompts" not in search_form and search_form["threshold"] == 0

@@ -246,6 +246,6 @@ def test_another_index(on_mine, mine):
     on_mine.fill(brain_key="detail_global").event("on_index")
     assert on_mine.get("search.which.method") == "patches"
     on_mine.fill(brain_key="other").event("on_index")
-    assert on_mine.get("search.which.method") == "vectors"
-    want = search(Index.of(mine, "detail_global"), mine, THING, 4).ids
+    assert on_mine.get("search.which.method") == "auto"
+    want = search(Index.of(mine, "detail_global"), mine, THING, 4, method="vectors").ids
     assert on_mine.shown(mine).values("id") == want

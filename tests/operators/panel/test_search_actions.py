@@ -36,7 +36,7 @@ def test_the_form_of_examples_and_what_comes_back(browser, indexed):
 @pytest.mark.parametrize("event", ["on_history_row", "on_compare_show", "on_class"])
 def test_what_is_shown_by_a_click_is_without_examples(browser, indexed, event):
     """An example that was given before is not mixed into a stored question."""
-    browser.search(THING, k=24)
+    browser.search(THING, k=24, method="vectors")
     want = browser.shown(indexed).values("id")
     browser.state["compare"]["prompts"] = [THING]
     browser.state["measured"] = {"brain_keys": ["detail"], "classes": [THING]}

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import fiftyone.brain as fob
 import fiftyone.core.collections as foc
 
-from detail_embed.fiftyone_bridge.curate.brain_tools import (
+from detail_embed.fiftyone_bridge.index.image_vectors import (
     check_images_of_index,
     read_vectors,
 )
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.names import map_key
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
 
-METHODS = ("umap", "tsne", "pca")
+PLAIN = "pca"  # takes no time and has no choices
+METHODS = ("umap", "tsne", PLAIN)
+_MOST = 100_000  # images of a map that nobody asked for: their vectors are in memory
 _FEWEST = {"umap": 17, "tsne": 32, "pca": 2}  # by their numbers of neighbours
 _SEED = 51
 
@@ -48,14 +54,15 @@ def map_embeddings(
 ) -> Run:
     """Lays the vectors out in a plane, by ``fob.compute_visualization``.
 
-    The map goes to the brain key ``<brain_key>_map``.
+    The map goes to the brain key ``<brain_key>_map``; a PCA that is there, such as the
+    one that was made with the index, is replaced.
 
     Args:
         index: a similarity index
         samples: a dataset or view of images
         method (None): ``"umap"``, ``"tsne"`` or ``"pca"``; by default UMAP, and PCA
             where umap-learn is not installed or there are too few images
-        overwrite (False): whether to replace the map that there is
+        overwrite (False): whether to replace another map that there is
 
     Returns:
         a :class:`.runs.run.Run`, whose result is an :class:`EmbeddingsMap`
@@ -67,9 +74,24 @@ def map_embeddings(
     return Run(_map(index, samples, method))
 
 
-def map_key(brain_key: str) -> str:
-    """Brain key of the map of an index."""
-    return f"{brain_key}_map"
+def keep_map(index: Index) -> None:
+    """Makes the PCA of an index, or makes it anew: there is a map from the start.
+
+    A map by another method stays as it is, and so does whatever else has its brain key.
+    Where there are too few images, or too many for the memory, there is none.
+    """
+    images = flat_images(index.dataset).exists(index.field)
+    if is_of_choice(index):
+        return
+    if _FEWEST[PLAIN] <= len(images) <= _MOST:
+        Run(_map(index, images, PLAIN)).finish()
+
+
+def is_of_choice(index: Index) -> bool:
+    """Whether there is a map that is more than the PCA of the index."""
+    dataset, key = index.dataset, map_key(index.key)
+    held = key in dataset.list_brain_runs()
+    return held and dataset.get_brain_info(key).config.method != PLAIN
 
 
 def check_map(
@@ -89,7 +111,7 @@ def check_map(
         return
     if key not in dataset.list_brain_runs(type=fob.Visualization):
         raise ValueError(f"the brain key {key!r} is of something else; rename that run")
-    if not overwrite:
+    if not overwrite and is_of_choice(index):
         raise ValueError(
             f"the map {key!r} exists: open the panel 'Embeddings', or pass "
             "overwrite=True"
@@ -108,11 +130,24 @@ def _map(
     dataset, key = index.dataset, map_key(index.key)
     if key in dataset.list_brain_runs():
         dataset.delete_brain_run(key)
-    fob.compute_visualization(
-        images, embeddings=matrix, method=method, brain_key=key, seed=_SEED,
-        verbose=False,
-    )
+    with _quiet():
+        fob.compute_visualization(
+            images, embeddings=matrix, method=method, brain_key=key, seed=_SEED,
+            verbose=False,
+        )
     return EmbeddingsMap(key, method, notice, len(matrix), without)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what FiftyOne says of each step off the terminal of a run of ours."""
+    brain = logging.getLogger(fob.__name__)
+    level = brain.level
+    brain.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        brain.setLevel(level)
 
 
 def _choose(images: int) -> tuple[str, str]:

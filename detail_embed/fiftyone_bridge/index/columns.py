@@ -1,0 +1,39 @@
+"""The fields of an index, and what is written to them of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.sink import SINGLE, VECTORS, WHOLE, Column
+
+
+def columns_of(index: Index, also_global: bool, single: bool) -> dict[str, Column]:
+    """Says what is written of an image, by field.
+
+    Args:
+        index: one of ours, with a record
+        also_global: whether its whole-image vector is written, too
+        single: whether one vector is, beside a few
+    """
+    columns = {index.vector_field: VECTORS}
+    if index.record.vectors > 1:
+        columns = {index.patches_field: patch_detections.detections}
+        if single:
+            columns[index.vector_field] = SINGLE
+    return columns | ({index.whole.vector_field: WHOLE} if also_global else {})
+
+
+def declare(index: Index, fields: Iterable[str]) -> None:
+    """Adds fields of an index that are not there yet.
+
+    Args:
+        index: the index; a whole-image index beside it is claimed with its field
+        fields: their names, such as those of :func:`columns_of`
+    """
+    for name in fields:
+        if name == index.whole.vector_field:
+            index.claim_whole()
+        is_few = name == index.patches_field
+        patch_detections.declare_vectors(index.dataset, name, is_few)
