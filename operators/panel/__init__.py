@@ -20,6 +20,7 @@ from .tabs.evaluate_tab import EvaluateTab
 from .tabs.fusers_tab import FusersTab
 from .tabs.history_part import HistoryPart
 from .tabs.indexes_tab import IndexesTab
+from .tabs.results_part import ResultsPart
 from .tabs.runs_part import RunsPart
 from .tabs.search_tab import SearchTab
 from .tabs.start_page import StartPage
@@ -39,6 +40,7 @@ TABS = {
 class DetailSearch(
     StartPage,
     SearchTab,
+    ResultsPart,
     HistoryPart,
     CompareTab,
     CurateTab,

@@ -47,8 +47,12 @@ class PanelBase(foo.Panel):
         """The button for :meth:`clear`: the search tab."""
         raise NotImplementedError
 
+    def draw_actions(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        """Draws what can be done with the images shown: the results."""
+        raise NotImplementedError
+
     def on_save_view(self, ctx: foo.ExecutionContext) -> None:
-        """Opens FiftyOne's form that saves the view: the search tab."""
+        """Opens FiftyOne's form that saves the view: the results."""
         raise NotImplementedError
 
     def choose_sides(self, ctx: foo.ExecutionContext, keys: list[str]) -> None:

@@ -27,7 +27,7 @@ def test_compute_and_search(app, dataset):
     app.shoot("1-dataset")
     app.open_operator("Compute detail embeddings")
     app.fill("Backbone", DEMO)
-    app.choose("Fuser", "ridge")
+    app.choose("How one vector is made", "ridge")
     app.choose("Classes of a label field", "ground_truth")
     app.fill("Brain key", BRAIN_KEY)
     app.await_valid()

@@ -63,10 +63,9 @@ def _train(app, dataset):
 def _index(app, dataset):
     app.open_operator("Compute detail embeddings")
     _fill_space(app)
-    app.choose("Fuser", FUSER)
+    app.choose("How one vector is made", FUSER)
     app.fill("Brain key", BRAIN_KEY)
     app.choose("Keep patch features", "float16")
-    app.form.get_by_text("Index whole-image vectors too").click()
     app.execute()
     expect(app.report).to_contain_text(
         f"{IN_VIEW} images embedded", timeout=1000 * STEP
@@ -128,7 +127,7 @@ def _delete(app, dataset):
     app.open_operator("Compute detail embeddings")
     _fill_space(app)
     app.fill("Brain key", BRAIN_KEY)
-    app.choose("Fuser", FUSER)
+    app.choose("How one vector is made", FUSER)
     app.await_valid()  # the index goes on with its copy
     app.cancel()
     assert BRAIN_KEY in dataset.list_brain_runs()

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from detail_embed import clver_ds
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from tests.e2e.app_page import SEARCH, is_first_page
@@ -51,24 +52,27 @@ def test_from_nothing_to_an_index(panel, scenes):
     panel.button("Compute an index").click()
     app = panel.app
     app.fill("Backbone", DEMO)
-    app.choose("Fuser", "ridge")
-    app.choose("Classes of a label field", "ground_truth")
-    app.choose("Keep patch features", "float16")
-    app.check("Index whole-image vectors too")
     app.execute()
     panel.await_text(r"\d images/s", LONG)
     app.shoot("9-panel-progress")
     panel.await_text("What are you looking for", LONG)
     scenes.reload()
-    assert set(similarities(scenes)) == {"detail", "detail_global"}
+    assert set(similarities(scenes)) == {"detail", "detail_global", "detail_single"}
+    assert "detail_map" in scenes.list_brain_runs()
 
 
 def test_search_but_not_threshold(panel, scenes):
     found = panel.search(THING)
-    native = scenes.sort_by_similarity(THING, brain_key="detail", k=25)
-    assert found == native.values("filepath")[: len(found)] and len(found) >= 20
-    panel.await_text("25 of 40 images, best first")
+    answer = DetailIndex(scenes, "detail").search(THING)
+    paths = answer.view.values("filepath")
+    assert found == paths[: len(found)] and len(found) >= 20
+    panel.await_text("25 of 40 images, best first, in .* ms, by all patches")
     panel.app.shoot("10-panel-search")
+
+    close = panel.app.images_of(panel.button("Close-ups").click, "detail_match")
+    assert close == paths[: len(close)] and len(close) >= 20
+    panel.app.shoot("21-panel-close-ups")
+    assert panel.app.images_of(panel.button("Images").click, "detail_match") == found
 
     off = panel.search("-a yellow thing")
     assert panel.prompts == [THING, "-a yellow thing"] and off != found
@@ -87,6 +91,7 @@ def test_show_where(panel, scenes):
     panel.page.wait_for_timeout(2000)  # every step of the slider was an event
     with panel.page.expect_response(is_first_page, timeout=SEARCH):
         panel.button("Show where").click()
+    expect(panel.button("Hide where")).to_be_visible()
     panel.app.settle()
     panel.app.shoot("13-panel-where")
     scenes.reload()

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from detail_embed import clver_ds
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import delete
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -70,6 +71,11 @@ def panel(served, scenes):
     served.shoot("last-edges")
 
 
+def _paths(dataset, text):
+    found = DetailIndex(dataset, "detail").search(text, k=len(dataset))
+    return found.view.values("filepath")
+
+
 def _queries(dataset):
     return [entry.query for entry in History(dataset).entries()]
 
@@ -89,8 +95,7 @@ def test_prompts_are_taken_away(panel, scenes):
     both = panel.search(THING) and panel.search(OTHER)
     alone = panel.take_away(THING)
     assert panel.prompts == [OTHER] and alone != both
-    expected = scenes.sort_by_similarity(OTHER, brain_key="detail")
-    assert alone == expected.values("filepath")[: len(alone)]
+    assert alone == _paths(scenes, OTHER)[: len(alone)]
     assert _queries(scenes) == [OTHER, f"{THING}, {OTHER}", THING]
 
     assert panel.clear() == everything[: len(alone)]
@@ -129,7 +134,7 @@ def test_by_example(panel, scenes):
     app.shoot("21-panel-example")
     mixed = panel.search(THING)
     assert mixed != found
-    text = scenes.sort_by_similarity(THING, brain_key="detail").values("filepath")
+    text = _paths(scenes, THING)
     assert app.images_of(panel.button("Forget").click) == text[: len(found)] != mixed
     expect(panel.page.get_by_text("Like 1 image")).to_have_count(0)
     panel.clear()

@@ -7,6 +7,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.engine.chunk import Chunk
+from detail_embed.fiftyone_bridge.samples.app_defaults import hide
 from detail_embed.fiftyone_bridge.samples.collection import declare
 
 LABEL = "patch"
@@ -30,6 +31,7 @@ def declare_vectors(dataset: fo.Dataset, field: str, few: bool) -> None:
         )
         dataset.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
         dataset.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
+        hide(dataset, field)
 
 
 def detections(chunk: Chunk) -> list[fo.Detections]:

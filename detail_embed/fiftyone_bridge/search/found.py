@@ -12,6 +12,7 @@ from fiftyone import ViewExpression
 
 from detail_embed.fiftyone_bridge.samples.collection import declare
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
 
 SCORE = "detail_score"
@@ -29,8 +30,9 @@ class Found:
         z_scores: how far the vectors of each stand out, see
             :func:`~detail_embed.texts.score_summary.standardise`, among all images of
             the index
-        boxes: the patch that matched best, left, top, width and height as shares of
-            the image; None where no patches were read, or none are stored
+        boxes: the place that matched best, left, top, width and height as shares of
+            the image: the best stored patch, else what the best of a few vectors stands
+            for; None where neither is known
         histogram: the z-scores of the images that were searched
         searched: how many these are
         missing: images without a vector: they are not found
@@ -38,6 +40,7 @@ class Found:
         vector: ``(d,)`` float32, the query
         method: one of :data:`.search.METHODS`
         seconds: that it took
+        text: what was looked for, in short
     """
 
     samples: foc.SampleCollection = field(repr=False)
@@ -52,15 +55,35 @@ class Found:
     vector: np.ndarray
     method: str
     seconds: float
+    text: str
 
     @property
     def view(self) -> fov.DatasetView:
-        """The images in this order, with their scores in the field ``detail_score``.
+        """The images in this order, with scores and places.
 
-        The scores belong to the view: nothing is written to the samples.
+        The scores are in the field ``detail_score``, the places that matched in
+        ``detail_match``. They belong to the view: nothing is written to the samples.
         """
-        declare(dataset_of(self.samples), [SCORE], fo.FloatField)
+        dataset = dataset_of(self.samples)
+        declare(dataset, [SCORE], fo.FloatField)
         shown = [score if score is None else round(score, 4) for score in self.scores]
         place = {"$indexOfArray": [self.ids, {"$toString": "$_id"}]}
         scores = ViewExpression({"$arrayElemAt": [shown, place]})
-        return self.samples.select(self.ids, ordered=True).set_field(SCORE, scores)
+        view = self.samples.select(self.ids, ordered=True).set_field(SCORE, scores)
+        if not any(self.boxes) or not match.declare(dataset):
+            return view
+        return match.draw(view, self.ids, self.boxes, self.scores, self.text)
+
+    def patches(self) -> fov.DatasetView:
+        """Close-ups: a view of the places that matched, best first.
+
+        Raises:
+            ValueError: if no place is known
+        """
+        view = self.view
+        if not any(self.boxes) or not view.has_field(match.MATCH):
+            raise ValueError(
+                "nobody knows where these images match: keep patch features, or a few "
+                "vectors per image"
+            )
+        return view.to_patches(match.MATCH)

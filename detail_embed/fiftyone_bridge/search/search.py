@@ -22,6 +22,7 @@ from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
+from detail_embed.fiftyone_bridge.search.match import few_boxes
 from detail_embed.fiftyone_bridge.search.methods import (
     AUTO,
     METHODS,
@@ -36,6 +37,8 @@ from detail_embed.fiftyone_bridge.search.methods import (
 from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import histogram, standardise
+
+_EXAMPLE = "like the example"
 
 
 def search(
@@ -99,6 +102,8 @@ def search(
         order, boxes = _by_patches(index, vector, scored, proposed)
     best = order[:k]
     ids = [scored.ids[i] for i in best]
+    rest = [row for row, id in zip(scored.rows[best].tolist(), ids) if id not in boxes]
+    boxes |= few_boxes(index, vectors, vector, rest)
     return Found(
         samples=samples,
         ids=ids,
@@ -112,6 +117,7 @@ def search(
         vector=vector,
         method=method,
         seconds=time.monotonic() - started,
+        text=_EXAMPLE if isinstance(query, np.ndarray) else str(query),
     )
 
 
@@ -120,11 +126,13 @@ class _Scored:
     """The ``n`` images that are searched.
 
     Attributes:
+        rows: ``(n,)`` int64, their places among the images of the index
         ids: of the samples
         scores: ``(n,)`` float32, NaN for what is unknown
         z_scores: ``(n,)`` float64, of the vectors, among all images of the index
     """
 
+    rows: np.ndarray
     ids: list[str]
     scores: np.ndarray
     z_scores: np.ndarray
@@ -153,11 +161,11 @@ def _score(
         )
     scores = vectors.scores(vector)
     z_scores = standardise(scores)
-    if len(members.rows) == len(vectors.ids):
-        return _Scored(vectors.ids, scores, z_scores), members.without
     kept = members.rows
+    if len(kept) == len(vectors.ids):
+        return _Scored(kept, vectors.ids, scores, z_scores), members.without
     ids = [vectors.ids[i] for i in kept.tolist()]
-    return _Scored(ids, scores[kept], z_scores[kept]), members.without
+    return _Scored(kept, ids, scores[kept], z_scores[kept]), members.without
 
 
 def _propose(

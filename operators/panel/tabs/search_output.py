@@ -9,7 +9,7 @@ import fiftyone.core.view as fov
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from detail_embed.fiftyone_bridge.samples.private_names import serialized
+from detail_embed.fiftyone_bridge.samples.private_names import serialized, view_of
 
 from .. import widgets
 from ..state import memory, search_state
@@ -17,7 +17,8 @@ from ..state import memory, search_state
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.found import Found
 
-_FOUND, _BARS = "found", "bars"
+OURS = SCORE, MATCH = "detail_score", "detail_match"
+_FOUND, _BARS, _ACTIVE = "found", "bars", "active"
 _HISTOGRAM = "search.histogram"
 _SHOWN = 3  # templates
 _HOW = {
@@ -33,23 +34,75 @@ def found(ctx: foo.ExecutionContext) -> dict[str, Any] | None:
     return memory.of(ctx).get(_FOUND)
 
 
+def require(ctx: foo.ExecutionContext) -> dict[str, Any]:
+    """What is kept of the search that is shown.
+
+    Raises:
+        ValueError: if there is none any more, as after a restart of the server
+    """
+    result = found(ctx)
+    if result is None:
+        raise ValueError("no search is shown any more: search again")
+    return result
+
+
 def keep(
     ctx: foo.ExecutionContext, asked: search_state.Asked, answer: Found,
     view: fov.DatasetView, before: fov.DatasetView,
 ) -> None:
-    """Keeps what the panel shows of a result, and puts the scores on the images."""
-    from detail_embed.fiftyone_bridge.search.found import SCORE
+    """Keeps what the panel shows of a result, and draws scores and places alone.
 
+    What the App drew before is remembered, and drawn again by :func:`forget`.
+    """
+    known = memory.of(ctx)
+    patches = answer.patches() if any(answer.boxes) and view.has_field(MATCH) else None
     result = {
         "summary": _summarise(asked, answer),
         "high": float(answer.histogram.edges[-1]),
         "before": serialized(before),
+        "images": serialized(view),
+        "patches": patches and serialized(patches),
         "shown": search_state.digest(view),
+        "where": False,
+        "close": False,  # what the view of an event tells only afterwards
     }
-    memory.of(ctx).update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})
+    if found(ctx) is None:
+        known[_ACTIVE] = [f for f in ctx.active_fields if f not in OURS]
+    known.update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})
     refresh(ctx)
-    if SCORE not in ctx.active_fields:
-        ctx.ops.set_active_fields([*ctx.active_fields, SCORE])
+    _draw(ctx, *OURS)
+
+
+def is_shown(ctx: foo.ExecutionContext) -> bool:
+    """Whether the grid shows the result: its images, or their close-ups."""
+    result = found(ctx)
+    return result is not None and (
+        _are_close_ups(ctx) or search_state.digest(ctx.view) == result["shown"]
+    )
+
+
+def stored(ctx: foo.ExecutionContext, which: str) -> fov.DatasetView:
+    """A view that is kept of the result: ``before``, ``images`` or ``patches``."""
+    stages = require(ctx)[which]
+    if stages is None:
+        raise ValueError(
+            "nobody knows where these images match: compute the index again, with "
+            "patch features or several vectors per image"
+        )
+    return view_of(ctx.dataset, stages)
+
+
+def show_where(ctx: foo.ExecutionContext, *fields: str) -> None:
+    """Draws boxes and heat maps, too; without fields, an operator will draw them."""
+    require(ctx)["where"] = True
+    if fields:
+        _draw(ctx, SCORE, *fields)
+
+
+def hide_where(ctx: foo.ExecutionContext) -> None:
+    """Draws scores and places alone again."""
+    require(ctx)["where"] = False
+    _draw(ctx, *OURS)
 
 
 def refresh(ctx: foo.ExecutionContext) -> None:
@@ -58,13 +111,12 @@ def refresh(ctx: foo.ExecutionContext) -> None:
 
 
 def forget(ctx: foo.ExecutionContext) -> None:
-    """Forgets the result, and takes the scores off the images."""
-    from detail_embed.fiftyone_bridge.search.found import SCORE
-
+    """Forgets the result, and draws what was drawn before it."""
     drop(ctx)
-    if SCORE in ctx.active_fields:
-        rest = [field for field in ctx.active_fields if field != SCORE]
-        ctx.ops.set_active_fields(rest)
+    kept = memory.of(ctx).pop(_ACTIVE, None)
+    if kept is None:
+        kept = [field for field in ctx.active_fields if field not in OURS]
+    _draw(ctx, *kept)
 
 
 def drop(ctx: foo.ExecutionContext) -> None:
@@ -137,3 +189,15 @@ def _bars(answer: Found, threshold: float | None) -> list[dict[str, Any]]:
             "hovertemplate": "%{y} images near z = %{x:.1f}<extra></extra>",
         }
     ]
+
+
+def _are_close_ups(ctx: foo.ExecutionContext) -> bool:
+    return any(
+        stage["_cls"].endswith(".ToPatches") and ["field", MATCH] in stage["kwargs"]
+        for stage in serialized(ctx.view)
+    )
+
+
+def _draw(ctx: foo.ExecutionContext, *fields: str) -> None:
+    if list(fields) != list(ctx.active_fields):
+        ctx.ops.set_active_fields(list(fields))

@@ -7,12 +7,9 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
-import numpy as np
 from fiftyone.operators import types
 
-from detail_embed.fiftyone_bridge.samples.private_names import view_of
-
-from .. import indexes, widgets
+from .. import indexes, queries, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
 from ..state import echoes, search_state
@@ -34,7 +31,6 @@ _SCALE = (
     "z-scores: how far the vectors of an image stand out, in standard deviations from "
     "the mean of all images of the index, here as in **Curate**."
 )
-_AT_ONCE = 50  # images in which the place is marked without asking
 
 
 class SearchTab(PanelBase):
@@ -139,38 +135,6 @@ class SearchTab(PanelBase):
         """Shows what was shown before the search, without scores."""
         self.clear(ctx)
 
-    @guarded
-    def on_show_where(self, ctx: foo.ExecutionContext) -> None:
-        """Marks the place in the images shown; encodes them where it has to."""
-        from detail_embed.fiftyone_bridge.index.index import Index
-        from detail_embed.fiftyone_bridge.where import show_where, stored
-
-        asked = search_state.read(ctx)
-        vector, label = _encode(ctx, asked), asked.text or "example"
-        index = Index(ctx.dataset, asked.brain_key)
-        if not stored.is_stored(index, ctx.view.limit(_AT_ONCE + 1)):
-            ctx.prompt(
-                "@detail/detail-embed/show_where",
-                params={
-                    "vector": vector.tolist(),
-                    "text": label,
-                    "brain_key": asked.brain_key,
-                },
-                skip_prompt=True,
-            )
-            return
-        shown = ctx.view.limit(_AT_ONCE)
-        marked = show_where.show_where(index, shown, vector, label=label).finish()
-        fields = [marked.field, marked.heatmap_field]
-        rest = [field for field in ctx.active_fields if field not in fields]
-        ctx.ops.reload_dataset()
-        ctx.ops.set_active_fields([*rest, *fields])
-
-    @guarded
-    def on_save_view(self, ctx: foo.ExecutionContext) -> None:
-        """Opens FiftyOne's form that saves the view."""
-        ctx.prompt("@voxel51/operators/save_view")
-
     def search(self, ctx: foo.ExecutionContext) -> None:
         """Searches for what the form says, and shows it."""
         from detail_embed.fiftyone_bridge.index.index import Index
@@ -183,7 +147,7 @@ class SearchTab(PanelBase):
         method = for_examples(asked.method) if asked.example else asked.method
         answer = search(
             Index(ctx.dataset, asked.brain_key), self._samples(ctx, asked),
-            _encode(ctx, asked), asked.k, asked.threshold, asked.templates, method,
+            queries.ask(ctx, asked), asked.k, asked.threshold, asked.templates, method,
         )
         if echoes.is_overtaken(ctx):
             return
@@ -207,7 +171,7 @@ class SearchTab(PanelBase):
             ctx, prompts=[], threshold=search_state.OFF, example=None
         )
         if found:
-            ctx.ops.set_view(_stored(ctx, found))
+            ctx.ops.set_view(search_output.stored(ctx, "before"))
         search_output.forget(ctx)
 
     def _again(self, ctx: foo.ExecutionContext) -> None:
@@ -252,8 +216,7 @@ class SearchTab(PanelBase):
         widgets.button(buttons, "go", "Search", self.on_search, primary=True)
         widgets.button(buttons, "example", "By example", self.on_example)
         if search_output.found(ctx):
-            widgets.button(buttons, "where", "Show where", self.on_show_where)
-            widgets.button(buttons, "save", "Save view", self.on_save_view)
+            self.draw_actions(ctx, buttons)
         if asked.prompts or search_output.found(ctx):
             widgets.button(buttons, "clear", "Clear", self.on_clear)
         shown = ctx.panel.get_state("search.shows_options")
@@ -273,28 +236,9 @@ class SearchTab(PanelBase):
         )
 
 
-def _encode(ctx: foo.ExecutionContext, asked: search_state.Asked) -> np.ndarray:
-    """The query as a vector: prompts, examples or both."""
-    from detail_embed.fiftyone_bridge.index.index import Index
-    from detail_embed.fiftyone_bridge.search import examples, query_vectors
-
-    index = Index(ctx.dataset, asked.brain_key)
-    if asked.example:
-        return examples.mix(
-            index, asked.text or None, vector=asked.example["vector"],
-            weight=asked.example["weight"], templates=asked.templates,
-        )
-    if not asked.prompts:
-        raise ValueError("type what you are looking for, and press Enter")
-    return query_vectors.encode(index, asked.text, asked.templates)
-
-
 def _before(ctx: foo.ExecutionContext) -> fov.DatasetView:
     """The view in the grid; where that is a result, the view before it."""
-    found = search_output.found(ctx)
-    is_result = found and search_state.digest(ctx.view) == found["shown"]
-    return _stored(ctx, found) if is_result else ctx.view
+    is_result = search_output.is_shown(ctx)
+    return search_output.stored(ctx, "before") if is_result else ctx.view
 
 
-def _stored(ctx: foo.ExecutionContext, found: dict) -> fov.DatasetView:
-    return view_of(ctx.dataset, found["before"])

@@ -298,3 +298,47 @@ def test_model_that_is_not_here(indexed):
     results.save_config()
     with pytest.raises(ValueError, match="cannot be loaded on this machine"):
         ask(indexed, THING)
+
+
+def test_the_places_are_labels_of_the_view_alone(indexed):
+    found = ask(indexed, "$where, it: is", k=5, method=PATCHES)
+    view = found.view
+    assert view.values("detail_match.detections.label") == [["$where, it: is"]] * 5
+    boxes = [[box] for box in found.boxes]
+    assert view.values("detail_match.detections.bounding_box") == boxes
+    assert view.first().detail_match.detections[0].confidence <= 1
+    assert not indexed.exists("detail_match")
+    close_ups = found.patches()
+    assert close_ups.values("sample_id") == found.ids
+    assert close_ups.values("detail_match.bounding_box") == found.boxes
+    scheme = indexed.app_config.color_scheme.fields
+    assert [entry["path"] for entry in scheme] == ["detail_match"]
+
+
+def test_a_few_vectors_know_where(few):
+    found = ask(few, THING, k=6, key="few")
+    assert found.method == "vectors" and None not in found.boxes
+    for id, box in zip(found.ids, found.boxes):
+        detections = few[id].few_patches.detections
+        best = max(detections, key=lambda one: float(one.vector @ found.vector))
+        assert best.bounding_box == box
+    assert "few_patches" not in few.app_config.active_fields.paths
+    assert "ground_truth" in few.app_config.active_fields.paths
+
+
+def test_one_vector_does_not_know_where(indexed):
+    found = ask(indexed, THING, k=3)
+    assert found.boxes == [None] * 3 and not found.view.has_field("detail_match")
+    with pytest.raises(ValueError, match="keep patch features, or a few vectors"):
+        found.patches()
+
+
+def test_a_field_of_the_users_is_left_alone(few):
+    copy = few.clone()
+    if copy.has_field("detail_match"):
+        copy.delete_sample_field("detail_match")
+    copy.add_sample_field("detail_match", fo.StringField)
+    copy.set_values("detail_match", ["mine"] * len(copy))
+    found = ask(copy, THING, k=3, key="few")
+    assert found.view.values("detail_match") == ["mine"] * 3
+    copy.delete()

@@ -7,6 +7,7 @@ import pytest
 
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import SCORE
+from detail_embed.fiftyone_bridge.search.match import MATCH
 from detail_embed.fiftyone_bridge.search.search import search
 from tests.operators.panel.helpers import OTHER, THING, queries
 
@@ -17,13 +18,53 @@ def test_search(browser, indexed):
     view = browser.shown(indexed)
     scores = [round(score, 4) for score in want.scores]
     assert view.values("id") == want.ids and view.values(SCORE) == scores
-    assert browser.active == ["ground_truth", SCORE]
+    assert browser.active == [SCORE, MATCH]
+    places = view.values(f"{MATCH}.detections.bounding_box")
+    assert places == [[box] for box in want.boxes] and None not in want.boxes
+    assert set(view.distinct(f"{MATCH}.detections.label")) == {THING}
+    assert not indexed.exists(MATCH)  # they belong to the view
     assert "**7** of 24 images" in browser.summary
+    assert "by all patches" in browser.summary
     bars = pydash.get(browser.data, "search.histogram")[0]
     assert sum(bars["y"]) == 24
     assert queries(browser) == [THING]
     assert browser.part("search.histogram") and browser.part("search.threshold")
     assert "mean of all images of the index" in str(browser.part("search.scale"))
+
+
+def test_nothing_of_a_search_stays_on_the_next(browser, indexed):
+    browser.search(THING, k=3)
+    browser.event("on_show_where")
+    assert browser.active[0] == SCORE and "detail_where" in browser.active
+    assert browser.part("search.buttons.hide")
+    browser.event("on_hide_where")
+    assert browser.active == [SCORE, MATCH] and browser.part("search.buttons.where")
+    browser.event("on_show_where")
+    browser.search(OTHER, k=3)
+    assert browser.active == [SCORE, MATCH]
+    labels = browser.shown(indexed).distinct(f"{MATCH}.detections.label")
+    assert labels == [OTHER]
+    browser.event("on_clear")
+    assert browser.active == ["ground_truth"] and browser.view == []
+
+
+def test_close_ups_and_back(browser, indexed):
+    browser.search(THING, k=5)
+    images = browser.shown(indexed).values("id")
+    assert "Close-ups" in str(browser.part("search.buttons.close_ups"))
+    assert browser.event("on_close_ups") is None
+    patches = browser.shown(indexed)
+    assert patches.values("sample_id") == images  # best first
+    assert patches.values(f"{MATCH}.label") == [THING] * 5
+    assert "Images" in str(browser.part("search.buttons.close_ups"))
+    assert browser.event("on_close_ups") is None
+    assert browser.shown(indexed).values("id") == images
+    browser.event("on_close_ups")
+    browser.search(OTHER, k=5)  # from the close-ups
+    assert len(browser.shown(indexed)) == 5
+    browser.event("on_close_ups")
+    browser.event("on_clear")
+    assert browser.view == []
 
 
 def test_but_not(browser, indexed):

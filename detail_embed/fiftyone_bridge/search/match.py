@@ -1,0 +1,110 @@
+"""The best place of each image that a search found, as a label of the view alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.view as fov
+import numpy as np
+from bson import ObjectId
+from fiftyone import ViewExpression
+
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.samples.app_defaults import colour
+
+MATCH = "detail_match"
+_COLOUR = "#ffe600"  # none of the colours that FiftyOne gives to fields
+_INFO = {"made_by": "detail_embed.search"}
+
+
+def declare(dataset: fo.Dataset) -> bool:
+    """Adds the field for the best place; it has no values but in views.
+
+    Returns:
+        whether it is there, and is not somebody else's
+    """
+    colour(dataset, MATCH, _COLOUR)
+    if not dataset.has_field(MATCH):
+        dataset.add_sample_field(
+            MATCH,
+            fo.EmbeddedDocumentField,
+            embedded_doc_type=fo.Detections,
+            info=_INFO,
+        )
+    return (dataset.get_field(MATCH).info or {}).get("made_by") == _INFO["made_by"]
+
+
+def draw(
+    view: fov.DatasetView,
+    ids: Sequence[str],
+    boxes: Sequence[Sequence[float] | None],
+    scores: Sequence[float | None],
+    text: str,
+) -> fov.DatasetView:
+    """Adds the best places to a view; nothing is written to the samples.
+
+    Args:
+        view: of the samples
+        ids: of the ``k`` samples
+        boxes: left, top, width and height as shares of the image; None for none
+        scores: cosines
+        text: of the labels
+    """
+    labels = [
+        {"_cls": "Detections", "detections": _detections(box, score, text)}
+        for box, score in zip(boxes, scores)
+    ]
+    place = {"$indexOfArray": [list(ids), {"$toString": "$_id"}]}
+    value = ViewExpression({"$arrayElemAt": [labels, place]})
+    return view.set_field(MATCH, value)
+
+
+def few_boxes(
+    index: Index, vectors: IndexVectors, query: np.ndarray, rows: Sequence[int]
+) -> dict[str, list[float]]:
+    """What the best of a few vectors of each image stands for.
+
+    Args:
+        index: the index
+        vectors: those of the index
+        query: ``(d,)``
+        rows: places of images among those of the index
+
+    Returns:
+        boxes by sample id; none of an index of one vector, or of another's
+    """
+    if vectors.labels is None or index.record is None:
+        return {}
+    best = {}
+    for row in rows:
+        own = vectors.rows(row)
+        nearest = own.start + int((vectors.matrix[own] @ query).argmax())
+        best[vectors.ids[row]] = vectors.labels[nearest]
+    field = f"{index.field}.detections"
+    images = index.dataset.select(list(best))
+    columns = images.values(["id", f"{field}.id", f"{field}.bounding_box"])
+    return {
+        id: dict(zip(labels, boxes))[best[id]]
+        for id, labels, boxes in zip(*columns)
+        if labels and best[id] in labels
+    }
+
+
+def _detections(
+    box: Sequence[float] | None, score: float | None, text: str
+) -> list[dict[str, Any]]:
+    if box is None:
+        return []
+    label = {
+        "_id": {"$toObjectId": str(ObjectId())},
+        "_cls": "Detection",
+        "label": {"$literal": text},
+        "bounding_box": list(box),
+        "tags": [],
+    }
+    if score is not None:
+        label["confidence"] = round(min(max(score, 0.0), 1.0), 4)
+    return [label]

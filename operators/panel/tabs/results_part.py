@@ -1,0 +1,74 @@
+"""What can be done with the images that a search shows: close-ups, places, a view."""
+
+from __future__ import annotations
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from .. import queries, widgets
+from ..base import PanelBase
+from ..messages import guarded
+from ..state import search_state
+from . import search_output
+
+_AT_ONCE = 50  # images in which the place is marked without asking
+
+
+class ResultsPart(PanelBase):
+    """Buttons beside those of the search."""
+
+    def draw_actions(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        """Draws the buttons."""
+        result = search_output.found(ctx)
+        if result["patches"]:
+            label = "Images" if result["close"] else "Close-ups"
+            widgets.button(part, "close_ups", label, self.on_close_ups)
+        if result["where"]:
+            widgets.button(part, "hide", "Hide where", self.on_hide_where)
+        else:
+            widgets.button(part, "where", "Show where", self.on_show_where)
+        widgets.button(part, "save", "Save view", self.on_save_view)
+
+    @guarded
+    def on_close_ups(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the places that matched instead of the images, or the images again."""
+        result = search_output.require(ctx)
+        other = "images" if result["close"] else "patches"
+        ctx.ops.set_view(search_output.stored(ctx, other))
+        result["close"] = not result["close"]
+
+    @guarded
+    def on_show_where(self, ctx: foo.ExecutionContext) -> None:
+        """Marks the places in the images shown; encodes them where it has to."""
+        from detail_embed.fiftyone_bridge.index.index import Index
+        from detail_embed.fiftyone_bridge.where import show_where, stored
+
+        asked, images = search_state.read(ctx), search_output.stored(ctx, "images")
+        vector, label = queries.encode(ctx, asked), asked.text or "example"
+        index = Index(ctx.dataset, asked.brain_key)
+        if not stored.is_stored(index, images.limit(_AT_ONCE + 1)):
+            ctx.prompt(
+                "@detail/detail-embed/show_where",
+                params={
+                    "vector": vector.tolist(),
+                    "text": label,
+                    "brain_key": asked.brain_key,
+                },
+                skip_prompt=True,
+            )
+            search_output.show_where(ctx)
+            return
+        shown = images.limit(_AT_ONCE)
+        marked = show_where.show_where(index, shown, vector, label=label).finish()
+        ctx.ops.reload_dataset()
+        search_output.show_where(ctx, marked.field, marked.heatmap_field)
+
+    @guarded
+    def on_hide_where(self, ctx: foo.ExecutionContext) -> None:
+        """Draws the best place alone again."""
+        search_output.hide_where(ctx)
+
+    @guarded
+    def on_save_view(self, ctx: foo.ExecutionContext) -> None:
+        """Opens FiftyOne's form that saves the view."""
+        ctx.prompt("@voxel51/operators/save_view")
