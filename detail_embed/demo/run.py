@@ -10,6 +10,7 @@ import argparse
 import json
 import socket
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def _run(args: argparse.Namespace) -> None:
     dataset = app.open_dataset(folder)
     index = app.compute_index(dataset)
     print(f"   {index.record.reason}.\n")
-    print("3. How well words that nothing was fitted on find the scenes that show them")
+    print("3. How well the names of things find the scenes that show them")
     results = args.home / "results" / f"{folder.name}-{index.record.space}"
     if not (results / "try.json").is_file():
         measure(read_queries(folder), index, app.single_fuser(index), results)
@@ -115,20 +116,20 @@ def measure(queries: Queries, index, single: Fuser, results: Path) -> None:
 
 
 def short_table(rows: Iterable[Row], names: Mapping[str, str]) -> str:
-    """What each method finds for words that nothing was fitted on, as text.
+    """What each method finds, over all words and sizes, as text.
 
     Args:
         rows: of the retrieval table
         names: of the methods, for a person
     """
-    found = {
-        (row.method, row.bank): row.map
-        for row in rows if (row.words, row.scale) == ("held-out", ALL)
-    }
+    found = defaultdict(list)
+    for row in rows:
+        if row.scale == ALL:
+            found[row.method, row.bank].append((row.map, row.queries))
     banks = list(dict.fromkeys(bank for _, bank in found))
     methods = list(dict.fromkeys(method for method, _ in found))
     lines = [["mAP, %", *banks]] + [
-        [names[method], *(f"{100 * found[method, bank]:.1f}" for bank in banks)]
+        [names[method], *(f"{_mean(found[method, bank]):.1f}" for bank in banks)]
         for method in methods
     ]
     width = max(len(line[0]) for line in lines) + 2
@@ -136,6 +137,12 @@ def short_table(rows: Iterable[Row], names: Mapping[str, str]) -> str:
         f"   {name:{width}}" + "".join(f"{cell:>8}" for cell in cells) + "\n"
         for name, *cells in lines
     )
+
+
+def _mean(groups: list[tuple[float, int]]) -> float:
+    """The mean over the queries of groups, in percent."""
+    values, counts = zip(*groups)
+    return 100 * float(np.average(values, weights=counts))
 
 
 def small_word(queries: Queries, scores: dict, method: str) -> dict:

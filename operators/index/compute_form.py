@@ -16,6 +16,7 @@ from detail_embed.backbone.presets import BACKBONES
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import MAX_C
 from detail_embed.features.feature_store import DTYPES
+from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
@@ -178,12 +179,11 @@ def add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None:
         "label field: the commonest nouns",
         view=types.TextFieldView(multiline=True),
     )
-    fields = sorted(samples.get_field_schema(embedded_doc_type=fo.Label))
     inputs.str(
         "proxy_field",
         label="Classes of a label field",
         description="Used as vocabulary, too",
-        view=choices(types.DropdownView(), fields),
+        view=choices(types.DropdownView(), label_fields(samples, fo.Label)),
     )
 
 

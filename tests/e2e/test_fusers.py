@@ -24,7 +24,6 @@ STEP = 240  # seconds, on a busy machine
 
 def test_what_is_missing_is_said(app):
     for label, problem, button in (
-        ("Search with re-ranking", "No index of this dataset has patch", "Execute"),
         ("Manage trained fusers", "No fuser was trained yet", "Delete"),
         ("Train a fuser", "type a name for the fuser", "Execute"),
     ):

@@ -70,7 +70,7 @@ def test_search_but_not_threshold(panel, scenes):
     panel.app.shoot("10-panel-search")
 
     close = panel.app.images_of(panel.button("Close-ups").click, "detail_match")
-    assert close == paths[: len(close)] and len(close) >= 20
+    assert close == paths[: len(close)] and len(close) >= 12
     panel.app.shoot("21-panel-close-ups")
     assert panel.app.images_of(panel.button("Images").click, "detail_match") == found
 
@@ -168,7 +168,7 @@ def test_delete_the_index(panel, scenes):
     panel.row("whole images").click()
     panel.await_text("Embedded: 40")
     panel.app.shoot("19-panel-indexes")
-    panel.row("ridge").get_by_role("button").last.click()
+    panel.row("vectors").get_by_role("button").last.click()
     panel.app.execute("Delete")
     panel.await_text("no index yet")
     scenes.reload()

@@ -22,7 +22,6 @@ REPLACED = {
     MODEL: f'"{DEMO}"',
     '"ViT-B-32",\n    pretrained="laion2b_s34b_b79k",': f'"{DEMO}",',
     'backbone="ViT-B-32"': f'backbone="{DEMO}", cover=2',
-    "cover=10,  ": "cover=2,",
     "CompleteCover(10)": "CompleteCover(2)",
     "dim=512": "dim=256",
     "minutes=30": "minutes=0.2, epochs=1",

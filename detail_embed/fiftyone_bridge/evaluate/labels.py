@@ -21,6 +21,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     label_path,
     label_type,
 )
+from detail_embed.fiftyone_bridge.search import match
 from detail_embed.fiftyone_bridge.where import fields as where_fields
 from detail_embed.fusers import library
 from detail_embed.space.choose_fuser import default_vocabulary, enough
@@ -56,14 +57,23 @@ class Labels:
         return scale
 
 
-def label_fields(samples: foc.SampleCollection) -> list[str]:
-    """Names of the fields whose classes can be queries; what we made is none."""
-    schema = samples.get_field_schema(embedded_doc_type=_KINDS)
+def label_fields(
+    samples: foc.SampleCollection, kinds: type | tuple[type, ...] = _KINDS
+) -> list[str]:
+    """Names of the fields whose classes can be queries; what we made is none.
+
+    Args:
+        samples: a dataset or view
+        kinds: of labels; by default those that can be evaluated
+    """
+    schema = samples.get_field_schema(embedded_doc_type=kinds)
     dataset = dataset_of(samples)
     ours = {names.patches_field(key) for key in records.read_all(dataset)}
     return sorted(
         name for name, field in schema.items()
-        if name not in ours and not where_fields.is_ours(field)
+        if name not in ours
+        and not where_fields.is_ours(field)
+        and not match.is_ours(field)
     )
 
 

@@ -86,4 +86,5 @@ class Found:
                 "nobody knows where these images match: keep patch features, or a few "
                 "vectors per image"
             )
-        return view.to_patches(match.MATCH)
+        patches = view.to_patches(match.MATCH)
+        return patches.select_by("sample_id", self.ids, ordered=True)

@@ -34,7 +34,12 @@ def declare(dataset: fo.Dataset) -> bool:
             embedded_doc_type=fo.Detections,
             info=_INFO,
         )
-    return (dataset.get_field(MATCH).info or {}).get("made_by") == _INFO["made_by"]
+    return is_ours(dataset.get_field(MATCH))
+
+
+def is_ours(field: fo.Field) -> bool:
+    """Whether a field is for the best places of searches."""
+    return (field.info or {}).get("made_by") == _INFO["made_by"]
 
 
 def draw(

@@ -171,7 +171,9 @@ def _short(facts: IndexFacts) -> str:
         return "whole images"
     if facts.kind == "other":
         return facts.space or ""
-    return f"{facts.vectors} vectors" if facts.vectors > 1 else facts.fuser
+    if facts.vectors > 1:
+        return f"{facts.vectors} vectors"
+    return f"one vector ({facts.fuser})"
 
 
 def _describe(facts: IndexFacts) -> str:

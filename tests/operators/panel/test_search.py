@@ -49,13 +49,13 @@ def test_nothing_of_a_search_stays_on_the_next(browser, indexed):
 
 
 def test_close_ups_and_back(browser, indexed):
-    browser.search(THING, k=5)
+    browser.search(THING, k=24)
     images = browser.shown(indexed).values("id")
     assert "Close-ups" in str(browser.part("search.buttons.close_ups"))
     assert browser.event("on_close_ups") is None
     patches = browser.shown(indexed)
     assert patches.values("sample_id") == images  # best first
-    assert patches.values(f"{MATCH}.label") == [THING] * 5
+    assert patches.values(f"{MATCH}.label") == [THING] * 24
     assert "Images" in str(browser.part("search.buttons.close_ups"))
     assert browser.event("on_close_ups") is None
     assert browser.shown(indexed).values("id") == images
