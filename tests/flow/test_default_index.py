@@ -44,7 +44,9 @@ def made(loaded, tmp_path_factory):
         compute = foo.get_operator(f"{PREFIX}/compute_detail_embeddings")
         yield dataset, compute(dataset, backbone=DEMO), data
         DetailIndex(dataset, "detail").delete()
-        assert dataset.list_brain_runs() == dataset.list_runs() == []
+        assert similarities(dataset) == []
+        assert "detail_map" not in dataset.list_brain_runs()
+        assert "detail" not in dataset.list_runs()
         ours = {"detail_patches", "detail_embedding", "detail_global_embedding"}
         assert not ours & dataset.get_field_schema().keys()
     dataset.delete()
@@ -71,6 +73,7 @@ def test_a_fresh_process_needs_nothing_more(made, fresh_python):
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     detail, single, whole, like, points, unique = said
+    dataset.reload()
     dataset.delete_brain_run("uniqueness")
     ids = dataset.values("id")
     for found in (detail, single, whole):
@@ -89,9 +92,11 @@ def test_every_tool_finds_the_index(made):
     assert without == 0 and images.values("id") == dataset.values("id")
     vectors = np.stack(dataset.values("detail_embedding"))
     np.testing.assert_allclose(matrix, vectors, atol=1e-6)
-    for name in ("find_near_duplicates", "find_outliers", "map_embeddings"):
+    for name in ("find_near_duplicates", "find_outliers"):
         result = foo.get_operator(f"{PREFIX}/{name}")(dataset)
         assert result.images == 24, name
+    mapped = foo.get_operator(f"{PREFIX}/map_embeddings")(dataset, method="pca")
+    assert mapped.images == 24
     where = foo.get_operator(f"{PREFIX}/show_where")(dataset.limit(2), THING)
     assert where.images == 2
     evaluate = foo.get_operator(f"{PREFIX}/evaluate_retrieval")
