@@ -110,7 +110,7 @@ def _evaluate(app, dataset):
         row = next(row for row in measured.rows if row.method == method)
         assert line[:2] == [method, str(row.queries)]
         assert line[2].startswith(f"{100 * row.map:.1f}\N{NO-BREAK SPACE}(")
-    assert lines[0][0] == f"{BRAIN_KEY}_global"
+    assert lines[0][0].endswith("_global")  # others are compared with it
     app.close_report()
 
 

@@ -80,7 +80,9 @@ def test_search_but_not_threshold(panel, scenes):
     panel.app.shoot("11-panel-but-not")
 
     cut = panel.app.images_of(lambda: panel.slide(10), "detail_score")
-    assert 0 < len(cut) < len(off) and cut == off[: len(cut)]
+    query = ", ".join(panel.prompts)
+    above = DetailIndex(scenes, "detail").search(query, threshold=1.0)
+    assert 0 < len(cut) < len(off) and cut == above.view.values("filepath")
     count = panel.await_text(r"are at z ≥ 1\.").inner_text().split(" ")[0]
     expect(panel.page.get_by_text(f"{count} samples", exact=True)).to_be_visible()
     panel.app.settle()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.app_defaults import prepare
 from detail_embed.fiftyone_bridge.samples.sink import SINGLE, VECTORS, WHOLE, Column
 
 
@@ -32,6 +33,7 @@ def declare(index: Index, fields: Iterable[str]) -> None:
         index: the index; a whole-image index beside it is claimed with its field
         fields: their names, such as those of :func:`columns_of`
     """
+    prepare(index.dataset)
     for name in fields:
         if name == index.whole.vector_field:
             index.claim_whole()

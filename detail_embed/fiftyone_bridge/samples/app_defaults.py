@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import fiftyone as fo
 
+MATCH = "detail_match"  # the best places of a search
+_BRIGHT = "#ffe600"  # none of the colours that FiftyOne gives to fields
+
+
+def prepare(dataset: fo.Dataset) -> None:
+    """Sees to it that what a search finds will be seen; a page that is open may not.
+
+    The App reads colours when it opens a dataset, so this comes before the search.
+    """
+    _colour(dataset, MATCH, _BRIGHT)
+
 
 def hide(dataset: fo.Dataset, field: str) -> None:
     """Keeps a field of labels out of those that the App draws from the start.
@@ -21,14 +32,8 @@ def hide(dataset: fo.Dataset, field: str) -> None:
     dataset.save()
 
 
-def colour(dataset: fo.Dataset, field: str, value: str) -> None:
-    """Gives a field a colour of its own in the App, unless somebody chose one.
-
-    Args:
-        dataset: the dataset
-        field: its name; it need not exist
-        value: such as ``"#ff0000"``
-    """
+def _colour(dataset: fo.Dataset, field: str, value: str) -> None:
+    """Gives a field a colour of its own, unless somebody chose one."""
     scheme = dataset.app_config.color_scheme or fo.ColorScheme()
     known = scheme.fields or []
     if any(entry["path"] == field for entry in known):

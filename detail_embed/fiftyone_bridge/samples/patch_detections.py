@@ -25,12 +25,15 @@ def declare_vectors(dataset: fo.Dataset, field: str, few: bool) -> None:
     """
     if not few:
         declare(dataset, [field], fo.VectorField)
-    elif not dataset.has_field(field):
+        return
+    is_new = not dataset.has_field(field)
+    if is_new:
         dataset.add_sample_field(
             field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
         )
         dataset.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
         dataset.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
+    if is_new or dataset.app_config.active_fields is None:
         hide(dataset, field)
 
 

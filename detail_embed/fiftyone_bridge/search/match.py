@@ -13,10 +13,8 @@ from fiftyone import ViewExpression
 
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
-from detail_embed.fiftyone_bridge.samples.app_defaults import colour
+from detail_embed.fiftyone_bridge.samples.app_defaults import MATCH, prepare
 
-MATCH = "detail_match"
-_COLOUR = "#ffe600"  # none of the colours that FiftyOne gives to fields
 _INFO = {"made_by": "detail_embed.search"}
 
 
@@ -26,7 +24,7 @@ def declare(dataset: fo.Dataset) -> bool:
     Returns:
         whether it is there, and is not somebody else's
     """
-    colour(dataset, MATCH, _COLOUR)
+    prepare(dataset)
     if not dataset.has_field(MATCH):
         dataset.add_sample_field(
             MATCH,
