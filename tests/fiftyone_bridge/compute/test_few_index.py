@@ -302,7 +302,8 @@ def test_images_without_features_keep_their_order_at_the_end(dataset, operator):
     ids = [id for id in _by_maxsim(dataset)[0]]
     found = operator(dataset, QUERY, k=24)
     assert found.ids == ids + [id for id in native if id not in ids]
-    assert found.scores[4:] == found.boxes[4:] == [None] * 20
+    assert found.scores[4:] == [None] * 20
+    assert None not in found.boxes  # the best of their few vectors knows a place
     params = {"text": QUERY, "brain_key": "detail", "k": 6}
     ctx = foo.ExecutionContext(
         request_params={"dataset_name": dataset.name, "params": params},
