@@ -58,6 +58,7 @@ def run_in_workers(
         if stream is not None:
             torch.cuda.set_device(stream.device)
         elif own.device.type == "cpu":
+            torch.get_num_threads()  # else the first product takes the process's number
             torch.set_num_threads(own_threads)
 
     def do(job: _Job) -> _Result:
