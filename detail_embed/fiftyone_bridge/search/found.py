@@ -86,5 +86,4 @@ class Found:
                 "nobody knows where these images match: keep patch features, or a few "
                 "vectors per image"
             )
-        patches = view.to_patches(match.MATCH)
-        return patches.select_by("sample_id", self.ids, ordered=True)
+        return match.close_ups(view, self.ids)

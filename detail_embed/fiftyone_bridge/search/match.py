@@ -65,6 +65,16 @@ def draw(
     return view.set_field(MATCH, value)
 
 
+def close_ups(view: fov.DatasetView, ids: Sequence[str]) -> fov.DatasetView:
+    """The best places of a view as patches; FiftyOne writes a dataset for them.
+
+    Args:
+        view: of :func:`draw`
+        ids: of its samples, in the order of the patches
+    """
+    return view.to_patches(MATCH).select_by("sample_id", ids, ordered=True)
+
+
 def few_boxes(
     index: Index, vectors: IndexVectors, query: np.ndarray, rows: Sequence[int]
 ) -> dict[str, list[float]]:

@@ -20,7 +20,7 @@ class ResultsPart(PanelBase):
     def draw_actions(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
         """Draws the buttons."""
         result = search_output.found(ctx)
-        if result["patches"]:
+        if result["has_places"]:
             label = "Images" if result["close"] else "Close-ups"
             widgets.button(part, "close_ups", label, self.on_close_ups)
         if result["where"]:
@@ -33,8 +33,10 @@ class ResultsPart(PanelBase):
     def on_close_ups(self, ctx: foo.ExecutionContext) -> None:
         """Shows the places that matched instead of the images, or the images again."""
         result = search_output.require(ctx)
-        other = "images" if result["close"] else "patches"
-        ctx.ops.set_view(search_output.stored(ctx, other))
+        if result["close"]:
+            ctx.ops.set_view(search_output.stored(ctx, "images"))
+        else:
+            ctx.ops.set_view(search_output.close_ups(ctx))
         result["close"] = not result["close"]
 
     @guarded

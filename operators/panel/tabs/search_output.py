@@ -55,13 +55,12 @@ def keep(
     What the App drew before is remembered, and drawn again by :func:`forget`.
     """
     known = memory.of(ctx)
-    patches = answer.patches() if any(answer.boxes) and view.has_field(MATCH) else None
     result = {
         "summary": _summarise(asked, answer),
         "high": float(answer.histogram.edges[-1]),
         "before": serialized(before),
         "images": serialized(view),
-        "patches": patches and serialized(patches),
+        "has_places": any(answer.boxes) and view.has_field(MATCH),
         "shown": search_state.digest(view),
         "where": False,
         "close": False,  # what the view of an event tells only afterwards
@@ -82,14 +81,21 @@ def is_shown(ctx: foo.ExecutionContext) -> bool:
 
 
 def stored(ctx: foo.ExecutionContext, which: str) -> fov.DatasetView:
-    """A view that is kept of the result: ``before``, ``images`` or ``patches``."""
-    stages = require(ctx)[which]
-    if stages is None:
+    """A view that is kept of the result: ``before``, or its ``images``."""
+    return view_of(ctx.dataset, require(ctx)[which])
+
+
+def close_ups(ctx: foo.ExecutionContext) -> fov.DatasetView:
+    """The places that matched, best first; made only when it is asked for."""
+    from detail_embed.fiftyone_bridge.search import match
+
+    if not require(ctx)["has_places"]:
         raise ValueError(
             "nobody knows where these images match: compute the index again, with "
             "patch features or several vectors per image"
         )
-    return view_of(ctx.dataset, stages)
+    images = stored(ctx, "images")
+    return match.close_ups(images, images.values("id"))
 
 
 def show_where(ctx: foo.ExecutionContext, *fields: str) -> None:
