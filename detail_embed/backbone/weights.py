@@ -12,7 +12,7 @@ from typing import Any
 import open_clip
 import torch
 
-from detail_embed.backbone import bundled_model
+from detail_embed.backbone import bundled_model, hub
 from detail_embed.backbone.weight_files import (
     check_finite,
     check_positions,
@@ -115,6 +115,8 @@ def _random(name: str) -> torch.nn.Module:
 
 def _from_schema(name: str) -> torch.nn.Module:
     try:
+        if name.startswith("hf-hub:"):
+            hub.check_found(hub.config_of(name))
         model = open_clip.create_model(name, require_pretrained=True)
         check_finite(model)
     except (OSError, RuntimeError, ValueError) as error:
@@ -131,16 +133,22 @@ def _from_schema(name: str) -> torch.nn.Module:
 
 def _from_tag(name: str, tag: str) -> torch.nn.Module:
     config = open_clip.get_pretrained_cfg(name, tag)
-    try:
-        path = open_clip.download_pretrained(config)
-    except (OSError, RuntimeError) as error:
-        raise RuntimeError(
-            f"the weights {tag!r} of {name} could not be downloaded: {error} "
-            "Download them on a machine with internet and pass the file's path as "
-            "pretrained"
-        ) from error
+    path = hub.find(config) if config.get("hf_hub") else None
+    path = path or _download(name, tag, config)
     quick_gelu = config.get("quick_gelu", False)
     return _read(name, path, _preprocessing(config), quick_gelu, is_own=True)
+
+
+def _download(name: str, tag: str, config: dict[str, Any]) -> str:
+    try:
+        hub.check_found(config)
+        return open_clip.download_pretrained(config)
+    except (OSError, RuntimeError) as error:
+        raise RuntimeError(
+            f"the weights {tag!r} of {name} could not be downloaded: "
+            f"{str(error).rstrip('. ')}. Download them on a machine with internet and "
+            "give the file's path as Weights (pretrained)"
+        ) from error
 
 
 def _from_file(name: str, path: str) -> torch.nn.Module:
