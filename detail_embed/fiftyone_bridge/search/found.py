@@ -41,6 +41,9 @@ class Found:
         method: one of :data:`.search.METHODS`
         seconds: that it took
         text: what was looked for, in short
+        likely: how many of these images, from the first, probably show it: below them
+            runs the line "probably not", and 0 means that nothing here looks like it;
+            None where that cannot be told
     """
 
     samples: foc.SampleCollection = field(repr=False)
@@ -56,6 +59,7 @@ class Found:
     method: str
     seconds: float
     text: str
+    likely: int | None = None
 
     @property
     def view(self) -> fov.DatasetView:
