@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+THRESHOLD = 3.0  # the z-score that counts, where nobody says another
 _ROUNDING = 1e-6  # of cosines in float32, whose last bits depend on the CPU
 
 

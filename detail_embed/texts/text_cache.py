@@ -102,6 +102,23 @@ def encode_in_steps(
     return torch.from_numpy(np.stack([rows[n] for n in names])).to(backbone.device)
 
 
+def read_cached(
+    backbone: Backbone,
+    words: Sequence[str],
+    templates: str | Sequence[str] = "own",
+    cache_dir: str | Path | None = None,
+) -> Tensor | None:
+    """Reads words that :func:`encode_vocabulary` has encoded before; encodes nothing.
+
+    Returns:
+        ``(K, d)`` float32, unit length, on the CPU; None if one is not in the cache
+    """
+    _, rows = _open(backbone, template_set(templates), cache_dir, set(words))
+    if not all(word in rows for word in words):
+        return None
+    return torch.from_numpy(np.stack([rows[word] for word in words]))
+
+
 def _open(
     backbone: Backbone,
     templates: tuple[str, ...],

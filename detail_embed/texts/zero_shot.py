@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from detail_embed.texts.score_summary import standardise
 
 TEMPERATURE = 0.01  # 1 / logit_scale, where CLIP's training stops it
-NONE_BELOW = 2.0
 
 
 def z_scores(scores: ArrayLike) -> np.ndarray:

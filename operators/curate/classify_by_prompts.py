@@ -61,7 +61,7 @@ class ClassifyByPrompts(SummaryOperator):
         if params.get("none_of_these") or params.get("multi"):
             inputs.float(
                 "threshold",
-                default=classify.NONE_BELOW,
+                default=classify.THRESHOLD,
                 label="Threshold",
                 description="Standard deviations above the mean of all images that a "
                 "label needs",
@@ -111,7 +111,7 @@ class ClassifyByPrompts(SummaryOperator):
         field: str = "prompt_label",
         temperature: float = 0.01,
         none_label: str | None = None,
-        threshold: float = 2.0,
+        threshold: float = 3.0,
         multi: bool = False,
         overwrite: bool = False,
         delegate: bool = False,
@@ -137,7 +137,7 @@ class ClassifyByPrompts(SummaryOperator):
             field ("prompt_label"): a new field, or one of Classifications
             temperature (0.01): of the probabilities, in units of the cosine
             none_label (None): the label for "none of these", None to do without
-            threshold (2.0): the z-score that a label needs, with ``none_label`` or
+            threshold (3.0): the z-score that a label needs, with ``none_label`` or
                 ``multi``
             multi (False): whether to give each image all labels that stand out
             overwrite (False): whether to replace the labels that the images have

@@ -68,11 +68,11 @@ class SearchByPrompts(FormOperator):
                 "weight": weight,
                 "label": _name(shown),
             }
-        vector = examples.mix(index, params.get("text"), **shown, weight=weight)
-        samples, options = ctx.target_view(), given(params, *_OPTIONS)
+        query, options = params.get("text"), given(params, *_OPTIONS)
         if any(shown.values()):
+            query = examples.mix(index, query, **shown, weight=weight)
             options["method"] = for_examples(options.get("method", AUTO))
-        found = search(index, samples, vector, **options)
+        found = search(index, ctx.target_view(), query, **options)
         ctx.ops.set_view(found.view)
         ctx.ops.notify(
             f"{len(found.ids)} of {found.searched} images, best first",
@@ -113,7 +113,7 @@ class SearchByPrompts(FormOperator):
             text (None): prompts with commas between them, a minus for "but not" and
                 ``2 *`` for weights
             brain_key ("detail"): an index that can be searched by text
-            k (25): images to return, at most
+            k (25): images to return, at most; with a threshold all that reach it are
             threshold (None): z-score that an image must reach
             templates ("own"): sentences around the prompts: ``"own"``,
                 ``"openai-80"``, ``"simple-7"`` or ``"plain"``
@@ -138,15 +138,13 @@ class SearchByPrompts(FormOperator):
         from detail_embed.fiftyone_bridge.search.search import search
 
         index = Index.of(sample_collection, brain_key)
-        vector = examples.mix(
-            index, text, sample_ids, boxes, pictures, weight=weight,
-            templates=templates,
-        )
-        if sample_ids or boxes or pictures:
+        if text is None or sample_ids or boxes or pictures:
             method = for_examples(method)
-        return search(
-            index, sample_collection, vector, k, threshold, templates, method
-        )
+            text = examples.mix(
+                index, text, sample_ids, boxes, pictures, weight=weight,
+                templates=templates,
+            )
+        return search(index, sample_collection, text, k, threshold, templates, method)
 
 
 def _add_query(inputs: types.Object, ctx: foo.ExecutionContext) -> None:

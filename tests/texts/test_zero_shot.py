@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from detail_embed.texts.zero_shot import NONE_BELOW, parse, probabilities, z_scores
+from detail_embed.texts import score_summary
+from detail_embed.texts.zero_shot import parse, probabilities, z_scores
 
 SCORES = hnp.arrays(
     np.float64, st.tuples(st.integers(1, 12), st.integers(1, 6)),
@@ -59,7 +60,7 @@ def test_a_label_that_fits_everything_does_not_win():
     scores[:, 0] += 0.1
     scores[7, 1] += 0.06
     assert (probabilities(scores).argmax(1) == 0).all()
-    with_none = probabilities(scores, none_below=NONE_BELOW).argmax(1)
+    with_none = probabilities(scores, none_below=score_summary.THRESHOLD).argmax(1)
     assert with_none[7] == 1
     assert (with_none == 2).mean() > 0.8
 

@@ -13,6 +13,7 @@ from detail_embed.backbone import Backbone
 from detail_embed.engine.stream import stream_reusing
 from detail_embed.features.feature_store import DTYPES
 from detail_embed.fiftyone_bridge.compute import shards
+from detail_embed.fiftyone_bridge.compute.calibrate import calibrate
 from detail_embed.fiftyone_bridge.compute.embeddings_map import keep_map
 from detail_embed.fiftyone_bridge.compute.open_space import Opened, open_space
 from detail_embed.fiftyone_bridge.index import brain_runs, checks, feature_stores
@@ -193,6 +194,7 @@ def _compute(
         _check_some(dataset, index.field, errors)
         brain_runs.build_all(index, backend, also_global)
         keep_map(index)
+        yield from calibrate(index, opened.space.backbone, opened.store)
         shards.forget(index)
     return Result(
         brain_key=index.key,

@@ -20,7 +20,8 @@ from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.texts import zero_shot
 from detail_embed.texts import zero_shot as prompt_labels
-from detail_embed.texts.zero_shot import NONE_BELOW, TEMPERATURE
+from detail_embed.texts.score_summary import THRESHOLD
+from detail_embed.texts.zero_shot import TEMPERATURE
 
 FIELD = "prompt_label"
 NONE = "none"
@@ -52,7 +53,7 @@ def classify(
     field: str = FIELD,
     temperature: float = TEMPERATURE,
     none_label: str | None = None,
-    threshold: float = NONE_BELOW,
+    threshold: float = THRESHOLD,
     multi: bool = False,
     overwrite: bool = False,
 ) -> Run:
@@ -71,7 +72,7 @@ def classify(
         field ("prompt_label"): a new field, or one of Classifications
         temperature (TEMPERATURE): of the probabilities, in units of the cosine
         none_label (None): the label for "none of these", None to do without
-        threshold (NONE_BELOW): the z-score that a label needs, with ``none_label`` or
+        threshold (THRESHOLD): the z-score that a label needs, with ``none_label`` or
             ``multi``
         multi (False): whether an image may have several labels, or none
         overwrite (False): whether to replace the labels that the images have
@@ -101,7 +102,7 @@ def check_classification(
     labels: str | Sequence[str],
     field: str,
     none_label: str | None = None,
-    threshold: float = NONE_BELOW,
+    threshold: float = THRESHOLD,
     multi: bool = False,
     overwrite: bool = False,
 ) -> None:

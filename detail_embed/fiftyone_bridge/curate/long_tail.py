@@ -18,9 +18,7 @@ from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts.query import Prompt, Query
-from detail_embed.texts.score_summary import standardise
-
-THRESHOLD = 3.0
+from detail_embed.texts.score_summary import THRESHOLD, standardise
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def long_tail(
         index: an index that can be searched by text
         samples: a dataset or view of images
         prompts: a list, or a text with one prompt a line
-        threshold (3.0): the z-score that counts
+        threshold (THRESHOLD): the z-score that counts
 
     Returns:
         a :class:`.runs.run.Run`, whose result is a :class:`LongTail`
@@ -119,7 +117,7 @@ def view(
         index: an index that can be searched by text
         samples: a dataset or view of images
         prompt: what is looked for
-        threshold (3.0): the least z-score
+        threshold (THRESHOLD): the least z-score
 
     Raises:
         ValueError: if an argument cannot be used

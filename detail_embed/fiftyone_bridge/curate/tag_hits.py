@@ -11,8 +11,7 @@ from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts import query as queries
-
-THRESHOLD = 3.0
+from detail_embed.texts.score_summary import THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def tag_hits(
         samples: a dataset or view of images
         query (None): in the one-line syntax of :mod:`detail_embed.texts.query`; None
             for all images
-        threshold (3.0): the least z-score; for a query
+        threshold (THRESHOLD): the least z-score; for a query
         tag ("hit"): the tag
         untag (False): whether to take the tag away instead
 

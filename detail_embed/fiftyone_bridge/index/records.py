@@ -33,6 +33,7 @@ class Record:
             of older versions, which did not write it down
         single_space: slug of the space of the one vector per image that is beside a
             few; None where there is none
+        lines: where "probably not" begins, see :mod:`.lines`; None where nobody knows
     """
 
     space: str
@@ -42,6 +43,7 @@ class Record:
     card: dict[str, Any] | None = None
     has_global: bool | None = False
     single_space: str | None = None
+    lines: dict[str, Any] | None = None
 
     @property
     def vectors(self) -> int:
@@ -88,6 +90,7 @@ def _read(dataset: fo.Dataset, brain_key: str) -> Record:
         _plain(getattr(config, "card", None)),
         getattr(config, "has_global", None),
         getattr(config, "single_space", None),
+        _plain(getattr(config, "lines", None)),
     )
 
 

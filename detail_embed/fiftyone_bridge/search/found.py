@@ -24,7 +24,7 @@ class Found:
 
     Attributes:
         samples: what was searched in
-        ids: of the ``k`` samples, or fewer
+        ids: of the ``k`` samples, or fewer; with a threshold of all at or above it
         scores: cosine of the query and the best vector of each; where patches were
             read, and its best patch, None for an image without stored patches
         z_scores: how far the vectors of each stand out, see
@@ -43,7 +43,7 @@ class Found:
         text: what was looked for, in short
         likely: how many of these images, from the first, probably show it: below them
             runs the line "probably not", and 0 means that nothing here looks like it;
-            None where that cannot be told
+            None where that cannot be told, see :func:`.likely.count_likely`
     """
 
     samples: foc.SampleCollection = field(repr=False)

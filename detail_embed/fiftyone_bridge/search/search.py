@@ -22,6 +22,7 @@ from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
+from detail_embed.fiftyone_bridge.search.likely import count_likely
 from detail_embed.fiftyone_bridge.search.match import few_boxes
 from detail_embed.fiftyone_bridge.search.methods import (
     AUTO,
@@ -62,7 +63,10 @@ def search(
     :func:`.methods.choose`; the answer says which.
 
     A z-score, and so a threshold, means the same whatever is searched within and in
-    whatever way: how far the vectors of an image stand out among all of the index.
+    whatever way, and the same for tags, labels and reports: how far the vectors of an
+    image stand out among all of the index. The order is that of the patches where these
+    are searched, so z-scores need not fall in it. The line of ``likely`` is another
+    thing: it is measured, see :mod:`detail_embed.texts.nothing_line`.
 
     Args:
         index: an index that can be searched by text
@@ -70,7 +74,8 @@ def search(
         query: prompts in one line, such as ``"a red helmet, -a bicycle, 0.5 * at
             night"``, see :mod:`detail_embed.texts.query`; or a vector ``(d,)`` in
             the space of the index
-        k (25): images to return, at most
+        k (25): images to return, at most; with a threshold all at or above it are
+            returned, however many
         threshold (None): z-score that an image must reach to be returned
         templates ("own"): sentences around the prompts, see
             :mod:`detail_embed.texts.templates`
@@ -100,15 +105,16 @@ def search(
     if method != VECTORS:
         proposed = _propose(order, len(scored.ids), k, candidates, method)
         order, boxes = _by_patches(index, vector, scored, proposed)
-    best = order[:k]
+    best = order if threshold is not None else order[:k]
+    rows, z_scores = scored.rows[best], scored.z_scores[best]
     ids = [scored.ids[i] for i in best]
-    rest = [row for row, id in zip(scored.rows[best].tolist(), ids) if id not in boxes]
+    rest = [row for row, id in zip(rows.tolist(), ids) if id not in boxes]
     boxes |= few_boxes(index, vectors, vector, rest)
     return Found(
         samples=samples,
         ids=ids,
         scores=[_number(scored.scores[i]) for i in best],
-        z_scores=scored.z_scores[best].tolist(),
+        z_scores=z_scores.tolist(),
         boxes=[boxes.get(id) for id in ids],
         histogram=histogram(scored.z_scores),
         searched=len(scored.ids),
@@ -118,6 +124,9 @@ def search(
         method=method,
         seconds=time.monotonic() - started,
         text=_EXAMPLE if isinstance(query, np.ndarray) else str(query),
+        likely=count_likely(
+            index, vectors, query, templates, method, rows, z_scores
+        ),
     )
 
 

@@ -104,6 +104,7 @@ def test_threshold_counts_and_cuts(indexed):
     assert cut.above == sum(z >= threshold for z in everything.z_scores)
     assert cut.ids == everything.ids[: cut.above]
     assert cut.above == cut.histogram.above(threshold)
+    assert ask(indexed, THING, k=1, threshold=threshold).ids == cut.ids
     none = ask(indexed, THING, threshold=50.0)
     assert none.ids == [] and none.above == 0 and len(none.view) == 0
     assert sum(everything.histogram.counts) == len(indexed)

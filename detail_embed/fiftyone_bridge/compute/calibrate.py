@@ -1,0 +1,126 @@
+"""Measures where "probably not" begins in an index: what common words reach in it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from detail_embed.backbone import Backbone
+from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.index import lines
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
+from detail_embed.space.fit_sample import draw
+from detail_embed.texts.nothing_line import (
+    NothingLine,
+    Places,
+    common_words,
+    draw_line,
+    weigh,
+)
+from detail_embed.texts.score_summary import standardise
+from detail_embed.texts.vocabulary import Vocabulary
+
+_LEAST = 20  # images: fewer say little of what stands out
+_MOST = 5_000  # whose patches are read
+_ROWS = 8192  # of vectors that are compared at once
+
+
+def calibrate(
+    index: Index, backbone: Backbone, store: FeatureStore | None
+) -> Generator[Progress, None, None]:
+    """Draws the lines of an index by its own vectors and patches, and records them.
+
+    One vector an image tells nothing of small things, so only a few vectors and stored
+    patches get a line. Where neither the vectors nor the ways to search have changed
+    since they were drawn, nothing is done.
+
+    Args:
+        index: one of ours, finished
+        backbone: encodes the words
+        store: the patch features of its images, None for none
+    """
+    vectors = index_vectors.load(index)
+    ids = [] if store is None else [id for id in vectors.ids if id in store]
+    ways = [lines.VECTORS] if index.record.vectors > 1 else []
+    ways += [lines.PATCHES] if len(ids) >= _LEAST else []
+    if len(vectors.ids) < _LEAST or not ways:
+        return
+    vocabulary = Vocabulary.from_words(common_words(), "common nouns")
+    words = (yield from encode_words(backbone, vocabulary)).cpu().numpy()
+    if lines.read(index, vectors).keys() == set(ways):
+        return
+    yield Progress("Measuring what common words reach", 1.0)
+    z_scores, best, unit = _compare(vectors, words)
+    found = {}
+    if lines.VECTORS in ways:
+        places = [
+            lines.best_vectors(vectors, word, best[[i]], z_scores[i, best[[i]]])
+            for i, word in enumerate(words)
+        ]
+        found[lines.VECTORS] = _draw(words, places, unit)
+    if lines.PATCHES in ways:
+        rows = {id: row for row, id in enumerate(vectors.ids)}
+        chosen = draw(ids, _MOST)
+        z_scores = z_scores[:, [rows[id] for id in chosen]]
+        places, unit = yield from _read_patches(store, chosen, words, z_scores)
+        found[lines.PATCHES] = _draw(words, places, unit)
+    lines.write(index, vectors, {way: line for way, line in found.items() if line})
+
+
+def _draw(
+    words: np.ndarray, places: Sequence[Places], unit: float
+) -> NothingLine | None:
+    if not unit > 0:
+        return None
+    best = [weigh(word, place, words, unit)[0] for word, place in zip(words, places)]
+    return NothingLine(draw_line(best), unit)
+
+
+def _compare(
+    vectors: IndexVectors, words: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Scores words on all images.
+
+    Returns:
+        ``(W, n)`` z-scores, ``(W,)`` the best image of each, and the unit
+    """
+    scores = np.stack([vectors.scores(word) for word in words])
+    best, unit = scores.argmax(axis=1), float(np.median(scores.std(axis=1)))
+    return np.stack([standardise(row) for row in scores]), best, unit
+
+
+def _read_patches(
+    store: FeatureStore, ids: Sequence[str], words: np.ndarray, z_scores: np.ndarray
+) -> Generator[Progress, None, tuple[list[Places], float]]:
+    """Finds the best patch of all images for each word.
+
+    Returns:
+        the places, and the unit
+    """
+    texts = torch.from_numpy(words)
+    scores = np.empty((len(words), len(ids)), np.float32)
+    best = np.full((2, len(words)), -np.inf, np.float32)
+    places = np.zeros_like(words)
+    for column, id in enumerate(ids):
+        if column % 100 == 0:
+            text = f"Measuring what common words reach: {column:,} of {len(ids):,}"
+            yield Progress(f"{text} images", column / len(ids))
+        patches = F.normalize(store.features(id), dim=1)
+        near = (patches @ texts.T).topk(min(2, len(patches)), dim=0)
+        top = near.values.numpy()
+        better = top[0] > best[0]
+        best[:, better] = top[[0, -1]][:, better]
+        places[better] = patches[near.indices[0]].numpy()[better]
+        scores[:, column] = top[0]
+    nearest = scores.argmax(axis=1)
+    found = [
+        Places(best[:1, i], places[i : i + 1], z_scores[i, nearest[[i]]], best[1:, i])
+        for i in range(len(words))
+    ]
+    return found, float(np.median(scores.std(axis=1)))

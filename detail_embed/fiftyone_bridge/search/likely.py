@@ -1,0 +1,105 @@
+"""How many images of a result probably show what was asked."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+import numpy as np
+
+from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.index import lines
+from detail_embed.fiftyone_bridge.index.feature_stores import open_store
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.fiftyone_bridge.search.methods import VECTORS
+from detail_embed.texts.nothing_line import Places, common_words, weigh
+from detail_embed.texts.query import Query, parse
+from detail_embed.texts.text_cache import read_cached
+
+_BLOCK = 32  # images that are looked at together
+_words: dict[str, np.ndarray] = {}  # common ones, by backbone
+
+
+def count_likely(
+    index: Index,
+    vectors: IndexVectors,
+    query: str | Query | np.ndarray,
+    templates: str,
+    method: str,
+    rows: np.ndarray,
+    z_scores: np.ndarray,
+) -> int | None:
+    """Counts the images of a result, from the first, that probably show it.
+
+    Args:
+        index: what was searched
+        vectors: those of the index
+        query: what was asked
+        templates: around the prompts
+        method: by which it was searched, not ``"auto"``
+        rows: ``(m,)`` places of the images among those of the index, best first
+        z_scores: ``(m,)`` of these images, among all of the index
+
+    Returns:
+        None where that cannot be told: for examples; for several prompts, as "also" and
+        "but not" put images first that show less of each; for other templates; in an
+        index of one vector an image and no patches; or where vectors have changed since
+        the index was computed or updated
+    """
+    if not _is_one_prompt(query) or templates != "own":
+        return None
+    way = lines.VECTORS if method == VECTORS else lines.PATCHES
+    line = lines.read(index, vectors).get(way)
+    words = None if line is None else _words_of(index)
+    if words is None:
+        return None
+    vector = query_vectors.encode(index, query)
+    store = None if way == lines.VECTORS else open_store(index)
+    likely = 0
+    for start in range(0, len(rows), _BLOCK):
+        some = rows[start : start + _BLOCK]
+        z_some = z_scores[start : start + _BLOCK]
+        places = _places(vectors, store, vector, some, z_some)
+        evidence = weigh(vector, places, words, line.unit)
+        above = line.count(evidence, start)
+        likely += above
+        if above < len(some):
+            break
+    return likely
+
+
+def _places(
+    vectors: IndexVectors,
+    store: FeatureStore | None,
+    vector: np.ndarray,
+    rows: np.ndarray,
+    z_scores: np.ndarray,
+) -> Places:
+    """The best places of images, up to the first without stored patches."""
+    if store is None:
+        return lines.best_vectors(vectors, vector, rows, z_scores)
+    ids = [vectors.ids[row] for row in rows.tolist()]
+    held = list(takewhile(store.__contains__, ids))
+    return lines.best_patches(store, vector, held, z_scores[: len(held)])
+
+
+def _is_one_prompt(query: str | Query | np.ndarray) -> bool:
+    if isinstance(query, np.ndarray):
+        return False
+    return len((parse(query) if isinstance(query, str) else query).prompts) == 1
+
+
+def _words_of(index: Index) -> np.ndarray | None:
+    """Common words as the index encodes text; None where they never were here."""
+    model = query_vectors.model_of(index)
+    if not hasattr(model, "space"):
+        return None
+    backbone = model.space.backbone
+    known = f"{backbone.slug}-{backbone.precision}"
+    if known not in _words:
+        encoded = read_cached(backbone, common_words())
+        if encoded is None:
+            return None
+        _words[known] = encoded.numpy()
+    return _words[known]
