@@ -5,8 +5,8 @@
 Makes a dataset of small images with a real index, opens the real App in a real
 browser, searches, and prints the time until the App has the page of results, and
 until every image of it is drawn; and how much of it is the panel's, from the App's
-sending what was entered to its having our answer. The rest is the App's: it stores
-its layout before it sends, and reads dataset and page after the answer. Needs
+sending what was entered to its having our answer. The rest is the App's: it reads
+dataset and page after the answer. Needs
 Chromium or Chrome, and Playwright.
 """
 
@@ -103,7 +103,7 @@ def measure(dataset, searches: int) -> dict[str, list[float]]:
             greeting.click()
         page.locator('[data-cy="new-panel-btn"]').first.click()
         page.get_by_text("Detail Search", exact=True).first.click()
-        box = page.get_by_placeholder("Type and press enter to add a value")
+        box = page.locator('[data-cy="detail-prompt"] input')
         box.wait_for(timeout=120_000)
         page.wait_for_timeout(5000)
         for number in range(searches + 1):
@@ -138,8 +138,8 @@ def is_page(response) -> bool:
 
 
 def is_entered(request) -> bool:
-    """Whether the App sends what was entered."""
-    return '"__method__":"on_prompts"' in (request.post_data or "")
+    """Whether the panel sends what was entered."""
+    return '"__method__":"on_enter"' in (request.post_data or "")
 
 
 if __name__ == "__main__":

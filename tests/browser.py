@@ -76,7 +76,7 @@ class Browser:
     def fill(self, **values: Any) -> Browser:
         """Fills in fields of the search tab."""
         paths = {
-            "prompts": "prompts", "threshold": "threshold", "k": "options.k",
+            "threshold": "threshold", "k": "options.k",
             "within": "options.within", "templates": "options.templates",
             "brain_key": "which.brain_key", "method": "which.method",
         }
@@ -85,8 +85,20 @@ class Browser:
         return self
 
     def search(self, *prompts: str, **values: Any) -> str | None:
-        """Types prompts and presses Enter."""
-        return self.fill(prompts=list(prompts), **values).event("on_prompts")
+        """Types a prompt and presses Enter, then adds the others; takes all away."""
+        self.fill(**values)
+        message = None
+        for place, prompt in enumerate(prompts):
+            how = "also" if place else "instead"
+            message = self.event("on_enter", text=prompt, how=how)
+        while not prompts and self.prompts:
+            message = self.event("on_take_away", place=0)
+        return message
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompts below the box."""
+        return self.part("search.box")["view"]["prompts"]
 
     def tab(self, name: str) -> str | None:
         """Opens a tab."""

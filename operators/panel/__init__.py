@@ -94,6 +94,7 @@ class DetailSearch(
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
         """Starts anew with another dataset."""
         search_output.drop(ctx)
+        search_state.write(ctx, prompts=[])
         ctx.panel.set_state({"search": {}, "compare": {}})
         self.on_load(ctx)
 
@@ -109,7 +110,6 @@ class DetailSearch(
             name: value
             for name, value in search_state.DEFAULTS.items()
             if ctx.panel.get_state(search_state.PATHS[name]) is None
-            and name != "prompts"  # a box that is set loses what is being typed
         }
         tab = ctx.panel.get_state("tab") or "search"
         captions = indexes.captions(ctx.dataset)

@@ -94,19 +94,42 @@ def button(
     panel.view(name, view)
 
 
-def prompts(panel: types.Object, on_change: Callable) -> None:
-    """Adds the box for prompts, one entry for each.
+def prompt_box(
+    panel: types.Object, prompts: Sequence[str], suggestions: Sequence[str],
+    examples: Sequence[str], on_enter: Callable, on_take_away: Callable,
+) -> None:
+    """Adds the box in which a person types; see ``assets/prompt_box.js``.
 
-    A list and not a text: a text field would send every key to the server, and the App
-    reads its page anew each time. What is being typed is lost when the panel is drawn
-    anew, so its tabs are not polled.
+    Args:
+        panel: where to
+        prompts: those of the search that is shown
+        suggestions: offered while a person types
+        examples: offered where nothing is asked for yet
+        on_enter: called with ``text``, and ``how`` it is meant; returns whether it was
+            taken
+        on_take_away: called with the ``place`` of a prompt
     """
+    view = types.View(
+        component="DetailPromptBox",
+        composite_view=True,
+        prompts=list(prompts),
+        suggestions=list(suggestions),
+        examples=list(examples),
+        on_enter=on_enter,
+        on_take_away=on_take_away,
+    )
+    panel.define_property("box", types.Object(), view=view)
+
+
+def prompts(panel: types.Object, on_change: Callable) -> None:
+    """Adds a list of prompts, one entry for each."""
+    kept = {"autocomplete": {"clearOnBlur": False}}  # what is typed, when drawn anew
     panel.list(
         "prompts",
         types.String(),
         label="What are you looking for?",
         description="Enter searches. -word: but not; 2 * word: twice as much",
-        view=types.AutocompleteView(allow_duplicates=False),
+        view=types.AutocompleteView(allow_duplicates=False, componentsProps=kept),
         on_change=on_change,
     )
 

@@ -95,6 +95,7 @@ class AppPage:
 
     def open_operator(self, label: str) -> None:
         """Opens an operator's form from the operator browser."""
+        self.page.locator("body").click(position={"x": 2, "y": 2})  # out of an input
         self.page.keyboard.press("`")
         self.hook("operators-browser-search").fill(label)
         choice = self.hook("operators-browser").get_by_text(label, exact=True)

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Response, TimeoutError, expect
 
 from tests.e2e.app_page import FIRST_LOAD, SEARCH, AppPage
 
-BOX = "Type and press enter to add a value"
+LIST = "Type and press enter to add a value"
 _TRIES = 8
 _HEARD = 15_000  # milliseconds until the answer to a click has come
 
@@ -36,7 +36,7 @@ class PanelPage:
 
     def await_drawn(self) -> None:
         """Waits until the panel shows a tab or its first page."""
-        search = self.page.get_by_text("What are you looking for?")
+        search = self.app.hook("detail-prompt-box")
         start = self.button("Look again")
         expect(search.or_(start).first).to_be_visible(timeout=FIRST_LOAD)
 
@@ -57,23 +57,31 @@ class PanelPage:
                 tabs.filter(has_not_text=name).last.click()
         expect(tab).to_have_attribute("aria-selected", "true")
 
+    @property
+    def box(self) -> Locator:
+        """Where a person types: in a list of prompts, or on the search tab."""
+        return self.page.get_by_placeholder(LIST).or_(
+            self.app.hook("detail-prompt").locator("input")
+        )
+
     def enter(self, prompt: str) -> None:
         """Types a prompt and presses Enter."""
-        box = self.page.get_by_placeholder(BOX)
-        for _ in range(_TRIES):  # what is typed while the App draws the panel is lost
-            box.fill(prompt)
-            self.page.wait_for_timeout(600)
-            if box.input_value() == prompt:
-                break
-        box.press("Enter")
+        self.box.fill(prompt)
+        expect(self.box).to_have_value(prompt)
+        self.box.press("Enter")
+
+    def add(self, button: str, prompt: str) -> list[str]:
+        """Types a prompt and clicks a button; returns the paths that the grid shows."""
+        self.box.fill(prompt)
+        return self.app.images_of(self.button(button).click, "detail_score")
 
     def search(self, prompt: str) -> list[str]:
         """Enters a prompt; returns the paths of the images that the grid shows."""
         return self.app.images_of(lambda: self.enter(prompt), "detail_score")
 
     def take_away(self, prompt: str) -> list[str]:
-        """Takes a prompt out of the box; returns what the grid shows then."""
-        chip = self.page.locator(".MuiChip-root").filter(has_text=prompt)
+        """Takes a prompt away; returns what the grid shows then."""
+        chip = self._chips.filter(has_text=prompt)
         return self.app.images_of(chip.get_by_test_id("CancelIcon").click)
 
     def clear(self) -> list[str]:
@@ -83,10 +91,12 @@ class PanelPage:
 
     @property
     def prompts(self) -> list[str]:
-        """The prompts that the box holds."""
-        box = self.page.get_by_placeholder(BOX)
-        chips = box.locator("xpath=../*[contains(@class, 'MuiChip-root')]")
-        return chips.all_inner_texts()
+        """The prompts of the search, below the box."""
+        return self._chips.all_inner_texts()
+
+    @property
+    def _chips(self) -> Locator:
+        return self.app.hook("detail-prompts").locator(".MuiChip-root")
 
     def await_text(self, pattern: str, timeout: float = SEARCH / 1000) -> Locator:
         """Waits until the panel shows a text; at most ``timeout`` seconds."""

@@ -1,8 +1,9 @@
-"""What the search tab was asked, as the browser keeps it."""
+"""What the search tab was asked: options in the browser, prompts in the server."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ import fiftyone.operators as foo
 
 from detail_embed.fiftyone_bridge.samples.private_names import serialized
 
+from . import memory
+
 ROOT = "search"
 PATHS = {
-    "prompts": "search.prompts",
     "brain_key": "search.which.brain_key",
     "method": "search.which.method",
     "templates": "search.options.templates",
@@ -25,7 +27,6 @@ PATHS = {
     "example": "search.example",
 }
 DEFAULTS = {
-    "prompts": [],
     "method": "auto",
     "templates": "own",
     "k": 25,
@@ -33,6 +34,9 @@ DEFAULTS = {
     "threshold": 0.0,
 }
 OFF = 0.0  # the threshold at which all are shown
+_PROMPTS, _TURN = "prompts", "turn"
+_turns = itertools.count()
+_MINUS = "-\N{MINUS SIGN}\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -71,18 +75,54 @@ def read(ctx: foo.ExecutionContext) -> Asked:
     for name, default in DEFAULTS.items():
         if values[name] is None:  # also where a field was emptied
             values[name] = default
-    values["prompts"] = tuple(values["prompts"])
     values["threshold"] = values["threshold"] or None
-    return Asked(**values)
+    return Asked(prompts=tuple(memory.of(ctx).get(_PROMPTS, ())), **values)
 
 
 def write(ctx: foo.ExecutionContext, **values: Any) -> None:
     """Fills in fields of the form.
 
     Every change of the state makes the App store its layout and read the page anew:
-    change all at once.
+    change all at once. The prompts are not in there for that reason.
     """
-    ctx.panel.set_state({PATHS[name]: value for name, value in values.items()})
+    if _PROMPTS in values:
+        memory.of(ctx)[_PROMPTS] = tuple(values.pop(_PROMPTS) or ())
+    if values:
+        ctx.panel.set_state({PATHS[name]: value for name, value in values.items()})
+
+
+def combine(prompts: Sequence[str], text: str, how: str) -> tuple[str, ...]:
+    """Adds a text to the prompts, or takes it instead of them.
+
+    Args:
+        prompts: those of the search before
+        text: as it was typed; one that begins with a plus or a minus adds, too
+        how: ``"instead"``, ``"also"`` or ``"not"``
+    """
+    bare = text.strip()
+    if how == "instead" and prompts and bare[:1] in ("+", *_MINUS):
+        how = "also" if bare[0] == "+" else "not"
+        text = bare[1:].strip()
+    if how == "instead":
+        return (text,)
+    if how == "not":
+        text = "-" + text.strip().lstrip(_MINUS).strip()
+    return (*prompts, text)
+
+
+def take_turn(ctx: foo.ExecutionContext) -> int:
+    """Notes that another answer is being looked for; see :func:`is_turn`."""
+    turn = memory.of(ctx)[_TURN] = next(_turns)
+    return turn
+
+
+def is_turn(ctx: foo.ExecutionContext, turn: int) -> bool:
+    """Whether nothing else was asked since.
+
+    Events are answered side by side: what a slow one found must not replace what the
+    next one shows.
+    """
+    return memory.of(ctx)[_TURN] == turn
 
 
 def change(ctx: foo.ExecutionContext, values: Mapping[str, Any]) -> None:

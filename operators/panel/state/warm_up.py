@@ -8,12 +8,15 @@ from importlib import import_module
 
 import fiftyone as fo
 
+from . import suggested
+
 logger = logging.getLogger(__name__)
 
 _MODULES = (
     "detail_embed.fiftyone_bridge.search.search",
     "detail_embed.fiftyone_bridge.search.history",
     "detail_embed.fiftyone_bridge.evaluate.ranking",
+    "detail_embed.fiftyone_bridge.evaluate.suggestions",
     "detail_embed.fiftyone_bridge.index.records",
 )
 _lock = threading.Lock()
@@ -44,7 +47,7 @@ def is_ready() -> bool:
 
 
 def load(dataset: fo.Dataset, brain_key: str | None) -> None:
-    """Loads model and vectors of an index beside the panel, once."""
+    """Loads model, vectors and offers of an index beside the panel, once."""
     name = (dataset.name, brain_key)
     with _lock:
         if brain_key is None or name in _models:
@@ -72,5 +75,6 @@ def _load(dataset: fo.Dataset, brain_key: str) -> None:
         index = Index(dataset, brain_key)
         vectors.load(index)
         query_vectors.encode(index, "a photo")
+        suggested.read(index)
     except Exception:  # a search will say it
         logger.info("%r was not loaded ahead", brain_key, exc_info=True)

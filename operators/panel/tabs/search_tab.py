@@ -12,7 +12,7 @@ from fiftyone.operators import types
 from .. import indexes, queries, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
-from ..state import echoes, search_state
+from ..state import search_state, suggested
 from . import search_output
 
 _METHODS = {
@@ -40,11 +40,15 @@ class SearchTab(PanelBase):
         """Draws the tab."""
         asked = search_state.read(ctx)
         part = widgets.column(panel, search_state.ROOT)
-        self._draw_which(part, ctx, asked)
-        widgets.prompts(part, self.on_prompts)
+        offers = suggested.offers(ctx, asked.brain_key)
+        widgets.prompt_box(
+            part, asked.prompts, offers.words, offers.examples, self.on_enter,
+            self.on_take_away,
+        )
         if asked.example:
             self._draw_example(part, asked.example)
         self._draw_buttons(part, ctx, asked)
+        self._draw_which(part, ctx, asked)
         if ctx.panel.get_state("search.shows_options"):
             self._draw_options(part, asked)
         search_output.draw(part, ctx, self.on_threshold, self.on_histogram)
@@ -58,17 +62,35 @@ class SearchTab(PanelBase):
         search_output.refresh(ctx)
 
     @guarded
-    def on_prompts(self, ctx: foo.ExecutionContext) -> None:
-        """Searches when a prompt was entered or taken away."""
-        if search_state.read(ctx).prompts:
+    def on_enter(self, ctx: foo.ExecutionContext) -> dict[str, bool]:
+        """Searches for what was typed, instead of the prompts or together with them.
+
+        Returns:
+            whether it was taken: if not, it stays in the box
+        """
+        before = prompts = search_state.read(ctx).prompts
+        text = ctx.params.get("text", "")
+        if text:
+            prompts = search_state.combine(before, text, ctx.params["how"])
+        search_state.write(ctx, prompts=prompts)
+        try:
             self.search(ctx)
-        elif search_output.found(ctx):
-            self.clear(ctx)
+        except Exception:
+            if search_state.read(ctx).prompts == prompts:
+                search_state.write(ctx, prompts=before)
+            raise
+        return {"taken": True}
 
     @guarded
-    def on_search(self, ctx: foo.ExecutionContext) -> None:
-        """Searches."""
-        self.search(ctx)
+    def on_take_away(self, ctx: foo.ExecutionContext) -> None:
+        """Searches without a prompt; without the last one, nothing is searched."""
+        prompts = list(search_state.read(ctx).prompts)
+        del prompts[ctx.params["place"] : ctx.params["place"] + 1]
+        search_state.write(ctx, prompts=prompts)
+        if prompts or search_state.read(ctx).example:
+            self._again(ctx)
+        else:
+            self.clear(ctx)
 
     @guarded
     def on_index(self, ctx: foo.ExecutionContext) -> None:
@@ -144,12 +166,13 @@ class SearchTab(PanelBase):
         asked = search_state.read(ctx)
         if asked.brain_key is None:
             raise ValueError("this dataset has no index yet: compute one first")
+        turn = search_state.take_turn(ctx)
         method = for_examples(asked.method) if asked.example else asked.method
         answer = search(
             Index(ctx.dataset, asked.brain_key), self._samples(ctx, asked),
             queries.ask(ctx, asked), asked.k, asked.threshold, asked.templates, method,
         )
-        if echoes.is_overtaken(ctx):
+        if not search_state.is_turn(ctx, turn):
             return
         view = answer.view
         ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
@@ -167,6 +190,7 @@ class SearchTab(PanelBase):
     def clear(self, ctx: foo.ExecutionContext) -> None:
         """Empties the form, and shows what was shown before the search."""
         found = search_output.found(ctx)
+        search_state.take_turn(ctx)
         search_state.write(
             ctx, prompts=[], threshold=search_state.OFF, example=None
         )
@@ -213,7 +237,6 @@ class SearchTab(PanelBase):
         self, part: types.Object, ctx: foo.ExecutionContext, asked: search_state.Asked
     ) -> None:
         buttons = widgets.row(part, "buttons")
-        widgets.button(buttons, "go", "Search", self.on_search, primary=True)
         widgets.button(buttons, "example", "By example", self.on_example)
         if search_output.found(ctx):
             self.draw_actions(ctx, buttons)

@@ -84,7 +84,8 @@ def test_an_evaluation(browser, evaluated):
     rows = pydash.get(browser.data, "evaluate.worst")
     assert [row["label"] for row in rows] == browser.get("measured.classes")
     assert browser.event("on_class", row=1) is None
-    (prompt,) = browser.get("search.prompts")
+    browser.tab("search")
+    (prompt,) = browser.prompts
     assert rows[1]["label"] in prompt and browser.get("search.threshold") == 0
     want = search(
         Index.of(evaluated, browser.get("search.which.brain_key")), evaluated, prompt,

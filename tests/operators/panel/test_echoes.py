@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-PROMPTS, TAB = "search.prompts", "tab"
+PROMPTS, TAB = "compare.prompts", "tab"
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def send(request):
 
     def make(path=None, value=None, **state):
         params = {"panel_id": request.node.nodeid, "panel_state": state}
-        params["__method__"] = "on_prompts"
+        params["__method__"] = "on_compare"
         if path:
             params |= {"path": path, "value": value}
         return SimpleNamespace(
@@ -45,9 +45,9 @@ def test_inputs_do_not_influence_each_other(echoes, send):
 
 
 def test_a_change_is_put_into_the_older_state(echoes, send):
-    event = send(PROMPTS, ["a"], search={"prompts": ["a", "b"], "threshold": 2})
+    event = send(PROMPTS, ["a"], compare={"prompts": ["a", "b"], "threshold": 2})
     assert not echoes.is_echo(event)
-    assert event.panel_state["search"] == {"prompts": ["a"], "threshold": 2}
+    assert event.panel_state["compare"] == {"prompts": ["a"], "threshold": 2}
 
 
 def test_a_button_is_no_change(echoes, send):
@@ -60,11 +60,11 @@ def test_a_button_is_no_change(echoes, send):
 
 
 def test_what_an_event_sets_comes_back_as_an_echo(echoes, send):
-    event = send(tab="search", search={"prompts": ["a"]})
+    event = send(tab="search", compare={"prompts": ["a"]})
     before = echoes.values(event)
-    event.panel_state["search"]["prompts"] = []
+    event.panel_state["compare"]["prompts"] = []
     echoes.know(event, before)
-    assert echoes.is_echo(send(PROMPTS, [], search={"prompts": ["a"]}))
+    assert echoes.is_echo(send(PROMPTS, [], compare={"prompts": ["a"]}))
     assert not echoes.is_echo(send(TAB, "search"))  # the event left it alone
 
 
@@ -85,13 +85,12 @@ def test_a_slow_search_does_not_replace_the_next(browser, monkeypatch):
     def overtake(self, ctx, asked):
         if not slow:
             slow.append(ctx)
-            browser.state["search"]["prompts"] = ["a", "b"]
-            browser.event("on_prompts", path=PROMPTS, value=["a", "b"])
+            browser.event("on_enter", text="b", how="also")
             slow.append(browser.view)
         return samples(self, ctx, asked)
 
     monkeypatch.setattr(tab, "_samples", overtake)
-    browser.fill(prompts=["a"]).event("on_prompts", path=PROMPTS, value=["a"])
+    browser.event("on_enter", text="a", how="instead")
     assert slow[1] and browser.view == slow[1]
-    assert browser.get(PROMPTS) == ["a", "b"]
+    assert browser.prompts == ["a", "b"]
     assert not any(name == "set_view" for name, _ in browser.requests)

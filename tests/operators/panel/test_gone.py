@@ -21,13 +21,13 @@ from tests.operators.panel.helpers import OTHER, THING
 def test_an_index_that_was_deleted(on_mine, mine):
     on_mine.search(THING, k=3)
     delete.delete_any(Index(mine, "detail_global"))
-    message = on_mine.fill(brain_key="detail_global").event("on_search")
+    message = on_mine.fill(brain_key="detail_global").event("on_enter")
     assert "choose one of ['detail']" in message and on_mine.severity == "error"
     on_mine.event("on_look")
     assert on_mine.get("search.which.brain_key") == "detail"
     assert on_mine.search(OTHER, k=3) is None and len(on_mine.shown(mine)) == 3
     delete.delete(Index(mine, "detail"))
-    on_mine.event("on_search")
+    on_mine.event("on_enter")
     assert on_mine.message and on_mine.part("start.compute")
     on_mine.event("on_look")
     assert on_mine.get("search.which.brain_key") is None
@@ -48,7 +48,7 @@ def test_a_dataset_that_is_gone(panel, scenes, tab, change):
     else:
         dataset.name = f"{dataset.name}-renamed"
     try:
-        for event in ("on_load", "on_tab", "on_search", "on_poll", "on_compare"):
+        for event in ("on_load", "on_tab", "on_enter", "on_poll", "on_compare"):
             message = browser.event(event)
             assert "Open another dataset" in message
             assert browser.dataset_name in message
@@ -75,7 +75,7 @@ def test_samples_that_were_deleted_after_indexing(on_mine, mine):
     assert on_mine.tab("compare") is None
     assert on_mine.event("on_compare_open", id=ids[0]) is None
     assert on_mine.tab("search") is None
-    assert on_mine.event("on_search") is None
+    assert on_mine.event("on_enter") is None
     assert on_mine.shown(mine).values("id") == ids[2:]
     assert "**6** of 6 images" in on_mine.summary
 
@@ -106,7 +106,7 @@ def refuse(*args, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "event", ["on_load", "on_look", "on_search", "on_clear", "on_tab", "on_compare",
+    "event", ["on_load", "on_look", "on_enter", "on_clear", "on_tab", "on_compare",
               "on_history_row", "on_change_dataset", "on_poll", "on_index_row"]
 )
 def test_a_database_that_does_not_answer(browser, monkeypatch, event):
@@ -119,11 +119,11 @@ def test_a_database_that_does_not_answer(browser, monkeypatch, event):
         assert "The database does not answer" in browser.event(event, row=0)
     assert browser.names() == {"notice", "look"} and browser.severity == "error"
     browser.state = state
-    assert browser.event("on_look") is None and browser.part("search.prompts")
-    assert browser.event("on_search") is None
+    assert browser.event("on_look") is None and browser.part("search.box")
+    assert browser.search(THING) is None
 
 
-@pytest.mark.parametrize("event", ["on_prompts", "on_poll", "poll_idle"])
+@pytest.mark.parametrize("event", ["on_enter", "on_poll", "poll_idle"])
 def test_a_database_that_is_gone_is_told_soon(browser, monkeypatch, event):
     """FiftyOne itself would wait 30 s."""
     messages = sys.modules[type(browser.panel).__module__].messages
@@ -147,7 +147,7 @@ def test_a_database_that_fails_in_the_midst(browser, monkeypatch, kind, call):
         gone.setattr(kind, call, refuse)
         message = browser.search(THING, k=3)
     assert message is None or "The database does not answer" in message
-    assert browser.search(OTHER, k=3) is None and browser.part("search.prompts")
+    assert browser.search(OTHER, k=3) is None and browser.part("search.box")
 
 
 def test_a_result_whose_index_is_gone_can_be_cleared(on_mine, mine):

@@ -1,5 +1,7 @@
 """The search tab: prompts, index, options, threshold, clear."""
 
+import sys
+
 import fiftyone.brain as fob
 import numpy as np
 import pydash
@@ -79,10 +81,9 @@ def test_but_not(browser, indexed):
 
 
 def test_a_line_of_prompts_stays_as_it_was_typed(browser, indexed):
-    """A box that is set loses what is being typed next."""
     line = f"2*{THING},-{OTHER}, at night"
     assert browser.search(line) is None
-    assert browser.get("search.prompts") == [line]
+    assert browser.prompts == [line]
     sent = [params for name, params in browser.requests if "panel_state" in name]
     assert not any("search.prompts" in params["state"] for params in sent)
     want = search(
@@ -99,12 +100,13 @@ def test_a_line_of_prompts_stays_as_it_was_typed(browser, indexed):
 def test_a_syntax_error_shows_its_place(browser, prompts, place):
     browser.search(THING)
     before = (browser.view, browser.active)
-    message = browser.search(*prompts)
+    how = "also" if len(prompts) > 1 else "instead"
+    message = browser.event("on_enter", text=prompts[-1], how=how)
     reason, _, drawing = message.partition("\n\n```\n")
     line, arrow, _ = drawing.split("\n")
     assert reason.endswith(":") and line in ", ".join(prompts)
     assert arrow == " " * place + "^"
-    assert browser.severity == "error" and browser.get("search.prompts") == prompts
+    assert browser.severity == "error" and browser.prompts == [THING]  # as before
     assert (browser.view, browser.active) == before
     assert browser.search(THING) is None
 
@@ -113,9 +115,8 @@ def test_a_syntax_error_shows_its_place(browser, prompts, place):
     "prompts, words",
     [
         ([f"-{THING}"], "add what you are looking for"),
-        ([f"-{THING}", "-a car"], "add what you are looking for"),
+        ([f"-{THING}, -a car"], "add what you are looking for"),
         (["x" * 10_001], "10,000"),
-        (["x" * 6000, "y" * 6000], "10,000"),
         (["   "], "say what to look for"),
         ([","], "a prompt is missing here"),
     ],
@@ -123,16 +124,57 @@ def test_a_syntax_error_shows_its_place(browser, prompts, place):
 def test_prompts_that_cannot_be_searched(browser, prompts, words):
     assert words in browser.search(*prompts)
     assert browser.severity == "error" and browser.view == []
-    assert browser.get("search.prompts") == prompts
+    assert browser.prompts == []  # what was typed stays in the box
     assert queries(browser) == [] and SCORE not in browser.active
     assert len(browser.message) < 1000
 
 
-@pytest.mark.parametrize("prompts", [[], None])
-def test_nothing_typed(browser, prompts):
-    browser.fill(prompts=prompts)
-    assert browser.event("on_prompts") is None and browser.view == []
-    assert browser.event("on_search").startswith("type what you are looking for")
+def test_nothing_typed(browser):
+    assert browser.event("on_enter").startswith("type what you are looking for")
+    assert browser.view == []
+
+
+def test_enter_replaces_and_what_is_added_is_added(browser, indexed):
+    browser.search(THING)
+    browser.search(OTHER, k=4)
+    assert browser.prompts == [OTHER]
+    index = Index(indexed, "detail")
+    for text, how, prompts in [
+        ("at night", "also", [OTHER, "at night"]),
+        ("a car", "not", [OTHER, "at night", "-a car"]),
+        ("-a bus", "not", [OTHER, "at night", "-a car", "-a bus"]),
+        ("\N{MINUS SIGN} a bike", "instead",
+         [OTHER, "at night", "-a car", "-a bus", "-a bike"]),
+    ]:
+        assert browser.event("on_enter", text=text, how=how) is None
+        assert browser.prompts == prompts
+        want = search(index, indexed, ", ".join(prompts), k=4).ids
+        assert browser.shown(indexed).values("id") == want
+    browser.event("on_enter", text=f"+ {THING}", how="instead")
+    assert browser.prompts[-1] == THING and len(browser.prompts) == 6
+    for _ in range(5):
+        browser.event("on_take_away", place=0)
+    assert browser.prompts == [THING]
+    want = search(index, indexed, THING, k=4).ids
+    assert browser.shown(indexed).values("id") == want
+
+
+def test_suggestions_and_examples(browser, indexed):
+    warm_up = sys.modules[type(browser.panel).__module__].warm_up
+    warm_up.suggested.read(Index(indexed, "detail"))
+    browser.event("on_look")
+    box = browser.part("search.box")["view"]
+    assert set(indexed.distinct("ground_truth.detections.label")) < set(
+        box["suggestions"]
+    )
+    assert "birthday cake" in box["suggestions"]  # what detail-demo knows
+    assert 0 < len(box["examples"]) <= 4
+    assert set(box["examples"]) <= set(box["suggestions"])
+    indexed.info["detail_examples"] = ["a kite"]
+    warm_up.suggested.read(Index(indexed, "detail"))
+    browser.event("on_look")
+    assert browser.part("search.box")["view"]["examples"] == ["a kite"]
+    del indexed.info["detail_examples"]
 
 
 @pytest.mark.parametrize(
@@ -144,9 +186,9 @@ def test_any_text(browser, indexed, text):
     assert browser.search(text, k=3) is None
     assert len(browser.shown(indexed)) == 3
     assert len(queries(browser)) == 1 and len(queries(browser)[0]) <= 61
-    assert browser.get("search.prompts") == [text]
+    assert browser.prompts == [text]
     browser.event("on_history_row", row=0)
-    (prompt,) = browser.get("search.prompts")
+    (prompt,) = browser.prompts
     assert prompt.split() == text.split() and len(queries(browser)) <= 2
 
 
@@ -214,7 +256,7 @@ def test_clear(browser):
     browser.search(THING, threshold=0.5)
     browser.event("on_clear")
     assert browser.view == [] and browser.active == ["ground_truth"]
-    assert not browser.get("search.prompts") and browser.summary is None
+    assert not browser.prompts and browser.summary is None
     assert browser.get("search.threshold") == 0
     assert browser.part("search.histogram") is None
 
@@ -250,7 +292,7 @@ def test_within_the_view_and_not_within_the_result(browser, indexed):
     ) == search(Index.of(view, "detail"), view, OTHER, k=4).ids
     assert "of 9 images" in browser.summary
     browser.view = indexed.limit(5).view()._serialize()
-    browser.event("on_search")
+    browser.event("on_enter")
     assert "of 5 images" in browser.summary
 
 
@@ -264,7 +306,7 @@ def test_a_score_of_one_is_a_whole_number_in_the_browser(browser, indexed):
     assert browser.shown(indexed).first()[SCORE] == 1
     browser.search(THING)
     assert "of 9 images" in browser.summary
-    browser.fill(k=2).event("on_search")
+    browser.fill(k=2).event("on_enter")
     assert "of 9 images" in browser.summary
     browser.event("on_clear")
     shown = browser.shown(indexed).values("id")

@@ -78,7 +78,7 @@ def test_history(browser, indexed):
     browser.search("a ring", k=9, threshold=0.4, templates="plain", method="patches")
     browser.fill(k=3, threshold=0, templates="own", method="vectors")
     assert browser.event("on_history_row", row=3) is None
-    assert browser.get("search.prompts") == [THING]
+    assert browser.prompts == [THING]
     want = search(Index(indexed, "detail"), indexed, THING, k=3).ids
     assert browser.shown(indexed).values("id") == want
     browser.event("on_history_row", row=1)

@@ -1,0 +1,183 @@
+/*
+ * The box of the Detail Search panel in which a person types.
+ *
+ * FiftyOne's own inputs, as a Python panel draws them, cannot take the focus, wait a
+ * quarter of a second before they send what was entered, and forget what is being typed
+ * whenever the panel is drawn anew. This one keeps what belongs to a panel outside of
+ * what is drawn. Plain JavaScript, as browsers run it: nothing is built.
+ */
+(() => {
+  const { createElement: h, useEffect, useReducer, useRef } = window.React;
+  const { Autocomplete, Box, Button, Chip, Stack, TextField, Typography, createFilterOptions } =
+    window.__mui__;
+  const { usePanelEvent } = window.__foo__;
+  const { usePanelId } = window.__fosp__;
+
+  const SUGGESTED = 8;
+  const AGAIN = 200; // milliseconds
+  const LEAVING = ["pointerdown", "keydown"];
+  const OTHERS =
+    "[role=dialog], [role=presentation], textarea, input:not([aria-hidden=true]), [contenteditable=true]";
+  const MANY = { sx: { flexWrap: "wrap", gap: 1 } };
+  const boxes = new Map();
+  const suggest = createFilterOptions({ limit: SUGGESTED });
+
+  // Offers what has a word for each word that was typed, as far as it was typed.
+  function offered(options, { inputValue, ...state }) {
+    const begun = inputValue.toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = (option) => {
+      const words = option.toLowerCase().split(/\s+/);
+      return begun.every((start) => words.some((word) => word.startsWith(start)));
+    };
+    return suggest(options.filter(fits), { ...state, inputValue: "" });
+  }
+
+  function boxOf(panel) {
+    if (!boxes.has(panel)) boxes.set(panel, { text: "", waiting: 0, wantsFocus: true, redraw: null });
+    return boxes.get(panel);
+  }
+
+  function change(box, values) {
+    Object.assign(box, values);
+    if (box.redraw) box.redraw();
+  }
+
+  // The App takes the focus away when it closes a menu or draws its panels anew; only a
+  // person's click elsewhere, or Tab, means it.
+  function keepFocus(box, root) {
+    const leave = (event) => {
+      if (event.key ? event.key === "Tab" : !root.current?.contains(event.target))
+        box.wantsFocus = false;
+    };
+    const take = () => {
+      const input = root.current?.querySelector("input");
+      if (box.wantsFocus && !isTyping(input)) input?.focus({ preventScroll: true });
+    };
+    take();
+    const timer = setInterval(take, AGAIN);
+    for (const name of LEAVING) document.addEventListener(name, leave, true);
+    return () => {
+      clearInterval(timer);
+      for (const name of LEAVING) document.removeEventListener(name, leave, true);
+    };
+  }
+
+  function isTyping(input) {
+    const active = document.activeElement;
+    return active === input || active?.closest(OTHERS);
+  }
+
+  function markGrid(isOld) {
+    const grid = document.querySelector('[data-cy="fo-grid"]');
+    if (grid) grid.style.opacity = isOld ? 0.35 : "";
+  }
+
+  function PromptBox({ schema }) {
+    const panel = usePanelId();
+    const trigger = usePanelEvent();
+    const box = boxOf(panel);
+    const root = useRef(null);
+    const input = useRef(null);
+    [, box.redraw] = useReducer((n) => n + 1, 0);
+    const { prompts, suggestions, examples, on_enter, on_take_away } = schema.view;
+
+    useEffect(() => keepFocus(box, root), []);
+    useEffect(() => markGrid(box.waiting > 0), [box.waiting > 0]);
+
+    function send(operator, params, callback) {
+      change(box, { waiting: box.waiting + 1 });
+      const done = (result) => {
+        change(box, { waiting: box.waiting - 1 });
+        if (callback) callback(result);
+      };
+      trigger(panel, { operator, params, callback: done });
+    }
+
+    function enter(text, how) {
+      if (!text.trim() && !(how === "instead" && prompts.length)) return;
+      change(box, { text: "" });
+      send(on_enter, { text, how }, (result) => {
+        const refused = !result?.result?.taken;
+        if (refused && !box.text) change(box, { text });
+      });
+      input.current?.focus();
+    }
+
+    const field = (params) =>
+      h(TextField, {
+        ...params,
+        inputRef: input,
+        label: "What are you looking for?",
+        placeholder: "a red helmet, -a bicycle",
+        onFocus: () => (box.wantsFocus = true),
+      });
+    const typed = h(Autocomplete, {
+      freeSolo: true,
+      size: "small",
+      sx: { flex: "1 1 200px" },
+      options: suggestions,
+      filterOptions: offered,
+      value: null,
+      inputValue: box.text,
+      onInputChange: (event, text, reason) => reason === "input" && change(box, { text }),
+      onChange: (event, text) => text && enter(text, "instead"),
+      onKeyDown: (event) => event.key === "Enter" && !box.text && enter("", "instead"),
+      renderInput: field,
+    });
+    const button = (label, how, title, variant) =>
+      h(Button, {
+        variant,
+        title,
+        color: variant === "outlined" ? "secondary" : undefined,
+        sx: { textTransform: "none", whiteSpace: "nowrap" },
+        disabled: how !== "instead" && !box.text.trim(),
+        onMouseDown: (event) => event.preventDefault(), // the focus stays in the box
+        onClick: () => enter(box.text, how),
+        children: label,
+      });
+    const chips = prompts.map((prompt, place) =>
+      h(Chip, {
+        key: `${place} ${prompt}`,
+        label: prompt,
+        title: "Taken away by a click on its cross",
+        sx: { maxWidth: "100%" },
+        onDelete: () => send(on_take_away, { place }),
+      })
+    );
+    const tries = examples.map((example) =>
+      h(Chip, {
+        key: example,
+        label: example,
+        variant: "outlined",
+        onClick: () => enter(example, "instead"),
+      })
+    );
+    const line = (name, ...children) =>
+      h(Stack, { key: name, direction: "row", alignItems: "center", ...MANY, "data-cy": name }, ...children);
+    const note = (text) =>
+      h(Typography, { variant: "body2", color: "text.secondary" }, text);
+    return h(
+      Box,
+      { ref: root, sx: { display: "grid", gap: 1, pt: 1 }, "data-cy": "detail-prompt-box" },
+      line(
+        "detail-prompt",
+        typed,
+        button("Search", "instead", "Enter: search for this instead", "contained"),
+        button("+ also", "also", "Look for this, too", "outlined"),
+        button("− but not", "not", "Leave out what looks like this", "outlined")
+      ),
+      chips.length > 0 && line("detail-prompts", ...chips),
+      box.waiting > 0 && line("detail-searching", note("Searching…")),
+      box.waiting === 0 && !chips.length && tries.length > 0 &&
+        line("detail-examples", note("Try"), ...tries)
+    );
+  }
+
+  window.__fop__.registerComponent({
+    name: "DetailPromptBox",
+    label: "Prompts",
+    component: PromptBox,
+    type: window.__fop__.PluginComponentType.Component,
+    activator: () => true,
+  });
+})();
