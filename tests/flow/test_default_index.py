@@ -104,6 +104,15 @@ def test_every_tool_finds_the_index(made):
     assert {row.method for row in rows} == {"detail_global", "detail"}
 
 
+def test_a_search_says_when_nothing_looks_like_it(made):
+    dataset, _, _ = made
+    index = DetailIndex(dataset, "detail")
+    nonsense = [index.search(text).likely for text in ("xqzwv blorp", "wrixl", "gnrf")]
+    assert nonsense.count(0) >= 2 and None not in nonsense
+    words = dataset.distinct("ground_truth.detections.label")[:16]
+    assert sum(index.search(word, k=3).likely > 0 for word in words) > len(words) / 4
+
+
 def test_a_new_image_gets_all_of_it(made, scenes):
     dataset, _, _ = made
     again = fo.Sample(filepath=str(sorted((scenes / "images").iterdir())[0]))

@@ -105,22 +105,24 @@ def _read_patches(
     """
     texts = torch.from_numpy(words)
     scores = np.empty((len(words), len(ids)), np.float32)
-    best = np.full((2, len(words)), -np.inf, np.float32)
+    best, beside = np.full((2, len(words)), -np.inf, np.float32)
     places = np.zeros_like(words)
     for column, id in enumerate(ids):
         if column % 100 == 0:
             text = f"Measuring what common words reach: {column:,} of {len(ids):,}"
             yield Progress(f"{text} images", column / len(ids))
         patches = F.normalize(store.features(id), dim=1)
-        near = (patches @ texts.T).topk(min(2, len(patches)), dim=0)
-        top = near.values.numpy()
-        better = top[0] > best[0]
-        best[:, better] = top[[0, -1]][:, better]
-        places[better] = patches[near.indices[0]].numpy()[better]
-        scores[:, column] = top[0]
+        near = texts @ patches.T
+        top, where = near.max(dim=1)
+        scores[:, column] = top
+        if near.shape[1] > 1:
+            near.scatter_(1, where[:, None], -torch.inf)
+        better = torch.from_numpy(best) < top
+        best[better], beside[better] = top[better], near.amax(dim=1)[better]
+        places[better] = patches[where[better]]
     nearest = scores.argmax(axis=1)
     found = [
-        Places(best[:1, i], places[i : i + 1], z_scores[i, nearest[[i]]], best[1:, i])
+        Places(best[[i]], places[[i]], z_scores[i, nearest[[i]]], beside[[i]])
         for i in range(len(words))
     ]
     return found, float(np.median(scores.std(axis=1)))
