@@ -98,7 +98,7 @@ def prompt_box(
     panel: types.Object, prompts: Sequence[str], suggestions: Sequence[str],
     examples: Sequence[str], on_enter: Callable, on_take_away: Callable,
 ) -> None:
-    """Adds the box in which a person types; see ``assets/prompt_box.js``.
+    """Adds the box in which a person types; see ``assets/panel.js``.
 
     Args:
         panel: where to
@@ -121,6 +121,25 @@ def prompt_box(
     panel.define_property("box", types.Object(), view=view)
 
 
+def close_ups(
+    panel: types.Object, hits: Sequence[Mapping[str, Any]], on_open: Callable
+) -> None:
+    """Adds enlarged parts of images; see ``assets/panel.js``.
+
+    Args:
+        panel: where to
+        hits: ``id`` and ``filepath`` of a sample, the ``box`` that is shown, left, top,
+            width and height as shares of the image, a ``score`` as text, and whether it
+            is ``likely``; others are dimmed
+        on_open: called with the ``id`` of the sample that was clicked
+    """
+    view = types.View(
+        component="DetailCloseUps", composite_view=True, hits=list(hits),
+        on_open=on_open,
+    )
+    panel.define_property("strip", types.Object(), view=view)
+
+
 def prompts(panel: types.Object, on_change: Callable) -> None:
     """Adds a list of prompts, one entry for each."""
     kept = {"autocomplete": {"clearOnBlur": False}}  # what is typed, when drawn anew
@@ -141,18 +160,18 @@ def note(panel: types.Object, name: str, text: str, **kwargs: Any) -> None:
 
 def slider(
     panel: types.Object, name: str, label: str, low: float, high: float, step: float,
-    on_change: Callable,
+    on_change: Callable, **kwargs: Any,
 ) -> None:
-    """Adds a slider; the App puts much room above and below one."""
+    """Adds a slider as wide as the panel; the App puts much room above and below."""
     view = types.SliderView(
         min=low,
         max=high,
         view_multiple_of=step,
         value_label_display="auto",
-        label_position="left",
+        label_position="top",
         componentsProps={"item": {"sx": {"my": -3}}},
     )
-    panel.float(name, label=label, view=view, on_change=on_change)
+    panel.float(name, label=label, view=view, on_change=on_change, **kwargs)
 
 
 def table(

@@ -31,9 +31,9 @@ DEFAULTS = {
     "templates": "own",
     "k": 25,
     "within": "dataset",
-    "threshold": 0.0,
+    "threshold": -100.0,
 }
-OFF = 0.0  # the threshold at which all are shown
+OFF = DEFAULTS["threshold"]  # below all z-scores: the best are shown
 _PROMPTS, _TURN = "prompts", "turn"
 _turns = itertools.count()
 _MINUS = "-\N{MINUS SIGN}\N{EN DASH}"
@@ -75,7 +75,8 @@ def read(ctx: foo.ExecutionContext) -> Asked:
     for name, default in DEFAULTS.items():
         if values[name] is None:  # also where a field was emptied
             values[name] = default
-    values["threshold"] = values["threshold"] or None
+    if values["threshold"] == OFF:
+        values["threshold"] = None
     return Asked(prompts=tuple(memory.of(ctx).get(_PROMPTS, ())), **values)
 
 

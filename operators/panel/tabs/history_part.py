@@ -72,7 +72,7 @@ class HistoryPart(PanelBase):
             brain_key=entry.brain_key,
             method=entry.method,
             k=entry.k,
-            threshold=entry.threshold or search_state.OFF,
+            threshold=_or_off(entry.threshold),
             templates=entry.templates,
             example=None,
         )
@@ -108,3 +108,7 @@ def _when(seconds: float) -> str:
         if age >= unit:
             return f"{age / unit:.0f} {name} ago"
     return "now"
+
+
+def _or_off(threshold: float | None) -> float:
+    return search_state.OFF if threshold is None else threshold

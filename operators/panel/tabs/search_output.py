@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,13 @@ OURS = SCORE, MATCH = "detail_score", "detail_match"
 _FOUND, _BARS, _ACTIVE = "found", "bars", "active"
 _HISTOGRAM = "search.histogram"
 _SHOWN = 3  # templates
+_CLOSE_UPS = 12
+_STEP = 0.1  # of the threshold
+_EDGE = 16  # pixels beside a slider, and so beside the histogram above it
+_SCALE = (
+    "How far an image stands out among all images of the index, in standard deviations "
+    "from their mean (the z-score): the same number in every search and in Curate"
+)
 _HOW = {
     "vectors": "by its vectors",
     "reranked": "by its vectors, the best of them by their patches",
@@ -54,10 +62,13 @@ def keep(
 
     What the App drew before is remembered, and drawn again by :func:`forget`.
     """
-    known = memory.of(ctx)
+    known, edges = memory.of(ctx), answer.histogram.edges
     result = {
         "summary": _summarise(asked, answer),
-        "high": float(answer.histogram.edges[-1]),
+        "low": math.floor(edges[0] / _STEP) * _STEP,
+        "high": math.ceil(edges[-1] / _STEP + 1) * _STEP,
+        "nothing": _nothing(answer),
+        "hits": _hits(answer),
         "before": serialized(before),
         "images": serialized(view),
         "has_places": any(answer.boxes) and view.has_field(MATCH),
@@ -132,28 +143,39 @@ def drop(ctx: foo.ExecutionContext) -> None:
 
 def draw(
     part: types.Object, ctx: foo.ExecutionContext, on_threshold: Callable,
-    on_click: Callable,
+    on_click: Callable, on_open: Callable,
 ) -> None:
     """Draws the result, if there is one."""
     result = found(ctx)
     if not result:
         return
+    if result["nothing"]:
+        alert = types.AlertView(label=result["nothing"], severity="warning")
+        part.view("nothing", alert)
     widgets.note(part, "summary", result["summary"])
+    if result["hits"]:
+        widgets.close_ups(part, result["hits"], on_open)
+    axis = {
+        "title": {"text": "stronger match \N{RIGHTWARDS ARROW}", "standoff": 2},
+        "fixedrange": True,
+        "range": [result["low"], result["high"]],
+        "zeroline": False,
+    }
     part.plot(
         "histogram",
-        height="130px",
+        height="110px",
         config={"displayModeBar": False},
         layout={
             "bargap": 0.05,
-            "margin": {"t": 4, "b": 34, "l": 4, "r": 4},
-            "xaxis": {"title": {"text": "z-score", "standoff": 2}, "fixedrange": True},
+            "margin": {"t": 4, "b": 34, "l": _EDGE, "r": _EDGE},
+            "xaxis": axis,
             "yaxis": {"type": "log", "fixedrange": True, "showticklabels": False},
         },
         on_click=on_click,
     )
-    high = round(max(result["high"], 1.0) + 0.1, 1)
     widgets.slider(
-        part, "threshold", "Threshold", search_state.OFF, high, 0.1, on_threshold
+        part, "threshold", "Show all from here on", result["low"], result["high"],
+        _STEP, on_threshold, description=_SCALE,
     )
 
 
@@ -169,16 +191,46 @@ def templates(name: str) -> str:
 
 def _summarise(asked: search_state.Asked, answer: Found) -> str:
     shown, total = len(answer.ids), answer.searched
-    text = f"**{shown:,}** of {total:,} images, best first, in "
-    text += f"{1000 * answer.seconds:.0f} ms, {_HOW[answer.method]}."
+    text = f"**{shown:,}** of {total:,} images, best first, "
+    text += f"{_HOW[answer.method]}, in {1000 * answer.seconds:.0f} ms."
     if asked.threshold is not None:
-        text += f" {answer.above:,} are at z ≥ {asked.threshold:g}."
+        text += f" All that stand out by {asked.threshold:.1f} are shown."
+    if answer.likely:
+        probably = "All of them" if answer.likely >= shown else "The first"
+        count = "" if answer.likely >= shown else f" **{answer.likely:,}**"
+        text += f" {probably}{count} probably show it"
+        text += "." if answer.likely >= shown else "; below here: probably not."
     if answer.missing:
         text += f" {answer.missing:,} have no vector and were not searched."
     bare = answer.scores.count(None)
     if bare:
         text += f" The last {bare:,} have no stored patches and are not re-ranked."
     return text
+
+
+def _nothing(answer: Found) -> str:
+    """What is said where no image probably shows what was asked; else empty."""
+    if answer.likely != 0 or not answer.ids:
+        return ""
+    return f"Nothing here looks like “{answer.text}”. Shown is what comes nearest."
+
+
+def _hits(answer: Found) -> list[dict[str, Any]]:
+    """The best images, for their close-ups."""
+    ids = answer.ids[:_CLOSE_UPS]
+    paths = dict(zip(*answer.samples.select(ids).values(["id", "filepath"])))
+    rows = zip(ids, answer.boxes, answer.scores)
+    return [
+        {
+            "id": id,
+            "filepath": paths[id],
+            "box": box,
+            "score": "" if score is None else f"{score:.2f}",
+            "likely": answer.likely is None or place < answer.likely,
+        }
+        for place, (id, box, score) in enumerate(rows)
+        if id in paths
+    ]
 
 
 def _bars(answer: Found, threshold: float | None) -> list[dict[str, Any]]:
@@ -192,7 +244,7 @@ def _bars(answer: Found, threshold: float | None) -> list[dict[str, Any]]:
             "y": answer.histogram.counts.tolist(),
             "width": float(edges[1] - edges[0]),
             "marker": {"color": [_ABOVE if x >= cut else _BAR for x in middles]},
-            "hovertemplate": "%{y} images near z = %{x:.1f}<extra></extra>",
+            "hovertemplate": "%{y} images at %{x:.1f}<extra></extra>",
         }
     ]
 

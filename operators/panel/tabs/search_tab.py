@@ -27,10 +27,6 @@ _TEMPLATES = {
     "openai-80": "CLIP's, 80",
     "plain": "None",
 }
-_SCALE = (
-    "z-scores: how far the vectors of an image stand out, in standard deviations from "
-    "the mean of all images of the index, here as in **Curate**."
-)
 
 
 class SearchTab(PanelBase):
@@ -51,9 +47,9 @@ class SearchTab(PanelBase):
         self._draw_which(part, ctx, asked)
         if ctx.panel.get_state("search.shows_options"):
             self._draw_options(part, asked)
-        search_output.draw(part, ctx, self.on_threshold, self.on_histogram)
-        if search_output.found(ctx):
-            widgets.note(part, "scale", _SCALE)
+        search_output.draw(
+            part, ctx, self.on_threshold, self.on_histogram, self.on_open
+        )
         self.render_history(ctx, part)
 
     def refresh_search(self, ctx: foo.ExecutionContext) -> None:
@@ -135,7 +131,10 @@ class SearchTab(PanelBase):
 
     @guarded
     def on_threshold(self, ctx: foo.ExecutionContext) -> None:
-        """Shows what is above the new threshold."""
+        """Shows what is above the new threshold; the lowest is none."""
+        asked = search_state.read(ctx).threshold
+        if asked is not None and asked <= search_output.require(ctx)["low"]:
+            search_state.write(ctx, threshold=search_state.OFF)
         self._again(ctx)
 
     @guarded
@@ -143,8 +142,13 @@ class SearchTab(PanelBase):
         """Takes the bar that was clicked as the threshold."""
         start = (ctx.params.get("range") or [None])[0]
         if start is not None:
-            search_state.write(ctx, threshold=round(max(float(start), 0.1), 1))
+            search_state.write(ctx, threshold=round(float(start), 1))
             self._again(ctx)
+
+    @guarded
+    def on_open(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the image of a close-up."""
+        ctx.ops.open_sample(id=ctx.params["id"])
 
     @guarded
     def on_options(self, ctx: foo.ExecutionContext) -> None:
@@ -182,8 +186,8 @@ class SearchTab(PanelBase):
         if not answer.ids:
             say(
                 ctx,
-                f"No image is at {asked.threshold:g} standard deviations or above: "
-                "lower the threshold",
+                f"No image stands out by {asked.threshold:.1f}: move the slider to the "
+                "left to lower the threshold",
                 "warning",
             )
 

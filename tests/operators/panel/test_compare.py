@@ -86,7 +86,7 @@ def test_an_evaluation(browser, evaluated):
     assert browser.event("on_class", row=1) is None
     browser.tab("search")
     (prompt,) = browser.prompts
-    assert rows[1]["label"] in prompt and browser.get("search.threshold") == 0
+    assert rows[1]["label"] in prompt and browser.get("search.threshold") == -100
     want = search(
         Index.of(evaluated, browser.get("search.which.brain_key")), evaluated, prompt,
         method="vectors",

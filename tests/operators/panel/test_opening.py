@@ -66,7 +66,7 @@ def test_defaults_are_chosen(browser):
     assert search_form["which"] == {"brain_key": "detail", "method": "auto"}
     options = {"templates": "own", "k": 25, "within": "dataset"}
     assert search_form["options"] == options
-    assert "prompts" not in search_form and search_form["threshold"] == 0
+    assert "prompts" not in search_form and search_form["threshold"] == -100
     assert browser.state["compare"]["which"] == {
         "left": "detail", "right": "detail_global"
     }

@@ -31,7 +31,10 @@ def test_search(browser, indexed):
     assert sum(bars["y"]) == 24
     assert queries(browser) == [THING]
     assert browser.part("search.histogram") and browser.part("search.threshold")
-    assert "mean of all images of the index" in str(browser.part("search.scale"))
+    strip = browser.part("search.strip")["view"]["hits"]
+    assert [hit["id"] for hit in strip] == want.ids
+    assert [hit["box"] for hit in strip] == want.boxes
+    assert [hit["likely"] for hit in strip] == [i < want.likely for i in range(7)]
 
 
 def test_nothing_of_a_search_stays_on_the_next(browser, indexed):
@@ -229,8 +232,11 @@ def test_threshold(browser, indexed):
     want = search(Index(indexed, "detail"), indexed, THING, threshold=0.8)
     assert 0 < want.above < 24
     assert browser.shown(indexed).values("id") == want.ids
-    assert f"{want.above} are at z ≥ 0.8" in browser.summary
-    browser.fill(threshold=0).event("on_threshold")
+    assert f"**{want.above}** of 24" in browser.summary
+    assert "stand out by 0.8" in browser.summary
+    low = browser.part("search.threshold")["view"]["min"]
+    browser.fill(threshold=low).event("on_threshold")
+    assert "stand out by" not in browser.summary
     assert len(browser.shown(indexed)) == 24
 
 
@@ -248,7 +254,8 @@ def test_a_threshold_that_nothing_reaches(browser, indexed):
     message = browser.fill(threshold=50).event("on_threshold")
     assert "lower the threshold" in message and browser.severity == "warning"
     assert len(browser.shown(indexed)) == 0
-    browser.fill(threshold=0).event("on_threshold")
+    low = browser.part("search.threshold")["view"]["min"]
+    browser.fill(threshold=low).event("on_threshold")
     assert len(browser.shown(indexed)) == 24 and browser.message is None
 
 
@@ -257,7 +264,7 @@ def test_clear(browser):
     browser.event("on_clear")
     assert browser.view == [] and browser.active == ["ground_truth"]
     assert not browser.prompts and browser.summary is None
-    assert browser.get("search.threshold") == 0
+    assert browser.get("search.threshold") == -100
     assert browser.part("search.histogram") is None
 
 
@@ -332,3 +339,22 @@ def test_another_index(on_mine, mine):
     assert on_mine.get("search.which.method") == "auto"
     want = search(Index.of(mine, "detail_global"), mine, THING, 4, method="vectors").ids
     assert on_mine.shown(mine).values("id") == want
+
+
+def test_a_close_up_opens_its_image(browser, indexed):
+    browser.search(THING, k=3)
+    second = browser.part("search.strip")["view"]["hits"][1]["id"]
+    assert browser.event("on_open", id=second) is None
+    assert ("open_sample", {"id": second, "group_id": None}) in browser.requests
+
+
+def test_nothing_here_looks_like_it(browser, indexed):
+    answer = search(Index(indexed, "detail"), indexed, "qwrtz plofk")
+    assert answer.likely == 0
+    browser.search("qwrtz plofk")
+    said = browser.part("search.nothing")["view"]["label"]
+    assert said.startswith("Nothing here looks like “qwrtz plofk”")
+    shown = search(Index(indexed, "detail"), indexed, THING).likely
+    browser.search(THING)
+    assert shown and browser.part("search.nothing") is None
+    assert "below here: probably not" in browser.summary

@@ -1,17 +1,20 @@
 /*
- * The box of the Detail Search panel in which a person types.
+ * Two components of the Detail Search panel that FiftyOne's views have no like of: the box
+ * in which a person types, and the close-ups of what was found. Plain JavaScript, as
+ * browsers run it: nothing is built.
  *
  * FiftyOne's own inputs, as a Python panel draws them, cannot take the focus, wait a
  * quarter of a second before they send what was entered, and forget what is being typed
- * whenever the panel is drawn anew. This one keeps what belongs to a panel outside of
- * what is drawn. Plain JavaScript, as browsers run it: nothing is built.
+ * whenever the panel is drawn anew. The box keeps what belongs to a panel outside of what
+ * is drawn.
  */
 (() => {
-  const { createElement: h, useEffect, useReducer, useRef } = window.React;
+  const { createElement: h, useEffect, useReducer, useRef, useState } = window.React;
   const { Autocomplete, Box, Button, Chip, Stack, TextField, Typography, createFilterOptions } =
     window.__mui__;
   const { usePanelEvent } = window.__foo__;
   const { usePanelId } = window.__fosp__;
+  const { getSampleSrc } = window.__fos__;
 
   const SUGGESTED = 8;
   const AGAIN = 200; // milliseconds
@@ -173,11 +176,82 @@
     );
   }
 
-  window.__fop__.registerComponent({
-    name: "DetailPromptBox",
-    label: "Prompts",
-    component: PromptBox,
-    type: window.__fop__.PluginComponentType.Component,
-    activator: () => true,
-  });
+  const AROUND = 1.3; // of the longer side of a place: what is shown of the image
+
+  // Where an image lies below a square window on a place of it, in percent of the window.
+  function underWindow([x, y, width, height], ratio) {
+    const [w, h_] = ratio > 1 ? [ratio, 1] : [1, 1 / ratio]; // the shorter side is 1
+    const side = Math.min(Math.max(width * w, height * h_) * AROUND, 1);
+    const start = (middle, length) =>
+      Math.min(Math.max(middle * length - side / 2, 0), length - side);
+    return {
+      width: `${(100 * w) / side}%`,
+      left: `${(-100 * start(x + width / 2, w)) / side}%`,
+      top: `${(-100 * start(y + height / 2, h_)) / side}%`,
+    };
+  }
+
+  function CloseUp({ hit, place, onOpen }) {
+    const [ratio, setRatio] = useState(null);
+    const measure = ({ target }) => setRatio(target.naturalWidth / target.naturalHeight);
+    const box = hit.box || [0, 0, 1, 1];
+    const image = h("img", {
+      src: getSampleSrc(hit.filepath),
+      alt: `close-up ${place + 1}`,
+      onLoad: measure,
+      style: {
+        position: "absolute",
+        maxWidth: "none",
+        visibility: ratio ? "visible" : "hidden",
+        ...(ratio ? underWindow(box, ratio) : {}),
+      },
+    });
+    const score = h(Typography, { variant: "caption", color: "text.secondary" }, hit.score);
+    const frame = {
+      position: "relative",
+      overflow: "hidden",
+      aspectRatio: "1",
+      borderRadius: 0.5,
+      bgcolor: "background.level2",
+    };
+    return h(
+      Box,
+      {
+        title: hit.likely ? "Opens the image" : "Probably not. Opens the image",
+        onClick: () => onOpen(hit.id),
+        sx: { cursor: "pointer", opacity: hit.likely ? 1 : 0.45, textAlign: "center" },
+      },
+      h(Box, { sx: frame }, image),
+      score
+    );
+  }
+
+  function CloseUps({ schema }) {
+    const panel = usePanelId();
+    const trigger = usePanelEvent();
+    const { hits, on_open } = schema.view;
+    const open = (id) => trigger(panel, { operator: on_open, params: { id } });
+    const strip = {
+      display: "grid",
+      gap: 0.75,
+      gridTemplateColumns: "repeat(auto-fill, minmax(76px, 1fr))",
+    };
+    return h(
+      Box,
+      { sx: strip, "data-cy": "detail-close-ups" },
+      ...hits.map((hit, place) => h(CloseUp, { key: hit.id, hit, place, onOpen: open }))
+    );
+  }
+
+  for (const [name, component] of Object.entries({
+    DetailPromptBox: PromptBox,
+    DetailCloseUps: CloseUps,
+  }))
+    window.__fop__.registerComponent({
+      name,
+      label: name,
+      component,
+      type: window.__fop__.PluginComponentType.Component,
+      activator: () => true,
+    });
 })();
