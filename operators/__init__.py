@@ -17,6 +17,7 @@ from .index.import_vectors import ImportVectors
 from .index.rename_index import RenameIndex
 from .index.update_index import UpdateIndex
 from .panel import DetailSearch
+from .search.open_detail_search import OpenDetailSearch
 from .search.search_by_prompts import SearchByPrompts
 from .search.search_reranked import SearchReranked
 from .search.show_where import ShowWhere
@@ -33,6 +34,7 @@ OPERATORS = (
     ImportVectors,
     ManageFusers,
     MapEmbeddings,
+    OpenDetailSearch,
     RenameIndex,
     ReportLongTail,
     SearchByPrompts,

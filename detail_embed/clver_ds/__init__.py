@@ -2,7 +2,12 @@
 
 from detail_embed.clver_ds.annotations import Queries, read_queries
 from detail_embed.clver_ds.concepts import BANKS, Concept, concepts
-from detail_embed.clver_ds.dataset import ANNOTATIONS, IMAGES, generate
+from detail_embed.clver_ds.dataset import (
+    ANNOTATIONS,
+    IMAGES,
+    generate,
+    generate_in_steps,
+)
 from detail_embed.clver_ds.scenes import SCALES, Scene, SceneConfig, make_scene
 from detail_embed.clver_ds.sprites import Jitter
 
@@ -18,6 +23,7 @@ __all__ = [
     "SceneConfig",
     "concepts",
     "generate",
+    "generate_in_steps",
     "make_scene",
     "read_queries",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -66,6 +67,30 @@ def generate(
         ValueError: if a setting is out of range or the folder holds
             something else
     """
+    steps = generate_in_steps(out_dir, n, bank, size, seed, num_workers, **settings)
+    with tqdm(total=n, unit="scene", desc="making scenes", disable=not progress) as bar:
+        for _ in steps:
+            bar.update()
+    return Path(out_dir) / ANNOTATIONS
+
+
+def generate_in_steps(
+    out_dir: str | Path,
+    n: int,
+    bank: str = "both",
+    size: int | tuple[int, int] = 1120,
+    seed: int = 0,
+    num_workers: int = 1,
+    **settings,
+) -> Iterator[int]:
+    """Makes scenes as :func:`generate` does, and says how far it is.
+
+    Yields:
+        the number of scenes so far; nothing where all are there already
+
+    Raises:
+        ValueError: likewise
+    """
     if n < 1:
         raise ValueError(f"n must be at least 1 scene, not {n}")
     width, height = (size, size) if isinstance(size, int) else size
@@ -78,18 +103,19 @@ def generate(
         found = _read(target)
         found = found.get("info") if isinstance(found, dict) else None
         _check_same(target, found, info)
-        return target
+        return
     images = out_dir / IMAGES
     _start(out_dir, info)
     jobs = [
         _Job(config, seed, i, images / f"scene_{i:06d}.jpg") for i in range(n)
     ]
-    scenes = list(tqdm(_run(jobs, num_workers), total=n, unit="scene",
-                       desc="making scenes", disable=not progress))
+    scenes = []
+    for scene in _run(jobs, num_workers):
+        scenes.append(scene)
+        yield len(scenes)
     coco = {"info": info, "licenses": [], **_tables(scenes, config)}
     write_whole(target, json.dumps(coco, indent=1))
     (out_dir / _STARTED).unlink()
-    return target
 
 
 def _check_same(file: Path, found: object, info: dict) -> None:

@@ -76,11 +76,10 @@ class ReportLongTail(SummaryOperator):
     def summarise(self, result: LongTail) -> str:
         """The table, rarest first."""
         rows = [
-            (row.prompt, row.count, f"{row.best_z:.1f}", f"{row.best_score:.3f}",
-             f"`{row.best_id}`")
+            (row.prompt, row.count, f"{row.best_z:.1f}", f"{row.best_score:.3f}")
             for row in result.rows
         ]
-        head = ["Prompt", "Images", "Best z-score", "Best cosine", "Best image"]
+        head = ["Prompt", "Images", "Best z-score", "Best cosine"]
         return (
             f"{result.images} images; those count whose z-score is at least "
             f"{result.threshold:g}.{without(result.without)}\n\n"

@@ -12,7 +12,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate
+from detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate_in_steps
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
 from ..shared.form import filled, folder
@@ -120,14 +120,16 @@ class CreateClverDs(FormOperator):
     def _in_app(
         self, ctx: foo.ExecutionContext, arguments: dict[str, Any]
     ) -> Iterator[GeneratedMessage]:
-        yield ctx.ops.set_progress(
-            label=f"Making {arguments['n']} scenes", variant="circular"
-        )
+        count = arguments["n"]
         try:
-            dataset = _create(**arguments)
+            for done in _make(**arguments):
+                label = f"{done} of {count} scenes made"
+                yield ctx.ops.set_progress(label=label, progress=done / count)
+            dataset = load_clver_ds(arguments["directory"], arguments["name"])
         except Exception as error:
             yield ctx.ops.notify(str(error), variant="error")
             raise
+        yield ctx.ops.set_progress(label=f"{count} scenes are made", progress=1)
         yield ctx.ops.open_dataset(dataset.name)
 
 
@@ -200,6 +202,12 @@ def _read_scales(value: str | tuple[float, ...]) -> tuple[float, ...]:
         ) from None
 
 
-def _create(name, directory, n, bank, size, seed, settings) -> fo.Dataset:
-    generate(directory, n, bank, size, seed, **settings)
-    return load_clver_ds(directory, name)
+def _make(name, directory, n, bank, size, seed, settings) -> Iterator[int]:
+    """The number of scenes so far, for the dataset of this name."""
+    return generate_in_steps(directory, n, bank, size, seed, **settings)
+
+
+def _create(**arguments: Any) -> fo.Dataset:
+    for _ in _make(**arguments):
+        pass
+    return load_clver_ds(arguments["directory"], arguments["name"])

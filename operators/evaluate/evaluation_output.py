@@ -11,7 +11,7 @@ from fiftyone.operators import types
 
 from detail_embed.evaluation.table import ALL, title
 
-from ..shared.output import table
+from ..shared.output import PLOT, table
 
 if TYPE_CHECKING:
     from detail_embed.evaluation import Evaluation
@@ -92,6 +92,7 @@ def add_plot(
         name,
         label=label,
         height=height,
+        config=PLOT,
         layout={
             "showlegend": True,
             "legend": {"orientation": "h", "x": 0, "y": 1.15},

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fiftyone.operators import types
 
+from ..shared.output import PLOT
+
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.compute.train_fuser import TrainResult
 
@@ -54,7 +56,9 @@ def schema(values: Mapping[str, Any] | None) -> types.Property:
     outputs = types.Object()
     if values:
         outputs.str("summary", view=types.MarkdownView())
-        outputs.plot("curve", label="Training", height="380px", layout=LAYOUT)
+        outputs.plot(
+            "curve", label="Training", height="380px", layout=LAYOUT, config=PLOT
+        )
     return types.Property(outputs, view=types.View(label="Trained fuser"))
 
 

@@ -34,7 +34,6 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
     label = "Compute detail embeddings"
     description = "Make small things in big images findable by text"
     risk_level = types.RiskLevel.MEDIUM
-    place = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
     options = {
         **EmbeddingOperator.options,
         "disable_schema_validation": True,  # Python's types; the form checks all

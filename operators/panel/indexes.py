@@ -32,7 +32,7 @@ def methods(dataset: fo.Dataset, brain_key: str | None) -> list[str]:
 
 
 def captions(dataset: fo.Dataset) -> dict[str, str]:
-    """Space, size and date of the indexes; counts images, so not for every event."""
+    """Size, date and model of the indexes; counts images, so not for every event."""
     from detail_embed.fiftyone_bridge.index import facts as index_facts
 
     return {facts.brain_key: _caption(facts) for facts in index_facts.facts(dataset)}
@@ -51,5 +51,8 @@ def _kind(record: Record | None, part: str) -> str:
 
 
 def _caption(facts: IndexFacts) -> str:
+    from detail_embed.backbone.bundled_model import KNOWS, NAME
+
     images = "" if facts.images is None else f"{facts.images:,} images, "
-    return f"{images}{facts.created:%d %b %Y}, {facts.space}"
+    model = KNOWS if facts.backbone == NAME else facts.backbone or facts.space
+    return f"{images}{facts.created:%d %b %Y}. {model}"

@@ -10,7 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-_ICON = "/assets/icon.svg"
+ICON = "/assets/icon.svg"
 _INSTALL = (
     "Install what is missing with `fiftyone plugins requirements "
     "@detail/detail-embed --install`, then restart the App"
@@ -46,7 +46,7 @@ class FormOperator(foo.Operator):
             name=self.name,
             label=self.label,
             description=self.description,
-            icon=_ICON,
+            icon=ICON,
             dynamic=True,
             risk_level=self.risk_level,
             **self.options,
@@ -99,7 +99,7 @@ class FormOperator(foo.Operator):
         """A button that opens the form, where there shall be one."""
         if self.place is None:
             return None
-        button = types.Button(label=self.label, icon=_ICON, prompt=True)
+        button = types.Button(label=self.label, icon=ICON, prompt=True)
         return types.Placement(self.place, button)
 
 

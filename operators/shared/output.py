@@ -7,6 +7,8 @@ from typing import Any
 
 from fiftyone.operators import types
 
+PLOT = {"displayModeBar": False, "scrollZoom": False}  # the wheel scrolls the page
+
 
 def schema_of(
     results: Mapping[str, Any], labels: Mapping[str, str], title: str

@@ -38,6 +38,7 @@ NAMES = (
     "import_vectors",
     "manage_fusers",
     "map_embeddings",
+    "open_detail_search",
     "rename_index",
     "report_long_tail",
     "search_by_prompts",
@@ -96,6 +97,20 @@ def test_the_plugin_loads_without_errors():
     assert sorted(i.uri.rpartition("/")[2] for i in ours.instances) == list(NAMES)
 
 
+def test_the_toolbar_and_the_operator_browser_open_the_panel(compute, dataset):
+    uri = "@detail/detail-embed/open_detail_search"
+    operator, ctx = foo.get_operator(uri), _context(uri, dataset)
+    place = operator.resolve_placement(ctx).to_json()
+    assert place["place"] == "samples-grid-secondary-actions"
+    assert compute.resolve_placement(ctx) is None
+    operator.execute(ctx)
+    (asked,) = _requests(ctx, "open_panel")
+    assert (asked["name"], asked["isActive"]) == ("detail_search", True)
+    found = [foo.get_operator(f"@detail/detail-embed/{name}") for name in NAMES]
+    listed = [o.config for o in found if not o.config.unlisted]
+    assert min(listed, key=lambda config: config.description[0]).name == operator.name
+
+
 def test_the_form_accepts_its_own_defaults(compute, dataset):
     ctx = _context(COMPUTE, dataset)
     form = compute.resolve_input(ctx)
@@ -105,7 +120,6 @@ def test_the_form_accepts_its_own_defaults(compute, dataset):
     assert "laion2b_s34b_b79k" in properties["pretrained"].view.description
     assert properties["cover"].type.values == ["auto", *map(str, range(1, 16))]
     assert form.to_json()
-    assert compute.resolve_placement(ctx).to_json()
 
 
 def test_the_form_asks_for_a_vocabulary_only_where_it_is_needed(compute, dataset):
@@ -338,7 +352,10 @@ def test_scenes_from_the_app(create, new_name, tmp_path):
         seed=1,
     )
     assert _problems(create, ctx) == []
-    assert len(list(create.execute(ctx))) == 2
+    list(create.execute(ctx))
+    steps = _requests(ctx, "set_progress")
+    assert [step["progress"] for step in steps] == [0.5, 1, 1]
+    assert steps[-1]["label"] == "2 scenes are made"
     assert _requests(ctx, "open_dataset") == [{"dataset": new_name}]
     assert len(fo.load_dataset(new_name)) == 2
 

@@ -17,6 +17,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.fiftyone_bridge.search.search import search
+from detail_embed.fiftyone_bridge.where.stored import best_boxes
 from detail_embed.texts.query import Prompt, Query
 from detail_embed.texts.score_summary import THRESHOLD, standardise
 
@@ -31,6 +32,8 @@ class PromptRow:
         best_score: cosine of the image that fits best
         best_z: its z-score
         best_id: its sample id
+        best_box: where it is most like the prompt, as left, top, width and height in
+            shares of the image; None where that is not known
     """
 
     prompt: str
@@ -38,6 +41,7 @@ class PromptRow:
     best_score: float
     best_z: float
     best_id: str
+    best_box: list[float] | None
 
 
 @dataclass(frozen=True)
@@ -145,13 +149,15 @@ def _long_tail(
         scores = scorer.scores(vector)
         z = standardise(scores)[scorer.rows]
         best = int(z.argmax())
+        best_id = scorer.ids[best]
         rows.append(
             PromptRow(
                 prompt=prompt,
                 count=int((z >= threshold).sum()),
                 best_score=float(scores[scorer.rows[best]]),
                 best_z=float(z[best]),
-                best_id=scorer.ids[best],
+                best_id=best_id,
+                best_box=best_boxes(index, vector.numpy(), [best_id]).get(best_id),
             )
         )
     rows.sort(key=lambda row: (row.count, row.best_z))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -39,6 +39,7 @@ class Note:
         started: seconds since 1970
         updated: likewise
         history: of a training, what every epoch reached
+        stops: whether someone asked it to end after its step
     """
 
     id: str
@@ -49,6 +50,7 @@ class Note:
     started: float = 0.0
     updated: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    stops: bool = False
 
 
 class RunBoard:
@@ -95,9 +97,9 @@ class RunBoard:
 
     def notes(self) -> list[Note]:
         """Lists the runs of the last day, the newest first."""
-        keys = [key for key in self._store.list_keys() if not key.endswith(_STOP)]
-        notes = [self._store.get(key) for key in keys]
-        found = [_heard(Note(**note)) for note in notes if note]
+        keys = set(self._store.list_keys())
+        notes = [self._store.get(key) for key in keys if not key.endswith(_STOP)]
+        found = [_heard(Note(**note), keys) for note in notes if note]
         return sorted(found, key=lambda note: -note.started)
 
     def running(self) -> list[Note]:
@@ -123,6 +125,7 @@ def _stop_key(id: str) -> str:
     return f"{id}{_STOP}"
 
 
-def _heard(note: Note) -> Note:
+def _heard(note: Note, keys: Set[str]) -> Note:
+    note = replace(note, stops=_stop_key(note.id) in keys)
     silent = time.time() - note.updated > _SILENT_AFTER
     return replace(note, state=SILENT) if silent and note.state == RUNNING else note

@@ -8,7 +8,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from .. import indexes, widgets
+from .. import indexes, pictures, widgets
 from ..base import PanelBase
 from ..messages import guarded
 from ..state import echoes, search_state
@@ -23,15 +23,6 @@ _HALVES = {
         "sx": {"display": "grid", "gridTemplateColumns": "repeat(2, minmax(0, 1fr))"}
     }
 }
-_STRIP = {
-    "grid": {
-        "sx": {
-            "display": "grid",
-            "gridTemplateColumns": "repeat(auto-fill, minmax(72px, 1fr))",
-        }
-    }
-}
-_PICTURE = {"image": {"style": {"width": "100%", "borderRadius": 4}}}
 
 
 class CompareTab(PanelBase):
@@ -93,15 +84,15 @@ class CompareTab(PanelBase):
         kept = ctx.panel.get_state("compare.kept") or {}
         ids = [id for side in kept.values() for id in side["ids"]]
         paths = dict(zip(*ctx.dataset.select(ids).values(["id", "filepath"])))
-        pictures = {}
+        data = {}
         for name, side in kept.items():
             files = [paths.get(id, "") for id in side["ids"]]
             tags = [str(place) for place in range(1, len(files) + 1)]
             drawn = thumbnails.draw(files, tags, side["only"], side["boxes"])
             for place, url in enumerate(drawn):
-                pictures[f"compare.strips.{name}.strip.p{place}"] = url
-        if pictures:
-            ctx.panel.set_data(pictures)
+                data[f"compare.strips.{name}.strip.p{place}"] = url
+        if data:
+            ctx.panel.set_data(data)
 
     @guarded
     def on_compare_again(self, ctx: foo.ExecutionContext) -> None:
@@ -153,14 +144,11 @@ class CompareTab(PanelBase):
                 buttons, "show", "Show in grid", self.on_compare_show,
                 params={"side": name},
             )
-            strip = widgets.row(half, "strip", componentsProps=_STRIP)
+            strip = pictures.strip(half, "strip")
             for place, id in enumerate(side["ids"]):
-                strip.img(
-                    f"p{place}",
-                    on_click=self.on_compare_open,
-                    params={"id": id},
-                    alt_text=f"{name} {place + 1}",
-                    componentsProps=_PICTURE,
+                pictures.picture(
+                    strip, f"p{place}", f"{name} {place + 1}", self.on_compare_open,
+                    {"id": id},
                 )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from .. import widgets
+from .. import pictures, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
 from ..state import search_state
@@ -16,6 +20,8 @@ _REPORT = {
     "count": "Images",
     "best": "Best z\N{NON-BREAKING HYPHEN}score",
 }
+_PICTURES = 12  # of the rarest prompts
+_LETTERS = 14  # of a prompt, on its picture
 
 
 class CurateTab(PanelBase):
@@ -42,11 +48,17 @@ class CurateTab(PanelBase):
                 "Long-tail report": self.on_long_tail,
             },
         )
-        if ctx.panel.get_state("long_tail"):
+        if report := ctx.panel.get_state("long_tail"):
             widgets.note(
                 part, "scale",
                 "Rarest first: click to see. z-scores are of all images of the index.",
             )
+            strip = pictures.strip(part, "pictures")
+            for number, row in enumerate(report["rows"][:_PICTURES]):
+                pictures.picture(
+                    strip, f"p{number}", row["prompt"], self.on_report_row,
+                    {"row": number},
+                )
             widgets.table(part, "report", _REPORT, on_click_row=self.on_report_row)
         self._draw_group(
             part, "vectors", "**By the vectors alone**\n\nWhat is alike, and what is "
@@ -66,6 +78,7 @@ class CurateTab(PanelBase):
         report = long_tail.read(ctx.dataset)
         search_state.change(ctx, {"long_tail": report})
         if report:
+            ctx.panel.set_data(_pictures(ctx.dataset, report["rows"][:_PICTURES]))
             rows = [
                 {
                     "prompt": row["prompt"],
@@ -144,3 +157,21 @@ class CurateTab(PanelBase):
         line = widgets.row(part, name)
         for number, (label, event) in enumerate(buttons.items()):
             widgets.button(line, f"b{number}", label, event)
+
+
+def _pictures(dataset: fo.Dataset, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The image that fits each prompt best, with the place, as panel data."""
+    from .. import thumbnails
+
+    ids = [row["best_id"] for row in rows]
+    paths = dict(zip(*dataset.select(ids).values(["id", "filepath"])))
+    drawn = thumbnails.draw(
+        [paths.get(id, "") for id in ids],
+        [_short(row["prompt"]) for row in rows],
+        boxes=[row.get("best_box") for row in rows],
+    )
+    return {f"curate.pictures.p{place}": url for place, url in enumerate(drawn)}
+
+
+def _short(prompt: str) -> str:
+    return prompt if len(prompt) <= _LETTERS else f"{prompt[:_LETTERS - 1]}…"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _POLL, _IDLE_POLL = 1000, 5000  # milliseconds
 _NOTES = "detail_search_runs"
 _NEWS = ("failed", "silent")
+_STOPPING = "Stops after this step"
 
 
 class RunsPart(PanelBase):
@@ -33,7 +34,8 @@ class RunsPart(PanelBase):
                 widgets.curve(part, f"live{number}")
             buttons = widgets.row(part, f"stop{number}")
             widgets.button(
-                buttons, "stop", "Stop", self.on_stop, params={"id": note.id}
+                buttons, "stop", _STOPPING if note.stops else "Stop", self.on_stop,
+                params={"id": note.id}, disabled=note.stops,
             )
         if notes and notes[0].state in _NEWS:
             text = notes[0].text if notes[0].state == "failed" else (

@@ -15,6 +15,9 @@ def test_a_long_tail_report(browser, indexed):
     assert browser.tab("curate") is None and browser.part("curate.report")
     assert "all images of the index" in str(browser.part("curate.scale"))
     rows = pydash.get(browser.data, "curate.report")
+    pictures = pydash.get(browser.data, "curate.pictures").values()
+    assert len(pictures) == len(rows) == 3
+    assert all(url.startswith("data:image/jpeg") for url in pictures)
     browser.view = indexed.limit(3).view()._serialize()
     browser.fill(within="view")
     for number, row in enumerate(rows):

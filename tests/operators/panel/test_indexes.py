@@ -5,11 +5,20 @@ import fiftyone.operators as foo
 import pydash
 import pytest
 
+from detail_embed.backbone.bundled_model import KNOWS
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.clver_ds import concepts
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import delete
 from detail_embed.fiftyone_bridge.index.index import Index
 from tests.operators.panel.helpers import KEYS, OPERATORS, SETTINGS
+
+
+def test_an_index_of_the_demo_model_says_what_it_knows(browser):
+    assert f"knows {len(concepts('both'))} things" in KNOWS
+    captions = browser.get("captions")
+    assert list(captions) == KEYS
+    assert all(caption.endswith(KNOWS) for caption in captions.values())
 
 
 def test_indexes(on_mine, mine):

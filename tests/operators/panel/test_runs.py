@@ -67,6 +67,8 @@ def test_a_run_is_stopped(browser, indexed, monkeypatch):
     button = browser.part("indexes.stop0.stop")["view"]
     assert button["params"] == {"id": note.id}
     assert "It stops after this step" in browser.event("on_stop", id=note.id)
+    button = browser.part("indexes.stop0.stop")["view"]
+    assert button["label"] == "Stops after this step" and button["disabled"]
     assert list(run) == [] and RunBoard(indexed).running() == []
     browser.event("on_poll")
     assert browser.part("indexes.bar0") is None
