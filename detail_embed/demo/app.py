@@ -13,6 +13,7 @@ import fiftyone as fo
 
 from detail_embed.backbone.bundled_model import NAME
 from detail_embed.fiftyone_bridge import DetailIndex
+from detail_embed.fiftyone_bridge.evaluate.suggestions import EXAMPLES
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -47,6 +48,12 @@ def single_fuser(index: DetailIndex) -> Fuser:
     """What makes the one vector per image beside a few."""
     slug = index.record.single_space or index.record.space
     return zoo.load(slug, index.space.backbone).fuser
+
+
+def offer(dataset: fo.Dataset, examples: list[str]) -> None:
+    """Keeps searches that are sure to find something, for the panel to offer."""
+    dataset.info[EXAMPLES] = examples
+    dataset.save()
 
 
 def show(dataset: fo.Dataset, port: int, hint: str) -> None:

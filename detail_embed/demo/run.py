@@ -12,6 +12,7 @@ import socket
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +22,12 @@ from detail_embed.clver_ds import Queries, generate, read_queries
 from detail_embed.demo.fiftyone_home import isolate
 from detail_embed.demo.picture import compare
 from detail_embed.demo.table import GLOBAL, MAXSIM, retrieval_rows, score_methods
-from detail_embed.evaluation import (
-    ALL,
-    Row,
-    average_precision,
-    plot,
-    write_csv,
-)
+from detail_embed.evaluation import ALL, Row, plot, write_csv
 from detail_embed.fusers import Fuser
 
 ONE = "1 vector"
 _SEED = 0
-_SMALL = 0.1  # side of a small object, as a fraction of the image's
+_EXAMPLES = "examples.json"
 
 
 def main() -> None:
@@ -60,23 +55,20 @@ def _run(args: argparse.Namespace) -> None:
     dataset = app.open_dataset(folder)
     index = app.compute_index(dataset)
     print(f"   {index.record.reason}.\n")
-    print("3. How well the names of things find the scenes that show them")
+    print("3. How well the names of things find the scenes that show them: mAP in %")
     results = args.home / "results" / f"{folder.name}-{index.record.space}"
-    if not (results / "try.json").is_file():
+    if not (results / _EXAMPLES).is_file():
         measure(read_queries(folder), index, app.single_fuser(index), results)
     print((results / "table.txt").read_text())
-    print(f"   All words, by the size of things, and as a plot: {results}\n")
-    hint = json.loads((results / "try.json").read_text())
-    what_to_type = (
-        f"4. Type into the panel: {hint['word']}\n"
-        f"   {hint['scenes']} of {args.n} scenes show one, at most "
-        f"{hint['percent']:.0f} % of the image's side."
-    )
+    print(f"   By words, by the size of things, and as a plot: {results}\n")
+    examples = json.loads((results / _EXAMPLES).read_text())
+    app.offer(dataset, [example["word"] for example in examples])
+    what_to_do = _what_to_do(examples[:1], args.n)
     if args.no_app:
-        print(what_to_type)
+        print(what_to_do)
     else:
-        address = f"   http://127.0.0.1:{args.port}  (Ctrl+C ends it)"
-        app.show(dataset, args.port, f"{what_to_type}\n{address}")
+        address = f"http://127.0.0.1:{args.port}  (Ctrl+C ends it)"
+        app.show(dataset, args.port, f"{what_to_do}\n{address}")
 
 
 def measure(queries: Queries, index, single: Fuser, results: Path) -> None:
@@ -87,8 +79,10 @@ def measure(queries: Queries, index, single: Fuser, results: Path) -> None:
         index: the index of the scenes, with patch features
         single: makes its one vector per image
         results: gets table.txt, the short one; table.csv, map-over-scale.png, a
-            picture that compares the indexes (compare.jpg) and, last, try.json
+            picture that compares the indexes (compare.jpg) and, last, examples.json
     """
+    from detail_embed.demo.examples import best_first, find_examples
+
     space, dataset, store = index.space, index.dataset, index.store()
     ids = dict(zip(*dataset.values(["filepath", "id"])))
     images = (
@@ -103,20 +97,32 @@ def measure(queries: Queries, index, single: Fuser, results: Path) -> None:
     rows = retrieval_rows(queries, scores)
     results.mkdir(parents=True, exist_ok=True)
     write_csv(rows, results / "table.csv")
-    names = {GLOBAL: "the whole image", MAXSIM: "all patches"}
+    names = {GLOBAL: "the whole image"}
     names |= {name: f"{name} an image" for name in fusers}
+    names[MAXSIM] = "all patches"
     (results / "table.txt").write_text(short_table(rows, names))
     plot(rows, results / "map-over-scale.png")
-    hint = small_word(queries, scores, default)
-    compare(queries, hint["word"], {
+    examples = find_examples(queries, scores, default, index)
+    pictured = best_first(queries, scores, default)[0]
+    compare(queries, queries.words[pictured], {
         "the model's own whole-image vector (detail_global)": scores[GLOBAL],
         f"detail-embed, {default} an image (detail)": scores[default],
     }, results / "compare.jpg")
-    (results / "try.json").write_text(json.dumps(hint))
+    (results / _EXAMPLES).write_text(json.dumps([asdict(e) for e in examples]))
+
+
+def _what_to_do(first: list[dict], scenes: int) -> str:
+    if not first:
+        return "Type what you look for into the panel."
+    example = first[0]
+    return (
+        f"Type “{example['word']}” into the panel: {example['scenes']} of {scenes} "
+        f"scenes show one, at most {example['percent']:.0f} % of the image's side."
+    )
 
 
 def short_table(rows: Iterable[Row], names: Mapping[str, str]) -> str:
-    """What each method finds, over all words and sizes, as text.
+    """What each method finds, of things of any size, as text.
 
     Args:
         rows: of the retrieval table
@@ -125,16 +131,17 @@ def short_table(rows: Iterable[Row], names: Mapping[str, str]) -> str:
     found = defaultdict(list)
     for row in rows:
         if row.scale == ALL:
-            found[row.method, row.bank].append((row.map, row.queries))
-    banks = list(dict.fromkeys(bank for _, bank in found))
-    methods = list(dict.fromkeys(method for method, _ in found))
-    lines = [["mAP, %", *banks]] + [
-        [names[method], *(f"{_mean(found[method, bank]):.1f}" for bank in banks)]
-        for method in methods
+            found[row.method, "all words"].append((row.map, row.queries))
+            if row.words != "proxy":
+                found[row.method, "held-out words"].append((row.map, row.queries))
+    columns = list(dict.fromkeys(column for _, column in found))
+    lines = [["", *columns]] + [
+        [name, *(f"{_mean(found[method, column]):.1f}" for column in columns)]
+        for method, name in names.items()
     ]
-    width = max(len(line[0]) for line in lines) + 2
+    width = max(len(line[0]) for line in lines)
     return "".join(
-        f"   {name:{width}}" + "".join(f"{cell:>8}" for cell in cells) + "\n"
+        f"   {name:{width}}" + "".join(f"{cell:>17}" for cell in cells) + "\n"
         for name, *cells in lines
     )
 
@@ -143,24 +150,6 @@ def _mean(groups: list[tuple[float, int]]) -> float:
     """The mean over the queries of groups, in percent."""
     values, counts = zip(*groups)
     return 100 * float(np.average(values, weights=counts))
-
-
-def small_word(queries: Queries, scores: dict, method: str) -> dict:
-    """Chooses what to type: the small thing of which most images are gained."""
-    relevant = queries.target_scale > 0
-    gain = relevant.sum(1) * (
-        average_precision(scores[method], relevant)
-        - average_precision(scores[GLOBAL], relevant)
-    )
-    side = queries.target_scale.max(1)
-    is_thing = (np.array(queries.banks) == "things") & relevant.any(1)
-    small = is_thing & (side <= max(_SMALL, side[is_thing].min()))
-    chosen = int(np.where(small, gain, -np.inf).argmax())
-    return {
-        "word": queries.words[chosen],
-        "scenes": int(relevant[chosen].sum()),
-        "percent": 100 * float(side[chosen]),
-    }
 
 
 def _is_taken(port: int) -> bool:

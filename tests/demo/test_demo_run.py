@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +12,21 @@ import torch
 from detail_embed import fusers
 from detail_embed.clver_ds import Queries, concepts, generate, read_queries
 from detail_embed.cover import CompleteCover
+from detail_embed.demo.examples import Example, best_first, find_examples
 from detail_embed.demo.proxies import demo_vocabulary
-from detail_embed.demo.run import small_word
 from detail_embed.demo.table import encode, retrieval_rows, score_methods
 from detail_embed.texts.templates import encode_query
 from tests.tiny import tiny_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
+OFFERED = """
+import sys
+from detail_embed.demo.fiftyone_home import isolate
+isolate(sys.argv[1])
+import fiftyone as fo
+(name,) = fo.list_datasets()
+print(fo.load_dataset(name).info["detail_examples"])
+"""
 
 
 def test_proxies_hold_no_word_that_is_held_out():
@@ -58,17 +67,31 @@ def test_an_unreadable_scene_is_named(tmp_path):
         list(encode([tmp_path / "gone.jpg"], backbone, CompleteCover(1)))
 
 
-def test_the_word_to_type_is_small_and_gains():
+def test_examples_are_small_gain_and_are_found():
     queries = Queries(
-        paths=[], words=["dog", "cat", "red cube"],
-        banks=["things", "things", "solids"], groups=["proxy"] * 3,
-        target_scale=np.array([[0.3, 0, 0], [0, 0.04, 0], [0, 0, 0.03]]),
+        paths=[Path(f"/{n}.jpg") for n in range(3)],
+        words=["dog", "cat", "bee", "red cube", "blue cube"],
+        banks=["things"] * 3 + ["solids"] * 2, groups=["proxy"] * 5,
+        target_scale=np.array(
+            [[0.3, 0, 0], [0, 0.04, 0], [0.05, 0, 0.02], [0, 0, 0.03], [0.03, 0, 0]]
+        ),
     )
     shown = (queries.target_scale > 0).astype(float)
-    scores = {"ridge": shown, "global": -shown}
-    assert small_word(queries, scores, "ridge") == {
-        "word": "cat", "scenes": 1, "percent": pytest.approx(4.0)
-    }
+    scores = {"few": shown, "global": -shown}
+    assert best_first(queries, scores, "few")[-1] == 0  # the large dog
+
+    class Index:
+        """Finds everything but bees."""
+
+        def search(self, word, k):
+            row = queries.words.index(word)
+            order = np.argsort(-shown[row] if word != "bee" else shown[row])
+            paths = [str(queries.paths[i]) for i in order[:k]]
+            return SimpleNamespace(view=SimpleNamespace(values=lambda _: paths))
+
+    found = find_examples(queries, scores, "few", Index())
+    assert [example.word for example in found] == ["cat", "dog", "red cube"]
+    assert found[0] == Example("cat", 1, pytest.approx(4.0))
 
 
 def test_the_whole_run_and_its_second_time(tmp_path, fresh_python):
@@ -84,15 +107,20 @@ def test_the_whole_run_and_its_second_time(tmp_path, fresh_python):
     assert "what a search of all patches finds" in first or "unmeasured" in first
     for method in ("the whole image", "1 vector an image", "all patches"):
         assert method in first
-    assert "Type into the panel: " in first
     (results,) = (tmp_path / "results").iterdir()
     rows = list(csv.DictReader((results / "table.csv").open()))
     methods = {r["method"] for r in rows}
     assert {"global", "1 vector", "MaxSim"} < methods and len(methods) == 4
     assert {r["bank"] for r in rows} == {"things", "solids"}
     assert (results / "map-over-scale.png").stat().st_size > 10_000
-    hint = json.loads((results / "try.json").read_text())
-    assert hint["word"] in {c.name for c in concepts("things")}
+    assert "all words   held-out words" in first
+    examples = json.loads((results / "examples.json").read_text())
+    known = {c.name for c in concepts("both")}
+    assert len(examples) > 1 and {example["word"] for example in examples} <= known
+    *_, last = first.splitlines()
+    assert last.startswith(f"Type “{examples[0]['word']}” into the panel: ")
+    shown = fresh_python(OFFERED, tmp_path, folder=ROOT)
+    assert shown.stdout.splitlines()[-1] == repr([e["word"] for e in examples])
     written = {f: f.stat().st_mtime_ns for f in results.iterdir()}
     second = run()
     assert "all patches" in second

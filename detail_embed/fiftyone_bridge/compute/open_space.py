@@ -11,6 +11,7 @@ from torch import Tensor
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
 from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.delete import clear
@@ -86,7 +87,9 @@ def open_space(
     store = feature_stores.prepare(index.dataset, cut, keep, items)
     folder = None if store is None else str(store.directory)
     if record is None:
-        main, single, choice = yield from _fusers(cut, samples, items, settings, store)
+        main, single, choice = yield from _fusers(
+            cut, samples, items, settings, store, bool(keep)
+        )
         space = EmbeddingSpace(backbone, cut.cover, main)
         single = single and EmbeddingSpace(backbone, cut.cover, single)
         record = Record(
@@ -115,8 +118,12 @@ def _fusers(
     items: list[tuple[str, str]],
     settings: Settings,
     store: FeatureStore | None,
+    keeps: bool,
 ) -> Generator[Progress, None, tuple[Fuser, Fuser | None, FuserChoice | None]]:
     """Chooses and fits fusers on some images; on what is stored, if all of it is.
+
+    Where features are kept, those of these images are stored first, so that none is
+    encoded twice.
 
     Returns:
         that of the vectors for text; that of one vector beside a few; what was measured
@@ -138,8 +145,13 @@ def _fusers(
     names = " and ".join(repr(fuser.name) for fuser in unfitted) or "the vectors"
     verb = "Measuring on" if settings.measures else f"Fitting {names} on"
     yield Progress(f"{verb} {len(chosen)} images", 0.0)
+    readable = chosen
+    if keeps:
+        for step in store_missing(cut, store, chosen, settings):
+            yield Progress(f"{verb} {step.text}", 0.0)
+        readable = [item for item in chosen if item[0] in store]
     try:
-        images, mask = _sample(cut, chosen, settings, store)
+        images, mask = _sample(cut, readable, settings, store)
         if settings.measures:
             counts = ()
             if settings.count == AUTO:

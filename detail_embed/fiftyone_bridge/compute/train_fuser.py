@@ -14,13 +14,11 @@ import fiftyone.core.collections as foc
 import torch
 
 from detail_embed import fusers
-from detail_embed.engine.stream import stream
-from detail_embed.features import FeatureStore
 from detail_embed.features.feature_store import DTYPES
+from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary as vocabulary_of
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run, encode_words
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -184,7 +182,7 @@ def _train(
     if keep not in DTYPES:
         keep = _held_dtype(dataset, space)
     store = feature_stores.prepare(dataset, space, keep, items)
-    yield from _encode(space, store, items, settings)
+    yield from store_missing(space, store, items, settings)
     ids = [id for id, _ in items if id in store]
     if len(ids) < _MIN_IMAGES:
         raise ValueError(
@@ -234,29 +232,6 @@ def _train(
 def _held_dtype(dataset: fo.Dataset, space: EmbeddingSpace) -> str:
     store = feature_stores.find(dataset, space.patch_slug)
     return "float16" if store is None else store.dtype
-
-
-def _encode(
-    space: EmbeddingSpace,
-    store: FeatureStore,
-    items: list[tuple[str, str]],
-    settings: Settings,
-) -> Generator[Progress, None, None]:
-    """Stores the patch features that are missing."""
-    todo = [item for item in items if item[0] not in store]
-    if not todo:
-        return
-    fuser = fusers.create("mean", dim=space.dim)
-    chunks = stream(
-        todo, space.backbone, space.cover, fuser, settings, chunk_size=64, store=store
-    )
-    done = failed = 0
-    pace = Pace(len(todo))
-    with closing(chunks):
-        for chunk in chunks:
-            done += len(chunk.ids) + len(chunk.errors)
-            failed += len(chunk.errors)
-            yield pace.report(done, failed)
 
 
 def _report(epoch: Epoch, history: list[Epoch], config: TrainingConfig) -> Progress:
