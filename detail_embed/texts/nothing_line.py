@@ -97,10 +97,12 @@ def weigh(
     """
     if not unit > 0:
         raise ValueError(f"unit={unit!r}: scores that are all equal tell nothing")
-    others = words[words @ text <= SAME]
-    if len(others) < _RIVAL:
-        raise ValueError(f"{len(others)} other words: give at least {_RIVAL}")
-    rivals = places.vectors @ others.T
+    same = words @ text > SAME
+    others = len(words) - int(same.sum())
+    if others < _RIVAL:
+        raise ValueError(f"{others} other words: give at least {_RIVAL}")
+    rivals = places.vectors @ words.T
+    rivals[:, same] = -np.inf
     rival = np.partition(rivals, -_RIVAL, axis=1)[:, -_RIVAL]
     cosines = places.scores + _OTHERS * (places.scores - rival)
     if places.beside is not None:

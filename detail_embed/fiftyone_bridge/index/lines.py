@@ -24,15 +24,24 @@ VECTORS, PATCHES = "vectors", "patches"  # the ways that have a line of their ow
 _NUMBERS = 8  # of a fingerprint
 _ROUNDING = 1e-2  # of these; one other vector changes them by tenths
 _fingerprints: WeakKeyDictionary[IndexVectors, list[float]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[IndexVectors, dict[str, NothingLine]] = WeakKeyDictionary()
 
 
 def read(index: Index, vectors: IndexVectors) -> dict[str, NothingLine]:
     """Reads the lines of an index, by way to search; those that there are.
 
+    Once found they stay in memory as long as the vectors do, which they are of.
+
     Args:
         index: the index
         vectors: those that it has now
     """
+    if vectors not in _known and (found := _read(index, vectors)):
+        _known[vectors] = found
+    return _known.get(vectors, {})
+
+
+def _read(index: Index, vectors: IndexVectors) -> dict[str, NothingLine]:
     record = index.record
     if record is None or not record.lines:
         return {}
@@ -55,6 +64,7 @@ def write(
     ways = {way: asdict(line) for way, line in lines.items()}
     found = {"fingerprint": fingerprint(vectors), "ways": ways}
     index.write(replace(index.record, lines=found))
+    _known.pop(vectors, None)
 
 
 def fingerprint(vectors: IndexVectors) -> list[float]:

@@ -8,25 +8,24 @@ import numpy as np
 
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import lines
-from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.fiftyone_bridge.search.methods import VECTORS
 from detail_embed.texts.nothing_line import Places, common_words, weigh
 from detail_embed.texts.query import Query, parse
 from detail_embed.texts.text_cache import read_cached
 
-_BLOCK = 32  # images that are looked at together
+_BLOCK = 8  # images that are looked at together
 _words: dict[str, np.ndarray] = {}  # common ones, by backbone
 
 
 def count_likely(
     index: Index,
     vectors: IndexVectors,
+    store: FeatureStore | None,
     query: str | Query | np.ndarray,
+    vector: np.ndarray,
     templates: str,
-    method: str,
     rows: np.ndarray,
     z_scores: np.ndarray,
 ) -> int | None:
@@ -35,9 +34,10 @@ def count_likely(
     Args:
         index: what was searched
         vectors: those of the index
+        store: the patch features by which it was searched, None if by vectors
         query: what was asked
+        vector: ``(d,)`` float32, of the query, unit length
         templates: around the prompts
-        method: by which it was searched, not ``"auto"``
         rows: ``(m,)`` places of the images among those of the index, best first
         z_scores: ``(m,)`` of these images, among all of the index
 
@@ -49,13 +49,11 @@ def count_likely(
     """
     if not _is_one_prompt(query) or templates != "own":
         return None
-    way = lines.VECTORS if method == VECTORS else lines.PATCHES
+    way = lines.VECTORS if store is None else lines.PATCHES
     line = lines.read(index, vectors).get(way)
     words = None if line is None else _words_of(index)
     if words is None:
         return None
-    vector = query_vectors.encode(index, query)
-    store = None if way == lines.VECTORS else open_store(index)
     likely = 0
     for start in range(0, len(rows), _BLOCK):
         some = rows[start : start + _BLOCK]

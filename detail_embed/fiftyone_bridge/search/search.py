@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from detail_embed.cover.patches import relative
+from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -102,9 +103,10 @@ def search(
     if method == AUTO:
         best_first = [scored.ids[i] for i in order]
         method = choose(index, vector, best_first, len(scored.ids), k)
-    if method != VECTORS:
+    store = None if method == VECTORS else open_store(index)
+    if store is not None:
         proposed = _propose(order, len(scored.ids), k, candidates, method)
-        order, boxes = _by_patches(index, vector, scored, proposed)
+        order, boxes = _by_patches(store, vector, scored, proposed)
     best = order if threshold is not None else order[:k]
     rows, z_scores = scored.rows[best], scored.z_scores[best]
     ids = [scored.ids[i] for i in best]
@@ -125,7 +127,7 @@ def search(
         seconds=time.monotonic() - started,
         text=_EXAMPLE if isinstance(query, np.ndarray) else str(query),
         likely=count_likely(
-            index, vectors, query, templates, method, rows, z_scores
+            index, vectors, store, query, vector, templates, rows, z_scores
         ),
     )
 
@@ -192,14 +194,13 @@ def _propose(
 
 
 def _by_patches(
-    index: Index, vector: np.ndarray, scored: _Scored, proposed: np.ndarray
+    store: FeatureStore, vector: np.ndarray, scored: _Scored, proposed: np.ndarray
 ) -> tuple[np.ndarray, dict[str, list[float]]]:
     """Puts images in the order of their best patches; writes their scores anew.
 
     Returns:
         the places, those without stored patches last, and the boxes of the others
     """
-    store = open_store(index)
     held = np.array([i for i in proposed if scored.ids[i] in store], np.int64)
     rest = np.array([i for i in proposed if scored.ids[i] not in store], np.int64)
     if len(proposed) and not len(held):
