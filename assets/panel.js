@@ -1,7 +1,7 @@
 /*
- * Two components of the Detail Search panel that FiftyOne's views have no like of: the box
- * in which a person types, and the close-ups of what was found. Plain JavaScript, as
- * browsers run it: nothing is built.
+ * What FiftyOne's views and operators have no like of: the box of the Detail Search panel in
+ * which a person types, the close-ups of what was found, and the choice of what is drawn in
+ * an open image. Plain JavaScript, as browsers run it: nothing is built.
  *
  * FiftyOne's own inputs, as a Python panel draws them, cannot take the focus, wait a
  * quarter of a second before they send what was entered, and forget what is being typed
@@ -12,9 +12,9 @@
   const { createElement: h, useEffect, useReducer, useRef, useState } = window.React;
   const { Autocomplete, Box, Button, Chip, Stack, TextField, Typography, createFilterOptions } =
     window.__mui__;
-  const { usePanelEvent } = window.__foo__;
+  const { Operator, OperatorConfig, registerOperator, usePanelEvent } = window.__foo__;
   const { usePanelId } = window.__fosp__;
-  const { getSampleSrc } = window.__fos__;
+  const { activeFields, getSampleSrc } = window.__fos__;
 
   const SUGGESTED = 8;
   const AGAIN = 200; // milliseconds
@@ -191,17 +191,20 @@
     };
   }
 
+  const PLAIN = { p: 0, border: 0, background: "none", cursor: "pointer" };
+
   function CloseUp({ hit, place, onOpen }) {
     const [ratio, setRatio] = useState(null);
     const measure = ({ target }) => setRatio(target.naturalWidth / target.naturalHeight);
     const box = hit.box || [0, 0, 1, 1];
     const image = h("img", {
       src: getSampleSrc(hit.filepath),
-      alt: `close-up ${place + 1}`,
+      alt: "",
       onLoad: measure,
       style: {
         position: "absolute",
         maxWidth: "none",
+        pointerEvents: "none",
         visibility: ratio ? "visible" : "hidden",
         ...(ratio ? underWindow(box, ratio) : {}),
       },
@@ -217,9 +220,11 @@
     return h(
       Box,
       {
+        component: "button",
+        "aria-label": `Close-up ${place + 1}`,
         title: hit.likely ? "Opens the image" : "Probably not. Opens the image",
         onClick: () => onOpen(hit.id),
-        sx: { cursor: "pointer", opacity: hit.likely ? 1 : 0.45, textAlign: "center" },
+        sx: { ...PLAIN, opacity: hit.likely ? 1 : 0.45 },
       },
       h(Box, { sx: frame }, image),
       score
@@ -242,6 +247,24 @@
       ...hits.map((hit, place) => h(CloseUp, { key: hit.id, hit, place, onOpen: open }))
     );
   }
+
+  // FiftyOne's `set_active_fields` means the grid until an image has opened.
+  class DrawInImage extends Operator {
+    get config() {
+      return new OperatorConfig({
+        name: "draw_in_image",
+        label: "Draw labels in the open image",
+        unlisted: true,
+      });
+    }
+    useHooks() {
+      return { draw: window.recoil.useSetRecoilState(activeFields({ modal: true })) };
+    }
+    async execute({ hooks, params }) {
+      hooks.draw(params.fields);
+    }
+  }
+  registerOperator(DrawInImage, "@detail/detail-embed");
 
   for (const [name, component] of Object.entries({
     DetailPromptBox: PromptBox,

@@ -27,6 +27,12 @@ from .tabs.start_page import StartPage
 
 logger = logging.getLogger(__name__)
 
+_HELP = (
+    "Find small things in big pictures: type what you are looking for.\n\nThe axis of "
+    "matches counts standard deviations from the mean of all images of the index (the "
+    "z-score): how far an image stands out. The same number means the same in every "
+    "search and in **Curate**."
+)
 TABS = {
     "search": "Search",
     "compare": "Compare",
@@ -65,7 +71,7 @@ class DetailSearch(
             icon="/assets/icon.svg",
             category=Categories.CURATE,
             surfaces="grid",
-            help_markdown="Find small things in big pictures by text.",
+            help_markdown=_HELP,
         )
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:

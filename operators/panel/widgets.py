@@ -160,7 +160,7 @@ def note(panel: types.Object, name: str, text: str, **kwargs: Any) -> None:
 
 def slider(
     panel: types.Object, name: str, label: str, low: float, high: float, step: float,
-    on_change: Callable, **kwargs: Any,
+    on_change: Callable,
 ) -> None:
     """Adds a slider as wide as the panel; the App puts much room above and below."""
     view = types.SliderView(
@@ -171,7 +171,7 @@ def slider(
         label_position="top",
         componentsProps={"item": {"sx": {"my": -3}}},
     )
-    panel.float(name, label=label, view=view, on_change=on_change, **kwargs)
+    panel.float(name, label=label, view=view, on_change=on_change)
 
 
 def table(

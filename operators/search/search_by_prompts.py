@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.found import Found
 
 _MAX_BYTES = 50_000_000
+_ENDINGS = ("bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp")
+_PICTURES = ",".join(  # the App compares the ends of names, letter by letter
+    f".{ending}" for low in _ENDINGS for ending in (low, low.upper())
+)
 _OPTIONS = ("k", "threshold", "templates", "method")
 
 
@@ -173,7 +177,7 @@ def _add_examples(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         "picture",
         label="Like a picture",
         view=types.FileView(
-            types="image/*",
+            types=_PICTURES,
             max_size=_MAX_BYTES,
             max_size_error_message="The picture is larger than 50 MB",
         ),

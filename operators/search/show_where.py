@@ -10,6 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
+from ..shared.app import DRAW_IN_IMAGE
 from ..shared.form import add_index, filled, given, index_of
 from ..shared.run_operator import RunOperator
 
@@ -53,14 +54,19 @@ class ShowWhere(RunOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """Text, index, boxes and fields."""
+        from detail_embed.fiftyone_bridge.search import match
         from detail_embed.fiftyone_bridge.where import show_where as where
 
         params = filled(ctx.params)
         has_vector = "vector" in params
         meant = _meant(ctx, len(samples))
+        searched = match.text_of(ctx.view)
+        if searched and not has_vector:
+            params.setdefault("text", searched)
         inputs.str(
             "text",
             required=not has_vector,
+            default=searched,
             label="Text",
             description=f"What to look for in {meant}. Commas between prompts, a minus "
             "for 'but not': a helmet, -a bicycle",
@@ -107,21 +113,24 @@ class ShowWhere(RunOperator):
         before = set(ctx.dataset.get_field_schema())
         yield from super().in_app(ctx, run)
         shown = [run.result.field, run.result.heatmap_field]
+        others = [name for name in ctx.active_fields if name not in shown]
+        if ctx.current_sample:  # an open image stays as it was when it was opened
+            yield ctx.ops.close_sample()
         if not before.issuperset(shown):
             yield ctx.ops.reload_dataset()
         yield ctx.ops.reload_samples()
-        others = [name for name in ctx.active_fields if name not in shown]
-        yield ctx.ops.set_active_fields([*others, *shown])
+        if not ctx.current_sample:
+            yield ctx.ops.set_active_fields([*others, *shown])
+            return
+        yield ctx.trigger(DRAW_IN_IMAGE, {"fields": shown})
+        yield ctx.ops.open_sample(id=ctx.current_sample)
 
     def show(
         self, ctx: foo.ExecutionContext, result: Where
     ) -> Iterator[GeneratedMessage]:
-        """Tells it, and where labels cannot be seen yet."""
-        summary = self.summarise(result)
-        if ctx.current_sample:  # FiftyOne keeps an image as it was when it was opened
-            summary += ". To see the labels in an image that was open, reload the page"
+        """Tells it."""
         variant = "warning" if result.failed else "success"
-        yield from self.tell(ctx, summary, variant)
+        yield from self.tell(ctx, self.summarise(result), variant)
 
     def __call__(
         self,

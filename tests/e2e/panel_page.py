@@ -112,12 +112,15 @@ class PanelPage:
         ).last.click()
         self.page.get_by_role("option").filter(has_text=value).first.click()
 
-    def slide(self, steps: int) -> None:
-        """Moves the threshold with the keyboard, a tenth each step."""
-        thumb = self.page.locator('input[type="range"]').last
-        thumb.focus()
-        for _ in range(steps):
-            thumb.press("ArrowRight")
+    def slide(self, share: float) -> None:
+        """Sets the threshold to a share of its range, 0 to 1."""
+        slider = self.page.locator(".MuiSlider-root").last
+        room = slider.bounding_box()
+        slider.click(position={"x": share * room["width"], "y": room["height"] / 2})
+
+    def close_up(self, place: int) -> Locator:
+        """The enlarged part of a hit; the best is 1."""
+        return self.page.get_by_role("button", name=f"Close-up {place}", exact=True)
 
     def row(self, text: str) -> Locator:
         """The row of a table of the panel with this text."""

@@ -55,7 +55,7 @@ def test_from_nothing_to_an_index(panel, scenes):
     app.execute()
     panel.await_text(r"\d images/s", LONG)
     app.shoot("9-panel-progress")
-    panel.await_text("What are you looking for", LONG)
+    panel.await_drawn()
     scenes.reload()
     assert set(similarities(scenes)) == {"detail", "detail_global", "detail_single"}
     assert "detail_map" in scenes.list_brain_runs()
@@ -66,7 +66,9 @@ def test_search_but_not_threshold(panel, scenes):
     answer = DetailIndex(scenes, "detail").search(THING)
     paths = answer.view.values("filepath")
     assert found == paths[: len(found)] and len(found) >= 20
-    panel.await_text("25 of 40 images, best first, in .* ms, by all patches")
+    panel.await_text("25 of 40 images, best first, by all patches, in .* ms")
+    expect(panel.close_up(12)).to_be_visible()
+    expect(panel.close_up(13)).to_have_count(0)
     panel.app.shoot("10-panel-search")
 
     close = panel.app.images_of(panel.button("Close-ups").click, "detail_match")
@@ -74,24 +76,46 @@ def test_search_but_not_threshold(panel, scenes):
     panel.app.shoot("21-panel-close-ups")
     assert panel.app.images_of(panel.button("Images").click, "detail_match") == found
 
-    off = panel.search("-a yellow thing")
+    off = panel.add("− but not", "a yellow thing")
     assert panel.prompts == [THING, "-a yellow thing"] and off != found
     panel.await_text("best first")
     panel.app.shoot("11-panel-but-not")
 
-    cut = panel.app.images_of(lambda: panel.slide(10), "detail_score")
+    cut = panel.app.images_of(lambda: panel.slide(0.75), "detail_score")
     query = ", ".join(panel.prompts)
     ranked = DetailIndex(scenes, "detail").search(query, k=SCENES).view
     assert 0 < len(cut) < len(off)
     assert cut == [path for path in ranked.values("filepath") if path in set(cut)]
-    count = panel.await_text(r"are at z ≥ 1\.").inner_text().split(" ")[0]
+    summary = panel.await_text("All that stand out by").inner_text()
+    count = summary.split(" ")[0]
     expect(panel.page.get_by_text(f"{count} samples", exact=True)).to_be_visible()
     panel.app.settle()
     panel.app.shoot("12-panel-threshold")
 
 
+def test_nothing_typed_is_lost(panel):
+    """The box has the focus, and keeps what is typed while a search runs."""
+    panel.clear()
+    panel.page.reload()
+    panel.await_drawn()
+    expect(panel.box).to_be_focused()
+    panel.page.keyboard.type(f"{THING}\n")
+    for word in ("whale", " in", " the", " sand"):
+        panel.page.keyboard.type(word)
+        panel.page.wait_for_timeout(300)
+    panel.await_text("best first")
+    panel.page.wait_for_timeout(1500)
+    expect(panel.box).to_have_value("whale in the sand")
+    expect(panel.box).to_be_focused()
+    assert panel.prompts == [THING]
+    panel.box.fill("red me")
+    panel.page.get_by_role("option", name=THING, exact=True).wait_for()
+    panel.app.shoot("24-panel-suggestions")
+    panel.box.fill("")
+
+
 def test_show_where(panel, scenes):
-    panel.page.wait_for_timeout(2000)  # every step of the slider was an event
+    panel.search(THING)
     with panel.page.expect_response(is_first_page, timeout=SEARCH):
         panel.button("Show where").click()
     expect(panel.button("Hide where")).to_be_visible()

@@ -173,25 +173,27 @@ def test_curate(panel, scenes):
 
 
 def test_show_where_in_an_open_image(panel, scenes):
+    """It is drawn at the first use, for the search that is shown."""
     app = panel.app
-    path = scenes.values("filepath")[3]
-    app.open_image(3)
+    panel.search(THING)
+    panel.close_up(2).click()
+    modal = app.hook("modal")
+    expect(modal.get_by_text("detail_match").first).to_be_visible()
     panel.page.locator('img[src$="detail-embed/assets/icon.svg"]').last.click()
-    app.fill("Text", THING)
+    text = app.form.locator("input").first
+    expect(text).to_have_value(THING)
     app.execute()
     expect(app.report).to_contain_text("in 1 image.")
     app.close_report()
-    scenes.reload()
-    assert scenes.exists("detail_where").values("filepath") == [path]
-    panel.page.keyboard.press("Escape")
-    panel.page.reload()
-    app.settle()
-    modal = app.open_image(3)
-    expect(modal.get_by_text("detail_where")).to_be_visible()
+    expect(modal.get_by_text("detail_where").first).to_be_visible()
     app.settle()
     app.shoot("23-modal-where")
+    scenes.reload()
+    (path,) = scenes.exists("detail_where").values("filepath")
+    assert path == _paths(scenes, THING)[1]
     panel.page.keyboard.press("Escape")
     expect(modal).to_have_count(0)
+    panel.clear()
 
 
 def test_videos(panel):

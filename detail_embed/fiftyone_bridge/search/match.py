@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
 from bson import ObjectId
@@ -14,6 +15,7 @@ from fiftyone import ViewExpression
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.app_defaults import MATCH, prepare
+from detail_embed.fiftyone_bridge.samples.private_names import serialized
 
 _INFO = {"made_by": "detail_embed.search"}
 
@@ -73,6 +75,27 @@ def close_ups(view: fov.DatasetView, ids: Sequence[str]) -> fov.DatasetView:
         ids: of its samples, in the order of the patches
     """
     return view.to_patches(MATCH).select_by("sample_id", ids, ordered=True)
+
+
+def text_of(view: foc.SampleCollection) -> str | None:
+    """What the search that a view shows looked for; None for a view of another kind."""
+    if not isinstance(view, fov.DatasetView):
+        return None
+    for stage in serialized(view):
+        names = dict(kwarg for kwarg in stage["kwargs"])
+        if names.get("field") == MATCH and "expr" in names:
+            return _first_text(names["expr"])
+    return None
+
+
+def _first_text(value: Any) -> str | None:
+    """The first literal text of an expression."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$literal"), str):
+            return value["$literal"]
+        value = list(value.values())
+    parts = map(_first_text, value) if isinstance(value, list) else ()
+    return next((part for part in parts if part is not None), None)
 
 
 def few_boxes(

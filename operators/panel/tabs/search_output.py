@@ -12,6 +12,7 @@ from fiftyone.operators import types
 
 from detail_embed.fiftyone_bridge.samples.private_names import serialized, view_of
 
+from ...shared.app import DRAW_IN_IMAGE
 from .. import widgets
 from ..state import memory, search_state
 
@@ -25,10 +26,6 @@ _SHOWN = 3  # templates
 _CLOSE_UPS = 12
 _STEP = 0.1  # of the threshold
 _EDGE = 16  # pixels beside a slider, and so beside the histogram above it
-_SCALE = (
-    "How far an image stands out among all images of the index, in standard deviations "
-    "from their mean (the z-score): the same number in every search and in Curate"
-)
 _HOW = {
     "vectors": "by its vectors",
     "reranked": "by its vectors, the best of them by their patches",
@@ -175,7 +172,7 @@ def draw(
     )
     widgets.slider(
         part, "threshold", "Show all from here on", result["low"], result["high"],
-        _STEP, on_threshold, description=_SCALE,
+        _STEP, on_threshold,
     )
 
 
@@ -259,3 +256,4 @@ def _are_close_ups(ctx: foo.ExecutionContext) -> bool:
 def _draw(ctx: foo.ExecutionContext, *fields: str) -> None:
     if list(fields) != list(ctx.active_fields):
         ctx.ops.set_active_fields(list(fields))
+        ctx.trigger(DRAW_IN_IMAGE, {"fields": list(fields)})
