@@ -68,7 +68,7 @@ class DetailSearch(
         return foo.PanelConfig(
             name="detail_search",
             label="Detail Search",
-            icon="/assets/icon.svg",
+            icon="pageview",  # of a plugin's panel the App draws Material's icons alone
             category=Categories.CURATE,
             surfaces="grid",
             help_markdown=_HELP,

@@ -8,6 +8,8 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared.output import PLOT
+
 NO_BREAK = "\N{NO-BREAK SPACE}"
 _TABLE = {  # a long name wraps anywhere, so that the buttons of its row are in sight
     "minWidth": 0,
@@ -204,7 +206,7 @@ def curve(panel: types.Object, name: str) -> None:
     """Adds the plot of a training; its lines are panel data of this name."""
     from ..fusers.training_output import LAYOUT
 
-    panel.plot(name, height="240px", layout=LAYOUT)
+    panel.plot(name, height="240px", layout=LAYOUT, config=PLOT)
 
 
 def clicked(ctx: foo.ExecutionContext, entries: Sequence[str] | None) -> str:
