@@ -55,7 +55,7 @@ def test_from_nothing_to_an_index(panel, scenes):
     app.execute()
     panel.await_text(r"\d images/s", LONG)
     app.shoot("9-panel-progress")
-    panel.await_drawn()
+    expect(app.hook("detail-prompt-box")).to_be_visible(timeout=1000 * LONG)
     scenes.reload()
     assert set(similarities(scenes)) == {"detail", "detail_global", "detail_single"}
     assert "detail_map" in scenes.list_brain_runs()

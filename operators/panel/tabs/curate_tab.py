@@ -93,18 +93,21 @@ class CurateTab(PanelBase):
     def on_tag(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that tags the hits."""
         asked = search_state.read(ctx)
-        values = {"query": asked.text or None, "threshold": asked.threshold}
-        self._ask_with_index(ctx, "tag_hits", **values)
+        self._ask_with_index(
+            ctx, "tag_hits", query=asked.text or None, threshold=asked.threshold
+        )
 
     @guarded
     def on_classify(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that labels images by prompts."""
-        self._ask_with_index(ctx, "classify_by_prompts")
+        threshold = search_state.read(ctx).threshold
+        self._ask_with_index(ctx, "classify_by_prompts", threshold=threshold)
 
     @guarded
     def on_long_tail(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form of the long-tail report."""
-        self._ask_with_index(ctx, "report_long_tail")
+        threshold = search_state.read(ctx).threshold
+        self._ask_with_index(ctx, "report_long_tail", threshold=threshold)
 
     @guarded
     def on_report_row(self, ctx: foo.ExecutionContext) -> None:

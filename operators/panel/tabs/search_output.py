@@ -13,6 +13,7 @@ from fiftyone.operators import types
 from detail_embed.fiftyone_bridge.samples.private_names import serialized, view_of
 
 from ...shared.app import DRAW_IN_IMAGE
+from ...shared.output import PLOT
 from .. import widgets
 from ..state import memory, search_state
 
@@ -161,7 +162,7 @@ def draw(
     part.plot(
         "histogram",
         height="110px",
-        config={"displayModeBar": False},
+        config=PLOT,
         layout={
             "bargap": 0.05,
             "margin": {"t": 4, "b": 34, "l": _EDGE, "r": _EDGE},
