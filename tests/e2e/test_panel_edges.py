@@ -175,6 +175,7 @@ def test_curate(panel, scenes):
 def test_show_where_in_an_open_image(panel, scenes):
     """It is drawn at the first use, for the search that is shown."""
     app = panel.app
+    panel.choose("Search", "By all patches")
     panel.search(THING)
     panel.close_up(2).click()
     modal = app.hook("modal")
