@@ -75,9 +75,48 @@ def check_trained(name: str, pretrained: str | None) -> None:
         )
 
 
-def _check_name(name: str) -> None:
+def has_weights(name: str, pretrained: str | None) -> bool:
+    """Whether a model can be made without a download."""
+    if pretrained is None or os.path.isfile(pretrained):
+        return True
+    config = open_clip.get_pretrained_cfg(name, pretrained)
+    return bool(config) and hub.find(config) is not None
+
+
+def check_weights(name: str, pretrained: str | None) -> None:
+    """Checks that the weights of a model are on this disk, or can be downloaded.
+
+    Raises:
+        ValueError: if there are no such weights, or they are on a hub that is known to
+            be out of reach
+    """
+    if name.startswith(_SCHEMAS) or has_weights(name, pretrained):
+        return
+    config = open_clip.get_pretrained_cfg(name, pretrained)
+    if not config:
+        return _check_file(name, pretrained)
+    if hub.seems_out_of_reach(config):
+        raise ValueError(
+            f"the weights of {name!r} ({pretrained}) are not on this disk, and cannot "
+            "be downloaded now: choose a model that is on this disk, or give the path "
+            "of a checkpoint as Weights"
+        )
+
+
+def dimension(name: str) -> int | None:
+    """D of an architecture, without making the model; None where that is not known."""
+    _register()
+    config = open_clip.get_model_config(name)
+    return config and config["embed_dim"]
+
+
+def _register() -> None:
     if bundled_model.NAME not in open_clip.list_models():
         bundled_model.register()
+
+
+def _check_name(name: str) -> None:
+    _register()
     known = open_clip.list_models()
     if name not in known:
         folded = {k.lower(): k for k in known}
@@ -152,6 +191,11 @@ def _download(name: str, tag: str, config: dict[str, Any]) -> str:
 
 
 def _from_file(name: str, path: str) -> torch.nn.Module:
+    _check_file(name, path)
+    return _read(name, path, _usual_preprocessing(name))
+
+
+def _check_file(name: str, path: str) -> None:
     if os.path.isdir(path):
         raise ValueError(f"{path!r} is a folder: give the checkpoint file in it")
     if not os.path.isfile(path):
@@ -161,7 +205,6 @@ def _from_file(name: str, path: str) -> torch.nn.Module:
             f"{name} has no pretrained tag {path!r}, and there is no such file. "
             f"Its tags: {_tags(name)}"
         )
-    return _read(name, path, _usual_preprocessing(name))
 
 
 def _read(

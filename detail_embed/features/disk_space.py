@@ -25,7 +25,7 @@ def estimate(
     """Bytes that the patch features of files will take, by a sample of the files."""
     if not paths:
         return 0
-    patches = _mean_patches(paths[:: -(-len(paths) // _SIZED_FILES)], cover)
+    patches = mean_patches(paths, cover)
     return estimate_bytes(len(paths), patches, dim, dtype)
 
 
@@ -59,10 +59,11 @@ def check_room(
         )
 
 
-def _mean_patches(paths: Sequence[str | Path], cover: CompleteCover) -> float:
-    """Mean number of windows of the files that can be read; 0 for none."""
+def mean_patches(paths: Sequence[str | Path], cover: CompleteCover) -> float:
+    """Mean number of windows of files, by a sample of them; 0 if none can be read."""
     counts = []
-    for path in paths:
+    step = max(-(-len(paths) // _SIZED_FILES), 1)
+    for path in paths[::step]:
         try:
             counts.append(len(cover.boxes(*read_size(path))))
         except UnreadableImage:

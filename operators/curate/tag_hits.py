@@ -62,7 +62,7 @@ class TagHits(FormOperator):
         """Tags, and tells how many."""
         from detail_embed.fiftyone_bridge.curate import tag_hits
 
-        untag, samples = bool(ctx.params.get("untag")), ctx.target_view()
+        untag, samples = bool(ctx.params.get("untag")), self.target(ctx)
         params = filled(ctx.params)
         arguments = _arguments(params)
         result = tag_hits.tag_hits(

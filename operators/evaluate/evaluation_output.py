@@ -107,7 +107,7 @@ def add_plot(
 def _markdown(
     evaluation: Evaluation, rows: Sequence[Row], has_words: bool, has_scale: bool
 ) -> str:
-    titles = ["Brain key", "Words", "Side in %", "Classes"]
+    titles = ["Index", "Words", "Side in %", "Classes"]
     shown = [True, has_words, has_scale, True]
     lines = []
     for row in rows:

@@ -99,7 +99,7 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         types.String(),
         required=True,
         default=[key for key in brain_keys if parts[key] != SINGLE][:_COMPARED],
-        label="Brain keys",
+        label="Indexes",
         description="Indexes to compare: those that can be searched by text",
         view=choices(types.DropdownView(multiple=True), brain_keys),
     )

@@ -37,10 +37,9 @@ class TrainFuser(RunOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """What is trained, on what, and what it will take."""
-        from .training_request import TrainingRequest, add_inputs
+        from .training_request import add_inputs
 
-        add_inputs(inputs, ctx.params, samples)
-        request = TrainingRequest.from_params(ctx.params)
+        request = add_inputs(inputs, ctx.params, samples)
         inputs.view("estimate", types.Notice(label=request.estimate(samples)))
         request.start(samples)
 

@@ -13,11 +13,13 @@ from detail_embed import fusers
 from detail_embed.fiftyone_bridge.compute import train_fuser
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Run
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers.transformer import SIZES
 from detail_embed.training import OBJECTIVES, TrainingConfig
 
-from ..index.compute_form import add_backbone, add_cover, add_vocabulary
+from ..index.advanced_form import add_cover, add_vocabulary, add_weights
 from ..index.compute_request import Request
+from ..index.model_choice import add_model
 from ..shared.form import add_ways, filled
 
 _OBJECTIVES = {
@@ -84,13 +86,16 @@ class TrainingRequest:
 
 def add_inputs(
     inputs: types.Object, params: Mapping[str, Any], samples: foc.SampleCollection
-) -> None:
+) -> TrainingRequest:
     """Adds the inputs of the form.
 
     Args:
         inputs: the form
         params: what has been filled in so far
         samples: the samples to train on
+
+    Returns:
+        what is asked for, with the defaults of the form
     """
     inputs.str(
         "name",
@@ -113,7 +118,9 @@ def add_inputs(
         label="Time budget in minutes",
         description="It stops earlier when held-out words no longer gain",
     )
-    add_backbone(inputs, params.get("backbone") or Settings.backbone)
+    dataset, chosen = dataset_of(samples), params.get("backbone")
+    backbone = add_model(inputs, dataset, chosen)
+    add_weights(inputs, backbone)
     add_cover(inputs)
     add_vocabulary(inputs, samples)
     inputs.bool(
@@ -122,3 +129,4 @@ def add_inputs(
         label="Train anew",
         description="Replaces a fuser of that name",
     )
+    return TrainingRequest.from_params({**params, "backbone": backbone})

@@ -39,7 +39,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         "disable_schema_validation": True,  # Python's types; the form checks all
     }
     shown = {
-        "brain_key": "Brain key",
+        "brain_key": "Index",
         "space": "Embedding space",
         "embedded": "Images embedded",
         "present": "Images that had a vector already",
@@ -57,12 +57,16 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         inputs: types.Object,
         samples: foc.SampleCollection,
     ) -> None:
-        """Space, brain key, and how it is computed."""
+        """Quality, model and name, and how it is computed."""
         from .compute_form import add_inputs
-        from .compute_request import Request
 
         add_inputs(inputs, ctx.params, samples)
-        Request.from_params(ctx.params).check(samples)
+
+    def labels(self) -> Mapping[str, str]:
+        """Those of what is under Advanced."""
+        from .advanced_form import LABELS
+
+        return LABELS
 
     def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
         """Checks, and returns the run; see :meth:`Request.start`."""

@@ -10,14 +10,23 @@ from typing import Any
 import fiftyone.core.collections as foc
 
 from detail_embed.backbone.presets import BACKBONES
+from detail_embed.cover.complete_cover import MAX_C
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Run
+from detail_embed.space.choose_fuser import AUTO, FALLBACK
 
 from ..shared.form import filled
 
 NEVER = "never"  # an answer of the form that is not empty
+BY_QUALITY = "by the quality"  # likewise
+FAST, BETTER, BEST = "fast", "better", "best"
+QUALITIES = {  # what the form's first choice sets; what is named itself wins
+    FAST: {"vectors": 1, "fuser": FALLBACK, "keep_features": False},
+    BETTER: {"vectors": AUTO, "keep_features": False},
+    BEST: {"vectors": AUTO, "keep_features": True},
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,8 @@ class Request:
         Raises:
             ValueError: if a value cannot be read
         """
-        given = filled(params)
+        given = {k: v for k, v in filled(params).items() if v != BY_QUALITY}
+        given = _of_quality(given.get("quality")) | given
         backbone = given.get("backbone", Settings.backbone)
         if "pretrained" not in given and not given.get("allow_random_weights"):
             given["pretrained"] = BACKBONES.get(backbone)
@@ -107,15 +117,25 @@ class Request:
         return Index.of(samples, self.brain_key)
 
 
+def _of_quality(quality: str | None) -> dict[str, Any]:
+    if quality is not None and quality not in QUALITIES:
+        raise ValueError(f"quality={quality!r}: give one of {', '.join(QUALITIES)}")
+    return QUALITIES.get(quality, {})
+
+
 def _read_cover(value: int | str) -> int | str:
     if value == "auto":
         return value
     try:
         if isinstance(value, bool) or int(value) != float(value):
             raise ValueError
+        if not 1 <= int(value) <= MAX_C:
+            raise ValueError
         return int(value)
     except (ValueError, TypeError):
-        raise ValueError(f"cover must be 1 to 15 or 'auto', not {value!r}") from None
+        raise ValueError(
+            f"cover must be 1 to {MAX_C} or 'auto', not {value!r}"
+        ) from None
 
 
 def _read_vectors(value: int | str) -> int | str:

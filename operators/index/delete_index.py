@@ -61,7 +61,7 @@ class DeleteIndex(FormOperator):
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The brain keys that are left."""
-        labels = {"left": "Brain keys that are left"}
+        labels = {"left": "Indexes that are left"}
         return schema_of(ctx.results or {}, labels, self.label)
 
     def __call__(self, dataset: fo.Dataset, brain_key: str) -> None:

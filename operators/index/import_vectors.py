@@ -27,7 +27,7 @@ class ImportVectors(RunOperator):
     description = "Make an index of vectors in Parquet files"
     risk_level = types.RiskLevel.MEDIUM
     shown = {
-        "brain_key": "Brain key",
+        "brain_key": "Index",
         "space": "Embedding space",
         "images": "Images that got their vectors",
         "failed": "Images that could not be read",
@@ -145,7 +145,7 @@ def _add_inputs(inputs: types.Object) -> None:
         "brain_key",
         required=True,
         default="detail",
-        label="Brain key",
+        label="Index name",
         description="Names the index. One that exists gets the vectors too, if they "
         "are of its space",
     )

@@ -53,7 +53,7 @@ class RenameIndex(FormOperator):
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The new brain key."""
-        return schema_of(ctx.results or {}, {"brain_key": "Brain key"}, self.label)
+        return schema_of(ctx.results or {}, {"brain_key": "Index"}, self.label)
 
     def __call__(self, dataset: fo.Dataset, brain_key: str, new_key: str) -> None:
         """Renames an index with its fields and the whole-image index beside it.

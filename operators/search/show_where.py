@@ -33,6 +33,7 @@ class ShowWhere(RunOperator):
     label = "Show where"
     description = "Boxes and a heat map of what images show of a text"
     place = types.Places.SAMPLES_VIEWER_ACTIONS
+    is_for_hits = True
     shown = {
         "images": "Images with labels",
         "boxes": "Boxes",

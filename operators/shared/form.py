@@ -103,7 +103,7 @@ def add_index(
     if not keys:
         raise ValueError(problem)
     ways = dict.fromkeys(keys)
-    add_ways(inputs, "brain_key", "Brain key", ways, keys[0], required=True)
+    add_ways(inputs, "brain_key", "Index", ways, keys[0], required=True)
     return params.get("brain_key") or keys[0]
 
 

@@ -10,6 +10,8 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from . import problems, targets
+
 ICON = "/assets/icon.svg"
 _INSTALL = (
     "Install what is missing with `fiftyone plugins requirements "
@@ -30,6 +32,8 @@ class FormOperator(foo.Operator):
         risk_level: of calls by an agent
         place: where the App shows a button for it, None for nowhere
         options: what else :class:`fiftyone.operators.OperatorConfig` takes
+        is_for_hits: whether its form is for what a search shows; others are for the
+            whole dataset then, see :mod:`.targets`
     """
 
     name: ClassVar[str]
@@ -38,6 +42,7 @@ class FormOperator(foo.Operator):
     risk_level: ClassVar[types.RiskLevel] = types.RiskLevel.LOW
     place: ClassVar[types.Places | None] = None
     options: ClassVar[Mapping[str, Any]] = {}
+    is_for_hits: ClassVar[bool] = False
 
     @cached_property
     def config(self) -> foo.OperatorConfig:
@@ -80,6 +85,10 @@ class FormOperator(foo.Operator):
             raise ValueError("Open a dataset first")
         return ctx.target_view()
 
+    def labels(self) -> Mapping[str, str]:
+        """Labels of inputs that are not always shown, by name, for messages."""
+        return {}
+
     def form_view(self, ctx: foo.ExecutionContext) -> types.View:
         """Title and buttons of the form."""
         return types.View(label=self.label)
@@ -88,11 +97,14 @@ class FormOperator(foo.Operator):
         """The form; whatever cannot work is said in it."""
         inputs = types.Object()
         try:
-            self.add_inputs(ctx, inputs, self.target(ctx))
+            samples = self.target(ctx)
+            if not self.is_for_hits:
+                samples = targets.of_form(ctx, inputs, samples)
+            self.add_inputs(ctx, inputs, samples)
         except (ValueError, TypeError) as error:
-            _add_problem(inputs, str(error))
+            problems.add(inputs, ctx.params, str(error), self.labels())
         except ImportError as error:
-            _add_problem(inputs, f"{error}. {_INSTALL}")
+            problems.add(inputs, ctx.params, f"{error}. {_INSTALL}")
         return types.Property(inputs, view=self.form_view(ctx))
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -101,9 +113,3 @@ class FormOperator(foo.Operator):
             return None
         button = types.Button(label=self.label, icon=ICON, prompt=True)
         return types.Placement(self.place, button)
-
-
-def _add_problem(inputs: types.Object, text: str) -> None:
-    """Shows a problem in a form, which cannot be sent until it is solved."""
-    warning = types.Warning(label="Not yet", description=text)
-    inputs.view("problem", warning).invalid = True

@@ -154,7 +154,7 @@ class AppPage:
 
     def await_problem(self, text: str, button: str = "Execute") -> None:
         """Waits until the open form says why it cannot be sent."""
-        expect(self.form).to_contain_text(f"Not yet{text}", timeout=15_000)
+        expect(self.form).to_contain_text(text, timeout=15_000)
         found = self.form.get_by_role("button", name=button, exact=True)
         expect(found).to_be_disabled()
 

@@ -25,7 +25,7 @@ STEP = 240  # seconds, on a busy machine
 def test_what_is_missing_is_said(app):
     for label, problem, button in (
         ("Manage trained fusers", "No fuser was trained yet", "Delete"),
-        ("Train a fuser", "type a name for the fuser", "Execute"),
+        ("Train a fuser", "Type a name for the fuser", "Execute"),
     ):
         app.open_operator(label)
         app.await_problem(problem, button)
@@ -61,9 +61,10 @@ def _train(app, dataset):
 
 def _index(app, dataset):
     app.open_operator("Compute detail embeddings")
+    app.check("Advanced")
     _fill_space(app)
     app.choose("How one vector is made", FUSER)
-    app.fill("Brain key", BRAIN_KEY)
+    app.fill("Index name", BRAIN_KEY)
     app.choose("Keep patch features", "float16")
     app.execute()
     expect(app.report).to_contain_text(
@@ -78,9 +79,9 @@ def _index(app, dataset):
 def _search(app, dataset):
     app.open_operator("Search with re-ranking")
     app.fill("Text", " ")
-    app.await_problem("type what to look for")
+    app.await_problem("Type what to look for")
     app.fill("Text", THING)
-    app.choose("Brain key", BRAIN_KEY)
+    app.choose("Index", BRAIN_KEY)
     app.fill("Images to show", "9")
     app.await_valid()
     shown = app.images_of(app.execute)
@@ -105,7 +106,7 @@ def _evaluate(app, dataset):
     measured = runs.load(dataset, "measured")
     assert measured.images == IN_VIEW
     head, *lines = app.table()
-    assert head[:3] == ["Brain key", "Classes", "mAP"]
+    assert head[:3] == ["Index", "Classes", "mAP"]
     for line, method in zip(lines, measured.methods, strict=True):
         row = next(row for row in measured.rows if row.method == method)
         assert line[:2] == [method, str(row.queries)]
@@ -124,8 +125,9 @@ def _delete(app, dataset):
     assert library.names() == []
     app.close_report()
     app.open_operator("Compute detail embeddings")
+    app.check("Advanced")
     _fill_space(app)
-    app.fill("Brain key", BRAIN_KEY)
+    app.fill("Index name", BRAIN_KEY)
     app.choose("How one vector is made", FUSER)
     app.await_valid()  # the index goes on with its copy
     app.cancel()
@@ -133,5 +135,5 @@ def _delete(app, dataset):
 
 
 def _fill_space(app):
-    app.fill("Backbone", DEMO)
+    app.fill("Model", DEMO)
     app.choose("Complete Cover", "3: ")

@@ -51,7 +51,7 @@ def test_from_nothing_to_an_index(panel, scenes):
     panel.app.shoot("9-panel-start")
     panel.button("Compute an index").click()
     app = panel.app
-    app.fill("Backbone", DEMO)
+    app.fill("Model", DEMO)
     app.execute()
     panel.await_text(r"\d images/s", LONG)
     app.shoot("9-panel-progress")
@@ -167,7 +167,7 @@ def test_train_with_the_curve_visible(panel):
     app.fill("Name", "tiny")
     app.choose("Fuser", "transformer")  # slow enough to be watched
     app.fill("Time budget in minutes", "0.6")
-    app.fill("Backbone", DEMO)
+    app.fill("Model", DEMO)
     app.choose("Classes of a label field", "ground_truth")
     app.execute()
     curve = panel.page.locator(".js-plotly-plot .legendtext")

@@ -129,7 +129,7 @@ def test_by_example(panel, scenes):
     app.pick(5)
     panel.button("By example").click()
     expect(app.form).to_contain_text("Like the selected images: 1")
-    expect(app.form).not_to_contain_text("Brain key")
+    expect(app.form).not_to_contain_text("Index name")
     found = app.images_of(app.execute, "detail_score")
     assert found[0] == chosen
     panel.await_text("^Like 1 image$")

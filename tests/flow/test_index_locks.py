@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
+from tests.forms import problems_of
 
 MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False)
 OTHER = Settings(
@@ -83,8 +84,7 @@ def test_the_forms_say_who_holds_it(small, exported):
         ctx = foo.ExecutionContext(
             request_params=request, executor=Executor(), operator_uri=operator.uri
         )
-        form = operator.resolve_input(ctx).type.properties
-        return "".join(p.view.description for p in form.values() if p.invalid)
+        return "".join(problems_of(operator.resolve_input(ctx)))
 
     forms = {
         "delete_index": {"brain_key": "detail"},

@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from tests.forms import problems_of
 
 MEAN = Settings(backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False)
 KEPT = Settings(
@@ -47,8 +48,7 @@ def _form(name, dataset, view=None, **params):
     ctx = _context(name, dataset, view, **params)
     form = foo.get_operator(_uri(name)).resolve_input(ctx)
     assert form.to_json()
-    properties = form.type.properties
-    return properties, [p.view.description for p in properties.values() if p.invalid]
+    return form.type.properties, problems_of(form)
 
 
 def _execute(name, dataset, view=None, **params):

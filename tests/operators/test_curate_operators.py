@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.texts.score_summary import standardise
+from tests.forms import problems_of
 
 PREFIX = "@detail/detail-embed/"
 KEYS = ("detail", "few")
@@ -95,8 +96,7 @@ def context(name, dataset, view=None, **params):
 def problems(name, ctx):
     form = operator(name).resolve_input(ctx)
     assert form.to_json()
-    properties = form.type.properties
-    return [p.view.description for p in properties.values() if p.invalid]
+    return problems_of(form)
 
 
 def inputs(name, ctx):
@@ -214,11 +214,11 @@ def test_the_form_and_the_table_of_classes(curated, shown):
     for label in [*labels.splitlines(), "none"]:
         assert f"| `{label}` | {counts.get(label, 0)} |" in text
     assert "without a vector: 1" in text and "reload_dataset" in requests
-    assert "overwrite=True" in problems(name, ctx)[0]
+    assert "switch on 'Replace the labels of the field'" in problems(name, ctx)[0]
     ctx.params["overwrite"] = True
     assert problems(name, ctx) == [] and "overwrite" in inputs(name, ctx)
     ctx.params["labels"] = "a: "
-    assert "a prompt is missing" in problems(name, ctx)[0]
+    assert "A prompt is missing" in problems(name, ctx)[0]
 
 
 def test_a_form_without_an_index(dataset):
@@ -290,7 +290,7 @@ def test_the_table_of_the_long_tail(curated):
     assert "at least 2.5" in text and "| red \\| blue |" in text
     assert len([line for line in text.splitlines() if line.startswith("|")]) == 4
     ctx.params["threshold"] = "high"
-    assert "threshold must be a z-score" in problems(name, ctx)[0]
+    assert "Threshold must be a z-score" in problems(name, ctx)[0]
     with pytest.raises(ValueError, match="there is no prompt"):
         operator(name)(curated, "\n \n")
     with pytest.raises(TypeError, match="must be a string, not 3"):
@@ -415,7 +415,7 @@ def test_a_view_is_tagged(curated):
     assert operator("tag_hits").execute(ctx) == {"hits": 3, "changed": 3}
     assert curated.match_tags("hit").values("id") == view.values("id")
     ctx.params.update(query="cube, -", threshold=2)
-    assert "a prompt is missing here" in problems("tag_hits", ctx)[0]
+    assert "A prompt is missing here" in problems("tag_hits", ctx)[0]
     ctx.params.update(query="cube", untag=True, threshold=-9)
     assert operator("tag_hits").execute(ctx) == {"hits": 3, "changed": 3}
     assert not curated.match_tags("hit")

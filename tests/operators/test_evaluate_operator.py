@@ -16,6 +16,7 @@ from detail_embed.fiftyone_bridge.evaluate import runs
 from detail_embed.fiftyone_bridge.index import delete
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from tests.forms import problems_of
 
 EVALUATE = "@detail/detail-embed/evaluate_retrieval"
 PARAMS = {"brain_keys": ["detail_global", "detail"], "label_field": "ground_truth"}
@@ -60,8 +61,7 @@ def _context(dataset, **params):
 
 
 def _problems(operator, ctx):
-    properties = operator.resolve_input(ctx).type.properties
-    return [p.view.description for p in properties.values() if p.invalid]
+    return problems_of(operator.resolve_input(ctx))
 
 
 def _requests(ctx, name):
@@ -87,9 +87,9 @@ def test_the_form_offers_what_there_is(evaluate, dataset):
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"brain_keys": []}, "at least one brain key"),
-        ({"brain_keys": ["gone"]}, "unknown brain key 'gone'"),
-        ({"label_field": None}, "choose the label field"),
+        ({"brain_keys": []}, "at least one index name"),
+        ({"brain_keys": ["gone"]}, "Unknown index name 'gone'"),
+        ({"label_field": None}, "Choose the label field"),
         ({"label_field": "background"}, "'background' is no field"),
         ({"ks": "10, many"}, "'10, many'"),
         ({"ks": "10, 100"}, "not 100"),
@@ -116,7 +116,7 @@ def test_the_app_shows_a_table_and_plots(evaluate, dataset, tmp_path):
     assert "`detail` against `detail_global`: mAP +0.0" in results["summary"]
     evaluation = runs.load(dataset, "retrieval")
     head, _, *lines = _cells(results["table"])
-    assert head[:4] == ["Brain key", "Words", "Classes", "mAP"] and "R@5" in head
+    assert head[:4] == ["Index", "Words", "Classes", "mAP"] and "R@5" in head
     groups = [word for word in evaluation.words for _ in PARAMS["brain_keys"]]
     assert [line[1] for line in lines] == groups
     assert [line[0] for line in lines[:2]] == ["`detail_global`", "`detail`"]

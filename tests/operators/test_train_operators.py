@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fusers import library
 from detail_embed.training import TrainingConfig
+from tests.forms import problems_of
 
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
 TRAIN = "@detail/detail-embed/train_fuser"
@@ -55,8 +56,7 @@ def context(uri, dataset, **params):
 
 
 def problems(operator, ctx):
-    properties = operator.resolve_input(ctx).type.properties
-    return [p.view.description for p in properties.values() if p.invalid]
+    return problems_of(operator.resolve_input(ctx))
 
 
 def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
@@ -94,7 +94,7 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
 
     extra = dataset.add_sample(fo.Sample(filepath=dataset.first().filepath))
     monkeypatch.setattr(encode_files, "extract_patches", extract)
-    ctx = context(COMPUTE, dataset, brain_key="trained")
+    ctx = context(COMPUTE, dataset, brain_key="trained", advanced=True)
     properties = compute.resolve_input(ctx).type.properties
     assert properties["fuser"].type.values[-1] == "solids_1"
     assert compute_index.compute(
@@ -183,7 +183,7 @@ def test_the_form(dataset, train):
     ctx.params["name"] = "two words"
     assert "cannot name a fuser" in problems(train, ctx)[0]
     del ctx.params["name"]
-    assert problems(train, ctx) == ["type a name for the fuser"]
+    assert problems(train, ctx) == ["Type a name for the fuser"]
 
 
 def test_a_delegated_training(dataset, train):
@@ -223,7 +223,8 @@ def test_in_the_app(dataset, train):
     assert loss["yaxis"] == "y2" and loss["y"][0] is None
 
     compute = foo.get_operator(COMPUTE)
-    form = compute.resolve_input(context(COMPUTE, dataset, backbone="detail-demo"))
+    ctx = context(COMPUTE, dataset, backbone="detail-demo", advanced=True)
+    form = compute.resolve_input(ctx)
     (choice,) = (
         c for c in form.type.properties["fuser"].view.choices if c.value == "shown"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -52,7 +53,8 @@ def calibrate(
     if len(vectors.ids) < _LEAST or not ways:
         return
     vocabulary = Vocabulary.from_words(common_words(), "common nouns")
-    words = (yield from encode_words(backbone, vocabulary)).cpu().numpy()
+    words = yield from _at_the_end(encode_words(backbone, vocabulary))
+    words = words.cpu().numpy()
     if lines.read(index, vectors).keys() == set(ways):
         return
     yield Progress("Measuring what common words reach", 1.0)
@@ -71,6 +73,17 @@ def calibrate(
         places, unit = yield from _read_patches(store, chosen, words, z_scores)
         found[lines.PATCHES] = _draw(words, places, unit)
     lines.write(index, vectors, {way: line for way, line in found.items() if line})
+
+
+def _at_the_end(
+    steps: Generator[Progress, None, torch.Tensor],
+) -> Generator[Progress, None, torch.Tensor]:
+    """The steps of a run whose bar is full already."""
+    while True:
+        try:
+            yield replace(next(steps), fraction=1.0)
+        except StopIteration as end:
+            return end.value
 
 
 def _draw(
@@ -110,7 +123,7 @@ def _read_patches(
     for column, id in enumerate(ids):
         if column % 100 == 0:
             text = f"Measuring what common words reach: {column:,} of {len(ids):,}"
-            yield Progress(f"{text} images", column / len(ids))
+            yield Progress(f"{text} images", 1.0)
         patches = F.normalize(store.features(id), dim=1)
         near = texts @ patches.T
         top, where = near.max(dim=1)

@@ -11,8 +11,7 @@ import fiftyone.core.collections as foc
 
 from detail_embed.backbone import Backbone
 from detail_embed.engine.stream import stream_reusing
-from detail_embed.features.feature_store import DTYPES
-from detail_embed.fiftyone_bridge.compute import shards
+from detail_embed.fiftyone_bridge.compute import estimate, shards
 from detail_embed.fiftyone_bridge.compute.calibrate import calibrate
 from detail_embed.fiftyone_bridge.compute.embeddings_map import keep_map
 from detail_embed.fiftyone_bridge.compute.open_space import Opened, open_space
@@ -182,10 +181,15 @@ def _compute(
     done = ids_with(dataset, index.field)
     if opened.single:
         done &= ids_with(dataset, index.vector_field)
-    if settings.keep_features in DTYPES:
+    if settings.must_keep:
         done.intersection_update(opened.store)
     todo = without(items, done)
+    stored = opened.store is not None and any(id in opened.store for id, _ in todo)
+    began = time.monotonic()
     failed = yield from _embed(todo, opened, settings, Sink(dataset, columns, errors))
+    if not stored:
+        paths = [path for _, path in todo]
+        estimate.note(paths, settings, time.monotonic() - began)
     if also_global:
         yield from _embed_whole(index, items, opened.space.backbone, settings)
     if shards.is_last(index, shard):

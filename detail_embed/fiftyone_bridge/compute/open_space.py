@@ -34,8 +34,8 @@ from detail_embed.space.embedding_space import make_global_space
 from detail_embed.texts.text_cache import encode_vocabulary
 from detail_embed.training import fit
 
-_FIT_IMAGES = 200
-_FIT_PATCHES, _MEASURED_PATCHES = 20_000, 40_000  # of these images, at most
+FIT_IMAGES = 200
+_FIT_PATCHES, MEASURED_PATCHES = 20_000, 40_000  # of these images, at most
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _fusers(
         words = enough(words)
     if words is not None:
         yield from encode_words(backbone, words)
-    chosen = fit_sample.draw(items, _FIT_IMAGES)
+    chosen = fit_sample.draw(items, FIT_IMAGES)
     names = " and ".join(repr(fuser.name) for fuser in unfitted) or "the vectors"
     verb = "Measuring on" if settings.measures else f"Fitting {names} on"
     yield Progress(f"{verb} {len(chosen)} images", 0.0)
@@ -175,7 +175,7 @@ def _sample(
     store: FeatureStore | None,
 ) -> tuple[Tensor, Tensor]:
     """Patch features of images; see :func:`.fit_sample.of_files`."""
-    most = _MEASURED_PATCHES if settings.measures else _FIT_PATCHES
+    most = MEASURED_PATCHES if settings.measures else _FIT_PATCHES
     ids, paths = zip(*chosen) if chosen else ((), ())
     if store is not None and all(id in store for id in ids):
         return fit_sample.of_store(store, ids, most, cut.backbone.device)

@@ -90,11 +90,22 @@ def _check_free_field(index: Index, field: str) -> None:
         )
 
 
-def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) -> None:
+def differences(record: Record, identity: dict[str, Any]) -> list[str]:
+    """The choices in which an index differs from what is asked for.
+
+    Args:
+        record: of the index
+        identity: as of :func:`check_computable`
+    """
     had = record.identity
     changed = [name for name, value in identity.items() if had.get(name) != value]
     if checkpoint_names.may_be_same(had.get("pretrained"), identity["pretrained"]):
         changed = [name for name in changed if name != "pretrained"]
+    return changed
+
+
+def _check_same_space(brain_key: str, record: Record, identity: dict[str, Any]) -> None:
+    had, changed = record.identity, differences(record, identity)
     if changed:
         wanted = ", ".join(f"{name}={_short(identity[name])}" for name in changed)
         others = ", ".join(f"{name}={_short(had.get(name))}" for name in changed)

@@ -57,7 +57,7 @@ def check_disk_space(samples: foc.SampleCollection, settings: Settings) -> None:
         ValueError: if there is not
     """
     has_any = _folder(dataset_of(samples), "").exists()
-    if settings.keep_features not in DTYPES or has_any:
+    if not settings.must_keep or has_any:
         return
     needed = _estimate(samples, settings)
     if needed is not None and needed > free_bytes(data_directory()):
@@ -79,7 +79,7 @@ def choose(
 
     With ``keep_features="auto"`` as those of an index that exists, or of another with
     the same patches; of a new one as int8 where these are at most 5 GB and a tenth of
-    what the disk has free.
+    what the disk has free. With True likewise, but whatever room they take.
 
     Args:
         index: what is computed
@@ -92,26 +92,31 @@ def choose(
         a type of a feature store, or False; and a sentence that says so, empty where
         nothing was chosen
     """
-    if settings.keep_features != AUTO:
+    if settings.keep_features not in (AUTO, True):
         return settings.keep_features, ""
-    store = find(index.dataset, space.patch_slug)
-    if record is not None:
+    store, must = find(index.dataset, space.patch_slug), settings.must_keep
+    if record is not None and not must:
         has_some = store is not None and record.features is not None
         return (store.dtype if has_some else False), ""
     if store is not None:
         return store.dtype, f"Patch features are kept in {store.dtype}, as they are"
     paths = [path for _, path in items]
     needed = estimate(paths, space.cover, space.dim, _AUTO_DTYPE)
-    free = free_bytes(data_directory())
-    if needed <= min(_MOST_BYTES, _FREE_SHARE * free):
+    if must or has_room(needed):
         return _AUTO_DTYPE, (
             f"Patch features are kept, about {megabytes(needed)}: all patches can be "
             "searched"
         )
     return False, (
         f"Patch features are not kept: about {megabytes(needed)}, and the disk has "
-        f"{megabytes(free)} free. keep_features={_AUTO_DTYPE!r} keeps them"
+        f"{megabytes(free_bytes(data_directory()))} free. keep_features=True keeps them"
     )
+
+
+def has_room(needed: int) -> bool:
+    """Whether features of so many bytes are kept without being asked for."""
+    free = free_bytes(data_directory())
+    return needed <= min(_MOST_BYTES, _FREE_SHARE * free)
 
 
 def find(dataset: fo.Dataset, patch_slug: str) -> FeatureStore | None:

@@ -50,8 +50,9 @@ class Settings(EncodeOptions):
         proxy_field: a label field whose classes are used as such words too
         allow_random_weights: whether a backbone with random weights is accepted
         keep_features: whether patch features are kept, for exact search and for other
-            fusers: False, ``"float16"``, ``"int8"``, or ``"auto"``: as int8 where there
-            is room, see :func:`.feature_stores.choose`
+            fusers: False, ``"float16"``, ``"int8"``, True: as those that are kept
+            already, else as int8, or ``"auto"``: likewise where there is room, see
+            :func:`.feature_stores.choose`
     """
 
     backbone: str = "ViT-B-32"
@@ -91,14 +92,19 @@ class Settings(EncodeOptions):
             raise ValueError(f"unknown fuser {self.fuser!r}; choose one of {names}")
         self._check_few()
         self._check_options()
-        if self.keep_features not in (False, AUTO, *DTYPES):
+        if self.keep_features not in (False, True, AUTO, *DTYPES):
             raise ValueError(
-                f"keep_features={self.keep_features!r}: give False or one of "
+                f"keep_features={self.keep_features!r}: give False, True or one of "
                 f"{', '.join((AUTO, *DTYPES))}"
             )
         if not self.allow_random_weights:
             check_trained(self.backbone, self.pretrained)
         self.check_options()
+
+    @property
+    def must_keep(self) -> bool:
+        """Whether patch features are kept of every image, whatever room they take."""
+        return self.keep_features not in (False, AUTO)
 
     @property
     def count(self) -> int | str:

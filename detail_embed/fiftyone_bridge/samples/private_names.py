@@ -13,6 +13,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
+import fiftyone.operators as foo
 import numpy as np
 from bson import ObjectId
 from fiftyone.brain.similarity import SimilarityIndex
@@ -80,6 +81,14 @@ def pipeline(samples: foc.SampleCollection) -> list[dict[str, Any]]:
 def serialized(view: fov.DatasetView) -> list[dict[str, Any]]:
     """The stages of a view as JSON, as the App sends them: ``_serialize``."""
     return view._serialize()
+
+
+def asks_for_target(ctx: foo.ExecutionContext) -> bool:
+    """Whether a form has asked for its target view: ``_view_target_resolved``.
+
+    It was new in FiftyOne 1.22; before, no form has such a choice.
+    """
+    return getattr(ctx, "_view_target_resolved", False)
 
 
 def view_of(dataset: fo.Dataset, stages: Sequence[dict[str, Any]]) -> fov.DatasetView:

@@ -29,6 +29,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space import DetailEmbedder
+from tests.forms import problems_of
 
 CPU = EncodeOptions(device="cpu")
 GMP = Settings(backbone=DEMO, cover=2, fuser="gmp", device="cpu", keep_features=False)
@@ -234,8 +235,7 @@ def test_the_operator(dataset, make_parts):
         )
 
     def problems(**params):
-        properties = operator.resolve_input(context(**params)).type.properties
-        return [p.view.description for p in properties.values() if p.invalid]
+        return problems_of(operator.resolve_input(context(**params)))
 
     assert problems() == []
     assert "nowhere is neither" in problems(path="/nowhere")[0]

@@ -16,6 +16,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.where import show_where as where
 from detail_embed.fiftyone_bridge.where.show_where import clear_where, show_where
+from tests.forms import problems_of
 
 URI = "@detail/detail-embed/show_where"
 FIELDS = ["detail_where", "detail_heatmap"]
@@ -71,8 +72,7 @@ def context(dataset, current_sample=None, **params):
 
 
 def problems(operator, ctx):
-    properties = operator.resolve_input(ctx).type.properties
-    return [p.view.description for p in properties.values() if p.invalid]
+    return problems_of(operator.resolve_input(ctx))
 
 
 def requests(ctx, name):
@@ -321,7 +321,7 @@ def test_the_form(dataset, operator, classes):
     assert properties["text"].required
     assert "24 images of the target view" in properties["text"].view.description
     assert ctx._view_target_resolved
-    assert "a prompt is missing" in problems(operator, context(dataset, text="a,"))[0]
+    assert "A prompt is missing" in problems(operator, context(dataset, text="a,"))[0]
     text = {"text": "cube", "field": "ground_truth"}
     assert "left alone" in problems(operator, context(dataset, **text))[0]
     placement = operator.resolve_placement(ctx).to_json()

@@ -1,0 +1,83 @@
+"""A problem of a form, said beside the field that it is about, in a person's words."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fiftyone.operators import types
+
+_TERMS = {"brain key": "index name"}
+_GIVEN = re.compile(r"(?:\bpass )?\b(\w+)=('[^']*'|\[[^\]]*\]|\{[^}]*\}|[\w.+-]+)")
+
+
+def add(
+    inputs: types.Object, params: Mapping[str, Any], text: str,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Shows a problem in a form, which cannot be sent until it is solved.
+
+    Messages name the argument (``cover=20``, ``cover must be``) or quote its value: the
+    field that is named first is marked. Where there is none, the problem stands below.
+
+    Args:
+        inputs: the form
+        params: what was filled in
+        text: of the error
+        labels (None): of fields that the form may have, by name
+    """
+    shown = {name: one.view.label for name, one in inputs.properties.items()}
+    said = in_words(text, {**(labels or {}), **shown})
+    fields = list(_mentions(inputs, params, text))
+    if not fields:
+        warning = types.Warning(label="Not yet", description=said)
+        inputs.view("problem", warning).invalid = True
+        return
+    field = inputs.properties[min(fields)[1]]
+    field.invalid, field.error_message = True, said
+
+
+def in_words(text: str, labels: Mapping[str, str | None]) -> str:
+    """A message without the names of arguments.
+
+    Args:
+        text: of an error
+        labels: of fields, by name
+    """
+
+    def label(match: re.Match) -> str:
+        name, value = match.groups()
+        if not labels.get(name):
+            return match[0]
+        if value in ("True", "False"):
+            return f"switch {'on' if value == 'True' else 'off'} {labels[name]!r}"
+        return f"{labels[name]}: {value}"
+
+    said = _GIVEN.sub(label, text)
+    for name, title in labels.items():
+        if title:
+            said = re.sub(rf"\b{name}\b(?= must)", title, said)
+    for term, word in _TERMS.items():
+        said = said.replace(term, word)
+    return said[:1].upper() + said[1:]
+
+
+def _mentions(
+    inputs: types.Object, params: Mapping[str, Any], text: str
+) -> Iterator[tuple[int, str]]:
+    """Where a message names an input, or quotes what it holds; and which one."""
+    for name, one in inputs.properties.items():
+        value = params.get(name)
+        if value is None or value == "":
+            value = one.default
+        patterns = [rf"\b{name}\b( must|=)"]
+        if isinstance(value, str) and value:
+            quoted = re.escape(repr(value))
+            patterns.append(quoted)
+            if os.sep in value:
+                patterns.append(re.escape(os.path.expanduser(value)))
+        found = [match.start() for p in patterns if (match := re.search(p, text))]
+        if found:
+            yield min(found), name

@@ -1,0 +1,53 @@
+"""The samples that a form is for, after a search: all, unless a person picks the view.
+
+What a search shows is a part of the dataset that nobody has chosen for anything else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.constants import ViewTarget
+
+_FIELDS = ("detail_score", "detail_match")  # which the views of searches set
+
+
+def of_form(
+    ctx: foo.ExecutionContext, inputs: types.Object, target: foc.SampleCollection
+) -> foc.SampleCollection:
+    """Offers the whole dataset first where a search is shown.
+
+    Args:
+        ctx: of the form
+        inputs: the form
+        target: the target view, as FiftyOne takes it
+
+    Returns:
+        the samples that are meant
+    """
+    from detail_embed.fiftyone_bridge.samples import private_names
+
+    if not private_names.asks_for_target(ctx):
+        return target
+    if not _shows_search(private_names.serialized(ctx.view)):
+        return target
+    if private_names.is_generated(ctx.view):  # close-ups: parts of images
+        hidden = types.HiddenView(read_only=False)
+        inputs.enum(
+            "view_target", [ViewTarget.DATASET], default=ViewTarget.DATASET, view=hidden
+        )
+    else:
+        inputs.view_target(ctx, default_target=ViewTarget.DATASET)
+    is_picked = ctx.request_params.get("view_target") is not None
+    return target if is_picked else ctx.dataset
+
+
+def _shows_search(stages: list[dict[str, Any]]) -> bool:
+    return any(
+        name == "field" and value in _FIELDS
+        for stage in stages
+        for name, value in stage["kwargs"]
+    )
