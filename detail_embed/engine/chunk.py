@@ -107,7 +107,6 @@ def _fuse(
 
 logger = logging.getLogger(__name__)
 
-_LOGGED = 20
 
 
 @dataclass(frozen=True)
@@ -126,18 +125,22 @@ class EmbedError:
 
 
 class SkipLog:
-    """Logs the first 20 files of a run as warnings, the others as debug messages."""
+    """Logs the first files of a run as warnings, the others as debug messages.
 
-    def __init__(self) -> None:
-        self._count = 0
+    Args:
+        most (20): how many as warnings
+    """
+
+    def __init__(self, most: int = 20) -> None:
+        self._count, self._most = 0, most
 
     def add(self, errors: Iterable[EmbedError]) -> None:
         """Logs files."""
         for error in errors:
             self._count += 1
-            level = logging.WARNING if self._count <= _LOGGED else logging.DEBUG
+            level = logging.WARNING if self._count <= self._most else logging.DEBUG
             logger.log(level, "Skipped %r: %s", error.path, error.reason)
-            if self._count == _LOGGED:
+            if self._count == self._most:
                 logger.warning("Further files that cannot be read are not logged")
 
 

@@ -54,6 +54,7 @@ def stream(
     chunk_seconds: float = 10.0,
     store: FeatureStore | None = None,
     single: Fuser | None = None,
+    log: SkipLog | None = None,
 ) -> Iterator[Chunk]:
     """Embeds files.
 
@@ -70,6 +71,7 @@ def stream(
             leaves, by the items' ids: these have to be strings then. The vectors
             are made of what was kept, as those of :func:`stream_stored`
         single (None): a fitted fuser of one vector, for another beside the first
+        log (None): takes the files that cannot be embedded, by default one of its own
 
     Yields:
         a :class:`Chunk` for at most ``chunk_size`` items, in their order
@@ -90,7 +92,7 @@ def stream(
         items, backbone, cover, options,
         identical_within=window,
     )
-    log, outcomes = SkipLog(), Outcomes(window)
+    log, outcomes = log or SkipLog(), Outcomes(window)
     with closing(images):
         for part in _parts(images, chunk_size, chunk_seconds):
             good = [image for image in part if image.features is not None]

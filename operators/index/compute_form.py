@@ -62,7 +62,17 @@ def add_inputs(
     request = Request.from_params(given)
     _check_same(request, samples)
     request.check(samples)
-    check_weights(request.settings.backbone, request.settings.pretrained)
+    _tell_of_weights(inputs, request)
+
+
+def _tell_of_weights(inputs: types.Object, request: Request) -> None:
+    """Says where weights cannot be had here; a scheduled run may be elsewhere."""
+    try:
+        check_weights(request.settings.backbone, request.settings.pretrained)
+    except ValueError as error:
+        text = str(error)
+        alert = types.Error(label="Weights", description=text[:1].upper() + text[1:])
+        inputs.view("weights_alert", alert)
 
 
 def _readable(given: Mapping[str, Any]) -> Mapping[str, Any]:

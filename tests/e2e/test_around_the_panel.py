@@ -64,6 +64,10 @@ def test_the_toolbar_opens_the_panel(panel):
 
 def test_the_operator_browser_finds_it_first(panel):
     page = panel.page
+    page.evaluate("localStorage.removeItem('recently-used-operators')")
+    page.reload()
+    panel.await_drawn()
+    page.locator("body").click(position={"x": 2, "y": 2})  # out of the box
     page.keyboard.press("`")
     panel.app.hook("operators-browser-search").fill("detail")
     panel.app.shoot("31-operator-browser")

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 
 from detail_embed import fusers
+from detail_embed.engine.chunk import SkipLog
 from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
@@ -21,6 +22,7 @@ def store_missing(
     store: FeatureStore,
     items: list[tuple[str, str]],
     options: EncodeOptions,
+    log: SkipLog | None = None,
 ) -> Generator[Progress, None, None]:
     """Encodes images that are not in a store; those that cannot be read stay out.
 
@@ -29,13 +31,14 @@ def store_missing(
         store: patch features of these
         items: ids and paths
         options: how files are read and encoded
+        log (None): of :func:`~detail_embed.engine.stream.stream`
     """
     todo = [item for item in items if item[0] not in store]
     if not todo:
         return
     fuser = fusers.create("mean", dim=space.dim)
     chunks = stream(
-        todo, space.backbone, space.cover, fuser, options, _CHUNK, store=store
+        todo, space.backbone, space.cover, fuser, options, _CHUNK, store=store, log=log
     )
     done = failed = 0
     pace = Pace(len(todo))

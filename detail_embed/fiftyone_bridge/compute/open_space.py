@@ -10,6 +10,7 @@ from torch import Tensor
 
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
+from detail_embed.engine.chunk import SkipLog
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary
@@ -147,7 +148,8 @@ def _fusers(
     yield Progress(f"{verb} {len(chosen)} images", 0.0)
     readable = chosen
     if keeps:
-        for step in store_missing(cut, store, chosen, settings):
+        quiet = SkipLog(most=0)  # the embedding meets the same files again
+        for step in store_missing(cut, store, chosen, settings, quiet):
             yield Progress(f"{verb} {step.text}", 0.0)
         readable = [item for item in chosen if item[0] in store]
     try:

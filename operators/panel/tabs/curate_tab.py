@@ -118,7 +118,6 @@ class CurateTab(PanelBase):
             ctx,
             prompts=search_state.quote([row["prompt"]]),
             brain_key=report["brain_key"],
-            method="vectors",
             within="dataset",
             threshold=report["threshold"] if row["count"] else search_state.OFF,
             example=None,
