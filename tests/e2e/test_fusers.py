@@ -97,7 +97,7 @@ def _search(app, dataset):
 def _evaluate(app, dataset):
     app.open_operator("Evaluate retrieval")
     app.fill("Name", FUSER)
-    app.await_problem(f"name '{FUSER}' belongs to another run")
+    app.await_problem(f"Name '{FUSER}' belongs to another run")
     app.fill("Name", "measured")
     app.execute()
     app.await_plot(*brain_runs.promptable(dataset))

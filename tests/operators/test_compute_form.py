@@ -154,6 +154,8 @@ def test_weights_that_cannot_be_had_are_said(dataset, offline):
     assert isinstance(alert, types.Error) and alert.label == "Weights"
     assert "cannot be downloaded now" in alert.description
     assert "as Weights" in alert.description and problems_of(form) == []
+    form = _form(dataset, backbone=DEMO, pretrained="/no/such/file.pt")
+    assert "no such file" in form.type.properties["weights_alert"].view.description
 
 
 def test_the_model_of_the_datasets_own_index_comes_first(dataset, online):
@@ -216,7 +218,6 @@ def _is_head(field):
         {"backbone": "ViT-B-33"},
         {"device": "cuda:9"},
         {"cover": "20"},
-        {"pretrained": "/no/such/file.pt"},
         {"vectors_by": "magic", "vectors": "4"},
     ],
 )
