@@ -180,14 +180,15 @@ def test_show_where_in_an_open_image(panel, scenes):
     panel.search(THING)
     panel.close_up(2).click()
     modal = app.hook("modal")
-    expect(modal.get_by_text("detail_match").first).to_be_visible()
+    modal.wait_for()
     panel.page.locator('img[src$="detail-embed/assets/icon.svg"]').last.click()
     text = app.form.locator("input").first
     expect(text).to_have_value(THING)
     app.execute()
-    expect(app.report).to_contain_text("in 1 image.")
+    expect(app.report).to_contain_text("in 1 image")
     app.close_report()
-    expect(modal.get_by_text("detail_where").first).to_be_visible()
+    shown = modal.get_by_text("detail_where").first
+    expect(shown).to_be_visible(timeout=30_000)
     app.settle()
     app.shoot("23-modal-where")
     scenes.reload()
