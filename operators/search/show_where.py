@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.where.show_where import Where
 
 _OPTIONS = ("field", "heatmap_field", "max_boxes")
+_NEW = (
+    "These labels are new to the dataset: to see them in an open image, load the page "
+    "again, once"
+)
 _NO_INDEX = (
     "This dataset has no index of detail-embed: use 'Compute detail embeddings'"
 )
@@ -125,6 +129,8 @@ class ShowWhere(RunOperator):
             return
         yield ctx.trigger(DRAW_IN_IMAGE, {"fields": shown})
         yield ctx.ops.open_sample(id=ctx.current_sample)
+        if not before.issuperset(shown):
+            yield ctx.ops.notify(_NEW, variant="info")
 
     def show(
         self, ctx: foo.ExecutionContext, result: Where
