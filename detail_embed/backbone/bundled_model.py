@@ -7,7 +7,8 @@ its weights are found here instead of in open_clip and on a hub.
 from pathlib import Path
 
 NAME = "detail-demo"
-KNOWS = "detail-demo knows 797 things of synthetic scenes, no photographs"
+WHAT = "knows 797 things of synthetic scenes, no photographs"
+KNOWS = f"{NAME} {WHAT}"
 CONFIG = Path(__file__).with_name("detail-demo.json")
 WEIGHTS = Path(__file__).with_name("detail-demo.safetensors")
 

@@ -11,8 +11,6 @@ from detail_embed.backbone.presets import BACKBONES
 from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.settings import Settings
 
-_DEMO = "knows 797 things of synthetic scenes, no photographs"
-
 
 def add_model(inputs: types.Object, dataset: fo.Dataset, chosen: str | None) -> str:
     """Adds the choice of a model.
@@ -59,7 +57,7 @@ def _own(dataset: fo.Dataset) -> dict[str, str]:
 def _describe(name: str, own: dict[str, str]) -> str:
     parts = [f"that of the index {own[name]!r}"] if name in own else []
     if name == bundled_model.NAME:
-        parts.append(_DEMO)
+        parts.append(bundled_model.WHAT)
     config = _config(name)
     if name == bundled_model.NAME or (config and hub.find(config)):
         parts.append("on this disk")

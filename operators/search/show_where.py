@@ -119,9 +119,10 @@ class ShowWhere(RunOperator):
         yield from super().in_app(ctx, run)
         shown = [run.result.field, run.result.heatmap_field]
         others = [name for name in ctx.active_fields if name not in shown]
+        are_new = not before.issuperset(shown)
         if ctx.current_sample:  # an open image stays as it was when it was opened
             yield ctx.ops.close_sample()
-        if not before.issuperset(shown):
+        if are_new:
             yield ctx.ops.reload_dataset()
         yield ctx.ops.reload_samples()
         if not ctx.current_sample:
@@ -129,7 +130,7 @@ class ShowWhere(RunOperator):
             return
         yield ctx.trigger(DRAW_IN_IMAGE, {"fields": shown})
         yield ctx.ops.open_sample(id=ctx.current_sample)
-        if not before.issuperset(shown):
+        if are_new:
             yield ctx.ops.notify(_NEW, variant="info")
 
     def show(

@@ -12,8 +12,6 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.constants import ViewTarget
 
-_FIELDS = ("detail_score", "detail_match")  # which the views of searches set
-
 
 def of_form(
     ctx: foo.ExecutionContext, inputs: types.Object, target: foc.SampleCollection
@@ -46,8 +44,10 @@ def of_form(
 
 
 def _shows_search(stages: list[dict[str, Any]]) -> bool:
+    from detail_embed.fiftyone_bridge.samples.app_defaults import MATCH, SCORE
+
     return any(
-        name == "field" and value in _FIELDS
+        name == "field" and value in (SCORE, MATCH)
         for stage in stages
         for name, value in stage["kwargs"]
     )

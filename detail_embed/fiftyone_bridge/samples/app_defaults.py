@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fiftyone as fo
 
-MATCH = "detail_match"  # the best places of a search
+SCORE = "detail_score"  # what a search found, in its views alone
+MATCH = "detail_match"  # the best places of a search, likewise
 _BRIGHT = "#ffe600"  # none of the colours that FiftyOne gives to fields
 
 

@@ -10,12 +10,11 @@ import fiftyone.core.view as fov
 import numpy as np
 from fiftyone import ViewExpression
 
+from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE
 from detail_embed.fiftyone_bridge.samples.collection import declare
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
-
-SCORE = "detail_score"
 
 
 @dataclass(frozen=True, eq=False)

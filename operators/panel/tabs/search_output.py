@@ -10,6 +10,7 @@ import fiftyone.core.view as fov
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from detail_embed.fiftyone_bridge.samples.app_defaults import MATCH, SCORE
 from detail_embed.fiftyone_bridge.samples.private_names import serialized, view_of
 
 from ...shared.app import DRAW_IN_IMAGE
@@ -20,7 +21,7 @@ from ..state import memory, search_state
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.found import Found
 
-OURS = SCORE, MATCH = "detail_score", "detail_match"
+OURS = SCORE, MATCH
 _FOUND, _BARS, _ACTIVE = "found", "bars", "active"
 _HISTOGRAM = "search.histogram"
 _SHOWN = 3  # templates
