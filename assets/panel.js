@@ -36,7 +36,7 @@
   }
 
   function boxOf(panel) {
-    if (!boxes.has(panel)) boxes.set(panel, { text: "", waiting: 0, wantsFocus: true, redraw: null });
+    if (!boxes.has(panel)) boxes.set(panel, { text: "", waiting: 0, offers: false, wantsFocus: true, redraw: null });
     return boxes.get(panel);
   }
 
@@ -122,6 +122,9 @@
       filterOptions: offered,
       value: null,
       inputValue: box.text,
+      open: box.offers && box.text.trim() !== "", // else what is below the box is covered
+      onOpen: () => change(box, { offers: true }),
+      onClose: () => change(box, { offers: false }),
       onInputChange: (event, text, reason) => reason === "input" && change(box, { text }),
       onChange: (event, text) => text && enter(text, "instead"),
       onKeyDown: (event) => event.key === "Enter" && !box.text && enter("", "instead"),

@@ -39,6 +39,8 @@ from benchmarks._kill.stored import halves, held, stored  # noqa: E402
 from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
 from detail_embed.fiftyone_bridge.index.index import Index
 
+_PAUSE = 0.3  # seconds until a kill, at most, once so many images are encoded
+
 
 def main() -> None:
     """Measures and prints."""
@@ -112,8 +114,7 @@ def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
     outcome, chance = Outcome(mode), random.Random(seed)
     started = time.monotonic()
     compute_index.delete(Index(dataset, KEY))
-    child = Child(dataset.name, mode)
-    span = child.finish()
+    Child(dataset.name, mode).finish()
     whole = stored(dataset, mode)
     if not whole:
         raise RuntimeError("an unbroken run stored nothing")
@@ -121,8 +122,8 @@ def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
     while outcome.kills < kills:
         before = len(held(dataset, mode))
         child = Child(dataset.name, mode)
-        child.wait_for_work()
-        time.sleep(chance.uniform(0, span))
+        child.wait_for_work(chance.uniform(0, len(whole) - before))
+        time.sleep(chance.uniform(0, _PAUSE))
         if child.kill():
             outcome.kills += 1
             new = len(held(dataset, mode)) - before

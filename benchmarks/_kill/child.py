@@ -16,9 +16,9 @@ from detail_embed.fiftyone_bridge.index.index import Index
 
 KEY = "detail"
 MODES = {
-    "vectors": {},
-    "kept features": {"keep_features": "float16"},
-    "k vectors": {"vectors": 3},
+    "vectors": {"vectors": 1, "keep_features": False},
+    "kept features": {"vectors": 1, "keep_features": "float16"},
+    "k vectors": {"vectors": 3, "keep_features": False},
 }
 COVER, CHUNK, BATCH = 5, 4, 64
 PATCHES = 39  # of the cover, on square images
@@ -55,9 +55,9 @@ class Child:
         """Whether SIGKILL ended it."""
         return self.process.exitcode == -9
 
-    def wait_for_work(self) -> None:
-        """Waits until it encodes, or has ended."""
-        while self.process.is_alive() and not self._counter.stat().st_size:
+    def wait_for_work(self, images: float = 0) -> None:
+        """Waits until it encodes, after so many images, or has ended."""
+        while self.process.is_alive() and self.images <= images:
             time.sleep(_POLL)
 
     def kill(self) -> bool:
@@ -66,14 +66,11 @@ class Child:
         self.process.join()
         return self.was_killed
 
-    def finish(self) -> float:
-        """Waits for its end; returns the seconds since its first batch."""
-        self.wait_for_work()
-        started = time.monotonic()
+    def finish(self) -> None:
+        """Waits for its end."""
         self.process.join()
         if self.process.exitcode:
             raise RuntimeError(f"a run failed: exit status {self.process.exitcode}")
-        return time.monotonic() - started
 
 
 def embed(name: str, mode: str, counter: str) -> None:

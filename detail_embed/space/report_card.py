@@ -6,8 +6,9 @@ on, its best hits among the user's own images are what one vector should find ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,15 @@ from detail_embed.evaluation import bootstrap, find_hits, measure
 from detail_embed.fusers.base import Fuser
 from detail_embed.fusers.checks import check_features, check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
+from detail_embed.storage.whole_files import megabytes
 
 GLOBAL, MAXSIM = "global", "MaxSim"
 MIN_WORDS = 8
 KEEP = 0.9  # of a search of all patches: what is enough
 
 _FUSE_IMAGES = 32
+_TIMES = 5  # that a search is timed: the fastest counts
+_MANY = 1000  # images, for which sizes and times are told
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class CardRow:
         top_50_interval: 95 % bootstrap interval over the words; NaN for one word
         map_interval: as above
         vectors: per image
+        bytes: of the vectors of an image, in float32; None where it is not known
+        milliseconds: to compare one word with those of 1,000 images, as far as can be
+            told by the images that were ranked; None likewise
     """
 
     top_50: float
@@ -44,6 +51,8 @@ class CardRow:
     top_50_interval: tuple[float, float]
     map_interval: tuple[float, float]
     vectors: int = 1
+    bytes: int | None = None
+    milliseconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,8 +111,8 @@ class ReportCard:
         rest += [f"{self._named(name)} {self._percent(name)}" for name in others]
         rest.append(f"the whole image alone {self._percent(GLOBAL)}")
         text += (
-            f"; {', '.join(rest)}. Measured on {self.images} of your images, by "
-            f"{self.words} words that nothing was fitted on"
+            f"; {', '.join(rest)}.{self._costs(chosen)} Measured on {self.images} of "
+            f"your images, by {self.words} words that nothing was fitted on"
         )
         if self.rows[chosen].map < self.rows[GLOBAL].map:
             text += "; the whole image alone is better than any of them here"
@@ -120,7 +129,7 @@ class ReportCard:
             name: CardRow(
                 row["top_50"], row["map"],
                 _interval(row["top_50_interval"]), _interval(row["map_interval"]),
-                row.get("vectors", 1),
+                row.get("vectors", 1), row.get("bytes"), row.get("milliseconds"),
             )
             for name, row in values["rows"].items()
         }
@@ -151,6 +160,16 @@ class ReportCard:
     def _named(self, name: str) -> str:
         count = self.rows[name].vectors
         return name if count == 1 else f"{count} vectors"
+
+    def _costs(self, name: str) -> str:
+        """Room and time of the vectors, in a sentence; empty where not measured."""
+        row, patches = self.rows[name], self.rows[MAXSIM].milliseconds
+        if row.bytes is None or row.milliseconds is None or patches is None:
+            return ""
+        return (
+            f" For {_MANY:,} images that is {megabytes(_MANY * row.bytes)}, and "
+            f"{row.milliseconds:.2g} ms a search; of all patches {patches:.2g} ms."
+        )
 
     def _percent(self, name: str) -> str:
         return f"{100 * self.rows[name].map:.0f} %"
@@ -190,11 +209,18 @@ def report_card(
     words = check_rows(words, features.shape[2], "words").to(features)
     with torch.inference_mode():
         teacher = maxsim_batch(words, features, mask).T.cpu().double().numpy()
+        vectors = {
+            name: _fuse(fuser, features, mask) for name, fuser in fusers.items()
+        } | {GLOBAL: features[:, :1]}
         scores = {
-            name: _scores(fuser, words, features, mask)
-            for name, fuser in fusers.items()
+            name: (some @ words.T).amax(dim=1).T.cpu().numpy()
+            for name, some in vectors.items()
         }
-        scores[GLOBAL] = (words @ features[:, 0].T).cpu().numpy()
+        times = {
+            name: _milliseconds(lambda some=some: (some @ words[0]).amax(dim=1))
+            for name, some in vectors.items()
+        }
+        times[MAXSIM] = _milliseconds(lambda: maxsim_batch(words[:1], features, mask))
     hits = find_hits(teacher)
     counted = hits.any(axis=1)
     if counted.sum() < MIN_WORDS:
@@ -203,29 +229,41 @@ def report_card(
             f"any of {len(features)} images; it takes {MIN_WORDS} to compare fusers"
         )
     scores[MAXSIM] = teacher
-    counts = {name: fuser.k for name, fuser in fusers.items()}
     rows = {
-        name: _row(s[counted], hits[counted], counts.get(name, 1))
+        name: replace(
+            _row(s[counted], hits[counted]),
+            milliseconds=times[name] * _MANY / len(features),
+        )
         for name, s in scores.items()
     }
+    for name, some in vectors.items():
+        size = some[0].numel() * 4  # bytes of a float32
+        rows[name] = replace(rows[name], vectors=some.shape[1], bytes=size)
     return ReportCard(rows, len(features), int(counted.sum()), len(words), about)
 
 
-def _scores(
-    fuser: Fuser, words: Tensor, features: Tensor, mask: Tensor
-) -> NDArray[np.float32]:
-    """``(K, n)`` scores of the fused vectors; of a few, the best counts."""
+def _fuse(fuser: Fuser, features: Tensor, mask: Tensor) -> Tensor:
+    """``(n, k, d)`` vectors of the images."""
     blocks = zip(features.split(_FUSE_IMAGES), mask.split(_FUSE_IMAGES), strict=True)
-    vectors = torch.cat([fuser.fuse(*block).vectors for block in blocks])
-    return (vectors @ words.T).amax(dim=1).T.cpu().numpy()
+    return torch.cat([fuser.fuse(*block).vectors for block in blocks])
 
 
-def _row(scores: NDArray, hits: NDArray[np.bool_], vectors: int) -> CardRow:
+def _milliseconds(search: Callable[[], Tensor]) -> float:
+    """What a search takes, its answer on the CPU."""
+    times = []
+    for _ in range(_TIMES):
+        started = time.perf_counter()
+        search().cpu()
+        times.append(time.perf_counter() - started)
+    return 1000 * min(times)
+
+
+def _row(scores: NDArray, hits: NDArray[np.bool_]) -> CardRow:
     """Means over words; R-precision is the share of m hits among the first m."""
     values = measure(scores, hits, np.zeros_like(hits), ("r_precision", "map"))
     (top_50, map), (low, high) = values.mean(axis=0), bootstrap(values)
     ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
-    return CardRow(float(top_50), float(map), *ends, vectors)
+    return CardRow(float(top_50), float(map), *ends)
 
 
 def _jsonable(value: Any) -> Any:

@@ -155,7 +155,8 @@ def test_weights_that_cannot_be_had_are_said(dataset, offline):
     assert "cannot be downloaded now" in alert.description
     assert "as Weights" in alert.description and problems_of(form) == []
     form = _form(dataset, backbone=DEMO, pretrained="/no/such/file.pt")
-    assert "no checkpoint file" in form.type.properties["weights_alert"].view.description
+    alert = form.type.properties["weights_alert"].view
+    assert "no checkpoint file" in alert.description
 
 
 def test_the_model_of_the_datasets_own_index_comes_first(dataset, online):

@@ -16,6 +16,7 @@ from detail_embed.evaluation import find_hits
 from detail_embed.space import choose_fuser as choice
 from detail_embed.space.choose_fuser import choose_fuser, counts_within
 from detail_embed.space.report_card import CardRow, ReportCard, report_card
+from detail_embed.storage.whole_files import megabytes
 from detail_embed.texts.vocabulary import Vocabulary
 
 D, N, P, K = 16, 40, 7, 60
@@ -113,6 +114,10 @@ def test_a_card_is_plain_json_and_a_sentence(images, words):
     assert card.rows[best].map == max(card.rows[n].map for n in ("mean", "gmp"))
     percent = f"{100 * card.rows[best].map:.0f} %"
     assert card.reason().startswith(f"one vector an image ({best}) keeps {percent} of")
+    row = card.rows[best]
+    assert row.bytes == 4 * D and 0 < row.milliseconds < 1000
+    size = megabytes(1000 * row.bytes)
+    assert f"For 1,000 images that is {size}, and " in card.reason()
     for part in ("mean", "gmp", "global", "MaxSim", "my words", "100.0"):
         assert part in card.format()
 
@@ -124,14 +129,15 @@ def test_an_interval_that_is_unknown_survives_json():
         {"rows": {"mean": row}, "images": 1, "words": 1, "asked": 1, "about": "x"}
     )
     assert math.isnan(card.rows["mean"].map_interval[0])
-    assert card.to_dict()["rows"]["mean"] == row | {"vectors": 1}
+    unknown = {"vectors": 1, "bytes": None, "milliseconds": None}
+    assert card.to_dict()["rows"]["mean"] == row | unknown
 
 
 def test_of_a_few_vectors_the_best_counts(images, words):
     few = fusers.create("few", D, k=3).fit(images.flatten(0, 1))
     card = report_card({"3 vectors": few}, images, None, words)
     row, vectors = card.rows["3 vectors"], few(images)
-    assert row.vectors == 3 and card.rows["global"].vectors == 1
+    assert row.vectors == 3 and row.bytes == 12 * D and card.rows["global"].vectors == 1
     teacher = torch.einsum("kd,npd->knp", words, images).amax(dim=2).double().numpy()
     scores = torch.einsum("kd,nvd->knv", words, vectors).amax(dim=2).numpy()
     expected = [

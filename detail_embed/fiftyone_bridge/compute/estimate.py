@@ -93,7 +93,7 @@ class Workload:
         if self.speed is None or not self.patches:
             return None
         count = self.images * self.patches
-        if settings.measures:
+        if settings.measures and not settings.keep_features:  # else encoded once
             count += min(MEASURED_PATCHES, min(FIT_IMAGES, self.images) * self.patches)
         return count / self.speed.patches
 

@@ -1,4 +1,4 @@
-"""What the App shows of a dataset before anybody has chosen, and in which colours."""
+"""What the App shows of a dataset before anybody has chosen, and how."""
 
 from __future__ import annotations
 
@@ -6,30 +6,89 @@ import fiftyone as fo
 
 SCORE = "detail_score"  # what a search found, in its views alone
 MATCH = "detail_match"  # the best places of a search, likewise
+WHERE = "detail_where"  # boxes of what images show of a text
+HEATMAP = "detail_heatmap"  # and how much each of their parts does
+GROUP = "detail search"  # of the App's sidebar
+MATCH_MAKER = "detail_embed.search"  # said in the fields, so that nobody else's
+WHERE_MAKER = "detail_embed.show_where"  # is taken for ours
 _BRIGHT = "#ffe600"  # none of the colours that FiftyOne gives to fields
+_LABELS = {
+    MATCH: (fo.Detections, MATCH_MAKER),
+    WHERE: (fo.Detections, WHERE_MAKER),
+    HEATMAP: (fo.Heatmap, WHERE_MAKER),
+}
+_DENSE = (fo.Heatmap, fo.Segmentation)
 
 
 def prepare(dataset: fo.Dataset) -> None:
     """Sees to it that what a search finds will be seen; a page that is open may not.
 
-    The App reads colours when it opens a dataset, so this comes before the search.
+    The App reads fields and colours when it opens a dataset, so this comes before the
+    search.
     """
+    missing = [name for name in (SCORE, *_LABELS) if not dataset.has_field(name)]
+    for name in missing:
+        if name == SCORE:
+            dataset.add_sample_field(name, fo.FloatField)
+        else:
+            declare_labels(dataset, name, *_LABELS[name])
+    if missing:
+        fold(dataset, *missing)
+        hide(dataset, WHERE, HEATMAP)
     _colour(dataset, MATCH, _BRIGHT)
 
 
-def hide(dataset: fo.Dataset, field: str) -> None:
-    """Keeps a field of labels out of those that the App draws from the start.
+def declare_labels(
+    dataset: fo.Dataset, field: str, kind: type[fo.Label], maker: str
+) -> None:
+    """Adds a field of labels that says what made it."""
+    dataset.add_sample_field(
+        field,
+        fo.EmbeddedDocumentField,
+        embedded_doc_type=kind,
+        info={"made_by": maker},
+    )
 
-    FiftyOne draws every field of labels unless the dataset says which. A list that
-    somebody made stays as it is but for the field.
+
+def is_made_by(field: fo.Field, maker: str) -> bool:
+    """Whether a field says that this made it."""
+    return (field.info or {}).get("made_by") == maker
+
+
+def hide(dataset: fo.Dataset, *fields: str) -> None:
+    """Keeps fields of labels out of those that the App draws from the start.
+
+    FiftyOne draws every field of labels, but for heat maps and masks, unless the
+    dataset says which. A list that somebody made stays as it is but for the fields.
     """
     config = dataset.app_config
-    shown = config.active_fields or fo.DatasetAppConfig.default_active_fields(dataset)
-    if shown.exclude:
-        shown.paths = [*(path for path in shown.paths if path != field), field]
-    else:
-        shown.paths = [path for path in shown.paths if path != field]
+    shown = config.active_fields
+    if not shown:
+        dense = dataset.get_field_schema(embedded_doc_type=_DENSE)
+        shown = fo.ActiveFields(exclude=True, paths=list(dense))
+    others = [path for path in shown.paths if path not in fields]
+    shown.paths = [*others, *fields] if shown.exclude else others
     config.active_fields = shown
+    dataset.save()
+
+
+def fold(dataset: fo.Dataset, *fields: str) -> None:
+    """Moves fields to a closed group of the App's sidebar, away from those of people.
+
+    Groups that somebody made stay as they are but for the fields.
+    """
+    config = dataset.app_config
+    groups = config.sidebar_groups
+    if groups is None:
+        groups = fo.DatasetAppConfig.default_sidebar_groups(dataset)
+    for group in groups:
+        group.paths = [path for path in group.paths if path not in fields]
+    ours = next((group for group in groups if group.name == GROUP), None)
+    if ours is None:
+        ours = fo.SidebarGroupDocument(name=GROUP, paths=[], expanded=False)
+        groups = [*groups, ours]
+    ours.paths = [*ours.paths, *fields]
+    config.sidebar_groups = groups
     dataset.save()
 
 

@@ -7,7 +7,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.engine.chunk import Chunk
-from detail_embed.fiftyone_bridge.samples.app_defaults import hide
+from detail_embed.fiftyone_bridge.samples.app_defaults import fold, hide
 from detail_embed.fiftyone_bridge.samples.collection import declare
 
 LABEL = "patch"
@@ -23,17 +23,18 @@ def declare_vectors(dataset: fo.Dataset, field: str, few: bool) -> None:
         field: its name
         few: whether an image has a few vectors: Detections with vector and level
     """
+    is_new = not dataset.has_field(field)
     if not few:
         declare(dataset, [field], fo.VectorField)
-        return
-    is_new = not dataset.has_field(field)
-    if is_new:
+    elif is_new:
         dataset.add_sample_field(
             field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
         )
         dataset.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
         dataset.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
-    if is_new or dataset.app_config.active_fields is None:
+    if is_new:
+        fold(dataset, field)
+    if few and (is_new or dataset.app_config.active_fields is None):
         hide(dataset, field)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
 from fiftyone import ViewExpression
 
-from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE
-from detail_embed.fiftyone_bridge.samples.collection import declare
+from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, prepare
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
@@ -68,12 +66,12 @@ class Found:
         ``detail_match``. They belong to the view: nothing is written to the samples.
         """
         dataset = dataset_of(self.samples)
-        declare(dataset, [SCORE], fo.FloatField)
+        prepare(dataset)
         shown = [score if score is None else round(score, 4) for score in self.scores]
         place = {"$indexOfArray": [self.ids, {"$toString": "$_id"}]}
         scores = ViewExpression({"$arrayElemAt": [shown, place]})
         view = self.samples.select(self.ids, ordered=True).set_field(SCORE, scores)
-        if not any(self.boxes) or not match.declare(dataset):
+        if not any(self.boxes) or not match.is_known(dataset):
             return view
         return match.draw(view, self.ids, self.boxes, self.scores, self.text)
 

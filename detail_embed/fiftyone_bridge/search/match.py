@@ -14,32 +14,23 @@ from fiftyone import ViewExpression
 
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
-from detail_embed.fiftyone_bridge.samples.app_defaults import MATCH, prepare
+from detail_embed.fiftyone_bridge.samples.app_defaults import (
+    MATCH,
+    MATCH_MAKER,
+    is_made_by,
+)
 from detail_embed.fiftyone_bridge.samples.private_names import serialized
 
-_INFO = {"made_by": "detail_embed.search"}
 
-
-def declare(dataset: fo.Dataset) -> bool:
-    """Adds the field for the best place; it has no values but in views.
-
-    Returns:
-        whether it is there, and is not somebody else's
-    """
-    prepare(dataset)
-    if not dataset.has_field(MATCH):
-        dataset.add_sample_field(
-            MATCH,
-            fo.EmbeddedDocumentField,
-            embedded_doc_type=fo.Detections,
-            info=_INFO,
-        )
-    return is_ours(dataset.get_field(MATCH))
+def is_known(dataset: fo.Dataset) -> bool:
+    """Whether the field for the best place is there, and is not somebody else's."""
+    field = dataset.get_field(MATCH)
+    return field is not None and is_ours(field)
 
 
 def is_ours(field: fo.Field) -> bool:
     """Whether a field is for the best places of searches."""
-    return (field.info or {}).get("made_by") == _INFO["made_by"]
+    return is_made_by(field, MATCH_MAKER)
 
 
 def draw(

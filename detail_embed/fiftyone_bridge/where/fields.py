@@ -8,13 +8,19 @@ from dataclasses import dataclass
 import fiftyone as fo
 
 from detail_embed.fiftyone_bridge.index.names import check_brain_key
+from detail_embed.fiftyone_bridge.samples.app_defaults import (
+    HEATMAP,
+    WHERE,
+    WHERE_MAKER,
+    declare_labels,
+    is_made_by,
+)
 from detail_embed.patch_search.localise import Places
 
-FIELD = "detail_where"
-HEATMAP_FIELD = "detail_heatmap"
+FIELD = WHERE
+HEATMAP_FIELD = HEATMAP
 SCORE = "score"
 
-_MADE_BY = {"made_by": "detail_embed.show_where"}
 _LONGEST = 40  # characters of a label
 
 
@@ -50,12 +56,7 @@ class WhereFields:
         """Adds the fields where they are missing."""
         for name, kind in self._kinds().items():
             if not dataset.has_field(name):
-                dataset.add_sample_field(
-                    name,
-                    fo.EmbeddedDocumentField,
-                    embedded_doc_type=kind,
-                    info=_MADE_BY,
-                )
+                declare_labels(dataset, name, kind, WHERE_MAKER)
         score = f"{self.boxes}.detections.{SCORE}"
         if not dataset.has_field(score):
             dataset.add_sample_field(score, fo.FloatField)
@@ -108,7 +109,7 @@ def clear_where(
 
 def is_ours(field: fo.Field) -> bool:
     """Whether a field was made to show where images match a query."""
-    return (field.info or {}).get("made_by") == _MADE_BY["made_by"]
+    return is_made_by(field, WHERE_MAKER)
 
 
 def _check_ours(field: fo.Field, kind: type[fo.Label]) -> None:

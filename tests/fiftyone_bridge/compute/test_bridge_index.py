@@ -541,7 +541,8 @@ def test_random_weights_are_refused_unless_asked_for(dataset):
 
 def test_random_weights_that_were_asked_for_can_be_searched(dataset):
     settings = Settings(
-        backbone="RN50", cover=1, fuser="mean", allow_random_weights=True
+        backbone="RN50", cover=1, fuser="mean", vectors=1, keep_features=False,
+        allow_random_weights=True,
     )
     assert "random" in _run(dataset, settings).space
     view = dataset.sort_by_similarity(QUERY, brain_key="detail", k=5)

@@ -323,13 +323,14 @@ def test_a_few_vectors_know_where(few):
         detections = few[id].few_patches.detections
         best = max(detections, key=lambda one: float(one.vector @ found.vector))
         assert best.bounding_box == box
-    assert "few_patches" not in few.app_config.active_fields.paths
-    assert "ground_truth" in few.app_config.active_fields.paths
+    shown = few.app_config.active_fields
+    assert shown.exclude and "few_patches" in shown.paths
+    assert "ground_truth" not in shown.paths
 
 
 def test_one_vector_does_not_know_where(indexed):
     found = ask(indexed, THING, k=3)
-    assert found.boxes == [None] * 3 and not found.view.has_field("detail_match")
+    assert found.boxes == [None] * 3 and not found.view.exists("detail_match")
     with pytest.raises(ValueError, match="keep patch features, or a few vectors"):
         found.patches()
 
