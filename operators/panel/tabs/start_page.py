@@ -11,7 +11,7 @@ from ..messages import guarded
 from ..state import search_state, warm_up
 from . import search_output
 
-_POLL = 700  # milliseconds
+_POLL = 1000  # milliseconds
 
 
 class StartPage(PanelBase):
@@ -23,7 +23,7 @@ class StartPage(PanelBase):
             messages.draw(panel, "Open a dataset first", "info")
             return True
         if not warm_up.is_ready():
-            panel.view("loading", types.LoadingView(label="Loading PyTorch"))
+            widgets.note(panel, "loading", "Loading what searches: some seconds, once")
             timer = types.TimerView(interval=_POLL, on_interval=self.on_look)
             panel.view("timer", timer)
             return True
