@@ -84,8 +84,12 @@ def _search(app, dataset):
     app.choose("Index", BRAIN_KEY)
     app.fill("Images to show", "9")
     app.await_valid()
-    shown = app.images_of(app.execute)
-    app.await_text(f"9 of {IN_VIEW} images, best first", 20)
+
+    def run():
+        app.execute()
+        app.await_text(f"9 of {IN_VIEW} images, best first", 20)  # it goes away
+
+    shown = app.images_of(run)
     view = dataset.load_saved_view(VIEW)
     found = search(Index.of(view, BRAIN_KEY), view, THING, k=9, method=RERANKED)
     assert shown == found.view.values("filepath")

@@ -139,6 +139,11 @@ def test_by_example(panel, scenes):
     text = _paths(scenes, THING)
     assert app.images_of(panel.button("Forget").click) == text[: len(found)] != mixed
     expect(panel.page.get_by_text("Like 1 image")).to_have_count(0)
+
+    panel.button("By example").click()
+    app.form.locator('input[type="file"]').set_input_files(chosen)
+    assert app.images_of(app.execute, "detail_score")[0] == chosen
+    panel.await_text("^Like 1 picture")
     panel.clear()
 
 

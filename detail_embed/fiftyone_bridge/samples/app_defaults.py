@@ -17,7 +17,6 @@ _LABELS = {
     WHERE: (fo.Detections, WHERE_MAKER),
     HEATMAP: (fo.Heatmap, WHERE_MAKER),
 }
-_DENSE = (fo.Heatmap, fo.Segmentation)
 
 
 def prepare(dataset: fo.Dataset) -> None:
@@ -59,13 +58,11 @@ def hide(dataset: fo.Dataset, *fields: str) -> None:
     """Keeps fields of labels out of those that the App draws from the start.
 
     FiftyOne draws every field of labels, but for heat maps and masks, unless the
-    dataset says which. A list that somebody made stays as it is but for the fields.
+    dataset says which; a list of what is not drawn would draw numbers and ids. A list
+    that somebody made stays as it is but for the fields.
     """
     config = dataset.app_config
-    shown = config.active_fields
-    if not shown:
-        dense = dataset.get_field_schema(embedded_doc_type=_DENSE)
-        shown = fo.ActiveFields(exclude=True, paths=list(dense))
+    shown = config.active_fields or fo.DatasetAppConfig.default_active_fields(dataset)
     others = [path for path in shown.paths if path not in fields]
     shown.paths = [*others, *fields] if shown.exclude else others
     config.active_fields = shown

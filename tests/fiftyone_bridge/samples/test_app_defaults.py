@@ -42,13 +42,17 @@ def test_fields_of_a_search_are_made_once_and_lie_in_a_closed_group(empty):
     assert empty.app_config.to_dict() == before
 
 
-def test_labels_of_people_are_drawn_also_those_that_come_later(empty):
-    empty.add_sample_field(
-        "depth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap
-    )
+def test_labels_of_people_are_drawn_and_nothing_else(empty):
     app_defaults.prepare(empty)
     shown = empty.app_config.active_fields
-    assert shown.exclude and set(shown.paths) == {WHERE, HEATMAP, "depth"}
+    assert not shown.exclude and shown.paths == ["people", MATCH]
+
+
+def test_a_list_of_what_is_not_drawn_gets_longer(empty):
+    empty.app_config.active_fields = fo.ActiveFields(exclude=True, paths=["people"])
+    app_defaults.prepare(empty)
+    shown = empty.app_config.active_fields
+    assert shown.exclude and shown.paths == ["people", WHERE, HEATMAP]
 
 
 def test_what_somebody_chose_stays(empty):
