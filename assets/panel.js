@@ -1,7 +1,7 @@
 /*
  * What FiftyOne's views and operators have no like of: the box of the Detail Search panel in
- * which a person types, the close-ups of what was found, and the choice of what is drawn in
- * an open image. Plain JavaScript, as browsers run it: nothing is built.
+ * which a person types, the close-ups of what was found, and what an open page or image
+ * would only take over when it is loaded. Plain JavaScript, as browsers run it: nothing is built.
  *
  * FiftyOne's own inputs, as a Python panel draws them, cannot take the focus, wait a
  * quarter of a second before they send what was entered, and forget what is being typed
@@ -14,7 +14,7 @@
     window.__mui__;
   const { Operator, OperatorConfig, registerOperator, usePanelEvent } = window.__foo__;
   const { usePanelId } = window.__fosp__;
-  const { activeFields, getSampleSrc } = window.__fos__;
+  const { activeFields, colorScheme, getSampleSrc, sidebarGroupsDefinition } = window.__fos__;
 
   const SUGGESTED = 8;
   const AGAIN = 200; // milliseconds
@@ -267,7 +267,47 @@
       hooks.draw(params.fields);
     }
   }
-  registerOperator(DrawInImage, "@detail/detail-embed");
+
+  // Adds what is missing, and moves the paths of a group to it, closed if it is new.
+  function withColors(scheme, colors) {
+    const known = scheme.fields || [];
+    const missing = colors.filter(({ path }) => !known.some((color) => color.path === path));
+    return missing.length ? { ...scheme, fields: [...known, ...missing] } : scheme;
+  }
+
+  function withGroup(groups, { name, paths }) {
+    const there = groups.find((group) => group.name === name);
+    if (paths.every((path) => there?.paths.includes(path))) return groups;
+    const others = groups.filter((group) => group !== there);
+    const left = (group) => ({ ...group, paths: group.paths.filter((path) => !paths.includes(path)) });
+    return [...others.map(left), { expanded: false, ...there, name, paths }];
+  }
+
+  // The App reads colors and the sidebar's groups only when it opens a dataset.
+  class TakeDefaults extends Operator {
+    get config() {
+      return new OperatorConfig({
+        name: "take_defaults",
+        label: "Take over colors and groups",
+        unlisted: true,
+      });
+    }
+    useHooks() {
+      return {
+        setScheme: window.recoil.useSetRecoilState(colorScheme),
+        setGroups: window.recoil.useSetRecoilState(sidebarGroupsDefinition(false)),
+        setGroupsOfImage: window.recoil.useSetRecoilState(sidebarGroupsDefinition(true)),
+      };
+    }
+    async execute({ hooks, params }) {
+      hooks.setScheme((scheme) => withColors(scheme, params.colors));
+      for (const set of [hooks.setGroups, hooks.setGroupsOfImage])
+        set((groups) => withGroup(groups, params.group));
+    }
+  }
+
+  for (const operator of [DrawInImage, TakeDefaults])
+    registerOperator(operator, "@detail/detail-embed");
 
   for (const [name, component] of Object.entries({
     DetailPromptBox: PromptBox,

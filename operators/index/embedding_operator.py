@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import fiftyone.operators as foo
 from fiftyone.operators.message import GeneratedMessage
 
+from ..shared.app import take_defaults
 from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
@@ -36,3 +37,4 @@ class EmbeddingOperator(RunOperator):
         """Tells it, and shows the new fields."""
         yield from super().show(ctx, result)
         yield ctx.ops.reload_dataset()
+        yield take_defaults(ctx)

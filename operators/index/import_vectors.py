@@ -11,6 +11,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
+from ..shared.app import take_defaults
 from ..shared.form import filled, given, index_of
 from ..shared.run_operator import RunOperator
 
@@ -78,6 +79,7 @@ class ImportVectors(RunOperator):
         """Tells it, and shows the new fields."""
         yield from super().show(ctx, result)
         yield ctx.ops.reload_dataset()
+        yield take_defaults(ctx)
 
     def __call__(
         self,

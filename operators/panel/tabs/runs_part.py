@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ...shared.app import take_defaults
 from .. import widgets
 from ..base import PanelBase
 from ..messages import guarded, say
@@ -100,6 +101,7 @@ class RunsPart(PanelBase):
             if not running:
                 ctx.dataset.reload()
                 ctx.ops.reload_dataset()
+                take_defaults(ctx)
                 self.refresh(ctx)
 
 

@@ -13,7 +13,7 @@ from fiftyone.operators import types
 from detail_embed.fiftyone_bridge.samples.app_defaults import MATCH, SCORE
 from detail_embed.fiftyone_bridge.samples.private_names import serialized, view_of
 
-from ...shared.app import DRAW_IN_IMAGE
+from ...shared.app import DRAW_IN_IMAGE, take_defaults
 from ...shared.output import PLOT
 from .. import widgets
 from ..state import memory, search_state
@@ -76,6 +76,7 @@ def keep(
         "close": False,  # what the view of an event tells only afterwards
     }
     if found(ctx) is None:
+        take_defaults(ctx)
         known[_ACTIVE] = [f for f in ctx.active_fields if f not in OURS]
     known.update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})
     refresh(ctx)

@@ -84,7 +84,7 @@ def test_how_many_vectors():
         ({"vectors": True}, "True vectors per image"),
         ({"vectors": "many"}, "'many' vectors per image"),
         ({"vector_bytes": 0}, "vector_bytes=0: give bytes per image"),
-        ({"keep_features": "float64"}, "keep_features='float64': give False or one of"),
+        ({"keep_features": "float64"}, "keep_features='float64': give False, True or"),
         ({"fuser_options": {"lam": 1.0}}, "name it instead of 'auto'"),
         ({"vectors": 4, "fuser_options": {"k": 3}}, "'k' and 'method' are said by"),
     ],
