@@ -259,7 +259,8 @@ def test_bad_input(indexed, change, message):
     with pytest.raises(ValueError, match=message):
         key = change.pop("brain_key", "detail")
         show_where(Index(indexed, key), indexed, **{"query": "cube"} | change)
-    assert not any(indexed.has_field(field) for field in FIELDS)
+    assert not any(indexed.has_field(field) for field in ("two words", "a"))
+    assert not any(indexed.count(field) for field in FIELDS)
 
 
 def test_other_collections_and_missing_spaces(dataset, classes):
@@ -343,7 +344,7 @@ def test_in_the_app(dataset, operator, classes):
     assert dataset.count("detail_where") == 24
     (message,) = requests(ctx, "notify")
     assert "24 places in 24 images" in message["message"]
-    assert requests(ctx, "reload_dataset") and requests(ctx, "reload_samples")
+    assert requests(ctx, "reload_samples") and not requests(ctx, "reload_dataset")
     (active,) = requests(ctx, "set_active_fields")
     assert active["fields"] == ["ground_truth", *FIELDS]
 
@@ -357,6 +358,11 @@ def test_in_the_app(dataset, operator, classes):
         fo.ViewField("detail_where.detections.label").contains("an example")
     )
     assert new.values("id") == [sample.id]
+
+    ctx = context(dataset, text=classes[0], field="places", heatmap_field="heat")
+    for _ in operator.execute(ctx):
+        pass
+    assert requests(ctx, "reload_dataset")  # these are new to the page
 
 
 def test_a_failure_is_said_in_the_app(dataset, operator):

@@ -11,7 +11,8 @@ import fiftyone.operators as foo
 import pytest
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "panel.md").read_text("utf-8")
-TABLE = [line for line in PAGE.splitlines() if line.startswith("|")][2:]
+WHAT_IT_DOES = PAGE.partition("\n## Prompts")[0]
+TABLE = [line for line in WHAT_IT_DOES.splitlines() if line.startswith("|")][2:]
 CALLS = [
     code for line in TABLE
     for code in re.findall(r"`([^`]+)`", line.split("|", 2)[2]) if code[0] != "."
