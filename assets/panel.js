@@ -14,7 +14,11 @@
     window.__mui__;
   const { Operator, OperatorConfig, registerOperator, usePanelEvent } = window.__foo__;
   const { usePanelId } = window.__fosp__;
-  const { activeFields, colorScheme, getSampleSrc, sidebarGroupsDefinition } = window.__fos__;
+  const {
+    activeFields, colorScheme, datasetName, getSampleSrc, sidebarGroupsDefinition,
+    useRefreshSample, view,
+  } = window.__fos__;
+  const { getFetchFunction } = window.__fou__;
 
   const SUGGESTED = 8;
   const AGAIN = 200; // milliseconds
@@ -251,7 +255,19 @@
     );
   }
 
-  // FiftyOne's `set_active_fields` means the grid until an image has opened.
+  const SAMPLE = `query ($dataset: String!, $view: BSONArray!, $filter: SampleFilter!) {
+    sample(dataset: $dataset, view: $view, filter: $filter) { ... on ImageSample { sample } }
+  }`;
+
+  async function readSample(dataset, view, id) {
+    const variables = { dataset, view, filter: { id } };
+    const answer = await getFetchFunction()("POST", "/graphql", { query: SAMPLE, variables });
+    const { sample } = answer.data.sample;
+    return typeof sample === "string" ? JSON.parse(sample) : sample;
+  }
+
+  // FiftyOne's `set_active_fields` means the grid until an image has opened, and an open
+  // image is not read anew when the App is told to reload its samples.
   class DrawInImage extends Operator {
     get config() {
       return new OperatorConfig({
@@ -261,10 +277,16 @@
       });
     }
     useHooks() {
-      return { draw: window.recoil.useSetRecoilState(activeFields({ modal: true })) };
+      return {
+        draw: window.recoil.useSetRecoilState(activeFields({ modal: true })),
+        refresh: useRefreshSample(),
+        dataset: window.recoil.useRecoilValue(datasetName),
+        stages: window.recoil.useRecoilValue(view),
+      };
     }
     async execute({ hooks, params }) {
       hooks.draw(params.fields);
+      if (params.id) hooks.refresh(await readSample(hooks.dataset, hooks.stages, params.id));
     }
   }
 

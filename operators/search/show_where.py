@@ -120,16 +120,14 @@ class ShowWhere(RunOperator):
         shown = [run.result.field, run.result.heatmap_field]
         others = [name for name in ctx.active_fields if name not in shown]
         are_new = not before.issuperset(shown)
-        if ctx.current_sample:  # an open image stays as it was when it was opened
-            yield ctx.ops.close_sample()
         if are_new:
             yield ctx.ops.reload_dataset()
-        yield ctx.ops.reload_samples()
         if not ctx.current_sample:
+            yield ctx.ops.reload_samples()
             yield ctx.ops.set_active_fields([*others, *shown])
             return
-        yield ctx.trigger(DRAW_IN_IMAGE, {"fields": shown})
-        yield ctx.ops.open_sample(id=ctx.current_sample)
+        drawn = {"fields": shown, "id": ctx.current_sample}
+        yield ctx.trigger(DRAW_IN_IMAGE, drawn)
         if are_new:
             yield ctx.ops.notify(_NEW, variant="info")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fiftyone.operators as foo
 from fiftyone.operators.message import GeneratedMessage
 
-DRAW_IN_IMAGE = "@detail/detail-embed/draw_in_image"  # takes ``fields``
-TAKE_DEFAULTS = "@detail/detail-embed/take_defaults"  # takes ``colors`` and ``group``
+DRAW_IN_IMAGE = "@detail/detail-embed/draw_in_image"  # ``fields``, ``id`` to read
+TAKE_DEFAULTS = "@detail/detail-embed/take_defaults"  # ``colors``, ``group``
 
 
 def take_defaults(ctx: foo.ExecutionContext) -> GeneratedMessage:

@@ -166,7 +166,7 @@ def test_train_with_the_curve_visible(panel):
     app = panel.app
     app.fill("Name", "tiny")
     app.choose("Fuser", "transformer")  # slow enough to be watched
-    app.fill("Time budget in minutes", "0.6")
+    app.fill("Time budget in minutes", "0.3")
     app.fill("Model", DEMO)
     app.choose("Classes of a label field", "ground_truth")
     app.execute()

@@ -80,6 +80,10 @@ def _queries(dataset):
     return [entry.query for entry in History(dataset).entries()]
 
 
+def _is_one_sample(response):
+    return "on ImageSample { sample }" in (response.request.post_data or "")
+
+
 def _show(panel):
     """Opens the panel where another dataset closed it."""
     more = panel.app.hook("new-panel-btn").first
@@ -189,13 +193,17 @@ def test_show_where_in_an_open_image(panel, scenes):
     panel.page.locator('img[src$="detail-embed/assets/icon.svg"]').last.click()
     text = app.form.locator("input").first
     expect(text).to_have_value(THING)
-    app.execute()
+    with panel.page.expect_response(_is_one_sample):
+        app.execute()
     expect(app.report).to_contain_text("in 1 image")
     app.close_report()
     scenes.reload()
     (path,) = scenes.exists("detail_where").values("filepath")
     assert path == _paths(scenes, THING)[1]
-    panel.page.wait_for_timeout(3000)  # the image is opened anew
+    group = modal.locator('[data-cy="sidebar-group-detail search-field"]').or_(
+        modal.get_by_text("DETAIL SEARCH")
+    )
+    expect(group.first).to_be_visible()
     app.shoot("23-modal-where")
     for _ in range(5):
         if modal.count():

@@ -353,7 +353,9 @@ def test_in_the_app(dataset, operator, classes):
     ctx = context(dataset, sample.id, text="an example", vector=vector.tolist())
     for _ in operator.execute(ctx):
         pass
-    assert requests(ctx, "reload_samples") and not requests(ctx, "reload_dataset")
+    (drawn,) = requests(ctx, "@detail/detail-embed/draw_in_image")
+    assert drawn == {"fields": [*FIELDS], "id": sample.id}
+    assert not requests(ctx, "reload_samples") and not requests(ctx, "reload_dataset")
     new = dataset.match(
         fo.ViewField("detail_where.detections.label").contains("an example")
     )
