@@ -17,6 +17,10 @@ def _is_tab_event(response: Response) -> bool:
     return '"__method__":"on_tab"' in (response.request.post_data or "")
 
 
+def _is_threshold_event(response: Response) -> bool:
+    return '"__method__":"on_threshold"' in (response.request.post_data or "")
+
+
 class PanelPage:
     """The panel in one browser tab.
 
@@ -113,10 +117,17 @@ class PanelPage:
         self.page.get_by_role("option").filter(has_text=value).first.click()
 
     def slide(self, share: float) -> None:
-        """Sets the threshold to a share of its range, 0 to 1."""
+        """Sets the threshold to about a share of its range, 0 to 1."""
         slider = self.page.locator(".MuiSlider-root").last
-        room = slider.bounding_box()
-        slider.click(position={"x": share * room["width"], "y": room["height"] / 2})
+        for step in range(_TRIES):  # a click while the App draws the panel is lost
+            room = slider.bounding_box()
+            x = (share - 0.01 * step) * room["width"]
+            try:
+                with self.page.expect_response(_is_threshold_event, timeout=_HEARD):
+                    slider.click(position={"x": x, "y": room["height"] / 2})
+                return
+            except TimeoutError:
+                continue
 
     def close_up(self, place: int) -> Locator:
         """The enlarged part of a hit; the best is 1."""
