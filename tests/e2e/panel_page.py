@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from playwright.sync_api import Locator, Response, TimeoutError, expect
@@ -70,8 +71,11 @@ class PanelPage:
 
     def enter(self, prompt: str) -> None:
         """Types a prompt and presses Enter."""
-        self.box.fill(prompt)
-        expect(self.box).to_have_value(prompt)
+        for _ in range(_TRIES):  # FiftyOne's list forgets it where it is drawn anew
+            self.box.fill(prompt)
+            with contextlib.suppress(AssertionError):
+                expect(self.box).to_have_value(prompt, timeout=1000)
+                break
         self.box.press("Enter")
 
     def add(self, button: str, prompt: str) -> list[str]:
