@@ -76,6 +76,7 @@ class PanelPage:
             with contextlib.suppress(AssertionError):
                 expect(self.box).to_have_value(prompt, timeout=1000)
                 break
+        expect(self.box).to_have_value(prompt)
         self.box.press("Enter")
 
     def add(self, button: str, prompt: str) -> list[str]:
