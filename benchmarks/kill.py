@@ -37,7 +37,6 @@ from benchmarks._kill.child import (  # noqa: E402
 )
 from benchmarks._kill.stored import halves, held, stored  # noqa: E402
 from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
-from detail_embed.fiftyone_bridge.index.index import Index
 
 _PAUSE = 0.3  # seconds until a kill, at most, once so many images are encoded
 
@@ -110,6 +109,7 @@ class Outcome:
 def measure(dataset: Any, mode: str, kills: int, seed: int = 0) -> Outcome:
     """Kills children that embed a dataset, and compares what they store."""
     from detail_embed.fiftyone_bridge.compute import compute_index
+    from detail_embed.fiftyone_bridge.index.index import Index
 
     outcome, chance = Outcome(mode), random.Random(seed)
     started = time.monotonic()

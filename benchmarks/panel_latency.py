@@ -22,9 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
 from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
-from detail_embed.fiftyone_bridge.index.index import Index
 
 WORDS = ("red cube", "blue sphere", "cupcake", "bucket", "fish", "green cone", "key")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-gl=swiftshader"]
@@ -64,6 +63,7 @@ def make(folder: Path, count: int):
 
     from detail_embed import clver_ds
     from detail_embed.fiftyone_bridge.compute import compute_index
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.index.settings import Settings
 
     print(f"making {count} images and their index")

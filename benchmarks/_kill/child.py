@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
-from detail_embed.fiftyone_bridge.index.index import Index
 
 KEY = "detail"
 MODES = {
@@ -81,6 +80,7 @@ def embed(name: str, mode: str, counter: str) -> None:
 
     from detail_embed.backbone import Backbone
     from detail_embed.fiftyone_bridge.compute import compute_index
+    from detail_embed.fiftyone_bridge.index.index import Index
 
     food._disconnect()  # as FiftyOne's own workers do: the parent's connections
     torch.set_num_threads(1)
