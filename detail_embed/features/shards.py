@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import logging
@@ -24,6 +25,7 @@ from detail_embed.storage.whole_files import digest, megabytes, whole_file, writ
 logger = logging.getLogger(__name__)
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_KNOWN = 4096  # shards whose images are remembered
 _STALE_SECONDS = 3600  # an unfinished file so old is not being written any more
 
 
@@ -108,7 +110,9 @@ def open_shards(directory: Path) -> list[ShardFile]:
     shards = []
     for path in directory.glob("shard_*.safetensors"):
         try:
-            shards.append(_open(path))
+            parts = (path.stat(), _label(path).stat())
+            times = tuple(part.st_mtime_ns for part in parts)
+            shards.append(_open(path, parts[0].st_size, times))
         except (
             FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError
         ) as error:
@@ -124,9 +128,10 @@ def remove(path: Path, reason: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _open(path: Path) -> ShardFile:
+@functools.lru_cache(_KNOWN)
+def _open(path: Path, length: int, times: tuple[int, int]) -> ShardFile:
+    """Reads what a shard holds; one of the same name, length and times is the same."""
     label = json.loads(_label(path).read_text("utf-8"))
-    length = path.stat().st_size
     if length != label["bytes"]:
         raise ValueError(f"it has {length} bytes, not {label['bytes']}")
     with safe_open(path, "pt") as file:

@@ -34,7 +34,11 @@ def for_examples(method: str) -> str:
 
 
 def choose(
-    index: Index, query: np.ndarray, ids: Sequence[str], total: int, k: int
+    store: FeatureStore | None,
+    query: np.ndarray,
+    ids: Sequence[str],
+    total: int,
+    k: int,
 ) -> str:
     """Chooses the most exact way to search that takes no time.
 
@@ -44,13 +48,13 @@ def choose(
     that of whole images, is searched by its own vectors.
 
     Args:
-        index: what is searched
+        store: the patch features of the index that is searched, None where there are
+            none
         query: ``(d,)``
         ids: the images that may be found, best by their vectors first
         total: images that are searched
         k: images to return
     """
-    store = _own_store(index)
     if store is None or not ids:
         return VECTORS
     seconds = len(ids) * _seconds_an_image(store, query, ids)
@@ -60,7 +64,8 @@ def choose(
     return RERANKED if all(id in store for id in proposed) else VECTORS
 
 
-def _own_store(index: Index) -> FeatureStore | None:
+def own_store(index: Index) -> FeatureStore | None:
+    """Opens the patch features of an index, None where it has none of its own."""
     record = index.record
     if record is None or not feature_stores.is_there(record.features):
         return None

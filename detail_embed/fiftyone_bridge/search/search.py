@@ -35,6 +35,7 @@ from detail_embed.fiftyone_bridge.search.methods import (
     choose,
     count_candidates,
     is_a,
+    own_store,
 )
 from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
@@ -99,17 +100,21 @@ def search(
     vectors = index_vectors.load(index)
     scored, missing = _score(samples, vectors, vector)
     order = scored.best_first(threshold)
-    boxes: dict[str, list[float]] = {}
+    patches: dict[str, int] = {}
+    store = None
     if method == AUTO:
-        best_first = [scored.ids[i] for i in order]
-        method = choose(index, vector, best_first, len(scored.ids), k)
-    store = None if method == VECTORS else open_store(index)
+        own, best_first = own_store(index), [scored.ids[i] for i in order]
+        method = choose(own, vector, best_first, len(scored.ids), k)
+        store = None if method == VECTORS else own
+    elif method != VECTORS:
+        store = open_store(index)
     if store is not None:
         proposed = _propose(order, len(scored.ids), k, candidates, method)
-        order, boxes = _by_patches(store, vector, scored, proposed)
+        order, patches = _by_patches(store, vector, scored, proposed)
     best = order if threshold is not None else order[:k]
     rows, z_scores = scored.rows[best], scored.z_scores[best]
     ids = [scored.ids[i] for i in best]
+    boxes = {id: _box(store, id, patches[id]) for id in ids if id in patches}
     rest = [row for row, id in zip(rows.tolist(), ids) if id not in boxes]
     boxes |= few_boxes(index, vectors, vector, rest)
     return Found(
@@ -195,11 +200,11 @@ def _propose(
 
 def _by_patches(
     store: FeatureStore, vector: np.ndarray, scored: _Scored, proposed: np.ndarray
-) -> tuple[np.ndarray, dict[str, list[float]]]:
+) -> tuple[np.ndarray, dict[str, int]]:
     """Puts images in the order of their best patches; writes their scores anew.
 
     Returns:
-        the places, those without stored patches last, and the boxes of the others
+        the places, those without stored patches last, and the best patch of the others
     """
     held = np.array([i for i in proposed if scored.ids[i] in store], np.int64)
     rest = np.array([i for i in proposed if scored.ids[i] not in store], np.int64)
@@ -213,11 +218,12 @@ def _by_patches(
     found = rerank(query, ids, store)
     order = held[found.order[0]]
     scored.scores[order], scored.scores[rest] = found.scores[0], np.nan
-    boxes = {
-        scored.ids[i]: relative(store[scored.ids[i]].boxes, patch[None])[0].tolist()
-        for i, patch in zip(order, found.patches[0])
-    }
-    return np.concatenate([order, rest]), boxes
+    patches = zip((scored.ids[i] for i in order), found.patches[0].tolist())
+    return np.concatenate([order, rest]), dict(patches)
+
+
+def _box(store: FeatureStore, id: str, patch: int) -> list[float]:
+    return relative(store[id].boxes, np.array([patch]))[0].tolist()
 
 
 def _number(score: np.floating) -> float | None:
