@@ -315,16 +315,18 @@
       });
     }
     useHooks() {
-      return {
-        setScheme: window.recoil.useSetRecoilState(colorScheme),
-        setGroups: window.recoil.useSetRecoilState(sidebarGroupsDefinition(false)),
-        setGroupsOfImage: window.recoil.useSetRecoilState(sidebarGroupsDefinition(true)),
-      };
+      // Setting a color scheme draws all images anew, even if it is the same.
+      const change = window.recoil.useRecoilCallback(({ snapshot, set }) => async (state, changed) => {
+        const before = await snapshot.getPromise(state);
+        const after = changed(before);
+        if (after !== before) set(state, after);
+      }, []);
+      return { change };
     }
-    async execute({ hooks, params }) {
-      hooks.setScheme((scheme) => withColors(scheme, params.colors));
-      for (const set of [hooks.setGroups, hooks.setGroupsOfImage])
-        set((groups) => withGroup(groups, params.group));
+    async execute({ hooks: { change }, params }) {
+      await change(colorScheme, (scheme) => withColors(scheme, params.colors));
+      for (const isImage of [false, true])
+        await change(sidebarGroupsDefinition(isImage), (groups) => withGroup(groups, params.group));
     }
   }
 

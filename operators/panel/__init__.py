@@ -94,7 +94,7 @@ class DetailSearch(
     @guarded
     def on_load(self, ctx: foo.ExecutionContext) -> None:
         """Fills in what a new panel starts with, and what has changed meanwhile."""
-        if ctx.dataset is not None and warm_up.is_ready():
+        if ctx.dataset is not None and warm_up.is_ready(ctx):
             self.refresh(ctx)
 
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
@@ -107,7 +107,7 @@ class DetailSearch(
     @guarded
     def on_tab(self, ctx: foo.ExecutionContext) -> None:
         """Reads what another tab shows."""
-        if warm_up.is_ready():
+        if warm_up.is_ready(ctx):
             self._refresh_tab(ctx)
 
     def refresh(self, ctx: foo.ExecutionContext) -> None:

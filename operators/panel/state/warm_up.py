@@ -7,6 +7,7 @@ import threading
 from importlib import import_module
 
 import fiftyone as fo
+import fiftyone.operators as foo
 
 from . import suggested
 
@@ -19,13 +20,28 @@ _MODULES = (
     "detail_embed.fiftyone_bridge.evaluate.suggestions",
     "detail_embed.fiftyone_bridge.index.records",
 )
+_READY = "__ready__"
 _lock = threading.Lock()
 _imports: threading.Thread | None = None
 _models: set[tuple[str, str]] = set()
 _error: Exception | None = None
 
 
-def is_ready() -> bool:
+def is_ready(ctx: foo.ExecutionContext) -> bool:
+    """Whether the library was imported when the event of ``ctx`` began to ask.
+
+    The answer stays for that event: what draws the panel must not think that what the
+    event could not read yet is not there.
+
+    Raises:
+        ImportError: if it cannot be imported
+    """
+    if _READY not in ctx.params:
+        ctx.params[_READY] = is_imported()
+    return ctx.params[_READY]
+
+
+def is_imported() -> bool:
     """Whether the library is imported; starts to import it where it is not.
 
     Raises:
@@ -61,7 +77,7 @@ def _import() -> None:
     try:
         for module in _MODULES:
             import_module(module)
-    except Exception as error:  # shown by is_ready
+    except Exception as error:  # shown by is_imported
         logger.exception("the library cannot be imported")
         _error = error
 

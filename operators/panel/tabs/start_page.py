@@ -22,7 +22,7 @@ class StartPage(PanelBase):
         if ctx.dataset is None:
             messages.draw(panel, "Open a dataset first", "info")
             return True
-        if not warm_up.is_ready():
+        if not warm_up.is_ready(ctx):
             widgets.note(panel, "loading", "Loading what searches: some seconds, once")
             timer = types.TimerView(interval=_POLL, on_interval=self.on_look)
             panel.view("timer", timer)
@@ -66,7 +66,7 @@ class StartPage(PanelBase):
     @guarded
     def on_look(self, ctx: foo.ExecutionContext) -> None:
         """Reads what the dataset has now."""
-        if warm_up.is_ready():
+        if warm_up.is_ready(ctx):
             ctx.dataset.reload()
             self.refresh(ctx)
 

@@ -26,9 +26,9 @@ def panel():
     """The panel, when the library it needs is imported."""
     panel = foo.get_operator(PANEL)
     warm_up = sys.modules[type(panel).__module__].warm_up
-    warm_up.is_ready()
+    warm_up.is_imported()
     warm_up._imports.join()
-    assert warm_up.is_ready()
+    assert warm_up.is_imported()
     return panel
 
 

@@ -1,5 +1,7 @@
 """The panel as it is opened, and whatever it is sent."""
 
+import sys
+
 import fiftyone as fo
 import fiftyone.operators as foo
 import pydash
@@ -46,6 +48,27 @@ def test_a_dataset_of_another_medium(panel, medium):
         assert browser.names() == {"notice"}
     finally:
         dataset.delete()
+
+
+class Ends:
+    """A thread that ends right after it was asked once."""
+
+    def __init__(self):
+        self.answers = [True]
+
+    def is_alive(self):
+        return bool(self.answers) and self.answers.pop()
+
+
+def test_imports_that_end_while_the_panel_is_opened(panel, indexed, monkeypatch):
+    warm_up = sys.modules[type(panel).__module__].warm_up
+    monkeypatch.setattr(warm_up, "_imports", Ends())
+    browser = Browser(panel, indexed.name)
+    browser.event("on_load")
+    assert browser.names() == {"loading", "timer"}
+    browser.event("on_look")
+    assert browser.get("search.which.brain_key") == "detail"
+    assert "intro" not in browser.names() and "timer" not in browser.names()
 
 
 def test_no_index_yet(panel, bare):
