@@ -53,7 +53,7 @@ def run(tmp_path_factory, fresh_python):
     folder = tmp_path_factory.mktemp("files")
     (folder / "bad").mkdir()
     good, bad = write_good(folder), write_bad(folder / "bad")
-    dataset = fo.Dataset()
+    dataset = fo.Dataset(persistent=True)  # another process that ends would delete it
     paths = good | {kind: path for kind, (path, _) in bad.items()}
     dataset.add_samples(
         [fo.Sample(filepath=str(path), kind=kind) for kind, path in paths.items()],

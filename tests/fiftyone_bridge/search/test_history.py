@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def empty():
-    dataset = fo.Dataset()
+    dataset = fo.Dataset(persistent=True)  # another process that ends would delete it
     yield dataset
     dataset.delete()
 
