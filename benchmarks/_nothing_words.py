@@ -22,6 +22,7 @@ from detail_embed.demo.table import encode
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.fusers.sample import FitSample
 from detail_embed.texts.nothing_line import (
+    LOOK,
     NothingLine,
     Places,
     common_words,
@@ -45,8 +46,7 @@ class Asked:
         side: ``(q, n)`` float64, of the largest such thing in a scene, 0 for none; of
             strings that mean nothing the rows are 0, and they are not held out
         nonsense: ``(q,)`` bool
-        order: by way, ``(q, K)`` scenes, best first
-        count: by way, ``(q,)`` how many of them are above the line
+        order: by way, ``(q, K)`` scenes, best first by their scores
         evidence: by way, ``(q, K)``
         lines: by way
         plain: by name, ``(q, n)`` scores of other ways to draw one line for all words
@@ -56,7 +56,6 @@ class Asked:
     side: np.ndarray
     nonsense: np.ndarray
     order: dict[str, np.ndarray]
-    count: dict[str, np.ndarray]
     evidence: dict[str, np.ndarray]
     lines: dict[str, NothingLine]
     plain: dict[str, np.ndarray]
@@ -98,18 +97,16 @@ def ask(backbone: Backbone, folder: Path, n: int, seed: int) -> Asked:
     few = fusers.create(FewVectors.name, backbone.dim, k=FEW)
     few.fit(FitSample.of_images(images))
     vectors = torch.cat([few.fuse(part).vectors for part in images.split(16)])
-    z_scores = np.stack([standardise(row) for row in _nearest(texts, vectors)[0]])
-    order, evidence, lines, count = {}, {}, {}, {}
+    order, evidence, lines = {}, {}, {}
     for way, places in (("patches", images), ("vectors", vectors)):
-        found = _weigh_all(texts, places, z_scores, len(words), way == "patches")
+        found = _weigh_all(texts, places, len(words), way == "patches")
         order[way], evidence[way], lines[way], scores = found
-        count[way] = np.array([lines[way].count(row) for row in evidence[way]])
         if way == "patches":
             plain = _plain(scores[: len(words)], scores[len(words) :])
     known = np.arange(len(words)) < len(things)
     held_out = np.array([not t.is_proxy for t in things] + [False] * len(nonsense))
     side = _sides(target, words)
-    return Asked(held_out, side, ~known, order, count, evidence, lines, plain)
+    return Asked(held_out, side, ~known, order, evidence, lines, plain)
 
 
 def _features(backbone: Backbone, scenes: Path, file: Path) -> torch.Tensor:
@@ -129,8 +126,7 @@ def _nearest(texts: np.ndarray, places: torch.Tensor) -> tuple[np.ndarray, ...]:
 
 
 def _weigh_all(
-    texts: np.ndarray, places: torch.Tensor, z_scores: np.ndarray, asked: int,
-    beside: bool,
+    texts: np.ndarray, places: torch.Tensor, asked: int, beside: bool
 ) -> tuple[np.ndarray, np.ndarray, NothingLine, np.ndarray]:
     """Order and evidence of the texts asked for, the line by the others, the scores."""
     scores, second, best = _nearest(texts, places)
@@ -140,12 +136,12 @@ def _weigh_all(
     evidence = []
     for row, first in enumerate(order):
         found = Places(
-            scores[row, first], vectors[first, best[row, first]], z_scores[row, first],
+            scores[row, first], vectors[first, best[row, first]],
             second[row, first] if beside else None,
         )
         evidence.append(weigh(texts[row], found, common, unit))
     evidence = np.stack(evidence)
-    line = NothingLine(draw_line(evidence[asked:, 0]), unit)
+    line = NothingLine(draw_line(evidence[asked:, :LOOK].max(axis=1), beside), unit)
     return order[:asked], evidence[:asked], line, scores
 
 

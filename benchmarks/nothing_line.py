@@ -22,10 +22,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _nothing_words import Asked, ask  # noqa: E402
+from _nothing_words import Asked, K, ask  # noqa: E402
 
 from detail_embed.backbone import Backbone  # noqa: E402
 from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
+from detail_embed.texts.nothing_line import LOOK  # noqa: E402
 
 OUT = Path(__file__).parents[1] / "docs/results/nothing-line.md"
 SIDES = (0.05, 0.1, 0.2, 1.01)  # where bins of an object's share of the side end
@@ -56,19 +57,20 @@ def judge(
     return 100 * np.array(values)
 
 
-def above_line(asked: Asked, way: str, counts: np.ndarray) -> np.ndarray:
-    """``(q, n)`` bool, which scenes are above the line."""
-    order = asked.order[way]
-    above = np.zeros(asked.side.shape, bool)
-    first = np.arange(order.shape[1]) < counts[:, None]
-    np.put_along_axis(above, order, first, axis=1)
-    return above
+def above_line(asked: Asked, way: str, step: float = 0.0) -> np.ndarray:
+    """``(q, n)`` bool, which scenes are above the line, or one so much higher.
 
-
-def counts_at(asked: Asked, way: str, step: float) -> np.ndarray:
-    """How many are above the line if it were higher, in units of evidence."""
+    As a search does it, see :func:`.search.likely.find_likely`: in blocks, as long as
+    some of the last are above.
+    """
     line = replace(asked.lines[way], level=asked.lines[way].level + step)
-    return np.array([line.count(row) for row in asked.evidence[way]])
+    above = np.zeros(asked.side.shape, bool)
+    for row, evidence in enumerate(asked.evidence[way]):
+        seen = LOOK
+        while seen < K and line.clearly_above(evidence[seen - LOOK : seen]).any():
+            seen += LOOK
+        above[row, asked.order[way][row, :seen]] = line.above(evidence[:seen])
+    return above
 
 
 def measure(asked: Asked, above: np.ndarray, group: str) -> np.ndarray:
@@ -97,6 +99,17 @@ def by_side(asked: Asked, above: np.ndarray) -> list[tuple[int, float]]:
     return found
 
 
+def first_right(asked: Asked, way: str) -> tuple[float, float]:
+    """Percent of shown words whose first image is right: by score, likely first."""
+    rows = asked.held_out & (asked.side > 0).any(axis=1)
+    order = asked.order[way][rows]
+    above = np.take_along_axis(above_line(asked, way)[rows], order, axis=1)
+    likely_first = np.argsort(~above, axis=1, kind="stable")
+    shown = np.take_along_axis(asked.side[rows] > 0, order, axis=1)
+    moved = np.take_along_axis(shown, likely_first, axis=1)
+    return 100 * shown[:, 0].mean(), 100 * moved[:, 0].mean()
+
+
 def report(all_asked: Sequence[Asked], seeds: Sequence[int]) -> str:
     """Lays the numbers out as Markdown."""
     columns = (
@@ -111,13 +124,13 @@ def report(all_asked: Sequence[Asked], seeds: Sequence[int]) -> str:
 
     def at(way: str, step: float, group: str = "held-out") -> list[np.ndarray]:
         return [
-            measure(a, above_line(a, way, counts_at(a, way, step)), group)
+            measure(a, above_line(a, way, step), group)
             for a in all_asked
         ]
 
     texts = [f"| held-out words {head}"]
     for way, name in WAYS.items():
-        values = [measure(a, above_line(a, way, a.count[way]), "held-out")
+        values = [measure(a, above_line(a, way), "held-out")
                   for a in all_asked]
         texts.append(line(f"**{name}**", values))
         if way == "patches":
@@ -139,11 +152,15 @@ def report(all_asked: Sequence[Asked], seeds: Sequence[int]) -> str:
     texts += ["", f"| side of the thing | {' | '.join(names)} |",
               "|--|" + "--|" * len(names)]
     for way, name in WAYS.items():
-        sides = [by_side(a, above_line(a, way, a.count[way])) for a in all_asked]
+        sides = [by_side(a, above_line(a, way)) for a in all_asked]
         share = np.nanmean([[s[1] for s in each] for each in sides], axis=0)
         texts.append(f"| {name} | " + " | ".join(f"{v:.0f}" for v in share) + " |")
     words = [sum(each[i][0] for each in sides) for i in range(len(SIDES))]
     texts.append("| words, all seeds | " + " | ".join(map(str, words)) + " |")
+    texts += ["", "| first image right | by score | likely first |", "|--|--|--|"]
+    for way, name in WAYS.items():
+        first = np.mean([first_right(a, way) for a in all_asked], axis=0)
+        texts.append(f"| {name} | " + " | ".join(f"{v:.0f}" for v in first) + " |")
     shown = [(int((a.side[a.held_out] > 0).any(1).sum()), int(a.held_out.sum()))
              for a in all_asked]
     texts += ["", "Held-out words shown: "

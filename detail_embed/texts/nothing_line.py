@@ -2,10 +2,10 @@
 
 A cosine alone does not tell: some words are near to everything, and every word has a
 nearest image. So each image's best place is asked three things: how near it is, whether
-a place beside it agrees, and whether other words are nearer to it; and the image, how
-far it stands out among all images for this word. Their sum is the *evidence*. Most
-words of a long list of common nouns are shown by no image of a dataset: where their
-evidence ends, the line is drawn. How well it does is in docs/results/nothing-line.md.
+a place beside it agrees, and how many other words are nearer to it. Their sum is the
+*evidence*. Most words of a long list of common nouns are shown by no image of a
+dataset: where their evidence ends, the line is drawn. How well it does is in
+docs/results/nothing-line.md.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from numpy.typing import ArrayLike
 from detail_embed.texts.vocabulary import Vocabulary
 
 SAME = 0.9  # cosine of two texts that mean the same: they do not compete
+LOOK = 8  # images whose evidence is weighed together: the best by their scores
+VERSION = 2  # of what evidence is: lines of another say nothing
 
-_BESIDE, _OTHERS, _OUT = 0.35, 0.3, 0.8  # weights, where that of the cosine is 1
-_RIVAL = 5  # the fifth nearest word: some of those before it say the same
-_NOT_FIRST = 0.8  # evidence more that every image but the best needs
-_LOW, _TIMES = 16, 2.4  # percentile one standard deviation below; of these, to the line
+_RIVALS = 0.5  # weight of ln(1 + the words that are nearer), where that of cosines is 1
+_NOT_FIRST = 1.2  # evidence more that every image but the best needs
+_LOW = 16  # percentile one standard deviation below the middle
+_TIMES = {True: 1.92, False: 1.5}  # of these to the line, with places beside or without
 _ROUNDS = 20
 
 
@@ -33,19 +35,16 @@ def common_words() -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """The best place of each of ``m`` images for one text, the best image first.
+    """The best place of each of ``m`` images for one text.
 
     Attributes:
         scores: ``(m,)`` cosines of the text and the place
         vectors: ``(m, d)`` float32, of the places, unit length
-        z_scores: ``(m,)``, how far each image stands out among all images, see
-            :func:`~detail_embed.texts.score_summary.standardise`
         beside: ``(m,)`` cosines of the second best place, None where none is meant
     """
 
     scores: np.ndarray
     vectors: np.ndarray
-    z_scores: np.ndarray
     beside: np.ndarray | None = None
 
 
@@ -62,19 +61,24 @@ class NothingLine:
     level: float
     unit: float
 
-    def count(self, evidence: ArrayLike, before: int = 0) -> int:
-        """Counts the images above the line, from the best to the first below it.
+    def above(self, evidence: ArrayLike) -> np.ndarray:
+        """``(m,)`` bool, which images of a search are above the line.
 
-        The second and later images need a little more evidence than the first: what
-        nobody shows has a nearest image too, but seldom two.
+        All but the best need a little more evidence than the best: what nobody shows
+        has a nearest image too, but seldom two.
 
         Args:
-            evidence: ``(m,)`` of the images, best first
-            before (0): images before these, all of them above the line
+            evidence: ``(m,)`` of the images
         """
-        places = np.arange(before, before + len(evidence))
-        above = np.asarray(evidence) >= self.level + _NOT_FIRST * (places > 0)
-        return len(above) if above.all() else int(above.argmin())
+        above = self.clearly_above(evidence)
+        if len(above):
+            best = np.argmax(evidence)
+            above[best] = np.asarray(evidence)[best] >= self.level
+        return above
+
+    def clearly_above(self, evidence: ArrayLike) -> np.ndarray:
+        """``(m,)`` bool, which images are, whether or not others are better."""
+        return np.asarray(evidence, np.float64) >= self.level + _NOT_FIRST
 
 
 def weigh(
@@ -85,39 +89,36 @@ def weigh(
     Args:
         text: ``(d,)`` unit vector
         places: of the images
-        words: ``(W, d)`` unit vectors of common words, at least 5; those that mean the
-            same as the text do not count
+        words: ``(W, d)`` unit vectors of common words; those that mean the same as the
+            text do not count
         unit: see :class:`NothingLine`
 
     Returns:
         ``(m,)`` float64
 
     Raises:
-        ValueError: if there are too few words, or the unit is not above 0
+        ValueError: if there are no other words, or the unit is not above 0
     """
     if not unit > 0:
         raise ValueError(f"unit={unit!r}: scores that are all equal tell nothing")
-    same = words @ text > SAME
-    others = len(words) - int(same.sum())
-    if others < _RIVAL:
-        raise ValueError(f"{others} other words: give at least {_RIVAL}")
-    rivals = places.vectors @ words.T
-    rivals[:, same] = -np.inf
-    rival = np.partition(rivals, -_RIVAL, axis=1)[:, -_RIVAL]
-    cosines = places.scores + _OTHERS * (places.scores - rival)
-    if places.beside is not None:
-        cosines = cosines + _BESIDE * places.beside
-    return cosines.astype(np.float64) / unit + _OUT * places.z_scores
+    others = words[words @ text <= SAME]
+    if not len(others):
+        raise ValueError("no other words: give some that mean something else")
+    nearer = (places.vectors @ others.T > places.scores[:, None]).sum(axis=1)
+    cosines = places.scores if places.beside is None else places.scores + places.beside
+    return np.asarray(cosines, np.float64) / unit - _RIVALS * np.log1p(nearer)
 
 
-def draw_line(best: ArrayLike) -> float:
+def draw_line(best: ArrayLike, beside: bool) -> float:
     """The level that words reach which no image shows.
 
-    Up to about half of the words may be shown: the level is 2.4 standard deviations
-    above the middle of those below it, read from their lower side, where none is shown.
+    Up to about half of the words may be shown: the level is a number of standard
+    deviations above the middle of those below it, read from their lower side, where
+    none is shown. The number was chosen on scenes, see docs/results/nothing-line.md.
 
     Args:
-        best: ``(W,)`` evidence of each word's best image
+        best: ``(W,)`` the most evidence that each word has in an image
+        beside: whether evidence counts a place beside the best
 
     Raises:
         ValueError: if there is none, or not all are finite
@@ -127,7 +128,7 @@ def draw_line(best: ArrayLike) -> float:
         raise ValueError("give the evidence of each word, all finite")
     for _ in range(_ROUNDS):
         middle = np.median(best)
-        level = middle + _TIMES * (middle - np.percentile(best, _LOW))
+        level = middle + _TIMES[beside] * (middle - np.percentile(best, _LOW))
         below = best[best <= level]
         if len(below) == len(best):
             break

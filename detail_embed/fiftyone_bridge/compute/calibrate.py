@@ -18,13 +18,13 @@ from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
 from detail_embed.space.fit_sample import draw
 from detail_embed.texts.nothing_line import (
+    LOOK,
     NothingLine,
     Places,
     common_words,
     draw_line,
     weigh,
 )
-from detail_embed.texts.score_summary import standardise
 from detail_embed.texts.vocabulary import Vocabulary
 
 _LEAST = 20  # images: fewer say little of what stands out
@@ -58,19 +58,13 @@ def calibrate(
     if lines.read(index, vectors).keys() == set(ways):
         return
     yield Progress("Measuring what common words reach", 1.0)
-    z_scores, best, unit = _compare(vectors, words)
     found = {}
     if lines.VECTORS in ways:
-        places = [
-            lines.best_vectors(vectors, word, best[[i]], z_scores[i, best[[i]]])
-            for i, word in enumerate(words)
-        ]
+        best, unit = _compare(vectors, words)
+        places = [lines.best_vectors(vectors, *each) for each in zip(words, best)]
         found[lines.VECTORS] = _draw(words, places, unit)
     if lines.PATCHES in ways:
-        rows = {id: row for row, id in enumerate(vectors.ids)}
-        chosen = draw(ids, _MOST)
-        z_scores = z_scores[:, [rows[id] for id in chosen]]
-        places, unit = yield from _read_patches(store, chosen, words, z_scores)
+        places, unit = yield from _read_patches(store, draw(ids, _MOST), words)
         found[lines.PATCHES] = _draw(words, places, unit)
     lines.write(index, vectors, {way: line for way, line in found.items() if line})
 
@@ -91,35 +85,35 @@ def _draw(
 ) -> NothingLine | None:
     if not unit > 0:
         return None
-    best = [weigh(word, place, words, unit)[0] for word, place in zip(words, places)]
-    return NothingLine(draw_line(best), unit)
+    best = [
+        weigh(word, place, words, unit).max() for word, place in zip(words, places)
+    ]
+    return NothingLine(draw_line(best, places[0].beside is not None), unit)
 
 
-def _compare(
-    vectors: IndexVectors, words: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float]:
+def _compare(vectors: IndexVectors, words: np.ndarray) -> tuple[np.ndarray, float]:
     """Scores words on all images.
 
     Returns:
-        ``(W, n)`` z-scores, ``(W,)`` the best image of each, and the unit
+        ``(W, LOOK)`` the best images of each, and the unit
     """
     scores = np.stack([vectors.scores(word) for word in words])
-    best, unit = scores.argmax(axis=1), float(np.median(scores.std(axis=1)))
-    return np.stack([standardise(row) for row in scores]), best, unit
+    best = np.argpartition(scores, -LOOK, axis=1)[:, -LOOK:]
+    return best, float(np.median(scores.std(axis=1)))
 
 
 def _read_patches(
-    store: FeatureStore, ids: Sequence[str], words: np.ndarray, z_scores: np.ndarray
+    store: FeatureStore, ids: Sequence[str], words: np.ndarray
 ) -> Generator[Progress, None, tuple[list[Places], float]]:
-    """Finds the best patch of all images for each word.
+    """Finds the best patches of the best images for each word.
 
     Returns:
         the places, and the unit
     """
-    texts = torch.from_numpy(words)
+    texts, each = torch.from_numpy(words), np.arange(len(words))
     scores = np.empty((len(words), len(ids)), np.float32)
-    best, beside = np.full((2, len(words)), -np.inf, np.float32)
-    places = np.zeros_like(words)
+    best, beside = np.full((2, len(words), LOOK), -np.inf, np.float32)
+    places = np.zeros((*best.shape, words.shape[1]), np.float32)
     for column, id in enumerate(ids):
         if column % 100 == 0:
             text = f"Measuring what common words reach: {column:,} of {len(ids):,}"
@@ -130,12 +124,10 @@ def _read_patches(
         scores[:, column] = top
         if near.shape[1] > 1:
             near.scatter_(1, where[:, None], -torch.inf)
-        better = torch.from_numpy(best) < top
-        best[better], beside[better] = top[better], near.amax(dim=1)[better]
-        places[better] = patches[where[better]]
-    nearest = scores.argmax(axis=1)
-    found = [
-        Places(best[[i]], places[[i]], z_scores[i, nearest[[i]]], beside[[i]])
-        for i in range(len(words))
-    ]
+        second, last = near.amax(dim=1).numpy(), best.argmin(axis=1)
+        better = best[each, last] < scores[:, column]
+        at = each[better], last[better]
+        best[at], beside[at] = scores[better, column], second[better]
+        places[at] = patches[where].numpy()[better]
+    found = [Places(*row) for row in zip(best, places, beside)]
     return found, float(np.median(scores.std(axis=1)))

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
-from detail_embed.texts.nothing_line import NothingLine, Places
+from detail_embed.texts.nothing_line import VERSION, NothingLine, Places
 
 VECTORS, PATCHES = "vectors", "patches"  # the ways that have a line of their own
 
@@ -45,6 +45,8 @@ def _read(index: Index, vectors: IndexVectors) -> dict[str, NothingLine]:
     record = index.record
     if record is None or not record.lines:
         return {}
+    if record.lines.get("version") != VERSION:
+        return {}
     known, now = record.lines["fingerprint"], fingerprint(vectors)
     if len(known) != len(now) or not np.allclose(known, now, rtol=0, atol=_ROUNDING):
         return {}
@@ -62,7 +64,7 @@ def write(
         lines: by way to search
     """
     ways = {way: asdict(line) for way, line in lines.items()}
-    found = {"fingerprint": fingerprint(vectors), "ways": ways}
+    found = {"version": VERSION, "fingerprint": fingerprint(vectors), "ways": ways}
     index.write(replace(index.record, lines=found))
     _known.pop(vectors, None)
 
@@ -85,35 +87,29 @@ def fingerprint(vectors: IndexVectors) -> list[float]:
     return _fingerprints[vectors]
 
 
-def best_vectors(
-    vectors: IndexVectors, query: np.ndarray, rows: np.ndarray, z_scores: np.ndarray
-) -> Places:
+def best_vectors(vectors: IndexVectors, query: np.ndarray, rows: np.ndarray) -> Places:
     """The best vectors of images for a query.
 
     Args:
         vectors: a few of each image
         query: ``(d,)`` unit vector
         rows: ``(m,)`` places of the images among those of the index
-        z_scores: ``(m,)`` of the images
     """
     best = []
     for row in rows.tolist():
         own = vectors.matrix[vectors.rows(row)]
         best.append(own[(own @ query).argmax()])
     places = np.array(best, np.float32).reshape(-1, len(query))
-    return Places(places @ query, places, z_scores)
+    return Places(places @ query, places)
 
 
-def best_patches(
-    store: FeatureStore, query: np.ndarray, ids: list[str], z_scores: np.ndarray
-) -> Places:
+def best_patches(store: FeatureStore, query: np.ndarray, ids: list[str]) -> Places:
     """The best stored patches of images for a query.
 
     Args:
         store: patch features of these images, at least
         query: ``(d,)`` unit vector
         ids: ``m`` sample ids
-        z_scores: ``(m,)`` of the images
     """
     best, beside = [], []
     for id in ids:
@@ -122,4 +118,4 @@ def best_patches(
         best.append(patches[near.argmax()])
         beside.append(np.sort(near)[-2:].min())
     places = np.array(best, np.float32).reshape(-1, len(query))
-    return Places(places @ query, places, z_scores, np.array(beside))
+    return Places(places @ query, places, np.array(beside))

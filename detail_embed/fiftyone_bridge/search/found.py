@@ -19,6 +19,9 @@ from detail_embed.texts.score_summary import ScoreHistogram
 class Found:
     """The images that a search found, best first.
 
+    Those that probably show it come before the others; both in the order of their
+    scores.
+
     Attributes:
         samples: what was searched in
         ids: of the ``k`` samples, or fewer; with a threshold of all at or above it
@@ -40,7 +43,7 @@ class Found:
         text: what was looked for, in short
         likely: how many of these images, from the first, probably show it: below them
             runs the line "probably not", and 0 means that nothing here looks like it;
-            None where that cannot be told, see :func:`.likely.count_likely`
+            None where that cannot be told, see :func:`.likely.find_likely`
     """
 
     samples: foc.SampleCollection = field(repr=False)

@@ -1,4 +1,4 @@
-"""How many images of a result probably show what was asked."""
+"""Which images of a result probably show what was asked."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from detail_embed.fiftyone_bridge.index import lines
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.texts.nothing_line import Places, common_words, weigh
+from detail_embed.texts.nothing_line import LOOK, common_words, weigh
 from detail_embed.texts.query import Query, parse
 from detail_embed.texts.text_cache import read_cached
 
-_BLOCK = 8  # images that are looked at together
 _words: dict[str, np.ndarray] = {}  # common ones, by backbone
 
 
-def count_likely(
+def find_likely(
     index: Index,
     vectors: IndexVectors,
     store: FeatureStore | None,
@@ -27,9 +26,10 @@ def count_likely(
     vector: np.ndarray,
     templates: str,
     rows: np.ndarray,
-    z_scores: np.ndarray,
-) -> int | None:
-    """Counts the images of a result, from the first, that probably show it.
+) -> np.ndarray | None:
+    """Finds the images of a result that probably show it.
+
+    The best are looked at, and more as long as some of the last probably do.
 
     Args:
         index: what was searched
@@ -39,13 +39,12 @@ def count_likely(
         vector: ``(d,)`` float32, of the query, unit length
         templates: around the prompts
         rows: ``(m,)`` places of the images among those of the index, best first
-        z_scores: ``(m,)`` of these images, among all of the index
 
     Returns:
-        None where that cannot be told: for examples; for several prompts, as "also" and
-        "but not" put images first that show less of each; for other templates; in an
-        index of one vector an image and no patches; or where vectors have changed since
-        the index was computed or updated
+        ``(m,)`` bool; None where that cannot be told: for examples; for several
+        prompts, as "also" and "but not" put images first that show less of each; for
+        other templates; in an index of one vector an image and no patches; or where
+        vectors have changed since the index was computed or updated
     """
     if not _is_one_prompt(query) or templates != "own":
         return None
@@ -54,32 +53,22 @@ def count_likely(
     words = None if line is None else _words_of(index)
     if words is None:
         return None
-    likely = 0
-    for start in range(0, len(rows), _BLOCK):
-        some = rows[start : start + _BLOCK]
-        z_some = z_scores[start : start + _BLOCK]
-        places = _places(vectors, store, vector, some, z_some)
-        evidence = weigh(vector, places, words, line.unit)
-        above = line.count(evidence, start)
-        likely += above
-        if above < len(some):
+    evidence = np.zeros(0)
+    for start in range(0, len(rows), LOOK):
+        some = rows[start : start + LOOK]
+        if store is None:
+            places = lines.best_vectors(vectors, vector, some)
+        else:
+            ids = [vectors.ids[row] for row in some.tolist()]
+            held = list(takewhile(store.__contains__, ids))
+            places = lines.best_patches(store, vector, held)
+        weighed = weigh(vector, places, words, line.unit)
+        evidence = np.concatenate([evidence, weighed])
+        if len(weighed) < LOOK or not line.clearly_above(weighed).any():
             break
+    likely = np.zeros(len(rows), bool)
+    likely[: len(evidence)] = line.above(evidence)
     return likely
-
-
-def _places(
-    vectors: IndexVectors,
-    store: FeatureStore | None,
-    vector: np.ndarray,
-    rows: np.ndarray,
-    z_scores: np.ndarray,
-) -> Places:
-    """The best places of images, up to the first without stored patches."""
-    if store is None:
-        return lines.best_vectors(vectors, vector, rows, z_scores)
-    ids = [vectors.ids[row] for row in rows.tolist()]
-    held = list(takewhile(store.__contains__, ids))
-    return lines.best_patches(store, vector, held, z_scores[: len(held)])
 
 
 def _is_one_prompt(query: str | Query | np.ndarray) -> bool:

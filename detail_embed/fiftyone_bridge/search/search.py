@@ -23,7 +23,7 @@ from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
-from detail_embed.fiftyone_bridge.search.likely import count_likely
+from detail_embed.fiftyone_bridge.search.likely import find_likely
 from detail_embed.fiftyone_bridge.search.match import few_boxes
 from detail_embed.fiftyone_bridge.search.methods import (
     AUTO,
@@ -41,6 +41,7 @@ from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import histogram, standardise
 
+_LOOKED_AT = 25  # images that may probably show it, even where fewer are asked for
 _EXAMPLE = "like the example"
 
 
@@ -67,8 +68,11 @@ def search(
     A z-score, and so a threshold, means the same whatever is searched within and in
     whatever way, and the same for tags, labels and reports: how far the vectors of an
     image stand out among all of the index. The order is that of the patches where these
-    are searched, so z-scores need not fall in it. The line of ``likely`` is another
-    thing: it is measured, see :mod:`detail_embed.texts.nothing_line`.
+    are searched, so z-scores need not fall in it.
+
+    Images that probably show what was asked come first, see
+    :mod:`detail_embed.texts.nothing_line`; these and all others are in the order of
+    their scores.
 
     Args:
         index: an index that can be searched by text
@@ -111,17 +115,23 @@ def search(
     if store is not None:
         proposed = _propose(order, len(scored.ids), k, candidates, method)
         order, patches = _by_patches(store, vector, scored, proposed)
-    best = order if threshold is not None else order[:k]
-    rows, z_scores = scored.rows[best], scored.z_scores[best]
+    shown = len(order) if threshold is not None else k
+    order = order[: max(shown, _LOOKED_AT)]
+    likely = find_likely(
+        index, vectors, store, query, vector, templates, scored.rows[order]
+    )
+    if likely is not None:
+        order = np.concatenate([order[likely], order[~likely]])
+    best = order[:shown]
     ids = [scored.ids[i] for i in best]
     boxes = {id: _box(store, id, patches[id]) for id in ids if id in patches}
-    rest = [row for row, id in zip(rows.tolist(), ids) if id not in boxes]
+    rest = [row for row, id in zip(scored.rows[best].tolist(), ids) if id not in boxes]
     boxes |= few_boxes(index, vectors, vector, rest)
     return Found(
         samples=samples,
         ids=ids,
         scores=[_number(scored.scores[i]) for i in best],
-        z_scores=z_scores.tolist(),
+        z_scores=scored.z_scores[best].tolist(),
         boxes=[boxes.get(id) for id in ids],
         histogram=histogram(scored.z_scores),
         searched=len(scored.ids),
@@ -131,9 +141,7 @@ def search(
         method=method,
         seconds=time.monotonic() - started,
         text=_EXAMPLE if isinstance(query, np.ndarray) else str(query),
-        likely=count_likely(
-            index, vectors, store, query, vector, templates, rows, z_scores
-        ),
+        likely=None if likely is None else min(int(likely.sum()), len(best)),
     )
 
 

@@ -1,5 +1,7 @@
 """Where a result says "probably not": of this index, these vectors, this way alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,19 @@ def test_it_counts_from_the_first_of_what_is_returned(indexed):
     assert ask(indexed, word, threshold=50.0).likely == 0
 
 
+@pytest.mark.parametrize("method", [VECTORS, PATCHES])
+def test_what_is_likely_comes_first_and_both_parts_are_in_order(indexed, method):
+    moved = 0
+    for word in shown(indexed):
+        found = ask(indexed, word, method)
+        first, rest = found.scores[: found.likely], found.scores[found.likely :]
+        assert first == sorted(first, reverse=True)
+        assert rest == sorted(rest, reverse=True)
+        moved += found.scores != sorted(found.scores, reverse=True)
+        assert ask(indexed, word, method, k=3).ids == found.ids[:3]
+    assert moved
+
+
 def test_within_a_view_the_line_is_the_same(indexed):
     words = shown(indexed)
     word = max(words, key=lambda each: ask(indexed, each).likely)
@@ -113,6 +128,18 @@ def test_an_old_index_gets_its_line_by_an_update(own):
     assert ask(own, "a cube", VECTORS).likely is None
     update.update(index, own).finish()
     assert ask(own, "a cube", VECTORS).likely is not None
+
+
+def test_a_line_of_another_kind_of_evidence_is_none(own):
+    index = Index(own, "detail")
+    vectors = index_vectors.load(index)
+    known, old = lines.read(index, vectors), dict(index.record.lines)
+    assert old.pop("version")
+    index.write(replace(index.record, lines=old))
+    fresh = index_vectors.IndexVectors(
+        vectors.ids, vectors.labels, vectors.starts, vectors.matrix.copy()
+    )
+    assert known and not lines.read(index, fresh)
 
 
 def test_other_vectors_have_no_line_until_the_index_is_updated(own):

@@ -66,7 +66,9 @@ def test_one_plain_prompt_finds_what_fiftyone_finds(indexed, k):
 
 def test_k_vectors_find_what_fiftyone_finds(few):
     native = few.sort_by_similarity(THING, brain_key="few", k=72)
-    assert ask(few, THING, 1000, key="few").ids == native.values("id")
+    answer = ask(few, THING, 1000, key="few")
+    by_score = sorted(zip(answer.scores, answer.ids), reverse=True)
+    assert [id for _, id in by_score] == native.values("id")
 
 
 def test_within_a_view(indexed):
@@ -129,7 +131,8 @@ def test_by_patches_is_exact(indexed):
     assert answer.ids == exact.ids
     np.testing.assert_allclose(answer.scores, best, atol=1e-4)
     np.testing.assert_array_equal(answer.scores, exact.scores)
-    assert answer.scores == sorted(answer.scores, reverse=True)
+    for part in (answer.scores[: answer.likely], answer.scores[answer.likely :]):
+        assert part == sorted(part, reverse=True)
     assert answer.boxes == exact.boxes and len(answer.boxes[0]) == 4
     assert methods(Index(indexed, "detail")) == list(METHODS)
 
