@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
-from fiftyone import ViewExpression
 
 from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, prepare
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
+
+DRAWN = 5_000  # images, the best, whose scores and places are in a view
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Found:
             the index
         boxes: the place that matched best, left, top, width and height as shares of
             the image: the best stored patch, else what the best of a few vectors stands
-            for; None where neither is known
+            for; None where neither is known, and after the best 5,000
         histogram: the z-scores of the images that were searched
         searched: how many these are
         missing: images without a vector: they are not found
@@ -66,17 +67,18 @@ class Found:
         """The images in this order, with scores and places.
 
         The scores are in the field ``detail_score``, the places that matched in
-        ``detail_match``. They belong to the view: nothing is written to the samples.
+        ``detail_match``, of the best 5,000. They belong to the view: nothing is
+        written to the samples.
         """
         dataset = dataset_of(self.samples)
         prepare(dataset)
-        shown = [score if score is None else round(score, 4) for score in self.scores]
-        place = {"$indexOfArray": [self.ids, {"$toString": "$_id"}]}
-        scores = ViewExpression({"$arrayElemAt": [shown, place]})
-        view = self.samples.select(self.ids, ordered=True).set_field(SCORE, scores)
+        ids, scores = self.ids[:DRAWN], self.scores[:DRAWN]
+        shown = [score if score is None else round(score, 4) for score in scores]
+        view = self.samples.select(self.ids, ordered=True)
+        view = view.set_field(SCORE, match.of_each(ids, match.item(shown)))
         if not any(self.boxes) or not match.is_known(dataset):
             return view
-        return match.draw(view, self.ids, self.boxes, self.scores, self.text)
+        return match.draw(view, ids, self.boxes[:DRAWN], scores, self.text)
 
     def patches(self) -> fov.DatasetView:
         """Close-ups: a view of the places that matched, best first.
@@ -90,4 +92,4 @@ class Found:
                 "nobody knows where these images match: keep patch features, or a few "
                 "vectors per image"
             )
-        return match.close_ups(view, self.ids)
+        return match.close_ups(view, self.ids[:DRAWN])

@@ -49,13 +49,38 @@ def draw(
         scores: cosines
         text: of the labels
     """
-    labels = [
-        {"_cls": "Detections", "detections": _detections(box, score, text)}
-        for box, score in zip(boxes, scores)
-    ]
+    label = {
+        "label": {"$literal": text},
+        "_id": {"$toObjectId": item([str(ObjectId()) for _ in ids])},
+        "_cls": "Detection",
+        "bounding_box": item(list(boxes)),
+        "confidence": item([_confidence(score) for score in scores]),
+        "tags": [],
+    }
+    known = {"$ne": [item(list(boxes)), None]}
+    labels = {"$cond": [known, [label], []]}
+    value = {"_cls": "Detections", "detections": labels}
+    return view.set_field(MATCH, of_each(ids, value))
+
+
+def of_each(ids: Sequence[str], value: Any) -> ViewExpression:
+    """A value for each of some samples, by their place ``$$at`` among them.
+
+    The lists that are looked up are constants: MongoDB parses them once, and finds the
+    place by a hash.
+
+    Args:
+        ids: of the samples; others have none
+        value: an expression of MongoDB
+    """
     place = {"$indexOfArray": [list(ids), {"$toString": "$_id"}]}
-    value = ViewExpression({"$arrayElemAt": [labels, place]})
-    return view.set_field(MATCH, value)
+    known = {"$cond": [{"$gte": ["$$at", 0]}, value, None]}
+    return ViewExpression({"$let": {"vars": {"at": place}, "in": known}})
+
+
+def item(values: list[Any]) -> dict[str, Any]:
+    """That of some constants which stands at ``$$at``."""
+    return {"$arrayElemAt": [{"$literal": values}, "$$at"]}
 
 
 def close_ups(view: fov.DatasetView, ids: Sequence[str]) -> fov.DatasetView:
@@ -120,18 +145,5 @@ def few_boxes(
     }
 
 
-def _detections(
-    box: Sequence[float] | None, score: float | None, text: str
-) -> list[dict[str, Any]]:
-    if box is None:
-        return []
-    label = {
-        "_id": {"$toObjectId": str(ObjectId())},
-        "_cls": "Detection",
-        "label": {"$literal": text},
-        "bounding_box": list(box),
-        "tags": [],
-    }
-    if score is not None:
-        label["confidence"] = round(min(max(score, 0.0), 1.0), 4)
-    return [label]
+def _confidence(score: float | None) -> float | None:
+    return None if score is None else round(min(max(score, 0.0), 1.0), 4)

@@ -22,7 +22,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.fiftyone_bridge.search.found import Found
+from detail_embed.fiftyone_bridge.search.found import DRAWN, Found
 from detail_embed.fiftyone_bridge.search.likely import find_likely
 from detail_embed.fiftyone_bridge.search.match import few_boxes
 from detail_embed.fiftyone_bridge.search.methods import (
@@ -124,8 +124,9 @@ def search(
         order = np.concatenate([order[likely], order[~likely]])
     best = order[:shown]
     ids = [scored.ids[i] for i in best]
-    boxes = {id: _box(store, id, patches[id]) for id in ids if id in patches}
-    rest = [row for row, id in zip(scored.rows[best].tolist(), ids) if id not in boxes]
+    drawn = dict(zip(ids[:DRAWN], scored.rows[best[:DRAWN]].tolist()))
+    boxes = {id: _box(store, id, patches[id]) for id in drawn if id in patches}
+    rest = [row for id, row in drawn.items() if id not in boxes]
     boxes |= few_boxes(index, vectors, vector, rest)
     return Found(
         samples=samples,

@@ -14,6 +14,7 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.search import found as found_images
 from detail_embed.fiftyone_bridge.search import search as searching
 from detail_embed.fiftyone_bridge.search.methods import (
     METHODS,
@@ -317,6 +318,18 @@ def test_the_places_are_labels_of_the_view_alone(indexed):
     assert close_ups.values("detail_match.bounding_box") == found.boxes
     scheme = indexed.app_config.color_scheme.fields
     assert [entry["path"] for entry in scheme] == ["detail_match"]
+
+
+def test_of_very_many_images_the_best_have_scores_and_places(indexed, monkeypatch):
+    for module in (searching, found_images):
+        monkeypatch.setattr(module, "DRAWN", 4)
+    found = ask(indexed, THING, k=9, method=PATCHES)
+    view = found.view
+    assert view.values("id") == found.ids and len(found.ids) == 9
+    drawn = [score is not None for score in view.values("detail_score")]
+    assert drawn == [box is not None for box in found.boxes] == [True] * 4 + [False] * 5
+    assert view.exists("detail_match").values("id") == found.ids[:4]
+    assert found.patches().values("sample_id") == found.ids[:4]
 
 
 def test_a_few_vectors_know_where(few):
