@@ -31,6 +31,7 @@ bench: setup ## our engine against the bare encoder, FiftyOne and Pillow (ARGS="
 
 screenshots: setup ## take the README's pictures of the App anew
 	.venv/bin/python -m pytest tests/e2e
+	$(MAKE) demo APP=0 && .venv/bin/python tools/first_picture.py
 	cd docs/images && for picture in [1-9]*.jpg; do \
 		cp ../../artifacts/screenshots/$$picture . || exit 1; done
 

@@ -22,9 +22,9 @@ LOOK = 8  # images whose evidence is weighed together: the best by their scores
 VERSION = 2  # of what evidence is: lines of another say nothing
 
 _RIVALS = 0.5  # weight of ln(1 + the words that are nearer), where that of cosines is 1
-_NOT_FIRST = 1.2  # evidence more that every image but the best needs
+_NOT_FIRST = 0.8  # evidence more that every image but the best needs
 _LOW = 16  # percentile one standard deviation below the middle
-_TIMES = {True: 1.92, False: 1.5}  # of these to the line, with places beside or without
+_TIMES = {True: 1.97, False: 1.5}  # of these to the line, with places beside or without
 _ROUNDS = 20
 
 

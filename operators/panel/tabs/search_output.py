@@ -195,17 +195,23 @@ def _summarise(asked: search_state.Asked, answer: Found) -> str:
     text += f"{_HOW[answer.method]}, in {1000 * answer.seconds:.0f} ms."
     if asked.threshold is not None:
         text += f" All that stand out by {asked.threshold:.1f} are shown."
-    if answer.likely:
-        probably = "All of them" if answer.likely >= shown else "The first"
-        count = "" if answer.likely >= shown else f" **{answer.likely:,}**"
-        text += f" {probably}{count} probably show it"
-        text += "." if answer.likely >= shown else "; below here: probably not."
+    text += _probably(answer.likely or 0, shown)
     if answer.missing:
         text += f" {answer.missing:,} have no vector and were not searched."
     bare = answer.scores.count(None)
     if bare:
         text += f" The last {bare:,} have no stored patches and are not re-ranked."
     return text
+
+
+def _probably(likely: int, shown: int) -> str:
+    """Where the line runs, if some are above it."""
+    if not likely:
+        return ""
+    if likely >= shown:
+        return " It probably shows it." if shown == 1 else " All probably show it."
+    first = "probably shows" if likely == 1 else f"**{likely:,}** probably show"
+    return f" The first {first} it; below here: probably not."
 
 
 def _nothing(answer: Found) -> str:

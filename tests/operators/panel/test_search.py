@@ -11,7 +11,22 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import SCORE
 from detail_embed.fiftyone_bridge.search.match import MATCH
 from detail_embed.fiftyone_bridge.search.search import search
+from operators.panel.tabs import search_output
 from tests.operators.panel.helpers import OTHER, THING, queries
+
+
+@pytest.mark.parametrize(
+    ("likely", "shown", "text"),
+    [
+        (0, 25, ""),
+        (1, 1, " It probably shows it."),
+        (1, 25, " The first probably shows it; below here: probably not."),
+        (2, 25, " The first **2** probably show it; below here: probably not."),
+        (25, 25, " All probably show it."),
+    ],
+)
+def test_what_is_said_of_the_line(likely, shown, text):
+    assert search_output._probably(likely, shown) == text
 
 
 def test_search(browser, indexed):
