@@ -39,9 +39,9 @@
     return suggest(options.filter(fits), { ...state, inputValue: "" });
   }
 
-  function boxOf(panel) {
-    if (!boxes.has(panel)) boxes.set(panel, { text: "", waiting: 0, offers: false, wantsFocus: true, redraw: null });
-    return boxes.get(panel);
+  function boxOf(place) {
+    if (!boxes.has(place)) boxes.set(place, { text: "", waiting: 0, offers: false, wantsFocus: true, redraw: null });
+    return boxes.get(place);
   }
 
   function change(box, values) {
@@ -79,17 +79,19 @@
     if (grid) grid.style.opacity = isOld ? 0.35 : "";
   }
 
-  function PromptBox({ schema }) {
+  function PromptBox({ schema, path }) {
     const panel = usePanelId();
     const trigger = usePanelEvent();
-    const box = boxOf(panel);
+    const box = boxOf(`${panel} ${path}`);
     const root = useRef(null);
     const input = useRef(null);
     [, box.redraw] = useReducer((n) => n + 1, 0);
-    const { prompts, suggestions, examples, on_enter, on_take_away } = schema.view;
+    const { prompts, suggestions, examples, on_enter, on_take_away, fills_grid } = schema.view;
 
     useEffect(() => keepFocus(box, root), []);
-    useEffect(() => markGrid(box.waiting > 0), [box.waiting > 0]);
+    useEffect(() => {
+      if (fills_grid) markGrid(box.waiting > 0);
+    }, [box.waiting > 0]);
 
     function send(operator, params, callback) {
       change(box, { waiting: box.waiting + 1 });

@@ -84,6 +84,10 @@ class Browser:
             _set(self.state, f"search.{paths[name]}", value)
         return self
 
+    def compare(self, prompt: str) -> str | None:
+        """Types a prompt on the tab that compares; returns the message."""
+        return self.event("on_compare_enter", text=prompt, how="instead")
+
     def search(self, *prompts: str, **values: Any) -> str | None:
         """Types a prompt and presses Enter, then adds the others; takes all away."""
         self.fill(**values)

@@ -99,6 +99,7 @@ def button(
 def prompt_box(
     panel: types.Object, prompts: Sequence[str], suggestions: Sequence[str],
     examples: Sequence[str], on_enter: Callable, on_take_away: Callable,
+    fills_grid: bool = True,
 ) -> None:
     """Adds the box in which a person types; see ``assets/panel.js``.
 
@@ -110,6 +111,7 @@ def prompt_box(
         on_enter: called with ``text``, and ``how`` it is meant; returns whether it was
             taken
         on_take_away: called with the ``place`` of a prompt
+        fills_grid (True): whether the grid shows what was found: meanwhile it is old
     """
     view = types.View(
         component="DetailPromptBox",
@@ -119,6 +121,7 @@ def prompt_box(
         examples=list(examples),
         on_enter=on_enter,
         on_take_away=on_take_away,
+        fills_grid=fills_grid,
     )
     panel.define_property("box", types.Object(), view=view)
 
@@ -140,19 +143,6 @@ def close_ups(
         on_open=on_open,
     )
     panel.define_property("strip", types.Object(), view=view)
-
-
-def prompts(panel: types.Object, on_change: Callable) -> None:
-    """Adds a list of prompts, one entry for each."""
-    kept = {"autocomplete": {"clearOnBlur": False}}  # what is typed, when drawn anew
-    panel.list(
-        "prompts",
-        types.String(),
-        label="What are you looking for?",
-        description="Enter searches. -word: but not; 2 * word: twice as much",
-        view=types.AutocompleteView(allow_duplicates=False, componentsProps=kept),
-        on_change=on_change,
-    )
 
 
 def note(panel: types.Object, name: str, text: str, **kwargs: Any) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 
 from playwright.sync_api import Locator, Response, TimeoutError, expect
 
 from tests.e2e.app_page import FIRST_LOAD, SEARCH, AppPage
 
-LIST = "Type and press enter to add a value"
 _TRIES = 8
 _HEARD = 15_000  # milliseconds until the answer to a click has come
 
@@ -64,19 +62,12 @@ class PanelPage:
 
     @property
     def box(self) -> Locator:
-        """Where a person types: in a list of prompts, or on the search tab."""
-        return self.page.get_by_placeholder(LIST).or_(
-            self.app.hook("detail-prompt").locator("input")
-        )
+        """Where a person types, on the tabs that search and compare."""
+        return self.app.hook("detail-prompt").locator("input")
 
     def enter(self, prompt: str) -> None:
         """Types a prompt and presses Enter."""
-        for _ in range(_TRIES):  # FiftyOne's list forgets it where it is drawn anew
-            self.box.fill(prompt)
-            with contextlib.suppress(AssertionError):
-                expect(self.box).to_have_value(prompt, timeout=1000)
-                break
-        expect(self.box).to_have_value(prompt)
+        self.box.fill(prompt)
         self.box.press("Enter")
 
     def add(self, button: str, prompt: str) -> list[str]:

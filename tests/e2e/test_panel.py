@@ -135,7 +135,12 @@ def test_a_wrong_line_is_pointed_at(panel):
 def test_compare(panel):
     panel.tab("Compare")
     panel.enter(THING)
+    panel.page.keyboard.type("blue")
     panel.await_text("only here")
+    expect(panel.box).to_have_value("blue")
+    expect(panel.box).to_be_focused()
+    assert panel.prompts == [THING]
+    panel.box.fill("")
     expect(panel.pictures("left")).to_have_count(12)
     expect(panel.pictures("right")).to_have_count(12)
     panel.app.shoot("15-panel-compare")

@@ -20,7 +20,6 @@ INPUTS = (
     "tab",
     *(search_state.PATHS[name] for name in search_state.DEFAULTS),
     search_state.PATHS["brain_key"],
-    "compare.prompts",
     "compare.which.left",
     "compare.which.right",
     "evaluate.name",
@@ -41,18 +40,6 @@ def is_echo(ctx: foo.ExecutionContext) -> bool:
         known[path] = value
     pydash.set_(ctx.panel_state, path, value)
     return False
-
-
-def is_overtaken(ctx: foo.ExecutionContext) -> bool:
-    """Whether a person changed the same input again since this event was sent.
-
-    Events are answered side by side: what a slow one found must not replace what the
-    next one shows.
-    """
-    if not _is_change(ctx):
-        return False
-    with _lock:
-        return _of(ctx).get(ctx.params["path"]) != ctx.params["value"]
 
 
 def values(ctx: foo.ExecutionContext) -> dict[str, Any]:

@@ -111,19 +111,19 @@ def combine(prompts: Sequence[str], text: str, how: str) -> tuple[str, ...]:
     return (*prompts, text)
 
 
-def take_turn(ctx: foo.ExecutionContext) -> int:
+def take_turn(ctx: foo.ExecutionContext, tab: str = ROOT) -> int:
     """Notes that another answer is being looked for; see :func:`is_turn`."""
-    turn = memory.of(ctx)[_TURN] = next(_turns)
+    turn = memory.of(ctx)[_TURN, tab] = next(_turns)
     return turn
 
 
-def is_turn(ctx: foo.ExecutionContext, turn: int) -> bool:
-    """Whether nothing else was asked since.
+def is_turn(ctx: foo.ExecutionContext, turn: int, tab: str = ROOT) -> bool:
+    """Whether nothing else was asked on a tab since.
 
     Events are answered side by side: what a slow one found must not replace what the
     next one shows.
     """
-    return memory.of(ctx)[_TURN] == turn
+    return memory.of(ctx)[_TURN, tab] == turn
 
 
 def change(ctx: foo.ExecutionContext, values: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -11,7 +12,7 @@ from fiftyone.operators import types
 from .. import indexes, pictures, widgets
 from ..base import PanelBase
 from ..messages import guarded
-from ..state import echoes, search_state
+from ..state import search_state, suggested
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.compare import Side
@@ -48,9 +49,11 @@ class CompareTab(PanelBase):
         which = widgets.fields(part, "which")
         for side, label in zip(_SIDES, ("Left", "Right")):
             widgets.dropdown(which, side, choices, label, self.on_compare_again)
-        widgets.prompts(part, self.on_compare)
-        buttons = widgets.row(part, "buttons")
-        widgets.button(buttons, "go", "Compare", self.on_compare, primary=True)
+        offers = suggested.offers(ctx, ctx.panel.get_state("compare.which.left"))
+        widgets.prompt_box(
+            part, self._compared(ctx), offers.words, offers.examples,
+            self.on_compare_enter, self.on_compare_take_away, fills_grid=False,
+        )
         self._draw_sides(ctx, part)
 
     def choose_sides(self, ctx: foo.ExecutionContext, keys: list[str]) -> None:
@@ -62,19 +65,44 @@ class CompareTab(PanelBase):
             )
 
     @guarded
-    def on_compare(self, ctx: foo.ExecutionContext) -> None:
+    def on_compare_enter(self, ctx: foo.ExecutionContext) -> dict[str, bool]:
+        """Compares what was typed, instead of the prompts or together with them.
+
+        Returns:
+            whether it was taken: if not, it stays in the box
+        """
+        prompts, text = self._compared(ctx), ctx.params.get("text", "")
+        if text:
+            prompts = search_state.combine(prompts, text, ctx.params["how"])
+        self._compare(ctx, prompts)
+        return {"taken": True}
+
+    @guarded
+    def on_compare_take_away(self, ctx: foo.ExecutionContext) -> None:
+        """Compares without a prompt; without the last one, nothing is compared."""
+        prompts = self._compared(ctx)
+        del prompts[ctx.params["place"] : ctx.params["place"] + 1]
+        if prompts:
+            self._compare(ctx, prompts)
+        else:
+            ctx.panel.set_state({"compare.prompts": [], "compare.kept": None})
+
+    def _compared(self, ctx: foo.ExecutionContext) -> list[str]:
+        return list(ctx.panel.get_state("compare.prompts") or ())
+
+    def _compare(self, ctx: foo.ExecutionContext, prompts: Sequence[str]) -> None:
         """Asks both indexes."""
         from detail_embed.fiftyone_bridge.search.compare import compare
 
-        prompts = ctx.panel.get_state("compare.prompts")
         if not prompts:
             raise ValueError("type what you are looking for, and press Enter")
+        turn = search_state.take_turn(ctx, "compare")
         keys = [ctx.panel.get_state(f"compare.which.{side}") for side in _SIDES]
         sides = compare(ctx.dataset, ", ".join(prompts), keys, SHOWN)
         kept = {n: _keep(ctx.dataset, side) for n, side in zip(_SIDES, sides)}
-        if echoes.is_overtaken(ctx):
+        if not search_state.is_turn(ctx, turn, "compare"):
             return
-        ctx.panel.set_state("compare.kept", kept)
+        ctx.panel.set_state({"compare.prompts": list(prompts), "compare.kept": kept})
         self.refresh_compare(ctx)
 
     def refresh_compare(self, ctx: foo.ExecutionContext) -> None:
@@ -98,7 +126,7 @@ class CompareTab(PanelBase):
     def on_compare_again(self, ctx: foo.ExecutionContext) -> None:
         """Asks again with another index."""
         if ctx.panel.get_state("compare.kept"):
-            self.on_compare(ctx)
+            self._compare(ctx, self._compared(ctx))
 
     @guarded
     def on_compare_show(self, ctx: foo.ExecutionContext) -> None:
@@ -106,7 +134,7 @@ class CompareTab(PanelBase):
         side = ctx.params["side"]
         search_state.write(
             ctx,
-            prompts=ctx.panel.get_state("compare.prompts"),
+            prompts=self._compared(ctx),
             brain_key=ctx.panel.get_state(f"compare.which.{side}"),
             method="vectors",
             threshold=search_state.OFF,

@@ -1,5 +1,7 @@
 """The tabs that compare indexes and show evaluations."""
 
+import sys
+
 import fiftyone.operators as foo
 import pydash
 import pytest
@@ -13,10 +15,11 @@ from tests.operators.panel.helpers import KEYS, OPERATORS, OTHER, THING
 
 def test_compare(browser, indexed):
     browser.tab("compare")
-    assert browser.event("on_compare").startswith("type what you are looking for")
-    browser.state["compare"]["prompts"] = [f"{THING}, -{OTHER}"]
-    assert browser.event("on_compare") is None
-    assert browser.get("compare.prompts") == [f"{THING}, -{OTHER}"]
+    message = browser.event("on_compare_enter")
+    assert message.startswith("type what you are looking for")
+    assert browser.compare(THING) is None
+    assert browser.event("on_compare_enter", text=OTHER, how="not") is None
+    assert browser.get("compare.prompts") == [THING, f"-{OTHER}"]
     kept = browser.get("compare.kept")
     query = f"{THING}, -{OTHER}"
     assert kept["left"]["ids"] == search(
@@ -33,19 +36,42 @@ def test_compare(browser, indexed):
             assert url.startswith("data:image/jpeg;base64,")
         drawn = browser.part(f"compare.strips.{side}.strip")["type"]["properties"]
         assert set(drawn) == set(pictures)
+    assert 'quote is not closed' in browser.compare('a "cube')
+    assert browser.get("compare.prompts") == [THING, f"-{OTHER}"]
     browser.event("on_compare_show", side="right")
     want = search(Index(indexed, "detail_global"), indexed, query).ids
     assert browser.shown(indexed).values("id") == want
     browser.event("on_compare_open", id=want[0])
     assert ("open_sample", want[0]) in [(n, p.get("id")) for n, p in browser.requests]
 
+    browser.tab("compare")
+    browser.event("on_compare_take_away", place=1)
+    assert browser.get("compare.prompts") == [THING]
+    assert browser.get("compare.kept") != kept
+    browser.event("on_compare_take_away", place=0)
+    assert browser.get("compare.kept") is None and not browser.get("compare.prompts")
+
+
+def test_a_slow_comparison_does_not_replace_the_next(browser, monkeypatch):
+    tab = sys.modules[type(browser.panel).__module__].CompareTab
+    comparing, slow = sys.modules[tab.__module__], []
+    keep = comparing._keep
+
+    def overtake(dataset, side):
+        if not slow:
+            slow.append(side)
+            browser.compare(OTHER)
+        return keep(dataset, side)
+
+    monkeypatch.setattr(comparing, "_keep", overtake)
+    browser.compare(THING)
+    assert slow and browser.get("compare.prompts") == [OTHER]
+
 
 def test_compare_an_index_with_itself(browser):
-    browser.state["compare"] = {
-        "which": {"left": "detail", "right": "detail"}, "prompts": [THING]
-    }
+    browser.state["compare"] = {"which": {"left": "detail", "right": "detail"}}
     browser.state["tab"] = "compare"
-    assert "choose two different indexes" in browser.event("on_compare")
+    assert "choose two different indexes" in browser.compare(THING)
     assert browser.severity == "error" and "compare" in browser.names()
 
 
@@ -54,16 +80,14 @@ def test_compare_with_one_index_only(on_mine, mine):
     assert on_mine.tab("compare") is None
     assert on_mine.part("compare.start.compute")
     assert on_mine.part("compare.which") is None
-    on_mine.state["compare"] = {"prompts": [THING]}
-    assert on_mine.event("on_compare")
+    assert on_mine.compare(THING)
 
 
 def test_an_index_that_was_compared_is_deleted(on_mine, mine):
     on_mine.state["tab"] = "compare"
-    on_mine.state["compare"]["prompts"] = [THING]
-    on_mine.event("on_compare")
+    on_mine.compare(THING)
     delete.delete_any(Index(mine, "detail_global"))
-    assert "choose one of ['detail']" in on_mine.event("on_compare")
+    assert "choose one of ['detail']" in on_mine.compare(THING)
     message = on_mine.event("on_compare_show", side="right")
     assert "detail_global" in message
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-PROMPTS, TAB = "compare.prompts", "tab"
+LEFT, TAB = "compare.which.left", "tab"
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def send(request):
 
     def make(path=None, value=None, **state):
         params = {"panel_id": request.node.nodeid, "panel_state": state}
-        params["__method__"] = "on_compare"
+        params["__method__"] = "on_compare_again"
         if path:
             params |= {"path": path, "value": value}
         return SimpleNamespace(
@@ -30,51 +30,42 @@ def send(request):
 
 
 def test_the_same_change_counts_once(echoes, send):
-    assert not echoes.is_echo(send(PROMPTS, ["a"]))
-    assert echoes.is_echo(send(PROMPTS, ["a"]))
-    assert not echoes.is_echo(send(PROMPTS, ["a", "b"]))
-    assert not echoes.is_echo(send(PROMPTS, ["a"]))  # taken away again
+    assert not echoes.is_echo(send(LEFT, "a"))
+    assert echoes.is_echo(send(LEFT, "a"))
+    assert not echoes.is_echo(send(LEFT, "b"))
+    assert not echoes.is_echo(send(LEFT, "a"))  # chosen again
 
 
 def test_inputs_do_not_influence_each_other(echoes, send):
-    assert not echoes.is_echo(send(PROMPTS, "x"))
+    assert not echoes.is_echo(send(LEFT, "x"))
     assert not echoes.is_echo(send(TAB, "x"))
-    other = send(PROMPTS, "x")
+    other = send(LEFT, "x")
     other.panel_id += " of somebody else"
     assert not echoes.is_echo(other)
 
 
 def test_a_change_is_put_into_the_older_state(echoes, send):
-    event = send(PROMPTS, ["a"], compare={"prompts": ["a", "b"], "threshold": 2})
+    event = send(LEFT, "a", compare={"which": {"left": "b"}, "kept": 2})
     assert not echoes.is_echo(event)
-    assert event.panel_state["compare"] == {"prompts": ["a"], "threshold": 2}
+    assert event.panel_state["compare"] == {"which": {"left": "a"}, "kept": 2}
 
 
 def test_a_button_is_no_change(echoes, send):
     for _ in range(2):
         click = send(tab="search")
-        assert not echoes.is_echo(click) and not echoes.is_overtaken(click)
-    row = send(PROMPTS, 1)
+        assert not echoes.is_echo(click)
+    row = send(LEFT, 1)
     row.params["row"] = 3
     assert not echoes.is_echo(row) and not echoes.is_echo(row)
 
 
 def test_what_an_event_sets_comes_back_as_an_echo(echoes, send):
-    event = send(tab="search", compare={"prompts": ["a"]})
+    event = send(tab="search", compare={"which": {"left": "a"}})
     before = echoes.values(event)
-    event.panel_state["compare"]["prompts"] = []
+    event.panel_state["compare"]["which"]["left"] = "b"
     echoes.know(event, before)
-    assert echoes.is_echo(send(PROMPTS, [], compare={"prompts": ["a"]}))
+    assert echoes.is_echo(send(LEFT, "b", compare={"which": {"left": "a"}}))
     assert not echoes.is_echo(send(TAB, "search"))  # the event left it alone
-
-
-def test_an_older_event_is_overtaken(echoes, send):
-    first, second = send(PROMPTS, ["a"]), send(PROMPTS, ["a", "b"])
-    assert not echoes.is_echo(first) and not echoes.is_overtaken(first)
-    assert not echoes.is_echo(second)
-    assert echoes.is_overtaken(first) and not echoes.is_overtaken(second)
-    echoes.is_echo(send(TAB, "compare"))
-    assert not echoes.is_overtaken(second)
 
 
 def test_a_slow_search_does_not_replace_the_next(browser, monkeypatch):

@@ -48,7 +48,7 @@ def test_a_dataset_that_is_gone(panel, scenes, tab, change):
     else:
         dataset.name = f"{dataset.name}-renamed"
     try:
-        for event in ("on_load", "on_tab", "on_enter", "on_poll", "on_compare"):
+        for event in ("on_load", "on_tab", "on_enter", "on_poll", "on_compare_again"):
             message = browser.event(event)
             assert "Open another dataset" in message
             assert browser.dataset_name in message
@@ -69,8 +69,7 @@ def test_samples_that_were_deleted_after_indexing(on_mine, mine):
     on_mine.search(THING)
     ids = on_mine.shown(mine).values("id")
     on_mine.state["tab"] = "compare"
-    on_mine.state["compare"]["prompts"] = [THING]
-    assert on_mine.event("on_compare") is None
+    assert on_mine.compare(THING) is None
     mine.delete_samples(ids[:2])
     assert on_mine.tab("compare") is None
     assert on_mine.event("on_compare_open", id=ids[0]) is None
@@ -106,12 +105,13 @@ def refuse(*args, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "event", ["on_load", "on_look", "on_enter", "on_clear", "on_tab", "on_compare",
-              "on_history_row", "on_change_dataset", "on_poll", "on_index_row"]
+    "event", ["on_load", "on_look", "on_enter", "on_clear", "on_tab",
+              "on_compare_again", "on_history_row", "on_change_dataset", "on_poll",
+              "on_index_row"]
 )
 def test_a_database_that_does_not_answer(browser, monkeypatch, event):
     browser.search(THING, k=3)
-    browser.state["compare"]["prompts"] = [THING]
+    browser.compare(THING)
     state = pydash.clone_deep(browser.state)
     with monkeypatch.context() as gone:
         for name in ("find_one", "find", "aggregate"):

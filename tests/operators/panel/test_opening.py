@@ -147,8 +147,7 @@ def test_two_panels_do_not_influence_each_other(panel, browser, indexed):
 
 def test_another_dataset(browser, bare, indexed):
     browser.search(THING)
-    browser.state["compare"]["prompts"] = [THING]
-    browser.event("on_compare")
+    browser.compare(THING)
     browser.dataset_name, browser.view = bare.name, []
     assert browser.event("on_change_dataset") is None
     assert browser.part("start.compute") and browser.summary is None
