@@ -83,13 +83,19 @@ class DetailSearch(
         if echoes.is_echo(ctx):  # not drawn either: its state is old
             return None
         method = ctx.params.get("__method__")
-        if method == "poll_idle" and self.is_idle(ctx):  # a message stays
+        if self._is_waiting(ctx, method):  # a message stays
             return None
         before = {} if method == "on_load" else echoes.values(ctx)
         copies.drop(ctx)
         result = super().execute(ctx)
         echoes.know(ctx, before)
         return result
+
+    def _is_waiting(self, ctx: foo.ExecutionContext, method: str | None) -> bool:
+        """Whether an event of a timer found nothing new."""
+        if method == "poll_offers":
+            return warm_up.is_loading(ctx, search_state.read(ctx).brain_key)
+        return method == "poll_idle" and self.is_idle(ctx)
 
     @guarded
     def on_load(self, ctx: foo.ExecutionContext) -> None:

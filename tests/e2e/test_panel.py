@@ -13,7 +13,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
-from tests.e2e.app_page import SEARCH, is_first_page
+from tests.e2e.app_page import FIRST_LOAD, SEARCH, is_first_page
 from tests.e2e.panel_page import PanelPage
 
 pytestmark = pytest.mark.e2e
@@ -56,6 +56,7 @@ def test_from_nothing_to_an_index(panel, scenes):
     panel.await_text(r"\d images/s", LONG)
     app.shoot("9-panel-progress")
     expect(app.hook("detail-prompt-box")).to_be_visible(timeout=1000 * LONG)
+    expect(app.hook("detail-examples")).to_be_visible(timeout=FIRST_LOAD)
     scenes.reload()
     assert set(similarities(scenes)) == {"detail", "detail_global", "detail_single"}
     assert "detail_map" in scenes.list_brain_runs()

@@ -40,6 +40,15 @@ def dataset_id(dataset: fo.Dataset) -> ObjectId:
     return dataset._doc.id
 
 
+def brain_run_id(dataset: fo.Dataset, brain_key: str | None) -> ObjectId | None:
+    """What a brain run is known by until it is computed anew: ``_doc``.
+
+    None where the dataset, as it was last loaded, has no such run.
+    """
+    run = dataset._doc.brain_methods.get(brain_key)
+    return None if run is None else run.id
+
+
 def stored_fields(dataset: fo.Dataset) -> set[str]:
     """The fields that the database says the samples have now: ``_reload``, ``_doc``.
 

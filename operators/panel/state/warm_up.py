@@ -8,6 +8,9 @@ from importlib import import_module
 
 import fiftyone as fo
 import fiftyone.operators as foo
+from bson import ObjectId
+
+from detail_embed.fiftyone_bridge.samples.private_names import brain_run_id
 
 from . import suggested
 
@@ -23,7 +26,7 @@ _MODULES = (
 _READY = "__ready__"
 _lock = threading.Lock()
 _imports: threading.Thread | None = None
-_models: set[tuple[str, str]] = set()
+_runs: set[ObjectId] = set()
 _error: Exception | None = None
 
 
@@ -64,12 +67,18 @@ def is_imported() -> bool:
 
 def load(dataset: fo.Dataset, brain_key: str | None) -> None:
     """Loads model, vectors and offers of an index beside the panel, once."""
-    name = (dataset.name, brain_key)
+    run = brain_run_id(dataset, brain_key)
     with _lock:
-        if brain_key is None or name in _models:
+        if run is None or run in _runs:
             return
-        _models.add(name)
-    threading.Thread(target=_load, args=(dataset, brain_key), daemon=True).start()
+        _runs.add(run)
+    threading.Thread(target=_load, args=(dataset, brain_key, run), daemon=True).start()
+
+
+def is_loading(ctx: foo.ExecutionContext, brain_key: str | None) -> bool:
+    """Whether an index is being loaded beside the panel."""
+    is_asked_for = brain_run_id(ctx.dataset, brain_key) in _runs
+    return is_asked_for and not suggested.are_known(ctx, brain_key)
 
 
 def _import() -> None:
@@ -82,7 +91,7 @@ def _import() -> None:
         _error = error
 
 
-def _load(dataset: fo.Dataset, brain_key: str) -> None:
+def _load(dataset: fo.Dataset, brain_key: str, run: ObjectId) -> None:
     from detail_embed.fiftyone_bridge.index import vectors
     from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search import query_vectors
@@ -94,3 +103,4 @@ def _load(dataset: fo.Dataset, brain_key: str) -> None:
         suggested.read(index)
     except Exception:  # a search will say it
         logger.info("%r was not loaded ahead", brain_key, exc_info=True)
+        suggested.give_up(run)

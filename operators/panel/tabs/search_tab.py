@@ -12,9 +12,10 @@ from fiftyone.operators import types
 from .. import indexes, queries, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
-from ..state import search_state, suggested
+from ..state import search_state, suggested, warm_up
 from . import search_output
 
+_POLL = 1000  # milliseconds
 _METHODS = {
     "auto": "Auto",
     "vectors": "By its vectors",
@@ -51,6 +52,12 @@ class SearchTab(PanelBase):
             part, ctx, self.on_threshold, self.on_histogram, self.on_open
         )
         self.render_history(ctx, part)
+        if warm_up.is_loading(ctx, asked.brain_key):
+            timer = types.TimerView(interval=_POLL, on_interval=self.poll_offers)
+            part.view("timer", timer)
+
+    def poll_offers(self, ctx: foo.ExecutionContext) -> None:
+        """Draws what can be offered, which was read beside the panel."""
 
     def refresh_search(self, ctx: foo.ExecutionContext) -> None:
         """Reads the list of searches anew; a page that was loaded anew needs all."""
@@ -92,6 +99,7 @@ class SearchTab(PanelBase):
     def on_index(self, ctx: foo.ExecutionContext) -> None:
         """Takes a way to search that the chosen index has."""
         asked = search_state.read(ctx)
+        warm_up.load(ctx.dataset, asked.brain_key)
         if asked.method not in indexes.methods(ctx.dataset, asked.brain_key):
             search_state.write(ctx, method="auto")
         if asked.example:

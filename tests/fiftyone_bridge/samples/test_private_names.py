@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import fiftyone as fo
+import fiftyone.brain as fob
 import numpy as np
 import pytest
 
@@ -122,6 +123,18 @@ def test_a_dataset_keeps_its_id_under_another_name(dataset):
     before = private_names.dataset_id(dataset)
     dataset.name = f"{dataset.name}-renamed"
     assert private_names.dataset_id(dataset) == before
+
+
+def test_a_brain_run_has_another_id_when_it_is_computed_anew(dataset):
+    assert private_names.brain_run_id(dataset, "near") is None
+    ids = set()
+    for _ in range(2):
+        fob.compute_similarity(dataset, embeddings="vector", brain_key="near")
+        dataset.load_brain_results("near").save()
+        ids.add(private_names.brain_run_id(dataset, "near"))
+        assert private_names.brain_run_id(fo.load_dataset(dataset.name), "near") in ids
+        dataset.delete_brain_run("near")
+    assert len(ids) == 2 and None not in ids
 
 
 def test_what_another_process_does_to_fields_is_seen(dataset):

@@ -8,6 +8,7 @@ import pydash
 import pytest
 
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples.private_names import brain_run_id
 from detail_embed.fiftyone_bridge.search.found import SCORE
 from detail_embed.fiftyone_bridge.search.match import MATCH
 from detail_embed.fiftyone_bridge.search.search import search
@@ -193,6 +194,32 @@ def test_suggestions_and_examples(browser, indexed):
     browser.event("on_look")
     assert browser.part("search.box")["view"]["examples"] == ["a kite"]
     del indexed.info["detail_examples"]
+
+
+def test_what_is_offered_appears_when_it_was_read(browser, indexed, monkeypatch):
+    warm_up = sys.modules[type(browser.panel).__module__].warm_up
+    run = brain_run_id(indexed, "detail")
+    monkeypatch.setattr(warm_up, "_runs", {run})
+    monkeypatch.setattr(warm_up.suggested, "_known", {})
+    browser.event("on_look")
+    assert browser.part("search.timer")
+    browser.event("poll_offers")
+    assert not browser.part("search.box")["view"]["suggestions"]
+    warm_up.suggested.read(Index(indexed, "detail"))
+    browser.event("poll_offers")
+    assert THING in browser.part("search.box")["view"]["suggestions"]
+    assert browser.part("search.timer") is None
+
+
+def test_what_cannot_be_read_is_not_waited_for(browser, indexed, monkeypatch):
+    warm_up = sys.modules[type(browser.panel).__module__].warm_up
+    run = brain_run_id(indexed, "detail")
+    monkeypatch.setattr(warm_up.suggested, "_known", {})
+    monkeypatch.setattr(warm_up.suggested, "read", lambda index: 1 / 0)
+    warm_up._load(indexed, "detail", run)
+    monkeypatch.setattr(warm_up, "_runs", {run})
+    browser.event("on_look")
+    assert browser.part("search.timer") is None
 
 
 @pytest.mark.parametrize(
