@@ -42,6 +42,7 @@ class Backbone:
         is_random: whether the weights are random
         device: a ``torch.device``, on CUDA with its number
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``
+        tokenizer: of the text tower
         patch_spec: what patches have to look like
         dim: d, the dimension of the space
         weights_hash: 12 hex characters of the SHA-256 of all weights, as they were
@@ -64,7 +65,7 @@ class Backbone:
     ):
         self.name, self.pretrained, self.is_random = name, pretrained, is_random
         self.precision, self.weights_hash = precision, hash_weights(model)
-        self._tokenizer = Tokenizer.of(name)
+        self.tokenizer = Tokenizer.of(name)
         self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
         cfg = model.visual.preprocess_cfg
         self.patch_spec = PatchSpec(
@@ -246,7 +247,7 @@ class Backbone:
                 )
         parts = []
         for start in range(0, len(texts), batch_size):
-            tokens = self._tokenizer(list(texts[start:start + batch_size]))
+            tokens = self.tokenizer(list(texts[start:start + batch_size]))
             with torch.inference_mode(), self._autocast():
                 features = self._model.encode_text(tokens.to(self.device))
             parts.append(F.normalize(features.float(), dim=-1))

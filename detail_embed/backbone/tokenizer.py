@@ -12,6 +12,8 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
+_MARKS = 3  # tokens, at most, that mark the ends of a text
+
 
 class Tokenizer:
     """The tokenizer of an open_clip model.
@@ -61,18 +63,42 @@ class Tokenizer:
                 "open_clip's own tokenizer, such as ViT-B-32"
             ) from error
 
+    def cut(self, texts: list[str]) -> list[str]:
+        """Those of some texts whose ends the model does not read.
+
+        Raises:
+            RuntimeError: if the tokenizer cannot be loaded
+        """
+        with self._lock:
+            return self._cut(texts)
+
+    def count(self, text: str) -> int:
+        """Counts the tokens of a text, however long, without those that mark its ends.
+
+        Raises:
+            RuntimeError: if the tokenizer cannot be loaded
+        """
+        with self._lock:
+            room = len(text.encode()) + _MARKS + 1  # a token is a byte at least
+            tokens, one = self._tokenizer([text, "a"], room)
+        padding = one[-1]
+        return int((tokens != padding).sum() - (one != padding).sum()) + 1
+
     def _warn_of_cuts(self, texts: list[str]) -> None:
-        """Warns where one token more would not have been padding."""
-        length = self._tokenizer.context_length
-        # A token is a byte at least; two or three more mark the ends.
-        long = [text for text in texts if len(text.encode()) + 3 > length]
-        if not long:
-            return
-        *last, padding = self._tokenizer([*long, "a"], length + 1)[:, length].tolist()
-        cut = [text for text, token in zip(long, last) if token != padding]
+        cut = self._cut(texts)
         if cut:
+            length = self._tokenizer.context_length
             logger.warning(
                 "%d of %d texts are longer than the %d tokens that %s reads; their "
                 "ends are ignored, such as that of %.60r",
                 len(cut), len(texts), length, self._name, cut[0],
             )
+
+    def _cut(self, texts: list[str]) -> list[str]:
+        """Those where one token more would not have been padding."""
+        length = self._tokenizer.context_length
+        long = [text for text in texts if len(text.encode()) + _MARKS > length]
+        if not long:
+            return []
+        *last, padding = self._tokenizer([*long, "a"], length + 1)[:, length].tolist()
+        return [text for text, token in zip(long, last) if token != padding]

@@ -6,6 +6,11 @@ Prompts are separated by commas; a minus says "but not", a number and a star wei
 
 Quotes around a whole prompt keep what is inside as it is; ``\"`` is a quote inside
 them and ``\\`` a backslash. A hyphen inside a word needs none.
+
+What keyboards and editors write instead counts as the same: any dash at the start of a
+prompt is a minus, full-width and Arabic commas, ideographic ones and semicolons are
+commas, and typographic quotes are quotes. Where a line may mean two things it is
+refused, with both.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from detail_embed.texts import query_signs as signs
 from detail_embed.texts.templates import encode_queries, template_set
 
 if TYPE_CHECKING:
@@ -31,12 +37,6 @@ MAX_WEIGHT = 100
 _CANCELLED = 1e-3  # of the summed weights; half precision rounds off about as much
 _SHOWN = 40  # characters before and after the place of an error
 _UNCLOSED = "this quote is not closed"
-
-_MINUS = re.compile(r"\s*(-?)\s*")
-_WEIGHT = re.compile(r"([^*,]*)\*\s*")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\s*', re.DOTALL)
-_PLAIN = re.compile(r"[^,]*")
-_NEEDS_QUOTES = re.compile(r'-|.*[,*"]')
 
 
 class QuerySyntaxError(ValueError):
@@ -98,7 +98,7 @@ class Prompt:
         number = repr(abs(self.weight)).removesuffix(".0")
         weight = "" if number == "1" else f"{number} * "
         text = self.text
-        if _NEEDS_QUOTES.match(text):
+        if signs.NEEDS_QUOTES.match(text):
             text = text.replace("\\", "\\\\").replace('"', '\\"')
             text = f'"{text}"'
         return f"{minus}{weight}{text}"
@@ -208,11 +208,17 @@ def parse(text: str) -> Query:
 
 def _read_prompt(text: str, start: int) -> tuple[Prompt, int]:
     """Reads up to a comma or the end; returns its place too."""
-    minus = _MINUS.match(text, start)
+    minus = signs.MINUS.match(text, start)
     at, weight = minus.end(), 1.0
-    if not text.startswith('"', at) and (star := _WEIGHT.match(text, at)):
+    if decimal := signs.DECIMAL_COMMA.match(text, at):
+        meant = decimal[0].strip().replace(",", ".")
+        raise QuerySyntaxError(
+            f"did you mean {meant} …, with a point? A comma ends a prompt: for two "
+            "prompts put a space after it", text, at,
+        )
+    if not _is_quoted(text, at) and (star := signs.WEIGHT.match(text, at)):
         weight, at = _weight(star), star.end()
-    read = _read_quoted if text.startswith('"', at) else _read_plain
+    read = _read_quoted if _is_quoted(text, at) else _read_plain
     words, end = read(text, at)
     if not words.strip():
         raise QuerySyntaxError("a prompt is missing here", text, at)
@@ -237,23 +243,29 @@ def _weight(star: re.Match) -> float:
     raise QuerySyntaxError(wrong, star.string, star.start())
 
 
+def _is_quoted(text: str, at: int) -> bool:
+    return text[at : at + 1] in ('"', *signs.CURLY)
+
+
 def _read_quoted(text: str, start: int) -> tuple[str, int]:
-    quoted = _QUOTED.match(text, start)
+    is_curly = text[start] in signs.CURLY
+    quoted = (signs.CURLY_QUOTED if is_curly else signs.QUOTED).match(text, start)
     if not quoted:
         raise QuerySyntaxError(_UNCLOSED, text, start)
     end = quoted.end()
-    if end < len(text) and text[end] != ",":
+    if end < len(text) and text[end] not in signs.COMMAS:
         raise QuerySyntaxError(
             'a comma is missing after the closing quote; a quote inside quotes is \\"',
             text, end,
         )
-    return re.sub(r'\\(["\\])', r"\1", quoted[1]), end
+    words = quoted[1] if is_curly else re.sub(r'\\(["\\])', r"\1", quoted[1])
+    return words, end
 
 
 def _read_plain(text: str, start: int) -> tuple[str, int]:
-    plain = _PLAIN.match(text, start)
+    plain = signs.PLAIN.match(text, start)
     words, end = plain[0], plain.end()
-    if words.startswith("-"):
+    if words[:1] in tuple(signs.DASHES):
         raise QuerySyntaxError(
             "one minus, before the weight, is enough; a prompt that begins with a "
             "minus needs quotes around it", text, start,
@@ -262,6 +274,12 @@ def _read_plain(text: str, start: int) -> tuple[str, int]:
         raise QuerySyntaxError(
             "a prompt has one weight; a prompt with a star needs quotes around it",
             text, text.index("*", start),
+        )
+    if later := signs.LATER_MINUS.search(words):
+        before, after = words[: later.start()].strip(), words[later.end() :].strip()
+        raise QuerySyntaxError(
+            f"did you mean {before}, -{after}, which leaves out {after!r}? If not, put "
+            "quotes around it all", text, start + later.end() - 1,
         )
     if words.count('"') % 2:
         raise QuerySyntaxError(_UNCLOSED, text, text.rindex('"', start, end))

@@ -15,7 +15,7 @@ from fiftyone.operators.message import GeneratedMessage
 from detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate_in_steps
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
-from ..shared.form import filled, folder
+from ..shared.form import filled, folder, refuse_empty
 from ..shared.form_operator import FormOperator
 from ..shared.run_operator import RunOperator
 
@@ -101,21 +101,19 @@ class CreateClverDs(FormOperator):
             ValueError: if the name is taken or a setting is out of range
         """
         low, high = objects
-        return _create(
-            **_read(
-                {
-                    "name": name,
-                    "directory": directory,
-                    "bank": bank,
-                    "n": n,
-                    "size": size,
-                    "low": low,
-                    "high": high,
-                    "scales": scales,
-                    "seed": seed,
-                }
-            )
-        )
+        params = {
+            "name": name,
+            "directory": directory,
+            "bank": bank,
+            "n": n,
+            "size": size,
+            "low": low,
+            "high": high,
+            "scales": scales,
+            "seed": seed,
+        }
+        refuse_empty(params)
+        return _create(**_read(params))
 
     def _in_app(
         self, ctx: foo.ExecutionContext, arguments: dict[str, Any]

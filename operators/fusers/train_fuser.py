@@ -10,6 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
+from ..shared.form import refuse_empty
 from ..shared.run_operator import RunOperator
 from . import training_output
 
@@ -149,6 +150,7 @@ class TrainFuser(RunOperator):
             "precision": precision,
             "overwrite": overwrite,
         }
+        refuse_empty(params)
         settings = TrainingRequest.from_params(params).settings
         params["proxies"] = list(settings.proxies)  # a database stores lists
         return self.run(sample_collection, params, delegate)

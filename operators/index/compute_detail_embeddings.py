@@ -11,6 +11,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from ..shared import progress
+from ..shared.form import refuse_empty
 from .embedding_operator import EmbeddingOperator
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             "cover": cover,
             "fuser": fuser,
             "brain_key": brain_key,
-            "fuser_options": fuser_options or {},
+            "fuser_options": {} if fuser_options is None else fuser_options,
             "spacing": spacing,
             "skip_flat": skip_flat,
             "vectors": vectors,
@@ -215,6 +216,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             "overwrite": overwrite,
             "shards": shards,
         }
+        refuse_empty(params)
         settings = Request.from_params(params).settings
         if shards != 1 and not delegate:
             raise ValueError(_ONLY_DELEGATED)

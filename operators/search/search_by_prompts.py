@@ -82,6 +82,8 @@ class SearchByPrompts(FormOperator):
             f"{len(found.ids)} of {found.searched} images, best first",
             variant="success",
         )
+        for hint in found.hints:
+            ctx.ops.notify(hint, variant="warning")
         return {"found": len(found.ids), "scores": found.scores}
 
     def __call__(

@@ -20,6 +20,20 @@ def filled(params: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in params.items() if v not in (None, "", [])}
 
 
+def refuse_empty(params: Mapping[str, Any]) -> None:
+    """Refuses empty texts from Python, which a form means as "the default".
+
+    Raises:
+        ValueError: naming the argument
+    """
+    for name, value in params.items():
+        if isinstance(value, str) and not value:
+            raise ValueError(
+                f"{name}={value!r} is empty: give a value, or leave it out for the "
+                "default"
+            )
+
+
 def given(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The named parameters that have a value; others take their default."""
     return {name: params[name] for name in names if params.get(name) is not None}

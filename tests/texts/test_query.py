@@ -16,7 +16,8 @@ WEIGHTS = st.floats(
 ).filter(bool)
 # Syntax more often than chance would have it, beside all of unicode.
 TEXTS = st.text(
-    st.sampled_from('",*-\\ 12.e\n') | st.characters(codec="utf-8"), max_size=30
+    st.sampled_from('",*-\\ 12.e\n–−“”„«»，、；;') | st.characters(codec="utf-8"),
+    max_size=30,
 ).filter(str.strip)
 QUERIES = st.lists(st.builds(Prompt, TEXTS, WEIGHTS), min_size=1, max_size=6).map(
     lambda prompts: Query(tuple(prompts))
@@ -47,6 +48,17 @@ def query(*pairs):
         ("back\\slash", [("back\\slash", 1)]),
         ("👨‍👩‍👧 at sea, -סירה קטנה", [("👨‍👩‍👧 at sea", 1), ("סירה קטנה", -1)]),
         ("x" * 10_000, [("x" * 10_000, 1)]),
+        ("a car, –snow", [("a car", 1), ("snow", -1)]),
+        ("a car,−snow, — 2 * sea", [("a car", 1), ("snow", -1), ("sea", -2)]),
+        ("a car，snow、rain；fog; ice", [(word, 1) for word in
+         ("a car", "snow", "rain", "fog", "ice")]),
+        ("سيارة، ثلج", [("سيارة", 1), ("ثلج", 1)]),
+        ("“salt, pepper”, -„a, b“", [("salt, pepper", 1), ("a, b", -1)]),
+        ("« red, hat », 「a、b」", [("red, hat", 1), ("a、b", 1)]),
+        ('a sign “stop”', [("a sign “stop”", 1)]),
+        ("1990–2000, at -20 degrees", [("1990–2000", 1), ("at -20 degrees", 1)]),
+        ("a man - a dog", [("a man - a dog", 1)]),
+        ('"a car -snow", 1, 5 * sea', [("a car -snow", 1), ("1", 1), ("sea", 5)]),
     ],
 )
 def test_lines(line, prompts):
@@ -106,6 +118,12 @@ def test_any_text_is_a_query_or_an_error_with_a_place(text):
         ('"a" and b', 4, "comma is missing after the closing quote"),
         ('"a" * 2', 4, "comma is missing after the closing quote"),
         ("x" * 10_001, 10_000, "10,001 characters"),
+        ("1,5 * a car", 0, "did you mean 1.5 * …, with a point?"),
+        ("a, -0,5* b", 4, "did you mean 0.5* …, with a point?"),
+        ("a car -snow", 6, "did you mean a car, -snow, which leaves out 'snow'?"),
+        ("sea, 2 * a car –old snow", 15, "did you mean a car, -old snow"),
+        ("a, “b, c", 3, "not closed"),
+        ("a, ––b", 4, "one minus"),
     ],
 )
 def test_errors_say_where(line, position, reason):

@@ -45,6 +45,7 @@ class Found:
         likely: how many of these images, from the first, probably show it: below them
             runs the line "probably not", and 0 means that nothing here looks like it;
             None where that cannot be told, see :func:`.likely.find_likely`
+        hints: what to know of the prompts: cut off, or hardly understood
     """
 
     samples: foc.SampleCollection = field(repr=False)
@@ -61,6 +62,7 @@ class Found:
     seconds: float
     text: str
     likely: int | None = None
+    hints: tuple[str, ...] = ()
 
     @property
     def view(self) -> fov.DatasetView:

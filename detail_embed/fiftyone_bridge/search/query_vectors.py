@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.texts.prompt_hints import prompt_hints
 from detail_embed.texts.query import Query, parse
 from detail_embed.texts.templates import TEMPLATE_SETS
 
@@ -51,6 +52,21 @@ def encode(index: Index, query: str | Query, templates: str = "own") -> np.ndarr
     return _encode(*_model_name(index), query, templates)
 
 
+def hints(index: Index, query: str | Query, templates: str = "own") -> tuple[str, ...]:
+    """What a person should know of prompts: cut off, or hardly understood.
+
+    Args:
+        index: an index that can be searched by text
+        query: as of :func:`encode`
+        templates ("own"): as of :func:`encode`
+
+    Returns:
+        sentences; none for a model that is not ours
+    """
+    query = parse(query) if isinstance(query, str) else query
+    return _hints(*_model_name(index), query, templates)
+
+
 def model_of(index: Index) -> fom.Model:
     """Loads the model of an index.
 
@@ -74,6 +90,14 @@ def _encode(name: str, options: str, query: Query, templates: str) -> np.ndarray
         return query.encode(model.space.backbone, templates).cpu().numpy()
     own = ("{}",) if templates == "own" else templates
     return query.encode(_TextEncoder(model), own).cpu().numpy()
+
+
+@lru_cache(_QUERIES)
+def _hints(name: str, options: str, query: Query, templates: str) -> tuple[str, ...]:
+    model = load_model(name, options)
+    if not hasattr(model, "space"):
+        return ()
+    return prompt_hints(model.space.backbone, query, templates)
 
 
 @lru_cache(_MODELS)

@@ -98,9 +98,10 @@ def search(
     check_images(samples)
     check_request(k, threshold, method)
     count_candidates(len(samples), k, candidates)
-    vector = query
+    vector, hints = query, ()
     if not isinstance(query, np.ndarray):
         vector = query_vectors.encode(index, query, templates)
+        hints = query_vectors.hints(index, query, templates)
     vectors = index_vectors.load(index)
     scored, missing = _score(samples, vectors, vector)
     order = scored.best_first(threshold)
@@ -143,6 +144,7 @@ def search(
         seconds=time.monotonic() - started,
         text=_EXAMPLE if isinstance(query, np.ndarray) else str(query),
         likely=None if likely is None else min(int(likely.sum()), len(best)),
+        hints=hints,
     )
 
 

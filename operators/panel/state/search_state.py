@@ -36,7 +36,7 @@ DEFAULTS = {
 OFF = DEFAULTS["threshold"]  # below all z-scores: the best are shown
 _PROMPTS, _TURN = "prompts", "turn"
 _turns = itertools.count()
-_MINUS = "-\N{MINUS SIGN}\N{EN DASH}"
+_MINUS = "-\N{MINUS SIGN}\N{EN DASH}\N{EM DASH}"
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def keep(
         "summary": _summarise(asked, answer),
         "low": math.floor(edges[0] / _STEP) * _STEP,
         "high": math.ceil(edges[-1] / _STEP + 1) * _STEP,
+        "hints": " ".join(answer.hints),
         "nothing": _nothing(answer),
         "hits": _hits(answer),
         "before": serialized(before),
@@ -149,9 +150,10 @@ def draw(
     result = found(ctx)
     if not result:
         return
-    if result["nothing"]:
-        alert = types.AlertView(label=result["nothing"], severity="warning")
-        part.view("nothing", alert)
+    for name in ("hints", "nothing"):
+        if result[name]:
+            alert = types.AlertView(label=result[name], severity="warning")
+            part.view(name, alert)
     widgets.note(part, "summary", result["summary"])
     if result["hits"]:
         widgets.close_ups(part, result["hits"], on_open)

@@ -16,6 +16,13 @@ from operators.panel.tabs import search_output
 from tests.operators.panel.helpers import OTHER, THING, queries
 
 
+def test_a_prompt_that_is_hardly_understood(browser):
+    browser.search("红色头盔")
+    assert "script of “红色头盔”" in browser.part("search.hints")["view"]["label"]
+    browser.search(THING)
+    assert browser.part("search.hints") is None
+
+
 @pytest.mark.parametrize(
     ("likely", "shown", "text"),
     [
