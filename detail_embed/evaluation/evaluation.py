@@ -126,6 +126,10 @@ class Evaluation:
             for method, count in self.missing.items()
             if count
         ]
+        notes += [
+            f"{count} labels {lack} were left out"
+            for lack, count in self.facts.get("left_out", {}).items()
+        ]
         if len(self.queries) == 1:
             notes.append("Only one class: no interval can be given")
         everywhere = int((self.targets[:, 0] == self.images).sum())

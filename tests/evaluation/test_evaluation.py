@@ -166,7 +166,9 @@ def test_an_evaluation_is_kept_in_the_dataset(indexed, evaluation):
     assert repr(loaded.rows) == repr(evaluation.rows)  # repr: NaN equals NaN
     assert loaded.queries == evaluation.queries
     assert loaded.facts == evaluation.facts
-    assert set(loaded.facts) == {"name", "date", "seconds", "models", "versions"}
+    assert set(loaded.facts) == {
+        "name", "date", "seconds", "models", "versions", "left_out"
+    }
     stored = indexed.load_run_results("measured").evaluation
     assert stored["rows"][0]["method"] == "detail"
     assert stored["rows"][0]["map"] == evaluation.rows[0].map

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import fiftyone as fo
 import fiftyone.operators as foo
+import numpy as np
 import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import Executor
@@ -205,3 +206,31 @@ def test_a_delegated_run(evaluate, dataset):
         service.delete_operation(run.id)
     dataset.reload()
     assert runs.names(dataset) == ["retrieval"]
+
+
+def test_labels_without_a_class_or_a_box_are_left_out_and_counted(evaluate, dataset):
+    copy = dataset.clone(persistent=True)
+    before = evaluate(dataset, "detail", "ground_truth")
+    ids = copy.values("id")
+    wrong = [
+        fo.Detection(label="", bounding_box=[0.1, 0.1, 0.2, 0.2]),
+        fo.Detection(label="a car"),
+        fo.Detection(label="a car", bounding_box=[float("nan")] * 4),
+        fo.Detection(bounding_box=[0.1, 0.1, 0.2, 0.2]),
+    ]
+    for id, label in zip(ids, wrong):
+        sample = copy[id]
+        sample.ground_truth.detections.append(label)
+        sample.save()
+    try:
+        after = evaluate(copy, "detail", "ground_truth")
+        assert after.facts["left_out"] == {"without a class": 2, "without a box": 2}
+        assert "2 labels without a box were left out" in after.notes
+        assert [q.label for q in after.queries] == [q.label for q in before.queries]
+        np.testing.assert_allclose(after.values, before.values)
+        copy.set_values("ground_truth", [fo.Detections(detections=[label]) for label
+                                         in wrong[:1] * len(copy)])
+        with pytest.raises(ValueError, match="looked for: 24 without a class"):
+            evaluate(copy, "detail", "ground_truth")
+    finally:
+        copy.delete()

@@ -173,7 +173,7 @@ def _evaluate(
         images=len(shown.ids),
         missing=missing,
         confidence=confidence,
-        facts=_facts(indexes, name, started),
+        facts=_facts(indexes, name, started) | {"left_out": shown.left_out},
     )
     runs.save(samples, evaluation, name)
     return evaluation

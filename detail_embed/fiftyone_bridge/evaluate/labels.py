@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,12 +43,14 @@ class Labels:
         sides: for each class, ``{image: side}``: the side of its largest box in that
             image (square root of the area, as a fraction of the image); 1 without boxes
         has_boxes: whether the labels have boxes
+        left_out: how many labels are not counted, by what they lack
     """
 
     classes: list[str]
     ids: list[str]
     sides: list[dict[int, float]]
     has_boxes: bool
+    left_out: dict[str, int]
 
     def scale(self, number: int) -> np.ndarray:
         """The sides of a class as ``(n,)`` float64, 0 where it is not shown."""
@@ -99,9 +101,11 @@ def check_field(samples: foc.SampleCollection, field: str) -> None:
 def read(samples: foc.SampleCollection, field: str) -> Labels:
     """Reads the classes of a field and where they are shown.
 
+    Labels without a class, or without a box in a field of boxes, are left out.
+
     Raises:
-        ValueError: as :func:`check_field`; also if every image shows every class, so
-            that any order of the images is right
+        ValueError: as :func:`check_field`; also if all labels are left out, or every
+            image shows every class, so that any order of the images is right
     """
     check_field(samples, field)
     kind, path = label_type(samples, field), label_path(samples, field, "label")
@@ -109,20 +113,34 @@ def read(samples: foc.SampleCollection, field: str) -> Labels:
     box_path = label_path(samples, field, "bounding_box")
     ids, names, boxes = samples.values(["id", path, box_path if has_boxes else path])
     sides: dict[str, dict[int, float]] = defaultdict(dict)
+    left_out: Counter[str] = Counter()
     for image, (shown, where) in enumerate(zip(names, boxes)):
         if kind not in _LISTS:
             shown, where = [shown], [where]
         for name, box in zip(shown or [], where or []):
-            if name is not None:
-                side = _side(box) if has_boxes else 1.0
+            side = _side(box) if has_boxes else 1.0
+            if name is None and kind not in _LISTS:
+                continue  # no label at all
+            if not (name or "").strip():
+                left_out["without a class"] += 1
+            elif side is None:
+                left_out["without a box"] += 1
+            else:
                 sides[name][image] = max(sides[name].get(image, 0.0), side)
     classes = sorted(sides)
+    if not classes:
+        counts = ", ".join(f"{count} {lack}" for lack, count in left_out.items())
+        raise ValueError(
+            f"label field {field!r} has no label that can be looked for: {counts}"
+        )
     if all(len(sides[name]) == len(ids) for name in classes):
         raise ValueError(
             f"every image shows every class of {field!r} ({_some(classes)}): any order "
             "of them is right, so there is nothing to measure"
         )
-    return Labels(classes, ids, [sides[name] for name in classes], has_boxes)
+    return Labels(
+        classes, ids, [sides[name] for name in classes], has_boxes, dict(left_out)
+    )
 
 
 def prompt(label: str) -> str:
@@ -202,11 +220,12 @@ def _group(name: str, proxies: set[str], concept) -> str:
     return ALL
 
 
-def _side(box: Sequence[float] | None) -> float:
-    if box is None:
-        return _SMALLEST
+def _side(box: Sequence[float] | None) -> float | None:
+    """The side of a box; None for none."""
+    if not box or len(box) != 4 or not np.isfinite(box).all():
+        return None
     side = np.sqrt(max(box[2], 0) * max(box[3], 0))
-    return float(np.clip(np.nan_to_num(side), _SMALLEST, 1))
+    return float(np.clip(side, _SMALLEST, 1))
 
 
 def _some(names: list[str]) -> str:

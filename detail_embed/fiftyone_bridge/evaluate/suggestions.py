@@ -61,7 +61,7 @@ def _classes(dataset: fo.Dataset) -> list[str]:
     some = dataset.limit(_READ)
     fields = label_fields(dataset)
     labels = [some.distinct(label_path(dataset, name, "label")) for name in fields]
-    return [prompt(label) for part in labels for label in part]
+    return [prompt(label) for part in labels for label in part if label.strip()]
 
 
 def _outstanding(index: Index, candidates: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fiftyone as fo
+import fiftyone.core.collections as foc
 
 SCORE = "detail_score"  # what a search found, in its views alone
 MATCH = "detail_match"  # the best places of a search, likewise
@@ -28,13 +29,31 @@ def prepare(dataset: fo.Dataset) -> None:
     missing = [name for name in (SCORE, *_LABELS) if not dataset.has_field(name)]
     for name in missing:
         if name == SCORE:
-            dataset.add_sample_field(name, fo.FloatField)
+            info = {"made_by": MATCH_MAKER}
+            dataset.add_sample_field(name, fo.FloatField, info=info)
         else:
             declare_labels(dataset, name, *_LABELS[name])
     if missing:
         fold(dataset, *missing)
         hide(dataset, WHERE, HEATMAP)
+    elif _is_left_over(dataset):
+        field = dataset.get_field(SCORE)
+        field.info = {"made_by": MATCH_MAKER}
+        field.save()
     _colour(dataset, MATCH, _BRIGHT)
+
+
+def has_score(samples: foc.SampleCollection) -> bool:
+    """Whether the field of scores is there, and is not somebody else's."""
+    field = samples.get_field(SCORE)
+    return field is not None and is_made_by(field, MATCH_MAKER)
+
+
+def _is_left_over(dataset: fo.Dataset) -> bool:
+    """Whether the field of scores is of searches that did not say so, hence empty."""
+    field = dataset.get_field(SCORE)
+    is_bare = isinstance(field, fo.FloatField) and not field.info
+    return is_bare and not len(dataset.exists(SCORE).limit(1))
 
 
 def declare_labels(

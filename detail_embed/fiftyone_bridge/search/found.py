@@ -8,7 +8,7 @@ import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
 
-from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, prepare
+from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, has_score, prepare
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
@@ -70,15 +70,16 @@ class Found:
 
         The scores are in the field ``detail_score``, the places that matched in
         ``detail_match``, of the best 5,000. They belong to the view: nothing is
-        written to the samples.
+        written to the samples. A field of yours with such a name is left as it is, and
+        a view that selects fields shows those.
         """
-        dataset = dataset_of(self.samples)
-        prepare(dataset)
+        prepare(dataset_of(self.samples))
         ids, scores = self.ids[:DRAWN], self.scores[:DRAWN]
-        shown = [score if score is None else round(score, 4) for score in scores]
         view = self.samples.select(self.ids, ordered=True)
-        view = view.set_field(SCORE, match.of_each(ids, match.item(shown)))
-        if not any(self.boxes) or not match.is_known(dataset):
+        if has_score(view):
+            shown = [score if score is None else round(score, 4) for score in scores]
+            view = view.set_field(SCORE, match.of_each(ids, match.item(shown)))
+        if not any(self.boxes) or not match.is_known(view):
             return view
         return match.draw(view, ids, self.boxes[:DRAWN], scores, self.text)
 

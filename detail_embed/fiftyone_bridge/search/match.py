@@ -22,9 +22,9 @@ from detail_embed.fiftyone_bridge.samples.app_defaults import (
 from detail_embed.fiftyone_bridge.samples.private_names import serialized
 
 
-def is_known(dataset: fo.Dataset) -> bool:
+def is_known(samples: foc.SampleCollection) -> bool:
     """Whether the field for the best place is there, and is not somebody else's."""
-    field = dataset.get_field(MATCH)
+    field = samples.get_field(MATCH)
     return field is not None and is_ours(field)
 
 

@@ -350,6 +350,47 @@ def test_one_vector_does_not_know_where(indexed):
         found.patches()
 
 
+def test_scores_of_the_users_are_left_alone(few):
+    copy = few.clone()
+    if copy.has_field("detail_score"):
+        copy.delete_sample_field("detail_score")
+    copy.add_sample_field("detail_score", fo.FloatField)
+    copy.set_values("detail_score", [7.0] * len(copy))
+    view = ask(copy, THING, k=3, key="few").view
+    assert view.values("detail_score") == [7.0] * 3
+    assert len(view.exists("detail_match")) == 3
+    view.save()
+    assert copy.values("detail_score") == [7.0] * len(copy)
+    copy.delete()
+
+
+def test_a_field_of_an_earlier_search_is_taken_for_ours(few):
+    copy = few.clone()
+    if copy.has_field("detail_score"):
+        copy.delete_sample_field("detail_score")
+    ask(copy, THING, k=3, key="few").view  # noqa: B018
+    copy.get_field("detail_score").info = None
+    copy.get_field("detail_score").save()
+    found = ask(copy, THING, k=3, key="few")
+    assert found.view.values("detail_score") == [round(s, 4) for s in found.scores]
+    copy.delete()
+
+
+@pytest.mark.parametrize("change", [
+    lambda view: view.select_fields(),
+    lambda view: view.select_fields("ground_truth"),
+    lambda view: view.exclude_fields(["detail_score", "detail_match"]),
+])
+def test_a_view_of_some_fields_shows_those(few, change):
+    ask(few, THING, k=3, key="few").view  # noqa: B018
+    samples = change(few.view())
+    found = ask(samples, THING, k=3, key="few")
+    assert found.view.values("id") == found.ids
+    assert found.view.get_field_schema().keys() == samples.get_field_schema().keys()
+    with pytest.raises(ValueError, match="nobody knows where"):
+        found.patches()
+
+
 def test_a_field_of_the_users_is_left_alone(few):
     copy = few.clone()
     if copy.has_field("detail_match"):
