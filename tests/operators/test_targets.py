@@ -130,3 +130,27 @@ def test_python_means_the_view_that_it_gives(indexed, answer):
     tag = foo.get_operator(PREFIX + "tag_hits")
     assert tag(answer.view, tag="seen").hits == 5
     assert len(fo.load_dataset(indexed.name).match_tags("seen")) == 5
+
+
+ODD_VIEWS = {
+    "grouped": (lambda dataset: dataset.group_by("background"), "groups images"),
+    "grouped, flat": (lambda dataset: dataset.group_by("background", flat=True), ""),
+    "empty": (lambda dataset: dataset.limit(0), "holds no images"),
+    "patches": (lambda dataset: dataset.to_patches("ground_truth"), "view of patches"),
+    "no fields": (lambda dataset: dataset.select_fields(), ""),
+    "one field": (lambda dataset: dataset.exclude_fields("ground_truth"), ""),
+    "sorted": (lambda dataset: dataset.sort_by("background"), ""),
+    "selected": (lambda dataset: dataset.select(dataset.limit(20).values("id")), ""),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_VIEWS)
+@pytest.mark.parametrize("name", PARAMS)
+def test_a_form_for_any_view_works_or_says_why_not(name, kind, indexed):
+    make, reason = ODD_VIEWS[kind]
+    ctx = _context(name, indexed, make(indexed), "CURRENT_VIEW", **PARAMS[name])
+    problems = " ".join(problems_of(_resolved(name, ctx)))
+    if reason and name != "import_vectors":  # which waits for its file first
+        assert reason in problems
+    for raw in ("NoneType", "None has", "Traceback", "KeyError"):
+        assert raw not in problems

@@ -95,8 +95,6 @@ def check_evaluation(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    if not len(samples):
-        raise ValueError(f"{samples.name!r} has no samples, so nothing can be measured")
     check_images(samples)
     dataset = dataset_of(samples)
     brain_keys = _unique(brain_keys)

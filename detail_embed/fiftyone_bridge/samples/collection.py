@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.media as fom
+import fiftyone.core.view as fov
 
 from detail_embed.fiftyone_bridge.samples.private_names import (
+    dataset_of,
     is_generated,
     stored_fields,
 )
@@ -26,12 +28,18 @@ def check_images(samples: foc.SampleCollection) -> None:
             "frames. Pass the dataset, or a view of its samples"
         )
     if samples.media_type == fom.GROUP:
+        _check_slices(samples)
         raise ValueError(
             f"{samples.name!r} is grouped; choose one of its image slices "
             f"{_image_slices(samples)}, for example "
             "dataset.select_group_slices('<slice>')"
         )
     if not len(samples.limit(1)):  # a view counts all that it holds
+        if isinstance(samples, fov.DatasetView) and len(dataset_of(samples).limit(1)):
+            raise ValueError(
+                f"this view of {dataset_of(samples).name!r} holds no images: take the "
+                "dataset or another view"
+            )
         raise ValueError(
             f"{samples.name!r} has no samples, so there is nothing to embed: add "
             "images first"
@@ -43,9 +51,14 @@ def check_images(samples: foc.SampleCollection) -> None:
         )
 
 
-def flat_images(dataset: fo.Dataset) -> foc.SampleCollection:
-    """All images of a dataset, whatever slice they are in."""
+def flat_images(dataset: foc.SampleCollection) -> foc.SampleCollection:
+    """All images of a dataset or view, whatever slice they are in.
+
+    Raises:
+        ValueError: if it is a view that groups images by a field
+    """
     if dataset.media_type == fom.GROUP:
+        _check_slices(dataset)
         return dataset.select_group_slices(media_type=fom.IMAGE)
     return dataset
 
@@ -76,6 +89,15 @@ def ids_with(dataset: fo.Dataset, field: str) -> set[str]:
 def without(items: list[tuple[str, str]], ids: set[str]) -> list[tuple[str, str]]:
     """The ``(id, path)`` pairs whose ids are not among those given."""
     return [item for item in items if item[0] not in ids]
+
+
+def _check_slices(samples: foc.SampleCollection) -> None:
+    """Checks that groups are those of a dataset, not made by a view."""
+    if samples.group_media_types is None:
+        raise ValueError(
+            "this view groups images by a field: pass the dataset or a view that does "
+            "not, or group_by(..., flat=True), which keeps every image by itself"
+        )
 
 
 def _image_slices(samples: foc.SampleCollection) -> list[str]:
