@@ -135,7 +135,7 @@ def test_python_means_the_view_that_it_gives(indexed, answer):
 ODD_VIEWS = {
     "grouped": (lambda dataset: dataset.group_by("background"), "groups images"),
     "grouped, flat": (lambda dataset: dataset.group_by("background", flat=True), ""),
-    "empty": (lambda dataset: dataset.limit(0), "holds no images"),
+    "empty": (lambda dataset: dataset.limit(0), "has no samples"),
     "patches": (lambda dataset: dataset.to_patches("ground_truth"), "view of patches"),
     "no fields": (lambda dataset: dataset.select_fields(), ""),
     "one field": (lambda dataset: dataset.exclude_fields("ground_truth"), ""),

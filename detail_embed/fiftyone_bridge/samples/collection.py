@@ -37,7 +37,7 @@ def check_images(samples: foc.SampleCollection) -> None:
     if not len(samples.limit(1)):  # a view counts all that it holds
         if isinstance(samples, fov.DatasetView) and len(dataset_of(samples).limit(1)):
             raise ValueError(
-                f"this view of {dataset_of(samples).name!r} holds no images: take the "
+                f"this view of {dataset_of(samples).name!r} has no samples: take the "
                 "dataset or another view"
             )
         raise ValueError(
