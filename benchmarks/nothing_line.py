@@ -123,15 +123,11 @@ def report(all_asked: Sequence[Asked], seeds: Sequence[int]) -> str:
         return f"| {name} | {' | '.join(mean)} |"
 
     def at(way: str, step: float, group: str = "held-out") -> list[np.ndarray]:
-        return [
-            measure(a, above_line(a, way, step), group)
-            for a in all_asked
-        ]
+        return [measure(a, above_line(a, way, step), group) for a in all_asked]
 
     texts = [f"| held-out words {head}"]
     for way, name in WAYS.items():
-        values = [measure(a, above_line(a, way), "held-out")
-                  for a in all_asked]
+        values = at(way, 0.0)
         texts.append(line(f"**{name}**", values))
         if way == "patches":
             texts += [line(f"{name}, seed {seed}", [v]) for seed, v in
