@@ -12,8 +12,9 @@ import torch
 
 from detail_embed.cover.patches import relative, relative_boxes
 from detail_embed.engine.encode_files import PatchFeatures
-from detail_embed.features.feature_store import StoredImage
+from detail_embed.features.packing import StoredImage
 from detail_embed.fusers.base import Fuser
+from detail_embed.images.file_source import FileSource
 
 _FUSE_PATCHES = 4096
 
@@ -36,6 +37,7 @@ class Chunk:
             makes one vector
         single_vectors: ``(n, d)`` float32, unit length, of a fuser that makes one
             vector beside the k of the other; None where there is none
+        sources: what the ``n`` files were, None where that is not known
     """
 
     ids: list[Hashable]
@@ -44,6 +46,7 @@ class Chunk:
     errors: list[EmbedError]
     patches: list[ImagePatches] = field(default_factory=list)
     single_vectors: np.ndarray | None = None
+    sources: list[FileSource | None] = field(default_factory=list)
 
 
 def make_chunk(
@@ -70,7 +73,8 @@ def make_chunk(
         for some, places, image in zip(vectors, chosen, images)
     ]
     more = None if single is None else _fuse(images, single, windows)[0]
-    return Chunk(ids, vectors, whole, [], patches, more)
+    sources = [image.source for image in images]
+    return Chunk(ids, vectors, whole, [], patches, more, sources)
 
 
 def _fuse(

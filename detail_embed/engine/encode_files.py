@@ -22,6 +22,7 @@ from detail_embed.cover.patches import extract_patches
 from detail_embed.engine.device_memory import cut_fitting, encode_fitting
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.workers import run_in_workers
+from detail_embed.images.file_source import FileSource
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.reader import read_images
 
@@ -45,6 +46,7 @@ class PatchFeatures:
         height: as the width
         same_as: position, among all items, of an earlier file with the same content,
             which has the features; None for none
+        source: what the file was; None where it could not be read
     """
 
     id: Hashable
@@ -54,6 +56,7 @@ class PatchFeatures:
     width: int = 0
     height: int = 0
     same_as: int | None = None
+    source: FileSource | None = None
 
 
 def iter_patch_features(
@@ -126,7 +129,9 @@ def _read(items: Iterable[Item], **options: Any) -> Iterator[_File]:
     with closing(read_images(paths(), **options)) as files:
         for decoded in files:
             id, path = known.popleft()
-            image = PatchFeatures(id, str(path), same_as=decoded.same_as)
+            image = PatchFeatures(
+                id, str(path), same_as=decoded.same_as, source=decoded.source
+            )
             if decoded.error is not None:
                 image = dataclasses.replace(image, reason=decoded.error.reason)
             elif decoded.pixels is not None:

@@ -31,8 +31,8 @@ from detail_embed.engine.chunk import (
 from detail_embed.engine.encode_files import Item, PatchFeatures, iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
-from detail_embed.features.feature_store import StoredImage
 from detail_embed.features.label import patch_slug
+from detail_embed.features.packing import StoredImage
 from detail_embed.fusers.base import Fuser
 from detail_embed.images.identical_files import Outcomes
 
@@ -203,6 +203,7 @@ def _store(
     store.add(
         [image.id for image in images], [image.features for image in images],
         [boxes for boxes, _ in windows], [levels for _, levels in windows],
+        [image.source for image in images],
     )
 
 
@@ -248,16 +249,18 @@ def _complete(
     rows = zip(chunk.vectors, chunk.global_vectors, patches, single)
     fresh = [i.reason or next(rows) for i in part if i.same_as is None]
     found = list(zip(part, outcomes.complete(fresh, [i.same_as for i in part])))
-    good = [(image.id, row) for image, row in found if not isinstance(row, str)]
+    good = [(image, row) for image, row in found if not isinstance(row, str)]
     chunk.errors = [
         EmbedError(image.id, image.path, reason)
         for image, reason in found
         if isinstance(reason, str)
     ]
     if len(good) > len(chunk.ids):
-        ids, rows = zip(*good)
+        images, rows = zip(*good)
         vectors, whole, patches, single = zip(*rows)
-        chunk.ids, chunk.patches = list(ids), [p for p in patches if p is not None]
+        chunk.ids = [image.id for image in images]
+        chunk.sources = [image.source for image in images]
+        chunk.patches = [p for p in patches if p is not None]
         chunk.vectors, chunk.global_vectors = np.stack(vectors), np.stack(whole)
         if chunk.single_vectors is not None:
             chunk.single_vectors = np.stack(single)

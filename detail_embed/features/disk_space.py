@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from detail_embed.cover import CompleteCover
-from detail_embed.features.feature_store import estimate_bytes
+from detail_embed.features.packing import estimate_bytes
 from detail_embed.images.image_file import UnreadableImage, read_size
 from detail_embed.storage.whole_files import megabytes
 

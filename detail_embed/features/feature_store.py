@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,51 +13,14 @@ from safetensors import safe_open
 from torch import Tensor
 from tqdm import tqdm
 
+from detail_embed.features.discarded import read_discarded, write_discarded
 from detail_embed.features.label import LABEL, check_label, other_store, read_label
+from detail_embed.features.packing import StoredImage, check_dtype, pack
 from detail_embed.features.shards import ShardFile, open_shards, remove, write_shard
-
-DTYPES = ("float16", "int8")
+from detail_embed.images.file_source import FileSource, is_same, look
 
 _OPEN_SHARDS = 1024  # mapped at once; that takes addresses, neither memory nor files
 _PLACES = ("boxes", "levels")
-_PLACE_BYTES = 20  # of a patch: box and level, int32
-_NAME_BYTES = 120  # of an image: its id and its offset, as JSON
-
-
-@dataclass(frozen=True)
-class StoredImage:
-    """What is stored of an image.
-
-    Attributes:
-        id: of the image
-        features: ``(p, d)`` float32, row 0 the whole image
-        boxes: ``(p, 4)`` int32 array, ``x0, y0, x1, y1`` in pixels
-        levels: ``(p,)`` int32 array, the cover's level of each window
-    """
-
-    id: str
-    features: Tensor
-    boxes: np.ndarray
-    levels: np.ndarray
-
-
-def estimate_bytes(
-    num_images: int, patches_per_image: float, dim: int, dtype: str = "float16"
-) -> int:
-    """What patch features will take on the disk.
-
-    Args:
-        num_images: number of images
-        patches_per_image: p, on average
-        dim: d, the dimension of the features
-        dtype ("float16"): ``"float16"`` or ``"int8"``
-
-    Raises:
-        ValueError: if ``dtype`` is neither
-    """
-    _check_dtype(dtype)
-    row = _PLACE_BYTES + (2 * dim if dtype == "float16" else dim + 4)
-    return math.ceil(num_images * (patches_per_image * row + _NAME_BYTES))
 
 
 class FeatureStore:
@@ -91,7 +52,7 @@ class FeatureStore:
     def __init__(
         self, directory: str | Path, slug: str, dim: int, dtype: str = "float16"
     ):
-        _check_dtype(dtype)
+        check_dtype(dtype)
         self._directory = Path(directory)
         self.slug, self.dim, self.dtype = slug, dim, dtype
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -150,6 +111,7 @@ class FeatureStore:
         features: Sequence[Tensor | np.ndarray],
         boxes: Sequence[Tensor | np.ndarray],
         levels: Sequence[Tensor | np.ndarray],
+        sources: Sequence[FileSource | None] | None = None,
     ) -> None:
         """Stores ``n`` images as one shard, whole or not at all.
 
@@ -158,6 +120,8 @@ class FeatureStore:
             features: ``n`` times ``(p, d)`` float, on any device
             boxes: ``n`` times ``(p, 4)`` int, pixels
             levels: ``n`` times ``(p,)`` int
+            sources (None): what the ``n`` files were, so that a file that has changed
+                since is known; None where nobody knows
 
         Raises:
             ValueError: if a shape is wrong, or features are NaN or infinite; the
@@ -170,14 +134,19 @@ class FeatureStore:
                 f"{len(ids)} ids, {len(features)} features, {len(boxes)} boxes and "
                 f"{len(levels)} levels: give as many of each"
             )
-        images = [self._pack(*image) for image in zip(ids, features, boxes, levels)]
+        images = [
+            pack(*image, self.dim, self.dtype)
+            for image in zip(ids, features, boxes, levels)
+        ]
         if not images:
             return
+        sources = [None] * len(ids) if sources is None else list(sources)
         offsets = np.cumsum([0, *(len(image["levels"]) for image in images)])
         tensors = {
             key: torch.cat([image[key] for image in images]) for key in images[0]
         }
-        self._index(write_shard(self._directory, list(ids), offsets, tensors))
+        shard = write_shard(self._directory, list(ids), offsets, tensors, sources)
+        self._index(shard)
 
     def __getitem__(self, id: str) -> StoredImage:
         """Reads one image, and no more than that from the disk.
@@ -187,7 +156,7 @@ class FeatureStore:
         """
         tensors, rows = self._locate(id)
         boxes, levels = (tensors[key][rows].numpy().copy() for key in _PLACES)
-        return StoredImage(id, self.features(id), boxes, levels)
+        return StoredImage(id, self.features(id), boxes, levels, self._source(id))
 
     def features(self, id: str) -> Tensor:
         """Reads the features of one image, ``(p, d)`` float32, and nothing else.
@@ -219,6 +188,47 @@ class FeatureStore:
             features[row, : len(image)], mask[row, : len(image)] = image, True
         return features, mask
 
+    def changed(self, items: Iterable[tuple[str, str]]) -> list[str]:
+        """Finds the images whose files are others than those they were made of.
+
+        Args:
+            items: ids and paths; images that are not in the store are left out
+
+        Returns:
+            the ids; of shards of older versions, which do not know their files, those
+            of files that were written later than the shard
+        """
+        held = [(id, str(path), self._source(id)) for id, path in items if id in self]
+        known = [entry for entry in held if entry[2] is not None]
+        now = look((source, path) for _, path, source in known)
+        return [
+            *(i for i, path, source in held if not source and self._is_older(i, path)),
+            *(i for (i, _, source), new in zip(known, now) if not is_same(source, new)),
+        ]
+
+    def hide(self, ids: Iterable[str]) -> None:
+        """Takes images out of this object, until they are added anew."""
+        for id in ids:
+            self._places.pop(id, None)
+
+    def discard(self, ids: Iterable[str]) -> None:
+        """Takes images out of the store, for good; the shards keep their room."""
+        gone: dict[str, list[str]] = {}
+        for id in ids:
+            if id in self:
+                gone.setdefault(self._places[id][0].path.name, []).append(id)
+        if gone:
+            write_discarded(self._directory, gone)
+        self.hide(id for some in gone.values() for id in some)
+
+    def compact(self) -> None:
+        """Removes the shards of which nothing is used; for when nobody reads them."""
+        used = {shard.path for shard, _ in self._places.values()}
+        for shard in self._shards:
+            if shard.path not in used:
+                shard.remove()
+        self._shards = [shard for shard in self._shards if shard.path in used]
+
     def verify(self, progress: bool = False) -> list[str]:
         """Reads everything and removes the shards that are damaged.
 
@@ -239,59 +249,35 @@ class FeatureStore:
     def _load(self) -> None:
         self._shards: list[ShardFile] = []
         self._places: dict[str, tuple[ShardFile, int]] = {}
+        discarded = read_discarded(self._directory)
         for shard in open_shards(self._directory):
-            self._index(shard)
+            self._index(shard, discarded.get(shard.path.name, ()))
 
     def _locate(self, id: str) -> tuple[dict[str, Tensor], slice]:
         """The tensors of the image's shard, and its rows in them."""
         shard, row = self._places[id]
         return self._mapped(shard.path), slice(*shard.offsets[row : row + 2].tolist())
 
-    def _index(self, shard: ShardFile) -> None:
+    def _index(self, shard: ShardFile, without: Container[str] = ()) -> None:
         self._shards.append(shard)
-        self._places.update((id, (shard, row)) for row, id in enumerate(shard.ids))
+        for row, id in enumerate(shard.ids):
+            if id in without:  # and what came before it is older still
+                self._places.pop(id, None)
+            else:
+                self._places[id] = shard, row
 
-    def _pack(
-        self, id: str, features: Any, boxes: Any, levels: Any
-    ) -> dict[str, Tensor]:
-        """Checks an image and makes of it what is stored."""
-        if not isinstance(id, str):
-            raise TypeError(f"{id!r} is no string: a store names images by strings")
-        features = torch.as_tensor(features)
-        boxes, levels = (torch.as_tensor(x, dtype=torch.int32) for x in (boxes, levels))
-        count = len(features)
-        shapes = [tuple(x.shape) for x in (features, boxes, levels)]
-        if count < 1 or shapes != [(count, self.dim), (count, 4), (count,)]:
-            raise ValueError(
-                f"{id}: features, boxes and levels are {shapes}: give (p, {self.dim}), "
-                "(p, 4) and (p,)"
-            )
-        packed = _quantize(features) if self.dtype == "int8" else {
-            "features": features.half()
-        }
-        if not all(torch.isfinite(tensor).all() for tensor in packed.values()):
-            raise ValueError(
-                f"the features of {id} hold NaN or values that are not finite in "
-                f"{self.dtype}"
-            )
-        packed |= {"boxes": boxes, "levels": levels}
-        return {key: tensor.cpu() for key, tensor in packed.items()}
+    def _source(self, id: str) -> FileSource | None:
+        shard, row = self._places[id]
+        return shard.sources[row]
+
+    def _is_older(self, id: str, path: str) -> bool:
+        try:
+            return os.stat(path).st_mtime_ns > self._places[id][0].written
+        except OSError:
+            return False
 
 
 def _map(path: Path) -> dict[str, Tensor]:
     """The tensors of a shard; what is not read stays on the disk."""
     with safe_open(path, "pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}
-
-
-def _quantize(features: Tensor) -> dict[str, Tensor]:
-    """``(p, d)`` as int8 and the ``(p,)`` float32 scale of every vector."""
-    features = features.float()
-    scale = features.abs().amax(dim=1) / 127
-    steps = features / scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]
-    return {"features": steps.round().to(torch.int8), "scale": scale}
-
-
-def _check_dtype(dtype: str) -> None:
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype={dtype!r}: give one of {', '.join(DTYPES)}")

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from detail_embed.images.file_source import FileSource
 from detail_embed.storage.whole_files import digest, megabytes, whole_file, write_whole
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class ShardFile:
         num_bytes: length of the file
         sha256: of the file
         written: when, in nanoseconds
+        sources: what the ``n`` files were; None where that is not known
     """
 
     path: Path
@@ -52,6 +54,7 @@ class ShardFile:
     num_bytes: int
     sha256: str
     written: int
+    sources: list[FileSource | None]
 
     @property
     def is_intact(self) -> bool:
@@ -61,9 +64,18 @@ class ShardFile:
         except FileNotFoundError:
             return False
 
+    def remove(self) -> None:
+        """Removes the file and its label."""
+        for part in (self.path, _label(self.path)):
+            part.unlink(missing_ok=True)
+
 
 def write_shard(
-    directory: Path, ids: list[str], offsets: np.ndarray, tensors: Mapping[str, Tensor]
+    directory: Path,
+    ids: list[str],
+    offsets: np.ndarray,
+    tensors: Mapping[str, Tensor],
+    sources: list[FileSource | None],
 ) -> ShardFile:
     """Writes a shard, whole or not at all.
 
@@ -72,12 +84,15 @@ def write_shard(
         ids: ``n`` images
         offsets: ``(n + 1,)`` int64, see :class:`ShardFile`
         tensors: what is stored of their rows
+        sources: what their ``n`` files were, as far as it is known
 
     Raises:
         RuntimeError: if the disk is full
     """
     rows = torch.from_numpy(offsets)
-    data = save({**tensors, "offsets": rows}, {"ids": json.dumps(ids)})
+    files = [source and [source.state, source.content] for source in sources]
+    names = {"ids": json.dumps(ids), "sources": json.dumps(files)}
+    data = save({**tensors, "offsets": rows}, names)
     path = directory / f"shard_{uuid.uuid4().hex}.safetensors"
     label = {
         "bytes": len(data),
@@ -97,7 +112,9 @@ def write_shard(
                 f"{megabytes(free)} free"
             ) from error
         raise
-    return ShardFile(path, ids, offsets, len(data), label["sha256"], label["written"])
+    return ShardFile(
+        path, ids, offsets, len(data), label["sha256"], label["written"], sources
+    )
 
 
 def open_shards(directory: Path) -> list[ShardFile]:
@@ -135,9 +152,14 @@ def _open(path: Path, length: int, times: tuple[int, int]) -> ShardFile:
     if length != label["bytes"]:
         raise ValueError(f"it has {length} bytes, not {label['bytes']}")
     with safe_open(path, "pt") as file:
-        ids = json.loads(file.metadata()["ids"])
+        names = file.metadata()
+        ids = json.loads(names["ids"])
+        files = json.loads(names.get("sources", "[]")) or [None] * len(ids)
         offsets = file.get_tensor("offsets").numpy().copy()
-    return ShardFile(path, ids, offsets, length, label["sha256"], label["written"])
+    sources = [known and FileSource(*known) for known in files]
+    return ShardFile(
+        path, ids, offsets, length, label["sha256"], label["written"], sources
+    )
 
 
 def _label(path: Path) -> Path:

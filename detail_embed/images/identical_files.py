@@ -18,10 +18,10 @@ class RecentFiles:
 
     def __init__(self, window: int):
         self._window = window
-        self._indexes: dict[bytes, int] = {}
+        self._indexes: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def find(self, digest: bytes | None, index: int) -> int | None:
+    def find(self, digest: str | None, index: int) -> int | None:
         """Looks for an earlier file with the same content, and remembers this one.
 
         Args:

@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import functools
-import hashlib
 import itertools
 import math
 import os
@@ -14,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
+from detail_embed.images.file_source import FileSource, content_of, state_of
 from detail_embed.images.identical_files import RecentFiles
 from detail_embed.images.image_file import (
     MAX_PIXELS,
@@ -24,8 +24,6 @@ from detail_embed.images.image_file import (
 )
 from detail_embed.images.pixel_budget import PixelBudget
 
-_HASHED = 2**28  # larger files, in bytes, are not compared with others
-_BLOCK = 2**20
 _PINNED = 2**26
 
 
@@ -40,6 +38,7 @@ class Decoded:
         error: the error that ``read_image()`` raised, or None
         same_as: index of an earlier file with the same content, which is why this
             one was not decoded, or None
+        source: what the file was, None where it could not be read
     """
 
     index: int
@@ -47,6 +46,7 @@ class Decoded:
     pixels: np.ndarray | None = None
     error: UnreadableImage | None = None
     same_as: int | None = None
+    source: FileSource | None = None
 
 
 def read_images(
@@ -135,11 +135,13 @@ def _decode(
     recent: RecentFiles | None, pin: bool, budget: PixelBudget,
 ) -> Decoded:
     try:
+        state = state_of(path)
         with open_image(path, max_pixels) as image:
+            source = FileSource(state, content_of(path))
             if recent is not None:
-                same_as = recent.find(_digest(path), index)
+                same_as = recent.find(source.content, index)
                 if same_as is not None:
-                    return Decoded(index, path, same_as=same_as)
+                    return Decoded(index, path, same_as=same_as, source=source)
             count = math.prod(image.size)
             budget.take(index, count)
             try:
@@ -147,7 +149,10 @@ def _decode(
             except BaseException:
                 budget.give(count)
                 raise
-            return Decoded(index, path, pixels=pinned(pixels) if pin else pixels)
+            if state_of(path) != state:  # written while it was read
+                source = FileSource(state)
+            pixels = pinned(pixels) if pin else pixels
+            return Decoded(index, path, pixels, source=source)
     except UnreadableImage as error:
         return Decoded(index, path, error=error)
 
@@ -163,16 +168,3 @@ def pinned(pixels: np.ndarray) -> np.ndarray:
         return torch.from_numpy(pixels).pin_memory().numpy()
     except RuntimeError:
         return pixels
-
-
-def _digest(path: str | os.PathLike) -> bytes | None:
-    """Hashes the content of a file; None if it is huge."""
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size > _HASHED:
-            return None
-        digest = hashlib.blake2b(digest_size=16)
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.digest()
-
-

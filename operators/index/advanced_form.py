@@ -15,7 +15,7 @@ from detail_embed.backbone import openvino_tower
 from detail_embed.backbone.presets import BACKBONES
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import MAX_C
-from detail_embed.features.feature_store import DTYPES
+from detail_embed.features.packing import DTYPES
 from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.index import Index

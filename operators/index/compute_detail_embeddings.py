@@ -44,6 +44,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         "space": "Embedding space",
         "embedded": "Images embedded",
         "present": "Images that had a vector already",
+        "again": "Images embedded anew, by reason",
         "failed": "Images that could not be read",
         "error_field": "Field that says why",
         "seconds": "Seconds",
@@ -171,8 +172,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             precision ("auto"): of the backbone
             allow_random_weights (False): whether to accept a backbone that was never
                 trained, for tests
-            overwrite (False): whether to start over: deletes the indexes and vectors
-                under the brain key
+            overwrite (False): whether to start over, from the pixels: deletes the
+                indexes and vectors under the brain key
             delegate (False): whether to queue the run for a delegated service
             shards (1): with ``delegate``, the number of runs that share the images,
                 one ``fiftyone delegated launch`` each. The queued run makes the space,
@@ -180,7 +181,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
-            seconds, vectors, fuser, reason and features, or an
+            seconds, again, vectors, fuser, reason and features, or an
             :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:

@@ -30,6 +30,7 @@ class UpdateIndex(EmbeddingOperator):
     shown = {
         "embedded": "Images embedded",
         "present": "Images that had a vector already",
+        "again": "Images embedded anew, by reason",
         "failed": "Images that could not be read",
         "seconds": "Seconds",
     }
@@ -58,8 +59,6 @@ class UpdateIndex(EmbeddingOperator):
         )
         pretrained = ctx.params.get("pretrained") or None
         update.check_update(index, samples, pretrained)
-        if facts.searches and not found.missing + found.failed:
-            raise ValueError("Every image has its vector: there is nothing to do")
 
     def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
         """Checks, and returns the run; see :func:`update.update`."""
@@ -88,6 +87,9 @@ class UpdateIndex(EmbeddingOperator):
     ) -> dict[str, Any] | foo.ExecutionResult:
         """Embeds the images that an index lacks, with the settings it was made with.
 
+        Images whose files have changed since, and those with a vector of another
+        space, such as one that was merged in, are embedded anew.
+
         Example usage::
 
             import fiftyone as fo
@@ -113,7 +115,7 @@ class UpdateIndex(EmbeddingOperator):
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
-            seconds, fuser and reason, or an
+            seconds, again, vectors, fuser, reason and features, or an
             :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
@@ -142,7 +144,7 @@ def _describe(found: Coverage) -> str:
     if found.failed:
         reasons = ", ".join(f"{n:,} x {reason}" for reason, n in _first(found.reasons))
         text += f", {found.failed:,} failed and are tried again ({reasons})"
-    return text
+    return f"{text}. Files that have changed since are embedded again"
 
 
 def _first(reasons: dict[str, int]) -> list[tuple[str, int]]:

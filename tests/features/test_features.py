@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detail_embed.features import FeatureStore
-from detail_embed.features.feature_store import estimate_bytes
+from detail_embed.features.packing import estimate_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 DIM = 8

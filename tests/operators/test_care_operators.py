@@ -89,7 +89,9 @@ def test_update(dataset, tmp_path):
     assert "20 of 24 images have a vector, 4 are new" in (
         properties["coverage"].view.label
     )
-    assert "nothing to do" in _form("update_index", dataset, dataset[:20])[1][0]
+    properties, problems = _form("update_index", dataset, dataset[:20])
+    assert problems == []
+    assert "Files that have changed since" in properties["coverage"].view.label
     gone = "The index 'gone' is not there any more: choose another"
     assert _form("update_index", dataset, brain_key="gone")[1] == [gone]
 

@@ -15,7 +15,12 @@ from detail_embed.fiftyone_bridge.compute import estimate, shards
 from detail_embed.fiftyone_bridge.compute.calibrate import calibrate
 from detail_embed.fiftyone_bridge.compute.embeddings_map import keep_map
 from detail_embed.fiftyone_bridge.compute.open_space import Opened, open_space
-from detail_embed.fiftyone_bridge.index import brain_runs, checks, feature_stores
+from detail_embed.fiftyone_bridge.index import (
+    brain_runs,
+    checks,
+    feature_stores,
+    provenance,
+)
 from detail_embed.fiftyone_bridge.index.columns import columns_of, declare
 from detail_embed.fiftyone_bridge.index.delete import delete
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -56,8 +61,9 @@ def compute(
     all that compares images, is then indexed under ``<brain_key>_single``. A PCA of it
     is the map ``<brain_key>_map``. A run that is cut short keeps them, and the next
     run with the same settings does the rest, in the same space: its fuser was fitted
-    once and is kept. Images whose patch features are stored are not encoded, not even
-    with ``overwrite``: :func:`delete` the index first if the files have changed.
+    once and is kept. Images whose patch features are stored are not encoded, unless
+    their files have changed since. A vector of a file that has changed, or of another
+    space, such as one that was merged into the dataset, is made anew.
 
     Args:
         index: the index; it need not exist
@@ -66,7 +72,8 @@ def compute(
         backend (None): a FiftyOne similarity backend, by default FiftyOne's default
         also_global (True): whether to index the plain whole-image vectors too, under
             ``<brain_key>_global``
-        overwrite (False): whether to delete what is under the brain key first
+        overwrite (False): whether to delete what is under the brain key first, and to
+            encode every image again
         shard (None): ``(i, n)`` where n processes share the images: those of the i-th
             are embedded, and the shard that ends last makes the index. Call
             :func:`prepare` before
@@ -178,7 +185,8 @@ def _compute(
     record, errors = index.record, index.error_field
     columns = columns_of(index, also_global, index.owns_single)
     declare(index, columns)
-    done = ids_with(dataset, index.field)
+    stale = yield from provenance.check(index, items)
+    done = stale.present - stale.ids
     if opened.single:
         done &= ids_with(dataset, index.vector_field)
     if settings.must_keep:
@@ -186,7 +194,8 @@ def _compute(
     todo = without(items, done)
     stored = opened.store is not None and any(id in opened.store for id, _ in todo)
     began = time.monotonic()
-    failed = yield from _embed(todo, opened, settings, Sink(dataset, columns, errors))
+    sink = Sink(dataset, columns, errors, void=stale.ids)
+    failed = yield from _embed(todo, opened, settings, sink)
     if not stored:
         paths = [path for _, path in todo]
         estimate.note(paths, settings, time.monotonic() - began)
@@ -208,6 +217,7 @@ def _compute(
         failed=failed,
         error_field=errors,
         seconds=time.monotonic() - started,
+        again=stale.reasons,
         vectors=record.vectors,
         fuser=record.fuser,
         reason=record.reason,

@@ -13,7 +13,7 @@ from detail_embed.engine import speed
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.speed import Speed
 from detail_embed.features.disk_space import mean_patches
-from detail_embed.features.feature_store import estimate_bytes
+from detail_embed.features.packing import estimate_bytes
 from detail_embed.fiftyone_bridge.compute.open_space import FIT_IMAGES, MEASURED_PATCHES
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.space.choose_fuser import AUTO, counts_within

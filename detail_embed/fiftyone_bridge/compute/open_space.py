@@ -15,7 +15,7 @@ from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary
 from detail_embed.fiftyone_bridge.index import feature_stores
-from detail_embed.fiftyone_bridge.index.delete import clear
+from detail_embed.fiftyone_bridge.index.delete import clear, unshared_features
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
@@ -85,7 +85,7 @@ def open_space(
     if record is not None:
         cut = zoo.load(record.space, backbone)
     keep, kept = feature_stores.choose(index, record, cut, settings, items)
-    store = feature_stores.prepare(index.dataset, cut, keep, items)
+    store = feature_stores.prepare(index.dataset, cut, keep, items, fresh=overwrite)
     folder = None if store is None else str(store.directory)
     if record is None:
         main, single, choice = yield from _fusers(
@@ -100,9 +100,12 @@ def open_space(
             features=folder,
             card=choice and choice.to_dict(),
             single_space=single and zoo.publish(single),
+            sources=True,
         )
+        former = unshared_features(index)
         clear(index)
         index.write(record)
+        feature_stores.tidy(index.dataset, former, store if keep else None)
         return Opened(space, single, store, keep, kept)
     changed = replace(
         record, features=folder or record.features, identity=settings.identity()

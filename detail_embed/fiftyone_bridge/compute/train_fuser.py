@@ -14,7 +14,7 @@ import fiftyone.core.collections as foc
 import torch
 
 from detail_embed import fusers
-from detail_embed.features.feature_store import DTYPES
+from detail_embed.features.packing import DTYPES
 from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary as vocabulary_of
 from detail_embed.fiftyone_bridge.index import feature_stores

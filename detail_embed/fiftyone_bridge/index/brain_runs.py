@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import fiftyone as fo
 import fiftyone.brain as fob
-import numpy as np
 
+from detail_embed.fiftyone_bridge.index.external_store import fill
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
-from detail_embed.fusers.few_vectors import MAX_VECTORS
-
-_CHUNK = 10_000
+from detail_embed.fiftyone_bridge.samples.private_names import forget_results
 
 
 def check_backend(index: Index | None, backend: str | None) -> None:
@@ -66,7 +64,10 @@ def build(
         results = dataset.load_brain_results(index.key)
         if results is None:  # cut short while it was made
             dataset.delete_brain_run(index.key)
-    if results is not None:
+    if results is not None and results.is_external:
+        forget_results(dataset, index.key)  # its view of the store may be an old one
+        results = dataset.load_brain_results(index.key)
+    elif results is not None:
         results.reload()
     else:
         results = fob.compute_similarity(
@@ -79,7 +80,7 @@ def build(
             backend=backend,
         )
     if results.is_external:
-        _fill(results, dataset, field, patches)
+        fill(results, flat_images(dataset).exists(field), field, patches)
 
 
 def build_all(index: Index, backend: str | None, also_global: bool) -> None:
@@ -96,23 +97,6 @@ def build_all(index: Index, backend: str | None, also_global: bool) -> None:
         build(index.single, index.vector_field, record.single_space, backend)
     if also_global:
         build(whole, whole.vector_field, record.global_space, backend)
-
-
-def _fill(
-    index: fob.SimilarityIndex, dataset: fo.Dataset, field: str, patches: bool
-) -> None:
-    """Gives a store of its own the images that it lacks."""
-    known = set(index.sample_ids if index.sample_ids is not None else ())
-    images = flat_images(dataset).exists(field)
-    ids = [sample_id for sample_id in images.values("id") if sample_id not in known]
-    step = _CHUNK // MAX_VECTORS if patches else _CHUNK
-    for start in range(0, len(ids), step):
-        part = images.select(ids[start : start + step], ordered=True)
-        if patches:
-            index.add_to_index(*patch_detections.read(part, field))
-        else:
-            index.add_to_index(np.stack(part.values(field)), part.values("id"))
-    index.save()
 
 
 def promptable(dataset: fo.Dataset) -> list[str]:

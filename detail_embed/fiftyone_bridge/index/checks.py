@@ -63,7 +63,9 @@ def check_free(index: Index) -> None:
                 f"brain key {one.key!r} belongs to another run of this dataset; "
                 "choose another brain key"
             )
-    for field in (index.vector_field, index.patches_field, index.error_field):
+    for field in (
+        index.vector_field, index.patches_field, index.error_field, index.source_field
+    ):
         _check_free_field(index, field)
     _check_free_field(whole, whole.vector_field)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import fiftyone as fo
+
+from detail_embed.fiftyone_bridge.index import provenance
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
-from detail_embed.fiftyone_bridge.samples.app_defaults import prepare
+from detail_embed.fiftyone_bridge.samples.app_defaults import fold, prepare
+from detail_embed.fiftyone_bridge.samples.collection import declare as add_fields
 from detail_embed.fiftyone_bridge.samples.sink import SINGLE, VECTORS, WHOLE, Column
 
 
@@ -18,11 +22,14 @@ def columns_of(index: Index, also_global: bool, single: bool) -> dict[str, Colum
         also_global: whether its whole-image vector is written, too
         single: whether one vector is, beside a few
     """
+    record = index.record
+    few = record.vectors > 1
     columns = {index.vector_field: VECTORS}
-    if index.record.vectors > 1:
+    if few:
         columns = {index.patches_field: patch_detections.detections}
         if single:
             columns[index.vector_field] = SINGLE
+    columns[index.source_field] = provenance.column(record.space, few)
     return columns | ({index.whole.vector_field: WHOLE} if also_global else {})
 
 
@@ -37,5 +44,14 @@ def declare(index: Index, fields: Iterable[str]) -> None:
     for name in fields:
         if name == index.whole.vector_field:
             index.claim_whole()
+        if name == index.source_field:
+            _declare_source(index.dataset, name)
+            continue
         is_few = name == index.patches_field
         patch_detections.declare_vectors(index.dataset, name, is_few)
+
+
+def _declare_source(dataset: fo.Dataset, field: str) -> None:
+    if not dataset.has_field(field):
+        add_fields(dataset, [field], fo.DictField)
+        fold(dataset, field)

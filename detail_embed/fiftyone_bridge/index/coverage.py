@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 
-from detail_embed.fiftyone_bridge.index import brain_runs, vectors
+from detail_embed.fiftyone_bridge.index import brain_runs, provenance, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 
@@ -18,8 +18,8 @@ class Coverage:
     """How many images an index has.
 
     Attributes:
-        embedded: images that have a vector
-        missing: images that nobody tried to embed
+        embedded: images that have a vector of the space of the index
+        missing: images that have none, and nobody tried to embed
         failed: images that could not be embedded
         reasons: how many images failed, by reason, most frequent first; only known of
             our own indexes
@@ -97,11 +97,13 @@ class _Groups:
             self._ids = vectors.load(index).ids
         elif not dataset.has_field(self._field):
             self._field = None
+        self._foreign = provenance.foreign_ids(index)
 
     def embedded(self) -> foc.SampleCollection:
         if self._field is None:
             return self.images.select(self._ids)
-        return self.images.exists(self._field)
+        images = self.images.exists(self._field)
+        return images.exclude(self._foreign) if self._foreign else images
 
     def missing(self) -> foc.SampleCollection:
         rest = self._rest()
@@ -116,6 +118,8 @@ class _Groups:
     def _rest(self) -> foc.SampleCollection:
         if self._field is None:
             return self.images.exclude(self._ids)
+        if self._foreign:
+            return self.images.exclude(self.embedded().values("id"))
         return self.images.exists(self._field, False)
 
 

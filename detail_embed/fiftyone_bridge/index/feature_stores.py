@@ -19,8 +19,8 @@ import open_clip
 from detail_embed.cover import CompleteCover
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room, estimate, free_bytes
-from detail_embed.features.feature_store import DTYPES
 from detail_embed.features.label import LABEL
+from detail_embed.features.packing import DTYPES
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
@@ -152,6 +152,7 @@ def prepare(
     space: EmbeddingSpace,
     keep: bool | str,
     items: Sequence[tuple[str, str]],
+    fresh: bool = False,
 ) -> FeatureStore | None:
     """Opens the store that a run reads, or makes the one that it fills.
 
@@ -160,6 +161,8 @@ def prepare(
         space: backbone and cover
         keep: whether to keep features: False, ``"float16"`` or ``"int8"``
         items: the ``(id, path)`` pairs of the run
+        fresh (False): whether what is stored of these is left aside; of files that
+            have changed since it is discarded in any case
 
     Returns:
         the store, None if there is none and none is wanted
@@ -169,6 +172,10 @@ def prepare(
             of another type than the one to keep
     """
     store = find(dataset, space.patch_slug)
+    if store is not None:
+        store.discard(store.changed(items))
+        if fresh:
+            store.hide(id for id, _ in items)
     if not keep:
         return store
     if store is not None and store.dtype != keep:
@@ -187,6 +194,22 @@ def delete(dataset: fo.Dataset, folder: str | None) -> None:
     """Deletes a store of a dataset; nothing else, such as that of its original."""
     if is_there(folder) and is_own(dataset, folder):
         shutil.rmtree(folder)
+
+
+def tidy(dataset: fo.Dataset, folder: str | None, store: FeatureStore | None) -> None:
+    """Frees the room of features that nothing uses, when an index is made anew.
+
+    Args:
+        dataset: the dataset
+        folder: what only the former index used; None for nothing
+        store: what is filled now; None where nothing is kept
+    """
+    if store is None or folder is None:
+        return
+    if folder == str(store.directory):
+        store.compact()
+    else:
+        delete(dataset, folder)
 
 
 def is_own(dataset: fo.Dataset, folder: str) -> bool:

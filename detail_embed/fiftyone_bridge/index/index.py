@@ -52,6 +52,11 @@ class Index:
         return names.error_field(self.key)
 
     @property
+    def source_field(self) -> str:
+        """Name of the field that says what each vector was made of."""
+        return names.source_field(self.key)
+
+    @property
     def whole(self) -> Index:
         """The whole-image index beside this one; it need not exist."""
         return Index(self.dataset, names.global_key(self.key))
@@ -185,4 +190,4 @@ class Index:
         """The fields of an index of ours; they need not exist."""
         single = [self.vector_field] if self.owns_single else []
         whole = [self.whole.vector_field] if self.owns_whole else []
-        return [self.field, self.error_field, *single, *whole]
+        return [self.field, self.error_field, self.source_field, *single, *whole]

@@ -47,6 +47,11 @@ def error_field(brain_key: str) -> str:
     return f"{brain_key}_error"
 
 
+def source_field(brain_key: str) -> str:
+    """Name of the field that says what each vector was made of."""
+    return f"{brain_key}_source"
+
+
 def global_key(brain_key: str) -> str:
     """Brain key of the whole-image index beside a detail index."""
     return f"{brain_key}_global"

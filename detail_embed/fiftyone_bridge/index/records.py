@@ -34,6 +34,8 @@ class Record:
         single_space: slug of the space of the one vector per image that is beside a
             few; None where there is none
         lines: where "probably not" begins, see :mod:`.lines`; None where nobody knows
+        sources: whether it is written beside every vector what it was made of, see
+            :mod:`.provenance`; None in records of older versions
     """
 
     space: str
@@ -44,6 +46,7 @@ class Record:
     has_global: bool | None = False
     single_space: str | None = None
     lines: dict[str, Any] | None = None
+    sources: bool | None = None
 
     @property
     def vectors(self) -> int:
@@ -91,6 +94,7 @@ def _read(dataset: fo.Dataset, brain_key: str) -> Record:
         getattr(config, "has_global", None),
         getattr(config, "single_space", None),
         _plain(getattr(config, "lines", None)),
+        getattr(config, "sources", None),
     )
 
 

@@ -13,7 +13,7 @@ from detail_embed.backbone import Backbone, checkpoint_names
 from detail_embed.backbone.weights import check_trained
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_options import EncodeOptions
-from detail_embed.features.feature_store import DTYPES
+from detail_embed.features.packing import DTYPES
 from detail_embed.fusers import Fuser, library
 from detail_embed.fusers.few_vectors import METHODS, FewVectors, check_count
 from detail_embed.space import EmbeddingSpace

@@ -7,7 +7,7 @@ not" need the score of every image.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,9 +16,9 @@ import bson
 import fiftyone.core.collections as foc
 import numpy as np
 
-from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index import brain_runs, provenance
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples import vector_field
+from detail_embed.fiftyone_bridge.samples import patch_detections, vector_field
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_id,
@@ -181,10 +181,11 @@ def _read_anew(
         return _read(index)
     if known is None or known[0].made != state.made or known[0].latest is None:
         ids, matrix = vector_field.read(dataset, field)
-        matrix = _unit(matrix)
+        ids, matrix, _ = _own(index, ids, _unit(matrix))
     else:
         before, vectors = known
         changed = vector_field.read_changed(dataset, field, before.latest)
+        changed.update(dict.fromkeys(provenance.foreign_ids(index, list(changed))))
         deleted = set(vectors.ids) - vector_field.all_ids(dataset)
         changed.update(dict.fromkeys(deleted))
         ids, matrix = _patched(vectors, changed)
@@ -194,11 +195,16 @@ def _read_anew(
 
 
 def _field(index: Index) -> str | None:
-    """The field that holds the vectors of images of a finished index, None for none."""
+    """The field that holds the vectors of images of a finished index, None for none.
+
+    Those of ours are there whatever backend has them, too.
+    """
     config = index.config
     field = getattr(config, "embeddings_field", None)
-    is_of_images = field and config.method == "sklearn" and not config.patches_field
-    if not is_of_images or not vector_field.can_read(index.dataset, field):
+    is_there = field and (config.method == "sklearn" or index.find()[0] is not None)
+    if not is_there or config.patches_field:
+        return None
+    if not vector_field.can_read(index.dataset, field):
         return None
     return field if has_results(index.dataset, index.key) else None
 
@@ -231,8 +237,15 @@ def _of_images(ids: list[str], matrix: np.ndarray) -> IndexVectors:
 
 
 def _read(index: Index) -> IndexVectors:
-    matrix, ids, labels = open_index(index).get_embeddings()
-    matrix, ids = np.asarray(matrix, np.float32), np.asarray(ids)
+    if index.record is not None and index.field == index.config.patches_field:
+        images = flat_images(index.dataset).exists(index.field)
+        matrix, ids, labels = patch_detections.read(images, index.field)
+    else:
+        matrix, ids, labels = open_index(index).get_embeddings()
+    ids, matrix, labels = _own(index, ids, np.asarray(matrix, np.float32), labels)
+    if not len(ids):
+        raise _nothing_in(index)
+    ids = np.asarray(ids)
     order = np.argsort(ids, kind="stable")  # the vectors of an image in one piece
     if labels is None and len(set(ids.tolist())) == len(ids):
         order = np.arange(len(ids))
@@ -244,6 +257,18 @@ def _read(index: Index) -> IndexVectors:
         starts=starts,
         matrix=_unit(matrix),
     )
+
+
+def _own(
+    index: Index, ids: Sequence[str], matrix: np.ndarray, labels: Any = None
+) -> tuple[Sequence[str], np.ndarray, Any]:
+    """Leaves out the vectors that are known to be of another space."""
+    foreign = set(provenance.foreign_ids(index))
+    if not foreign:
+        return ids, matrix, labels
+    rows = [row for row, id in enumerate(ids) if id not in foreign]
+    labels = None if labels is None else [labels[row] for row in rows]
+    return [ids[row] for row in rows], matrix[rows], labels
 
 
 def _unit(matrix: np.ndarray) -> np.ndarray:

@@ -41,6 +41,8 @@ class Result:
         failed: images that could not be read; the reason is in ``error_field``
         error_field: field of the reasons; only there if some image failed
         seconds: duration of the run
+        again: how many had a vector that was not to be used any more, by the reason in
+            words; they are among those embedded, or failed
         vectors: per image, that text is compared with
         fuser: name of what makes them
         reason: why number and fuser were chosen; empty where the user named them
@@ -55,6 +57,7 @@ class Result:
     failed: int
     error_field: str
     seconds: float
+    again: dict[str, int]
     vectors: int
     fuser: str
     reason: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -40,10 +40,19 @@ class Sink:
             :data:`VECTORS`
         errors: the field for the reasons why an image has no vector; it is added with
             the first one
+        void (()): the images whose vectors are not to be used any more: those that
+            cannot be read lose them
     """
 
-    def __init__(self, dataset: fo.Dataset, columns: Mapping[str, Column], errors: str):
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        columns: Mapping[str, Column],
+        errors: str,
+        void: Container[str] = (),
+    ):
         self._dataset = dataset
+        self._void = void
         self._columns = columns
         self._errors = errors
         self._had_errors = ids_with(dataset, errors)
@@ -62,7 +71,8 @@ class Sink:
         if chunk.errors:
             patiently(declare, self._dataset, [self._errors], fo.StringField)
         for error in chunk.errors:
-            documents[error.id] = {self._errors: error.reason}
+            lost = dict.fromkeys(self._columns) if error.id in self._void else {}
+            documents[error.id] = {**lost, self._errors: error.reason}
         now = datetime.utcnow()
         operations = [
             UpdateOne({"_id": ObjectId(id)}, {"$set": {**values, _MODIFIED: now}})

@@ -74,7 +74,7 @@ def test_what_an_index_owns(index, dataset):
     )
     assert index.keys == ["detail", "detail_global"]
     assert index.fields == [
-        "detail_embedding", "detail_error", "detail_global_embedding"
+        "detail_embedding", "detail_error", "detail_source", "detail_global_embedding"
     ]
     assert index.has_whole and index.owns_whole
     assert index.space.slug == record.space == index.model.name
