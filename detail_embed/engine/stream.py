@@ -37,6 +37,10 @@ from detail_embed.fusers.base import Fuser
 from detail_embed.images.identical_files import Outcomes
 
 _CHUNK_PATCHES = 65_536  # bounds a chunk of images with thousands of windows
+_NOT_FINITE = (
+    "the backbone makes values of it that are not finite (NaN or infinite): try "
+    "precision='fp32'"
+)
 _TWIN_BYTES = 2**27  # of the vectors that are kept for files of the same content
 
 _Row = tuple[  # of a chunk
@@ -94,7 +98,7 @@ def stream(
     )
     log, outcomes = log or SkipLog(), Outcomes(window)
     with closing(images):
-        for part in _parts(images, chunk_size, chunk_seconds):
+        for part in map(_finite, _parts(images, chunk_size, chunk_seconds)):
             good = [image for image in part if image.features is not None]
             if store is None:
                 windows = functools.partial(_windows, cover=cover)
@@ -194,6 +198,18 @@ def _unit(image: StoredImage, device: torch.device | None) -> StoredImage:
     """Undoes what rounding did to the lengths of features."""
     features = F.normalize(image.features.to(device), dim=1)
     return dataclasses.replace(image, features=features)
+
+
+def _finite(part: list[PatchFeatures]) -> list[PatchFeatures]:
+    """Gives a reason to images whose features are not finite, in place of these."""
+    sums = [image.features.sum() for image in part if image.features is not None]
+    if not sums or torch.stack(sums).isfinite().all():
+        return part
+    return [
+        image if image.features is None or image.features.isfinite().all()
+        else dataclasses.replace(image, features=None, reason=_NOT_FINITE)
+        for image in part
+    ]
 
 
 def _store(

@@ -26,7 +26,8 @@ class EmbedResult:
 
     Attributes:
         vectors: ``(n, d)`` float32 detail embeddings, unit length, or ``(n, k, d)``
-            where the fuser makes k of them; NaN where a file could not be read
+            where the fuser makes k of them; NaN where a file could not be read, so
+            that sorting scores by hand may put it first: see :meth:`search`
         global_vectors: ``(n, d)`` float32, the whole images alone
         errors: ``(index, path, reason)`` of each file that could not be read
     """
@@ -34,6 +35,38 @@ class EmbedResult:
     vectors: np.ndarray
     global_vectors: np.ndarray
     errors: list[tuple[int, str, str]]
+
+    @property
+    def indices(self) -> np.ndarray:
+        """``(m,)`` int64, the rows of files that have vectors, rising."""
+        return np.flatnonzero(np.isfinite(self.global_vectors[:, 0]))
+
+    def search(self, query: np.ndarray, k: int = 25) -> tuple[np.ndarray, np.ndarray]:
+        """Finds the files nearest to a query; those without vectors never are.
+
+        Args:
+            query: ``(d,)``, such as a row of ``DetailEmbedder.encode_texts()``
+            k (25): files to find, at most
+
+        Returns:
+            ``(m,)`` int64 rows, best first, and their ``(m,)`` float32 cosines; of
+            several vectors of a file the best counts
+
+        Raises:
+            ValueError: if the query has another dimension, is 0 or not finite
+        """
+        query = np.asarray(query, np.float32)
+        length = np.linalg.norm(query)
+        if query.shape != self.global_vectors.shape[1:] or not 0 < length < np.inf:
+            raise ValueError(
+                f"query has shape {query.shape} and length {length}: give "
+                f"{self.global_vectors.shape[1]} numbers that are finite, not all 0"
+            )
+        rows = self.indices
+        scores = self.vectors[rows] @ (query / length)
+        scores = scores.reshape(len(rows), -1).max(axis=1, initial=-np.inf)
+        best = np.argsort(-scores, kind="stable")[:k]
+        return rows[best], scores[best]
 
 
 def embed_files(

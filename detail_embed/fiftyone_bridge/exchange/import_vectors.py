@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Generator, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from bson import ObjectId
 
 from detail_embed.engine.chunk import Chunk, EmbedError
+from detail_embed.fiftyone_bridge.exchange.check_space import check_space
 from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
 from detail_embed.fiftyone_bridge.index import brain_runs, checks
 from detail_embed.fiftyone_bridge.index.columns import columns_of, declare
@@ -32,6 +34,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
 )
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
+from detail_embed.images.file_source import FileSource, content_of, state_of
 from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
 
 
@@ -93,8 +96,8 @@ def import_vectors(
     Raises:
         ValueError: if the samples, the files or the brain key cannot be used, the
             index holds vectors of another space, or a run writes to it; while
-            iterating, also if the backbone is not that of the space, or no row finds a
-            sample
+            iterating, also if the backbone is not that of the space, the vectors are
+            not of the space that the files name, or no row finds a sample
     """
     files = check_import(index, samples, path, space, backend, also_global)
     folder = files.space_folder(space)
@@ -163,6 +166,7 @@ def _import(
     refresh(dataset)
     _check_index(index, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
+    yield from check_space(samples, files, folder, device)
     record = _open_record(index, files, folder, device)
     columns = columns_of(index, also_global, single=False)
     declare(index, columns)
@@ -199,13 +203,10 @@ def _open_record(index: Index, files: VectorFiles, folder: Path, device: str) ->
     if record is not None and zoo.is_published(files.slug):
         return record
     space = EmbeddingSpace.load(folder, device)
-    if space.slug != files.slug:
-        raise ValueError(
-            f"{folder} holds the space {space.slug}, the vectors are of {files.slug}"
-        )
     names = zoo.publish(space), zoo.publish(make_global_space(space.backbone))
     if record is None:
-        record = Record(*names, identity=Settings.of_space(space).identity())
+        identity = Settings.of_space(space).identity()
+        record = Record(*names, identity=identity, sources=True)
         clear(index)
         index.write(record)
     return record
@@ -232,8 +233,31 @@ def _chunk(
         EmbedError(id, image.path, image.error)
         for id, image in pairs if image.vectors is None and image.error is not None
     ]
-    chunk = Chunk([id for id, _ in good], vectors, wholes, errors, patches)
+    ids = [id for id, _ in good]
+    sources = [
+        _source(image.path, path)
+        for (_, image), path in zip(good, _paths(samples, ids))
+    ]
+    chunk = Chunk(ids, vectors, wholes, errors, patches, sources=sources)
     return chunk, sum(not ids for ids in owners)
+
+
+def _paths(samples: foc.SampleCollection, ids: Sequence[str]) -> list[str]:
+    if not ids:
+        return []
+    view = flat_images(dataset_of(samples)).select(list(set(ids)))
+    known = dict(zip(*view.values(["id", "filepath"])))
+    return [known[id] for id in ids]
+
+
+def _source(embedded: str, path: str) -> FileSource:
+    """The file that a vector was made of, as it is; that of the sample if it is gone.
+
+    Where both are there under two names, their content tells whether they are one.
+    """
+    if embedded == path or not os.path.isfile(embedded):
+        return FileSource(state_of(path))
+    return FileSource(state_of(embedded), content_of(embedded))
 
 
 def _match(

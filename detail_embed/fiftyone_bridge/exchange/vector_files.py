@@ -32,7 +32,7 @@ class ImageVectors:
     Attributes:
         id: as it was when the file was written, None where there was none
         path: of the image
-        vectors: ``(k, d)`` float32; None where there are none
+        vectors: ``(k, d)`` float32, unit length; None where there are none
         whole: ``(d,)`` float32 of the whole image alone, None where it is not there
         patches: what the k vectors stand for; None where the vector is of the image
         error: why there are no vectors, or None
@@ -67,9 +67,8 @@ class VectorFiles:
         self._path = Path(path).expanduser().absolute()
         self._files = part_files(self._path)
         self.slug = self._read_slug()
-        schema = pq.read_schema(self._files[0])
-        self._names = schema.names
-        self.dim = schema.field(VECTOR).type.list_size
+        self._names = pq.read_schema(self._files[0]).names
+        self.dim = self._read_dim()
         self.num_rows = sum(pq.read_metadata(file).num_rows for file in self._files)
 
     @property
@@ -131,13 +130,17 @@ class VectorFiles:
             groups = [at] if self.has_patches else [[row] for row in at]
             for some in groups:
                 first = some[0]
-                found = None if vectors[first] is None else np.stack(
-                    [vectors[row] for row in some]
-                )
+                found, bad = _unit([vectors[row] for row in some], "vector")
+                whole = None
+                if wholes is not None:
+                    whole, bad_whole = _unit([wholes[first]], "whole-image vector")
+                    bad = bad or bad_whole
+                if bad:
+                    found = whole = None
                 image = ImageVectors(
-                    id, path, found, wholes and wholes[first],
+                    id, path, found, None if whole is None else whole[0],
                     self._patches(columns, found, some),
-                    columns.get("error", [None] * len(keys))[first],
+                    bad or columns.get("error", [None] * len(keys))[first],
                 )
                 images.append((image, len(some)))
         return images
@@ -155,6 +158,32 @@ class VectorFiles:
                 "of detail-embed can be imported"
             )
         return ImagePatches(vectors, np.array(boxes), np.array(levels))
+
+    def _read_dim(self) -> int:
+        """Reads the dimension, which is that of all files.
+
+        Raises:
+            ValueError: if files have others, or not the columns of vectors
+        """
+        dims = {}
+        for file in self._files:
+            schema = pq.read_schema(file)
+            lacking = {"id", "filepath", VECTOR} - set(schema.names)
+            if lacking or not pa.types.is_fixed_size_list(schema.field(VECTOR).type):
+                what = f"lacks {sorted(lacking)}" if lacking else (
+                    f"has vectors of the type {schema.field(VECTOR).type}"
+                )
+                raise ValueError(
+                    f"{file} {what}: give a file that export_vectors or "
+                    "detail_embed.distributed wrote"
+                )
+            dims[schema.field(VECTOR).type.list_size] = file
+        if len(dims) > 1:
+            raise ValueError(
+                f"{self._path} holds vectors of {sorted(dims)} dimensions: keep one "
+                "space in a folder"
+            )
+        return next(iter(dims))
 
     def _read_slug(self) -> str:
         slugs = {read_facts(file).get("space"): file for file in self._files}
@@ -181,3 +210,18 @@ def _vectors(column: pa.ChunkedArray) -> list[np.ndarray | None]:
     rows = array.drop_null().flatten().to_numpy(zero_copy_only=False)
     found = iter(rows.reshape(-1, array.type.list_size).astype(np.float32, copy=False))
     return [next(found) if valid else None for valid in array.is_valid().to_pylist()]
+
+
+def _unit(
+    vectors: list[np.ndarray | None], what: str
+) -> tuple[np.ndarray | None, str | None]:
+    """Gives vectors unit length; None and why where that is not possible."""
+    if vectors[0] is None:
+        return None, None
+    found = np.stack(vectors)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        return None, f"its {what} in the file holds NaN or infinite values"
+    if not lengths.all():
+        return None, f"its {what} in the file is 0"
+    return found / lengths, None

@@ -6,6 +6,7 @@ not" need the score of every image.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     has_results,
     pipeline,
 )
+
+logger = logging.getLogger(__name__)
 
 _INDEXES = 4  # kept in memory
 _VIEWS = 8  # of each, likewise
@@ -185,7 +188,9 @@ def _read_anew(
     else:
         before, vectors = known
         changed = vector_field.read_changed(dataset, field, before.latest)
-        changed.update(dict.fromkeys(provenance.foreign_ids(index, list(changed))))
+        bad = [id for id, v in changed.items() if v is not None and _is_bad(v)]
+        bad += provenance.foreign_ids(index, list(changed))
+        changed.update(dict.fromkeys(bad))
         deleted = set(vectors.ids) - vector_field.all_ids(dataset)
         changed.update(dict.fromkeys(deleted))
         ids, matrix = _patched(vectors, changed)
@@ -262,13 +267,25 @@ def _read(index: Index) -> IndexVectors:
 def _own(
     index: Index, ids: Sequence[str], matrix: np.ndarray, labels: Any = None
 ) -> tuple[Sequence[str], np.ndarray, Any]:
-    """Leaves out the vectors that are known to be of another space."""
-    foreign = set(provenance.foreign_ids(index))
-    if not foreign:
+    """Leaves out vectors of another space, and those that are not finite."""
+    out = set(provenance.foreign_ids(index))
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        bad = {ids[row] for row in np.flatnonzero(~finite)}
+        logger.warning(
+            "%d vectors of the index %r hold NaN or infinite values and are left out, "
+            "such as that of the sample %s", len(bad), index.key, min(bad),
+        )
+        out |= bad
+    if not out:
         return ids, matrix, labels
-    rows = [row for row, id in enumerate(ids) if id not in foreign]
+    rows = [row for row, id in enumerate(ids) if id not in out]
     labels = None if labels is None else [labels[row] for row in rows]
     return [ids[row] for row in rows], matrix[rows], labels
+
+
+def _is_bad(vector: np.ndarray) -> bool:
+    return not np.isfinite(vector).all()
 
 
 def _unit(matrix: np.ndarray) -> np.ndarray:

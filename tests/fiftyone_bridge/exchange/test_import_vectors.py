@@ -1,6 +1,7 @@
 """Vectors in Parquet files as indexes."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import fiftyone as fo
@@ -248,3 +249,89 @@ def test_the_operator(dataset, make_parts):
     assert notes[0]["message"].startswith("4 images got their vectors")
     result = operator(dataset, Path(parts), brain_key="sdk", also_global=True)
     assert result.images == 4 and "sdk_global" in dataset.list_brain_runs()
+
+
+def rewritten(source, target, facts=None, **columns):
+    """A copy of a file of vectors, with other columns or metadata."""
+    table = pq.read_table(source)
+    for name, values in columns.items():
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, values)
+    if facts:
+        known = json.loads(table.schema.metadata[b"detail_embed"])
+        new = {b"detail_embed": json.dumps(known | facts).encode()}
+        table = table.replace_schema_metadata(new)
+    pq.write_table(table, target)
+    return target
+
+
+@pytest.fixture
+def exported(dataset, tmp_path):
+    """Six images of an index, and the file that was exported of it."""
+    some = dataset[:6]
+    compute_index.compute(Index.of(some, "detail"), some, GMP).finish()
+    path = tmp_path / "exported.parquet"
+    export_vectors(Index(dataset, "detail"), dataset, path).finish()
+    return path
+
+
+def test_rows_that_are_no_vectors_are_errors_and_spoil_nothing(
+    dataset, exported, tmp_path
+):
+    good = np.stack(dataset[:6].values("detail_embedding"))
+    matrix = 3 * good  # lengths are made 1
+    matrix[1, 5], matrix[2] = np.nan, 0
+    column = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), 256)
+    bad = rewritten(exported, tmp_path / "bad.parquet", vector=column)
+    result = import_vectors(Index(dataset, "detail"), dataset, bad).finish()
+    assert (result.images, result.failed) == (4, 2)
+    found = np.stack(dataset[:6].values("detail_embedding"))
+    np.testing.assert_allclose(found, good, atol=1e-6)
+    reasons = dataset[1:3].values("detail_error")
+    assert "NaN" in reasons[0] and "is 0" in reasons[1]
+
+    compute_index.delete(Index(dataset, "detail"))
+    result = import_vectors(Index(dataset, "detail"), dataset, bad).finish()
+    assert len(dataset.exists("detail_embedding")) == result.images == 4
+    assert len(dataset.sort_by_similarity("a cube", brain_key="detail", k=6)) == 4
+
+
+def test_vectors_of_another_dimension_or_space_are_refused(dataset, exported, tmp_path):
+    index = Index(dataset, "new")
+    short = np.stack(dataset[:6].values("detail_embedding"))[:, :8]
+    column = pa.FixedSizeListArray.from_arrays(pa.array(short.ravel()), 8)
+    file = rewritten(exported, tmp_path / "short.parquet", vector=column)
+    with pytest.raises(ValueError, match="256 dimensions, but they have 8"):
+        import_vectors(index, dataset, file).finish()
+
+    some = dataset[:6]
+    compute_index.compute(Index.of(some, "mean"), some, MEAN).finish()
+    other = tmp_path / "mean.parquet"
+    export_vectors(Index(dataset, "mean"), dataset, other).finish()
+    claims = {"space": records.read(dataset, "detail").space}
+    file = rewritten(other, tmp_path / "edited.parquet", claims)
+    with pytest.raises(ValueError, match="not of the space .*gmp.* cosine of"):
+        import_vectors(index, dataset, file).finish()
+    assert not dataset.has_field("new_embedding") and index.record is None
+
+    table = pq.read_table(exported)
+    place = table.column_names.index("vector")
+    lists = table["vector"].cast(pa.list_(pa.float32()))
+    loose = table.set_column(place, "vector", lists)
+    pq.write_table(loose, tmp_path / "loose.parquet")
+    with pytest.raises(ValueError, match="vectors of the type list"):
+        import_vectors(index, dataset, tmp_path / "loose.parquet")
+
+
+def test_imported_vectors_know_their_files(dataset, exported, tmp_path):
+    compute_index.delete(Index(dataset, "detail"))
+    paths = dataset[:2].values("filepath")
+    link = tmp_path / "link.png"
+    link.symlink_to(paths[0])
+    column = pa.array([str(link), *dataset[1:6].values("filepath")])
+    file = rewritten(exported, tmp_path / "moved.parquet", filepath=column)
+    import_vectors(Index(dataset, "detail"), dataset, file).finish()
+    result = index_update.update(
+        Index(dataset, "detail"), dataset[:6], options=CPU
+    ).finish()
+    assert (result.embedded, result.present) == (0, 6)
