@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timezone
+from time import monotonic
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
 
 from detail_embed.fiftyone_bridge.runs.run import Progress
+from detail_embed.fiftyone_bridge.samples.mongo import database_time
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 
 STORE = "detail_embed_runs"
@@ -36,7 +38,7 @@ class Note:
             ``SILENT``: nothing was heard of it for 5 minutes, it may have been killed
         text: of the last step, or of the error
         fraction: of the whole, 0 to 1
-        started: seconds since 1970
+        started: seconds since 1970, by the database's clock
         updated: likewise
         history: of a training, what every epoch reached
         stops: whether someone asked it to end after its step
@@ -70,14 +72,14 @@ class RunBoard:
             label: what is run, for a person
             run: the steps; they end early if someone stops the run
         """
-        note = Note(uuid.uuid4().hex, label, started=time.time())
-        self._write(note)
+        note = self._write(Note(uuid.uuid4().hex, label, started=_now()))
+        noted = float("-inf")
         try:
             with closing(_steps(run)) as steps:
                 for progress in steps:
                     note = _follow(note, progress)
-                    if time.time() - note.updated > _EVERY:
-                        note = self._write(note)
+                    if monotonic() - noted > _EVERY:
+                        note, noted = self._write(note), monotonic()
                         if self._store.has(_stop_key(note.id)):
                             break
                     yield progress
@@ -99,7 +101,8 @@ class RunBoard:
         """Lists the runs of the last day, the newest first."""
         keys = set(self._store.list_keys())
         notes = [self._store.get(key) for key in keys if not key.endswith(_STOP)]
-        found = [_heard(Note(**note), keys) for note in notes if note]
+        now = _now()
+        found = [_heard(Note(**note), keys, now) for note in notes if note]
         return sorted(found, key=lambda note: -note.started)
 
     def running(self) -> list[Note]:
@@ -107,7 +110,7 @@ class RunBoard:
         return [note for note in self.notes() if note.state == RUNNING]
 
     def _write(self, note: Note) -> Note:
-        note = replace(note, updated=time.time())
+        note = replace(note, updated=_now())
         self._store.set(note.id, asdict(note), ttl=_KEPT)
         return note
 
@@ -125,7 +128,11 @@ def _stop_key(id: str) -> str:
     return f"{id}{_STOP}"
 
 
-def _heard(note: Note, keys: Set[str]) -> Note:
+def _heard(note: Note, keys: Set[str], now: float) -> Note:
     note = replace(note, stops=_stop_key(note.id) in keys)
-    silent = time.time() - note.updated > _SILENT_AFTER
+    silent = now - note.updated > _SILENT_AFTER
     return replace(note, state=SILENT) if silent and note.state == RUNNING else note
+
+
+def _now() -> float:
+    return database_time().replace(tzinfo=timezone.utc).timestamp()

@@ -6,32 +6,29 @@ take as long as it needs.
 
 from __future__ import annotations
 
-import functools
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
-import psutil
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
+from detail_embed.fiftyone_bridge.runs import processes
+from detail_embed.fiftyone_bridge.samples.mongo import database_time
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 
 logger = logging.getLogger(__name__)
 
 COLLECTION = "detail_embed.locks"
 SILENT_AFTER = timedelta(minutes=5)  # a holder on another host is taken for dead
-_BEAT = 20.0  # seconds between two renewals
+_BEAT = 2.0  # seconds between two renewals
+_MISSED = 3  # renewals that did not come, before a holder here is taken for dead
 _LEAVE = 2.0  # seconds that the end of a run waits for MongoDB
-_NAMESPACE = Path("/proc/self/ns/pid")  # process ids of containers are their own
 _held: set[str] = set()  # tokens of the locks that runs of this process hold
 
 
@@ -40,7 +37,8 @@ class RunLock:
 
     A run without a shard excludes all others. Runs with different shards of the same
     number hold it together; which of them came to their end is kept with it, see
-    :func:`.shards.is_last`. The lock of a process that is gone is taken over.
+    :func:`.shards.is_last`. The lock of a process that is gone is taken over, once it
+    has not been renewed for 6 seconds: whoever renews it lives.
 
     Args:
         dataset: the dataset
@@ -106,7 +104,7 @@ class RunLock:
         while True:
             _refuse(locks, self._id, self._shard, self._name)
             try:
-                locks.update_one(is_free, self._taking(locks), upsert=True)
+                locks.update_one(is_free, self._taking(), upsert=True)
                 return
             except DuplicateKeyError:  # another was quicker: it is refused by name
                 continue
@@ -117,18 +115,18 @@ class RunLock:
         index, count = self._shard
         return {"$or": [{"count": {"$ne": count}}, {"index": index}]}
 
-    def _taking(self, locks: Any) -> dict[str, Any]:
+    def _taking(self) -> dict[str, Any]:
         """The update that takes the lock: what has begun again has not ended."""
         began = (
             {"$unset": {"ended": ""}} if self._shard is None
             else {"$pull": {"ended": shard_name(self._shard)}}
         )
-        return {"$push": {"holders": self._entry(locks)}, **began}
+        return {"$push": {"holders": self._entry()}, **began}
 
-    def _entry(self, locks: Any) -> dict[str, Any]:
-        now = _now(locks)
+    def _entry(self) -> dict[str, Any]:
+        now = database_time()
         index, count = self._shard or (None, None)
-        return _process() | {
+        return processes.this_process() | {
             "token": self._token, "what": self._what, "since": now, "beat": now,
             "index": index, "count": count,
         }
@@ -195,22 +193,33 @@ def _is_other_part(holder: dict[str, Any], shard: tuple[int, int]) -> bool:
 
 def _death(holder: dict[str, Any], locks: Any) -> str | None:
     """Why a holder is dead, None while it lives."""
-    own = _process()
+    own = processes.this_process()
     if holder["place"] != own["place"]:
-        silence = _now(locks) - holder["beat"]
+        silence = database_time() - holder["beat"]
         heard = f"nothing was heard of it for {_minutes(silence)}"
         return heard if silence > SILENT_AFTER else None
     if {key: holder[key] for key in own} == own:
         return None if holder["token"] in _held else "its run has ended"
-    try:
-        born = psutil.Process(holder["pid"]).create_time()
-    except psutil.NoSuchProcess:
-        return "that process is gone"
-    return None if abs(born - holder["born"]) < 1 else "that process is gone"
+    is_dead = processes.is_gone(holder["pid"], holder["born"]) and not _is_renewed(
+        holder, locks
+    )
+    return "that process is gone" if is_dead else None
+
+
+def _is_renewed(holder: dict[str, Any], locks: Any) -> bool:
+    """Whether a holder renews its entry; waits until three renewals are missed."""
+    patience = _MISSED * timedelta(seconds=_BEAT)
+    mine = {"holders": {"$elemMatch": {"token": holder["token"]}}}
+    while (left := patience - (database_time() - holder["beat"])) > timedelta(0):
+        time.sleep(min(left.total_seconds(), _BEAT / 2))
+        found = locks.find_one(mine, {"holders.$": True})
+        if found and found["holders"][0]["beat"] > holder["beat"]:
+            return True
+    return False
 
 
 def _message(holder: dict[str, Any], name: str) -> str:
-    here = holder["place"] == _process()["place"]
+    here = holder["place"] == processes.place()
     wait = "" if here else (
         f". If it was killed there, wait {_minutes(SILENT_AFTER)} after its end"
     )
@@ -231,23 +240,6 @@ def _describe(holder: dict[str, Any]) -> str:
     )
 
 
-def _process() -> dict[str, Any]:
-    pid = os.getpid()
-    return {"place": _place(), "pid": pid, "born": _born(pid)}
-
-
-@functools.lru_cache(maxsize=1)
-def _born(pid: int) -> float:
-    return psutil.Process(pid).create_time()
-
-
-@functools.lru_cache(maxsize=1)
-def _place() -> list[Any]:
-    """Where a process id means one process: the host, and the container in it."""
-    namespace = _NAMESPACE.stat().st_ino if _NAMESPACE.exists() else None
-    return [socket.gethostname(), namespace]
-
-
 def open_locks() -> Any:
     """The locks in the database: ``_id``, ``holders``, and ``ended`` shards."""
     return foo.get_db_conn()[COLLECTION]
@@ -266,12 +258,6 @@ def shard_name(shard: tuple[int, int]) -> str:
 def _remove(locks: Any, lock_id: str, token: str) -> None:
     locks.update_one({"_id": lock_id}, {"$pull": {"holders": {"token": token}}})
     locks.delete_one({"_id": lock_id, "holders": [], "ended.0": {"$exists": False}})
-
-
-def _now(locks: Any) -> datetime:
-    """The database's clock, the same for all hosts."""
-    now = locks.database.command("hello")["localTime"]
-    return now.replace(tzinfo=None)
 
 
 def _minutes(span: timedelta) -> str:

@@ -6,8 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
+import fiftyone.core.odm as foo
 from pymongo.errors import ConnectionFailure
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,12 @@ def patiently(
                 left, error,
             )
             time.sleep(_PAUSE)
+
+
+def database_time() -> datetime:
+    """The time by the database's clock, the same for all hosts: UTC, without a zone."""
+    now: datetime = foo.get_db_conn().command("hello")["localTime"]
+    return now.replace(tzinfo=None)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Runs in progress, as others see them while they go on and when they end."""
 
+from datetime import datetime
+
 import fiftyone as fo
 import pytest
 
@@ -13,6 +15,7 @@ from detail_embed.fiftyone_bridge.runs.board import (
     RunBoard,
 )
 from detail_embed.fiftyone_bridge.runs.run import Progress
+from detail_embed.fiftyone_bridge.samples.mongo import database_time
 
 HALF, MOST = Progress("half", 0.5), Progress("most", 0.75)
 
@@ -36,7 +39,8 @@ def clock(monkeypatch):
     class Clock:
         now = 5000.0
 
-    monkeypatch.setattr(run_board.time, "time", lambda: Clock.now)
+    for name in ("_now", "monotonic"):
+        monkeypatch.setattr(run_board, name, lambda: Clock.now)
     return Clock
 
 
@@ -134,6 +138,15 @@ def test_stopped_by_another_board(empty, clock):
     assert two.notes()[1].text == "1"
     clock.now += 5
     assert next(other).text == "1"
+
+
+def test_times_are_by_the_clock_of_the_database(board, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 7.0)  # of a host without a clock
+    run = board.track("Run", [HALF])
+    next(run)
+    age = database_time() - datetime.utcfromtimestamp(the_note(board).updated)
+    assert abs(age.total_seconds()) < 60 and the_note(board).state == RUNNING
+    run.close()
 
 
 def test_nothing_heard_for_long(board, clock):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 import time
 from datetime import timedelta
@@ -15,6 +16,7 @@ from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock as run_lock
+from detail_embed.fiftyone_bridge.runs import processes
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 
 SETTINGS = Settings(
@@ -39,8 +41,9 @@ def holders(dataset):
 
 
 @pytest.fixture
-def holder(empty):
+def holder(empty, monkeypatch):
     """Makes a second process that holds the lock, and waits until it does."""
+    monkeypatch.setattr(run_lock, "_BEAT", 0.1)
     made = []
 
     def make(shard=None):
@@ -94,16 +97,57 @@ def test_the_lock_of_a_killed_process_is_taken_over(empty, holder, caplog):
     assert holders(empty) == []
 
 
-def test_a_process_id_that_was_given_anew_is_not_the_holder(empty, holder):
-    holder()
-    with pytest.raises(ValueError):
-        run_lock.check_free(empty, "detail")
-    locks().update_many({}, {"$inc": {"holders.$[].born": -1000}})
+def test_a_process_that_its_parent_has_not_collected_is_gone(empty, holder):
+    process = holder()
+    os.kill(process.pid, signal.SIGKILL)
     run_lock.check_free(empty, "detail")
 
 
-def test_another_host_is_dead_after_a_silence(empty, holder, caplog):
+def test_a_process_id_that_was_given_anew_is_not_the_holder(empty, holder):
+    process = holder()
+    with pytest.raises(ValueError):
+        run_lock.check_free(empty, "detail")
+    os.kill(process.pid, signal.SIGSTOP)  # it renews nothing any more
+    with pytest.raises(ValueError):
+        run_lock.check_free(empty, "detail")
+    locks().update_many({}, {"$inc": {"holders.$[].born": -1}})
+    run_lock.check_free(empty, "detail")
+
+
+@pytest.mark.parametrize("change", [{"born": -1}, {"pid": 4194400}])
+def test_who_renews_the_lock_lives_whatever_its_process_id(empty, holder, change):
+    """As of two containers whose place cannot be told apart."""
     holder()
+    locks().update_many({}, {"$inc": {f"holders.$[].{k}": change[k] for k in change}})
+    with pytest.raises(ValueError, match="is being written by"):
+        run_lock.check_free(empty, "detail")
+    assert len(holders(empty)) == 1
+
+
+def test_hosts_of_one_name_are_two_places(tmp_path, monkeypatch):
+    host, *ids, namespace = here = processes.place()
+    assert host == socket.gethostname() and all(ids) and len(ids) in (1, 2)
+    other = tmp_path / "boot_id"
+    other.write_text("0f1e\n")
+    monkeypatch.setattr(processes, "_IDS", (other, tmp_path / "missing"))
+    processes.place.cache_clear()
+    assert processes.place() == [host, "0f1e", namespace] != here
+    monkeypatch.setattr(processes, "_IDS", ())
+    processes.place.cache_clear()
+    assert len(processes.place()) == 3 and processes.place()[1]
+    processes.place.cache_clear()
+
+
+def test_the_start_of_a_process_is_no_matter_of_the_clock(monkeypatch):
+    me = processes.this_process()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 5.0, raising=False)
+    monkeypatch.setattr("psutil.boot_time", lambda: 5.0)
+    assert not processes.is_gone(me["pid"], me["born"])
+    assert processes.is_gone(me["pid"], me["born"] + 2)
+
+
+def test_another_host_is_dead_after_a_silence(empty, holder, caplog):
+    kill(holder())
     locks().update_many({}, {"$set": {"holders.$[].place": ["elsewhere", 1]}})
     with pytest.raises(ValueError, match="on elsewhere since .* wait 5 minutes"):
         run_lock.check_free(empty, "detail")
