@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,11 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.index import brain_runs, provenance
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples import patch_detections, vector_field
+from detail_embed.fiftyone_bridge.samples import (
+    changes,
+    patch_detections,
+    vector_field,
+)
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_id,
@@ -31,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 _INDEXES = 4  # kept in memory
 _VIEWS = 8  # of each, likewise
-_memory: dict[tuple[str, str], tuple[_State, IndexVectors]] = {}
+_memory: dict[tuple[str, str], _Known] = {}
 _lock = threading.Lock()
 
 
@@ -131,12 +135,12 @@ def load(index: Index) -> IndexVectors:
     place, state = (str(dataset_id(index.dataset)), index.key), _state(index)
     with _lock:
         known = _memory.pop(place, None)
-        if known is None or known[0] != state:
-            known = state, _read_anew(index, known, state)
+        if known is None or known.state != state:
+            known = _read_anew(index, known, state)
         _memory[place] = known
         while len(_memory) > _INDEXES:
             del _memory[next(iter(_memory))]
-        return known[1]
+        return known.vectors
 
 
 def open_index(index: Index) -> Any:
@@ -161,42 +165,53 @@ class _State:
 
     Attributes:
         made: when the index was
-        count: samples of the dataset
-        latest: when the last of them was changed
+        samples: the mark of the dataset, see :func:`.changes.mark`
     """
 
     made: datetime
-    count: int
-    latest: datetime | None
+    samples: Hashable
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Vectors in memory.
+
+    Attributes:
+        state: of the index when they were read
+        times: when every sample was changed, as they were read; of vectors that are
+            only read all together, none
+        vectors: what was read
+    """
+
+    state: _State
+    times: dict[str, datetime | None]
+    vectors: IndexVectors
 
 
 def _state(index: Index) -> _State:
     made = index.dataset.get_brain_info(index.key).timestamp
-    images = flat_images(index.dataset)
-    return _State(made, images.count(), images.max("last_modified_at"))
+    return _State(made, changes.mark(index.dataset))
 
 
-def _read_anew(
-    index: Index, known: tuple[_State, IndexVectors] | None, state: _State
-) -> IndexVectors:
+def _read_anew(index: Index, known: _Known | None, state: _State) -> _Known:
     dataset, field = index.dataset, _field(index)
     if field is None:
-        return _read(index)
-    if known is None or known[0].made != state.made or known[0].latest is None:
+        return _Known(state, {}, _read(index))
+    times = changes.times(dataset)  # before the vectors: what is newer is read again
+    if known is None or known.state.made != state.made or not known.times:
         ids, matrix = vector_field.read(dataset, field)
         ids, matrix, _ = _own(index, ids, _unit(matrix))
     else:
-        before, vectors = known
-        changed = vector_field.read_changed(dataset, field, before.latest)
-        bad = [id for id, v in changed.items() if v is not None and _is_bad(v)]
-        bad += provenance.foreign_ids(index, list(changed))
-        changed.update(dict.fromkeys(bad))
-        deleted = set(vectors.ids) - vector_field.all_ids(dataset)
-        changed.update(dict.fromkeys(deleted))
-        ids, matrix = _patched(vectors, changed)
+        again = changes.changed(known.times, times)
+        found = vector_field.read_some(dataset, field, again)
+        bad = [id for id, v in found.items() if v is not None and _is_bad(v)]
+        bad += provenance.foreign_ids(index, list(found))
+        found.update(dict.fromkeys(bad))
+        found.update(dict.fromkeys(known.times.keys() - times.keys()))
+        ids, matrix = _patched(known.vectors, found)
     if not ids:
         raise _nothing_in(index)
-    return _of_images(ids, matrix)
+    return _Known(state, times, _of_images(ids, matrix))
 
 
 def _field(index: Index) -> str | None:

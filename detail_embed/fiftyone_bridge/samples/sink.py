@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Container, Iterable, Mapping
-from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -24,7 +23,7 @@ VECTORS: Column = attrgetter("vectors")
 SINGLE: Column = attrgetter("single_vectors")
 WHOLE: Column = attrgetter("global_vectors")
 
-_MODIFIED = "last_modified_at"  # FiftyOne's own field
+_MODIFIED = "last_modified_at"  # FiftyOne's own field; set by the database's clock
 
 
 class Sink:
@@ -73,9 +72,11 @@ class Sink:
         for error in chunk.errors:
             lost = dict.fromkeys(self._columns) if error.id in self._void else {}
             documents[error.id] = {**lost, self._errors: error.reason}
-        now = datetime.utcnow()
         operations = [
-            UpdateOne({"_id": ObjectId(id)}, {"$set": {**values, _MODIFIED: now}})
+            UpdateOne(
+                {"_id": ObjectId(id)},
+                {"$set": values, "$currentDate": {_MODIFIED: True}},
+            )
             for id, values in documents.items()
         ]
         if operations:

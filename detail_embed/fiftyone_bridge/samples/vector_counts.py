@@ -12,6 +12,8 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.utils as fou
 
+from detail_embed.fiftyone_bridge.samples import changes
+from detail_embed.fiftyone_bridge.samples.mongo import database_time
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_id,
     sample_documents,
@@ -80,14 +82,9 @@ def count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
 
 def _state(dataset: fo.Dataset) -> tuple[Hashable, bool]:
     """What changes when vectors do, and whether the last change is some time ago."""
-    samples = sample_documents(dataset)
-    last = samples.find_one(
-        {}, {"last_modified_at": 1}, sort=[("last_modified_at", -1)]
-    )
-    changed = (last or {}).get("last_modified_at")
-    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    is_settled = changed is None or now - changed.replace(tzinfo=None) > _SETTLED
-    state = dataset_id(dataset), samples.estimated_document_count(), changed
+    state = dataset_id(dataset), changes.mark(dataset)
+    latest = changes.latest(dataset)
+    is_settled = latest is None or database_time() - latest > _SETTLED
     return state, is_settled
 
 

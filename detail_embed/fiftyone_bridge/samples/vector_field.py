@@ -7,15 +7,18 @@ changed.
 from __future__ import annotations
 
 import io
+import sys
 import zlib
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 
 from detail_embed.fiftyone_bridge.samples.private_names import sample_documents
+
+_CHUNK = 10_000  # samples that are asked for at once
 
 
 def can_read(dataset: fo.Dataset, field: str) -> bool:
@@ -51,23 +54,21 @@ def read(dataset: fo.Dataset, field: str) -> tuple[list[str], np.ndarray]:
     return ids, matrix[: len(ids)]
 
 
-def read_changed(
-    dataset: fo.Dataset, field: str, since: datetime
+def read_some(
+    dataset: fo.Dataset, field: str, ids: Sequence[str]
 ) -> dict[str, np.ndarray | None]:
-    """Reads the vectors of the samples that were changed since; None for none.
+    """Reads the vectors of some samples, by id; None for one that has none.
 
     Args:
         dataset: the dataset
         field: as of :func:`read`
-        since: changes at this moment count
+        ids: of the samples; one that is gone is left out
     """
-    return dict(_documents(dataset, field, {"last_modified_at": {"$gte": since}}))
-
-
-def all_ids(dataset: fo.Dataset) -> set[str]:
-    """The ids of all samples."""
-    found = sample_documents(dataset).find({}, {"_id": 1}).hint([("_id", 1)])
-    return {str(document["_id"]) for document in found}
+    found: dict[str, np.ndarray | None] = {}
+    for start in range(0, len(ids), _CHUNK):
+        part = [ObjectId(id) for id in ids[start : start + _CHUNK]]
+        found.update(_documents(dataset, field, {"_id": {"$in": part}}))
+    return found
 
 
 def check_dimension(id: str, vector: np.ndarray, dim: int) -> None:
@@ -87,8 +88,8 @@ def _documents(
     dataset: fo.Dataset, field: str, query: dict
 ) -> Iterator[tuple[str, np.ndarray | None]]:
     for document in sample_documents(dataset).find(query, {field: 1}):
-        value = document.get(field)
-        yield str(document["_id"]), None if value is None else _decode(value)
+        id, value = sys.intern(str(document["_id"])), document.get(field)
+        yield id, None if value is None else _decode(value)
 
 
 def _decode(stored: bytes) -> np.ndarray:

@@ -1,15 +1,17 @@
 """Vectors in memory: what changed in the database is read anew, and nothing else."""
 
 import random
+from datetime import datetime, timedelta
 
 import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
 import pytest
+from pymongo.errors import OperationFailure
 
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples import vector_field
+from detail_embed.fiftyone_bridge.samples import changes, vector_field
 from detail_embed.fiftyone_bridge.samples.sink import VECTORS, Sink
 
 KEY, FIELD, DIM = "own", "vector", 6
@@ -116,6 +118,62 @@ def write_like_the_engine(dataset, id, vector):
 
     sink = Sink(dataset, {FIELD: VECTORS}, "error")
     sink.write(Chunk([id], vector[None], np.zeros((1, 1), np.float32), []))
+
+
+BEHIND = [timedelta(seconds=2), timedelta(hours=3), -timedelta(hours=3)]
+
+
+@pytest.fixture(params=["counted by MongoDB", "not counted"])
+def server(request, monkeypatch):
+    """MongoDB with and without the right to ask how often it was written to."""
+    if request.param == "not counted":
+        monkeypatch.setattr(changes, "_calls", refuse)
+
+
+def refuse(samples):
+    raise OperationFailure("not authorized on db to execute command collStats")
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_a_writer_with_a_wrong_clock_is_seen(plain, reads, server, behind, monkeypatch):
+    check(plain)
+    monkeypatch.setattr("fiftyone.core.collections.datetime", clock(behind))
+    changed, removed = plain.values("id")[2], plain.values("id")[5]
+    plain.set_values(FIELD, {changed: np.ones(DIM, "f4")}, key_field="id")
+    assert check(plain).matrix[2] == pytest.approx(DIM**-0.5)
+    plain.set_values(FIELD, {removed: None}, key_field="id")
+    assert removed not in check(plain).ids
+    plain.set_values(FIELD, {removed: np.ones(DIM, "f4")}, key_field="id")
+    assert check(plain).ids[-1] == removed and len(reads) == 1
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_samples_merged_by_a_host_with_a_wrong_clock(
+    plain, reads, server, behind, monkeypatch
+):
+    """FiftyOne merges within MongoDB, which counts that as reading."""
+    plain.reload()  # MongoDB keeps no microseconds of when the index was made
+    check(plain)
+    other = plain.clone()
+    other.delete_brain_run(KEY)
+    other.set_values(FIELD, list(np.eye(12, DIM, dtype=np.float32) + 1))
+    monkeypatch.setattr("fiftyone.core.dataset.datetime", clock(behind))
+    plain.merge_samples(other)
+    check(plain)
+    assert len(reads) == 1
+    plain.clear_sample_field(FIELD)
+    with pytest.raises(ValueError, match="holds no vectors"):
+        index_vectors.load(Index(plain, KEY))
+    other.delete()
+
+
+def clock(behind):
+    class Clock(datetime):
+        @classmethod
+        def utcnow(cls):
+            return datetime.utcnow() - behind
+
+    return Clock
 
 
 def test_an_index_that_is_made_anew_is_read_anew(plain, reads):

@@ -1,13 +1,15 @@
 """Chunks reach the samples as FiftyOne's own writes would: it sees the change."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import fiftyone as fo
 import numpy as np
 import pytest
 
 from detail_embed.engine.chunk import Chunk, EmbedError
+from detail_embed.fiftyone_bridge.samples import sink
 from detail_embed.fiftyone_bridge.samples.collection import declare
+from detail_embed.fiftyone_bridge.samples.mongo import database_time
 from detail_embed.fiftyone_bridge.samples.sink import VECTORS, Sink
 
 
@@ -51,3 +53,17 @@ def test_a_sample_that_is_gone_is_no_matter(four):
     sink.write(chunk([first, second]))
     assert len(four) == 3 and four[second].v.tolist() == [0, 1, 0, 0]
     assert len(four.exists("v")) == 1
+
+
+def test_the_clock_is_the_database_s(four, monkeypatch):
+    class Behind(datetime):
+        @classmethod
+        def utcnow(cls):
+            return datetime.utcnow() - timedelta(hours=1)
+
+    monkeypatch.setattr(sink, "datetime", Behind, raising=False)
+    declare(four, ["v"], fo.VectorField)
+    before = database_time()
+    Sink(four, {"v": VECTORS}, "error").write(chunk(four.values("id")))
+    after = database_time()
+    assert all(before <= time <= after for time in four.values("last_modified_at"))

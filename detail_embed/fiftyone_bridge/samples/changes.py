@@ -1,0 +1,72 @@
+"""What has changed in the samples of a dataset, by whatever clock its writer goes.
+
+FiftyOne sets ``last_modified_at`` by the clock of the host that writes, so the latest
+of these times does not move when a host whose clock is behind has written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Hashable, Mapping
+from datetime import datetime
+
+import fiftyone as fo
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
+
+from detail_embed.fiftyone_bridge.samples.private_names import sample_documents
+
+_MODIFIED = "last_modified_at"
+_WRITES = ("insert calls", "modify calls", "remove calls", "update calls")
+
+
+def mark(dataset: fo.Dataset) -> Hashable:
+    """What is another after every write to the samples, whoever has written.
+
+    MongoDB counts the calls that write; where it does not tell their number, the sum
+    of all times of changes takes its place, which is read from an index.
+    """
+    samples = sample_documents(dataset)
+    return samples.estimated_document_count(), latest(dataset), _writes(samples)
+
+
+def latest(dataset: fo.Dataset) -> datetime | None:
+    """When the last sample was changed, None where there are none."""
+    found = sample_documents(dataset).find_one(
+        {}, {_MODIFIED: 1}, sort=[(_MODIFIED, -1)]
+    )
+    return (found or {}).get(_MODIFIED)
+
+
+def times(dataset: fo.Dataset) -> dict[str, datetime | None]:
+    """When every sample was changed, by id."""
+    found = sample_documents(dataset).find({}, {_MODIFIED: 1})
+    return {sys.intern(str(one["_id"])): one.get(_MODIFIED) for one in found}
+
+
+def changed(
+    before: Mapping[str, datetime | None], now: Mapping[str, datetime | None]
+) -> list[str]:
+    """The ids of samples that are new or were changed between two :func:`times`."""
+    nothing = object()
+    return [id for id, time in now.items() if before.get(id, nothing) != time]
+
+
+def _writes(samples: Collection) -> Hashable:
+    try:
+        return _calls(samples)
+    except (OperationFailure, KeyError):  # no right to, or another kind of server
+        total = {"_id": None, "total": {"$sum": {"$toLong": f"${_MODIFIED}"}}}
+        found = next(samples.aggregate([{"$group": total}]), {})
+        return found.get("total")
+
+
+def _calls(samples: Collection) -> Hashable:
+    """How often each server was written to, since it was started."""
+    hello = samples.database.command("hello")
+    servers = samples.aggregate([
+        {"$collStats": {"storageStats": {}}},
+        {"$project": {"host": 1, "calls": "$storageStats.wiredTiger.cursor"}},
+    ])
+    counts = [(one["host"], *map(one["calls"].get, _WRITES)) for one in servers]
+    return str(hello.get("topologyVersion", {}).get("processId")), *sorted(counts)
