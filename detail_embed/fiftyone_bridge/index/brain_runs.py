@@ -9,11 +9,16 @@ from detail_embed.fiftyone_bridge.index.external_store import fill
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
-from detail_embed.fiftyone_bridge.samples.private_names import forget_results
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    forget_results,
+    similarity_backend,
+)
+
+_HINT = "If you think this error is inaccurate"  # of FiftyOne, about its settings
 
 
 def check_backend(index: Index | None, backend: str | None) -> None:
-    """Checks that a backend exists, and that an index does not have another.
+    """Checks that a backend exists and can be used, and an index has no other.
 
     Args:
         index: the index, None if there will be a new one
@@ -27,15 +32,27 @@ def check_backend(index: Index | None, backend: str | None) -> None:
         raise ValueError(
             f"unknown similarity backend {backend!r}; choose one of {sorted(backends)}"
         )
-    if backend is None or index is None or not index.has_brain_run:
-        return
-    existing = index.config.method
-    if existing != backend:
+    existing = index.config.method if index and index.has_brain_run else None
+    _check_packages(existing or backend)
+    if None not in (backend, existing) and existing != backend:
         raise ValueError(
             f"the index {index.key!r} is kept by the backend {existing!r}, not "
             f"{backend!r}; choose {existing!r}, another brain key, or start over with "
             "overwrite=True"
         )
+
+
+def _check_packages(backend: str | None) -> None:
+    """Checks that the packages that a backend needs are installed."""
+    try:
+        similarity_backend(backend).ensure_requirements()
+    except ImportError as error:
+        name = backend or fob.brain_config.default_similarity_backend
+        raise ValueError(
+            f"the similarity backend {name!r} needs a package that is not here. "
+            f"{str(error).partition(_HINT)[0].strip()} Install it with pip, or choose "
+            "another backend"
+        ) from error
 
 
 def build(

@@ -16,7 +16,7 @@ import fiftyone.core.view as fov
 import fiftyone.operators as foo
 import numpy as np
 from bson import ObjectId
-from fiftyone.brain.similarity import SimilarityIndex
+from fiftyone.brain.similarity import Similarity, SimilarityIndex, _parse_config
 from fiftyone.core.brain import BrainMethod
 from pymongo import UpdateOne
 from pymongo.collection import Collection
@@ -146,6 +146,14 @@ def has_results(dataset: fo.Dataset, brain_key: str) -> bool:
 def forget_results(dataset: fo.Dataset, brain_key: str) -> None:
     """Drops what is loaded of a brain run, as it is another now: ``_brain_cache``."""
     dataset._brain_cache.pop(brain_key, None)
+
+
+def similarity_backend(name: str | None) -> Similarity:
+    """A similarity backend as it is set up, None for the default: ``_parse_config``.
+
+    Only ``compute_similarity()`` has public names for it, and that needs the vectors.
+    """
+    return _parse_config(name).build()
 
 
 def nearest(index: SimilarityIndex, vector: np.ndarray, k: int) -> list[str]:

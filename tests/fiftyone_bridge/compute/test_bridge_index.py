@@ -237,6 +237,21 @@ def test_hidden_fields_do_not_hide_the_vectors(dataset):
     assert len(dataset.exists("detail_global_embedding")) == 24
 
 
+@pytest.mark.parametrize("is_default", [False, True])
+def test_a_backend_whose_client_is_missing_is_found_first(
+    dataset, is_default, monkeypatch
+):
+    words = "backend 'mosaic' needs a package .* 'databricks-ai-search' .* with pip"
+    backend = None if is_default else "mosaic"
+    if is_default:
+        monkeypatch.setattr(fob.brain_config, "default_similarity_backend", "mosaic")
+    index = Index(dataset, "detail")
+    for check in (compute_index.check_compute, compute_index.compute):
+        with pytest.raises(ValueError, match=words):
+            check(index, dataset, SETTINGS, backend=backend)
+    assert not dataset.has_field(FIELD) and not dataset.list_brain_runs()
+
+
 def test_a_backend_that_is_unknown_or_another_is_refused(dataset):
     with pytest.raises(ValueError, match="unknown similarity backend 'fast'"):
         compute_index.compute(
