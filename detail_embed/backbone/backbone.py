@@ -20,11 +20,12 @@ from detail_embed.backbone.devices import (
     no_room,
     numbered,
     resolve_device,
+    wait_for,
 )
 from detail_embed.backbone.openvino_tower import OpenVinoTower
+from detail_embed.backbone.preprocessing import spec_of
 from detail_embed.backbone.tokenizer import Tokenizer
 from detail_embed.backbone.weights import create_model, hash_weights
-from detail_embed.cover.patches import PatchSpec
 
 _PRECISIONS = ("fp32", "bf16", "fp16")
 _BATCH = {"cpu": 48, "cuda": 1024}  # CPU: what stays in its cache
@@ -68,11 +69,7 @@ class Backbone:
         self.tokenizer = Tokenizer.of(name)
         self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
         cfg = model.visual.preprocess_cfg
-        self.patch_spec = PatchSpec(
-            size=_side(cfg["size"]),
-            interpolation=_interpolation(cfg["interpolation"]),
-            resize_mode=cfg["resize_mode"],
-        )
+        self.patch_spec = spec_of(cfg)
         self._mean, self._std = (
             torch.tensor(cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std")
         )
@@ -162,6 +159,7 @@ class Backbone:
         self._model, self._mean, self._std = (
             part.to(device) for part in (self._model, self._mean, self._std)
         )
+        wait_for(device)
         self._elsewhere: dict[torch.device, Backbone] = {}
 
     @property
@@ -285,15 +283,3 @@ class Backbone:
 
 def _white(patches: Tensor) -> int:
     return 255 if patches.dtype == torch.uint8 else 1
-
-
-def _side(size: int | tuple[int, int]) -> int:
-    width, height = (size, size) if isinstance(size, int) else size
-    if width != height:
-        raise ValueError(f"the model sees {width} x {height} pixels: only squares work")
-    return width
-
-
-def _interpolation(mode: str) -> str:
-    """open_clip takes "random" for bicubic when it does not train."""
-    return "bilinear" if mode == "bilinear" else "bicubic"
