@@ -17,11 +17,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from detail_embed.backbone import openvino_tower
 from detail_embed.backbone.devices import (
     fast_precision,
-    no_room,
     numbered,
     resolve_device,
     wait_for,
 )
+from detail_embed.backbone.memory import is_out_of_memory, no_room
 from detail_embed.backbone.openvino_tower import OpenVinoTower
 from detail_embed.backbone.preprocessing import spec_of
 from detail_embed.backbone.tokenizer import Tokenizer
@@ -139,7 +139,9 @@ class Backbone:
             return cls(
                 model, name, pretrained, is_random, place, precision, uses_openvino
             )
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise no_room("the model", name, precision, place) from error
 
     def on(self, device: torch.device) -> Backbone:

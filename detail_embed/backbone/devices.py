@@ -1,4 +1,4 @@
-"""Where a model runs: names of devices, all GPUs, and what fits there."""
+"""Where a model runs: names of devices, and all GPUs that work."""
 
 from __future__ import annotations
 
@@ -139,13 +139,3 @@ def fast_precision(device: torch.device) -> str:
         return "fp32"
     has_bf16 = torch.cuda.get_device_capability(numbered(device)[0]) >= (8, 0)
     return "bf16" if has_bf16 else "fp16"
-
-
-def no_room(
-    what: str, name: str, precision: str, device: torch.device
-) -> RuntimeError:
-    """The error that says that not even a small thing fits into a device's memory."""
-    return RuntimeError(
-        f"not even {what} fits into the memory of {device} with {name} in {precision}: "
-        "end what else uses that memory, choose a smaller backbone, or device='cpu'"
-    )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from detail_embed.backbone import Backbone
-from detail_embed.backbone.devices import no_room
+from detail_embed.backbone.memory import is_out_of_memory, no_room, release
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,9 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
     while True:
         try:
             features = backbone.encode_patches(patches, batch_size=size)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             if size == 1:
                 side = backbone.input_size
                 raise no_room(
@@ -46,7 +49,7 @@ def encode_fitting(backbone: Backbone, patches: Tensor) -> Tensor:
         else:
             return features
         # here, the error and what it kept in memory are gone
-        _release(backbone.device)
+        release(backbone.device)
         size = -(-size // 2)
         known = backbone.fitting_size
         if known is None or size < known:  # no other thread found less
@@ -66,13 +69,21 @@ def cut_fitting(cut: Callable[[torch.device], _Cut], device: torch.device) -> _C
     """
     try:
         return cut(device)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         logger.debug("%s is out of memory: patches are cut on the CPU", device)
-    _release(device)
+    release(device)
     return cut(torch.device("cpu"))
 
 
-def _release(device: torch.device) -> None:
-    """Gives memory that torch holds, but does not use, back to the device."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+@contextmanager
+def released_after(backbone: Backbone) -> Iterator[None]:
+    """Gives what a run leaves unused in its devices' memory back when it ends.
+
+    A server that embeds once would else keep gigabytes for itself.
+    """
+    try:
+        yield
+    finally:
+        release(backbone.device)

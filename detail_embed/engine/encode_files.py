@@ -19,7 +19,11 @@ from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.flat_windows import without_flat
 from detail_embed.cover.patches import extract_patches
-from detail_embed.engine.device_memory import cut_fitting, encode_fitting
+from detail_embed.engine.device_memory import (
+    cut_fitting,
+    encode_fitting,
+    released_after,
+)
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.workers import run_in_workers
 from detail_embed.images.file_source import FileSource
@@ -107,7 +111,7 @@ def iter_patch_features(
         budget.give(sum(image.width * image.height for image in images))
         return images
 
-    with closing(files):
+    with released_after(backbone), closing(files):
         groups = _groups(files, cover, batch_size)
         with closing(run_in_workers(backbone, work, groups)) as done:
             for group in done:

@@ -28,6 +28,7 @@ from detail_embed.engine.chunk import (
     Windows,
     make_chunk,
 )
+from detail_embed.engine.device_memory import released_after
 from detail_embed.engine.encode_files import Item, PatchFeatures, iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
@@ -97,7 +98,7 @@ def stream(
         identical_within=window,
     )
     log, outcomes = log or SkipLog(), Outcomes(window)
-    with closing(images):
+    with released_after(backbone), closing(images):
         for part in map(_finite, _parts(images, chunk_size, chunk_seconds)):
             good = [image for image in part if image.features is not None]
             if store is None:

@@ -14,22 +14,24 @@ from detail_embed.engine.device_memory import cut_fitting
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.stream import stream
+from tests.backbone.test_memory import out_of_memory_errors
 from tests.tiny import TINY, tiny_backbone, write_images
 
 COVER = CompleteCover(3)  # 14 windows of a square image
+NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory")
 
 
 class SmallDevice(torch.nn.Module):
     """An image tower that has memory for a number of patches at a time."""
 
-    def __init__(self, tower, room):
+    def __init__(self, tower, room, error):
         super().__init__()
-        self.tower, self.room, self.asked = tower, room, []
+        self.tower, self.room, self.error, self.asked = tower, room, error, []
 
     def forward(self, images):
         self.asked.append(len(images))
         if len(images) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         return self.tower(images)
 
 
@@ -47,8 +49,8 @@ def files(tmp_path):
     return write_images(tmp_path, [(60, 60), (120, 40), (33, 77), (64, 64), (50, 90)])
 
 
-def shrink(backbone, room):
-    tower = SmallDevice(backbone._model.visual, room)
+def shrink(backbone, room, error=NO_MEMORY):
+    tower = SmallDevice(backbone._model.visual, room, error)
     backbone._model.visual = tower
     return tower
 
@@ -76,6 +78,35 @@ def test_batches_are_halved_until_they_fit(backbone, files, room):
     assert tower.asked[: len(tried)] == tried
     assert backbone.fitting_size == (tried[-1] if len(tried) > 1 else None)
     assert max(tower.asked[len(tried):]) <= room
+
+
+@pytest.mark.parametrize("error", out_of_memory_errors(), ids=str)
+def test_what_libraries_and_other_devices_say_of_it_is_understood(
+    backbone, files, error
+):
+    wanted = vectors(backbone, files, batch_size=16)
+    tower = shrink(backbone, 5, error)
+    assert np.abs(vectors(backbone, files, batch_size=16) - wanted).max() <= 1e-6
+    assert tower.asked[:3] == [16, 8, 4] and backbone.fitting_size == 4
+    tower.room = 0
+    with pytest.raises(RuntimeError, match="not even one patch of 32 x 32"):
+        vectors(backbone, files)
+
+
+def test_memory_is_given_back_when_a_run_ends_or_is_ended(
+    backbone, files, monkeypatch
+):
+    given = []
+    monkeypatch.setattr(torch.cpu, "empty_cache", lambda: given.append(1), False)
+    vectors(backbone, files)
+    assert given
+    given.clear()
+    fuser = fusers.create("mean", dim=backbone.dim)
+    running = stream(enumerate(files), backbone, COVER, fuser, chunk_size=2)
+    next(running)
+    assert not given
+    running.close()
+    assert given
 
 
 def test_the_size_is_remembered_and_logged_once(backbone, files, caplog):
@@ -126,22 +157,24 @@ def test_patches_are_cut_on_the_cpu_where_memory_is_short(
     assert len(calls) > len(files)
 
 
-def test_the_cpu_is_the_second_choice():
+@pytest.mark.parametrize("error", out_of_memory_errors(), ids=str)
+def test_the_cpu_is_the_second_choice(error):
     devices = []
 
     def cut(device):
         devices.append(device)
         if device.type == "meta":
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return 7
 
     assert cut_fitting(cut, torch.device("meta")) == 7
     assert [device.type for device in devices] == ["meta", "cpu"]
 
 
-def test_a_model_that_does_not_fit_says_so(backbone, monkeypatch):
+@pytest.mark.parametrize("error", out_of_memory_errors(), ids=str)
+def test_a_model_that_does_not_fit_says_so(backbone, monkeypatch, error):
     def too_large(self, patches):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr(Backbone, "_encode", too_large)
     with pytest.raises(RuntimeError, match="not even the model fits .* of cpu with"):
