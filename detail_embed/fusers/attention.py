@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detail_embed.fusers.base import Fused
-from detail_embed.fusers.checks import check_number
+from detail_embed.fusers.checks import check_number, fit_device
 from detail_embed.fusers.registry import register
 from detail_embed.fusers.ridge import Ridge
 from detail_embed.fusers.sample import FitSample
@@ -74,13 +74,18 @@ class Attention(TrainedFuser):
 
     def prepare(self, images: Tensor, mask: Tensor, proxies: Tensor) -> None:
         """Fits the closed form and the whitening; see :meth:`TrainedFuser.prepare`."""
+        home = images.device
+        images, mask, proxies = (
+            part.to(fit_device(home)) for part in (images, mask, proxies)
+        )
         self.base.fit(FitSample(None, proxies, images, mask))
         rows = images[mask]
         self.mean, whitening = fit_whitening(rows.double(), eps=0.02)
         spread = ((rows - self.mean) @ whitening).square().mean().sqrt()
         self.whitening = whitening / spread
-        texts = proxies.to(images.device).double()
+        texts = proxies.double()
         self.text_whitening = _inverse_root(texts.T @ texts).float()
+        self.to(home)
 
     def patch_weights(
         self,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detail_embed.fusers import files
-from detail_embed.fusers.checks import check_features
+from detail_embed.fusers.checks import check_features, fit_device
 from detail_embed.fusers.sample import FitSample
 
 
@@ -101,6 +101,9 @@ class Fuser(nn.Module, ABC):
     def fit(self, sample: FitSample | Tensor | None = None) -> Fuser:
         """Takes from a sample of features what is needed, if anything is.
 
+        What is taken lies on the device of the sample. It is computed on the CPU where
+        that device lacks float64.
+
         Args:
             sample (None): the features; a tensor ``(n, d)`` stands for a sample of
                 patch features alone
@@ -115,8 +118,12 @@ class Fuser(nn.Module, ABC):
         """
         if not isinstance(sample, FitSample):
             sample = FitSample(patch_features=sample)
-        self._fit(sample)
-        return self
+        device = sample.device
+        if device is None or fit_device(device) == device:
+            self._fit(sample)
+            return self
+        self._fit(sample.to(fit_device(device)))
+        return self.to(device)
 
     def fuse(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from numbers import Real
 
@@ -27,8 +28,23 @@ def check_number(
     raise ValueError(f"{option} must be a number {limit}, got {value!r}")
 
 
+@functools.cache
+def fit_device(device: torch.device) -> torch.device:
+    """Where features of a device are fitted on: the CPU, if it lacks float64.
+
+    Apple's MPS does, and some of Intel's GPUs.
+    """
+    try:
+        torch.ones(1, dtype=torch.float64, device=device).add_(1)
+    except Exception:  # of a kind of its own on each
+        return torch.device("cpu")
+    return device
+
+
 def check_rows(rows: Tensor | None, dim: int, what: str, at_least: int = 1) -> Tensor:
     """Checks ``(n, d)`` features for fitting; returns them as float64.
+
+    They come back on the CPU where their device has no float64.
 
     Raises:
         ValueError: if they are missing, too few, of another shape or not finite
@@ -41,7 +57,7 @@ def check_rows(rows: Tensor | None, dim: int, what: str, at_least: int = 1) -> T
         raise ValueError(f"{what}: at least {at_least} needed, got {len(rows)}")
     if not torch.isfinite(rows).all():
         raise ValueError(f"{what}: NaN or infinite values; leave out failed rows")
-    return rows.double()
+    return rows.to(fit_device(rows.device)).double()
 
 
 def check_features(

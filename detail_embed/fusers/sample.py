@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 
@@ -31,3 +32,14 @@ class FitSample:
         """The sample whose patches are all those of the images."""
         rows = images.flatten(0, 1) if mask is None else images[mask]
         return cls(rows, proxies, images, mask)
+
+    @property
+    def device(self) -> torch.device | None:
+        """Of the images, else of the patch features, else of the proxies."""
+        given = (self.images, self.patch_features, self.proxies)
+        return next((part.device for part in given if part is not None), None)
+
+    def to(self, device: torch.device) -> FitSample:
+        """The same on another device."""
+        parts = [getattr(self, field.name) for field in fields(self)]
+        return FitSample(*(part if part is None else part.to(device) for part in parts))
