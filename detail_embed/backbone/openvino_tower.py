@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from detail_embed.images.cpus import within_quota
+
 NAME = "openvino"
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -80,7 +82,7 @@ class OpenVinoTower:
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "INFERENCE_NUM_THREADS": within_quota(torch.get_num_threads()),
                 "NUM_STREAMS": 1,
             },
         )

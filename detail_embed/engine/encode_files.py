@@ -25,7 +25,8 @@ from detail_embed.engine.device_memory import (
     released_after,
 )
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
-from detail_embed.engine.workers import run_in_workers
+from detail_embed.engine.workers import compute_threads, run_in_workers
+from detail_embed.images.cpus import cpus, decoding_threads
 from detail_embed.images.file_source import FileSource
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.reader import read_images
@@ -97,7 +98,8 @@ def iter_patch_features(
         raise ValueError(f"batch_size={batch_size}: give at least 1")
     budget = PixelBudget(_WAITING_PIXELS)
     files = _read(
-        items, num_workers=options.num_workers, max_pixels=options.max_pixels,
+        items, num_workers=options.num_workers or _decoders(backbone),
+        max_pixels=options.max_pixels,
         identical_within=identical_within,
         pin=backbone.device.type == "cuda", budget=budget,
     )
@@ -116,6 +118,13 @@ def iter_patch_features(
         with closing(run_in_workers(backbone, work, groups)) as done:
             for group in done:
                 yield from group
+
+
+def _decoders(backbone: Backbone) -> int:
+    """Decoding threads; beside a CPU that encodes, no more than torch has there."""
+    if backbone.device.type == "cpu":
+        return decoding_threads(compute_threads(), gpus=1)
+    return decoding_threads(cpus(), len(backbone.devices))
 
 
 _File = tuple[PatchFeatures, np.ndarray | None]  # without features; (h, w, 3) pixels

@@ -18,7 +18,8 @@ class EncodeOptions:
         device: where the backbone runs, a torch device or ``"auto"``
         precision: of the backbone
         batch_size: patches per forward pass; None for a choice by device
-        num_workers: threads that decode images; None for a choice by machine
+        num_workers: threads that decode images; None for 8 a GPU, or as many as torch
+            has on the CPU, 8 at most; never more than there are CPUs
         max_pixels: images with more are not read, for memory's sake
         skip_identical: whether a file with the same content as one shortly before,
             among some 30,000, takes its vectors; it is encoded where features are kept

@@ -3,7 +3,8 @@
 A GPU has two workers with a stream each: one uploads and cuts while the other encodes.
 All GPUs that torch sees work, unless the backbone is on one of them by its number. On
 the CPU, workers of one thread each are faster than one of many threads, which wait for
-each other after every operation.
+each other after every operation; where there are more cores than workers, some have
+more threads.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from typing import TypeVar
 import torch
 
 from detail_embed.backbone import Backbone
+from detail_embed.images.cpus import within_quota
 
 _PER_GPU = 2
 _MOST = 8  # workers of the CPU: each has a batch in memory
 _Job, _Result = TypeVar("_Job"), TypeVar("_Result")
-_Seat = tuple[Backbone, "torch.cuda.Stream | None"]
+_Seat = tuple[Backbone, "torch.cuda.Stream | None", int]  # threads on the CPU
 _Work = Callable[[Backbone, _Job, Callable[[], bool]], _Result]
 
 _lock = threading.Lock()
@@ -48,28 +50,29 @@ def run_in_workers(
     Raises:
         Exception: what ``work`` or ``jobs`` raised
     """
-    cores = _cores()
+    threads_before = _torch_threads()
+    cores = within_quota(threads_before)
     seats = deque(_seats(backbone, cores))
     size, over, local = len(seats), threading.Event(), threading.local()
-    own_threads = max(1, cores // size)
+    fewest = seats[-1][2]
 
     def sit() -> None:
-        local.seat = own, stream = seats.popleft()
+        local.seat = own, stream, threads = seats.popleft()
         if stream is not None:
             torch.cuda.set_device(stream.device)
         elif own.device.type == "cpu":
             torch.get_num_threads()  # else the first product takes the process's number
-            torch.set_num_threads(own_threads)
+            torch.set_num_threads(threads)
 
     def do(job: _Job) -> _Result:
-        own, stream = local.seat
+        own, stream, _ = local.seat
         with nullcontext() if stream is None else torch.cuda.stream(stream):
             result = work(own, job, lambda: not over.is_set())
         if stream is not None:
             stream.synchronize()
         return result
 
-    with _sharing_cores(backbone, cores, own_threads):
+    with _sharing_cores(backbone, threads_before, fewest):
         pool = ThreadPoolExecutor(size, "detail-encode", initializer=sit)
         ahead: deque[Future[_Result]] = deque()
         try:
@@ -86,11 +89,11 @@ def run_in_workers(
 
 def _seats(backbone: Backbone, cores: int) -> list[_Seat]:
     if backbone.device.type == "cpu":
-        return [(backbone, None)] * max(1, min(_MOST, cores))
+        return [(backbone, None, threads) for threads in shares(cores)]
     if backbone.device.type != "cuda":
-        return [(backbone, None)]
+        return [(backbone, None, cores)]
     return [
-        (backbone.on(device), stream)
+        (backbone.on(device), stream, cores)
         for device in backbone.devices
         for stream in _streams(device)
     ]
@@ -102,7 +105,24 @@ def _streams(device: torch.device) -> list[torch.cuda.Stream]:
     return [torch.cuda.Stream(device) for _ in range(_PER_GPU)]
 
 
-def _cores() -> int:
+def shares(cores: int, most: int = _MOST) -> list[int]:
+    """Threads of each worker of the CPU: all cores are used, the first have most.
+
+    Args:
+        cores: that there are, at least 1
+        most (8): workers
+    """
+    workers = min(most, cores)
+    threads, more = divmod(cores, workers)
+    return [threads + (worker < more) for worker in range(workers)]
+
+
+def compute_threads() -> int:
+    """Threads that compute on the CPU: torch's, within the quota of CPU time."""
+    return within_quota(_torch_threads())
+
+
+def _torch_threads() -> int:
     """Threads that torch has where no workers divide them.
 
     A thread that began to use torch beside workers keeps the number of that time, so
@@ -117,7 +137,7 @@ def _cores() -> int:
 
 @contextmanager
 def _sharing_cores(
-    backbone: Backbone, cores: int, own_threads: int
+    backbone: Backbone, threads_before: int, own_threads: int
 ) -> Iterator[None]:
     """Gives the caller, and threads that start meanwhile, a worker's share of cores."""
     global _running, _threads
@@ -125,11 +145,11 @@ def _sharing_cores(
         yield
         return
     with _lock:
-        _running, _threads = _running + 1, cores
+        _running, _threads = _running + 1, threads_before
     torch.set_num_threads(own_threads)
     try:
         yield
     finally:
         with _lock:
             _running -= 1
-        torch.set_num_threads(cores)
+        torch.set_num_threads(threads_before)

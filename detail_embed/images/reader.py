@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
+from detail_embed.images.cpus import cpus, decoding_threads
 from detail_embed.images.file_source import FileSource, content_of, state_of
 from detail_embed.images.identical_files import RecentFiles
 from detail_embed.images.image_file import (
@@ -84,7 +85,7 @@ def read_images(
     """
     check_max_pixels(max_pixels)
     if num_workers is None:
-        num_workers = min(8, _cpus())
+        num_workers = decoding_threads(cpus(), gpus=1)
     if prefetch is None:
         prefetch = 2 * max(num_workers, 1)
     for name, value in (("num_workers", num_workers), ("prefetch", prefetch)):
@@ -96,13 +97,6 @@ def read_images(
         _decode, max_pixels=max_pixels, recent=recent, pin=pin, budget=budget
     )
     return _read_ahead(paths, num_workers, prefetch, decode, budget)
-
-
-def _cpus() -> int:
-    """CPUs that this process may use, which can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _read_ahead(

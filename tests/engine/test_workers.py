@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from detail_embed.cover import CompleteCover
+from detail_embed.engine import encode_files, workers
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import EncodeOptions
-from detail_embed.engine.workers import run_in_workers
+from detail_embed.engine.workers import compute_threads, run_in_workers, shares
 from tests.tiny import tiny_backbone, write_images
 
 SIZES = [(60, 60), (120, 40), (33, 77), (64, 64), (50, 90), (200, 10), (48, 48)]
@@ -20,6 +21,11 @@ SIZES = [(60, 60), (120, 40), (33, 77), (64, 64), (50, 90), (200, 10), (48, 48)]
 @pytest.fixture
 def backbone(tmp_path):
     return tiny_backbone(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_quota(monkeypatch):
+    monkeypatch.setattr(workers, "within_quota", lambda threads: threads)
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -42,6 +48,59 @@ def test_results_come_in_order(backbone, cores):
     assert jobs == tuple(range(12))
     assert len(set(workers)) == cores and set(threads) == {1}
     assert torch.get_num_threads() == cores
+
+
+def test_every_core_is_used_by_at_most_8_workers():
+    for cores in range(1, 130):
+        found = shares(cores)
+        assert sum(found) == cores and len(found) == min(cores, 8)
+        assert found == sorted(found, reverse=True) and found[0] - found[-1] <= 1
+
+
+@pytest.fixture
+def threads_before():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_more_cores_than_workers_are_spread_over_them(backbone, threads_before):
+    torch.set_num_threads(11)
+    at_once = threading.Barrier(8)
+
+    def work(backbone, job, is_wanted):
+        at_once.wait(30)
+        return torch.get_num_threads()
+
+    assert sorted(run_in_workers(backbone, work, range(8))) == [1] * 5 + [2] * 3
+    assert torch.get_num_threads() == 11
+
+
+def test_a_quota_of_cpu_time_bounds_the_workers(
+    backbone, monkeypatch, threads_before
+):
+    monkeypatch.setattr(workers, "within_quota", lambda threads: min(threads, 2))
+    torch.set_num_threads(12)
+    assert compute_threads() == 2
+    _, idents, threads = zip(*run_in_workers(backbone, slow_first, range(12)))
+    assert len(set(idents)) == 2 and set(threads) == {1}
+    assert torch.get_num_threads() == 12
+
+
+@pytest.mark.parametrize("threads, decoders", [(1, 1), (5, 5), (40, 8)])
+def test_beside_a_cpu_that_encodes_few_threads_decode(
+    backbone, threads_before, threads, decoders
+):
+    torch.set_num_threads(threads)
+    assert encode_files._decoders(backbone) == decoders
+
+
+def test_every_gpu_has_its_decoders(backbone, monkeypatch):
+    monkeypatch.setattr(encode_files, "cpus", lambda: 48)
+    there = backbone.on(torch.device("meta"))
+    for gpus, decoders in ((1, 8), (4, 32), (8, 48)):
+        there.devices = (there.device,) * gpus
+        assert encode_files._decoders(there) == decoders
 
 
 def test_jobs_are_consumed_as_needed(backbone, cores):

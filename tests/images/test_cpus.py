@@ -1,0 +1,65 @@
+"""CPUs of this process: what it is bound to, within the quota of its container."""
+
+import os
+
+import pytest
+
+from detail_embed.images import cpus as module
+from detail_embed.images.cpus import cpus, decoding_threads, within_quota
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Makes the folders of a machine: what the process is in, and files."""
+
+    def make(groups, files):
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/self/cgroup").write_text(groups)
+        for name, text in files.items():
+            path = tmp_path / "sys/fs/cgroup" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path
+
+    return make
+
+
+V1 = "12:memory:/docker/a\n4:cpu,cpuacct:/docker/a\n0::/\n"
+PERIOD = "cpu,cpuacct/docker/a/cpu.cfs_period_us"
+
+
+@pytest.mark.parametrize("groups, files, wanted", [
+    ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
+    ("0::/\n", {"cpu.max": "250000 100000\n"}, 3),
+    ("0::/\n", {"cpu.max": "10000 100000\n"}, 1),
+    ("0::/\n", {"cpu.max": "max 100000\n"}, 64),
+    ("0::/\n", {}, 64),
+    ("0::/a.slice/b.scope\n", {"a.slice/b.scope/cpu.max": "400000 100000"}, 4),
+    ("0::/a.slice/b.scope\n", {"a.slice/b.scope/cpu.max": "max 100000",
+                               "a.slice/cpu.max": "300000 100000"}, 3),
+    ("0::/not/mounted\n", {"cpu.max": "500000 100000"}, 5),
+    (V1, {"cpu,cpuacct/docker/a/cpu.cfs_quota_us": "600000", PERIOD: "100000"}, 6),
+    (V1, {"cpu,cpuacct/docker/a/cpu.cfs_quota_us": "-1", PERIOD: "100000"}, 64),
+    (V1, {"cpu,cpuacct/cpu.cfs_quota_us": "150000",
+          "cpu,cpuacct/cpu.cfs_period_us": "100000"}, 2),
+    (V1, {}, 64),
+])
+def test_a_quota_bounds_the_threads(machine, groups, files, wanted):
+    assert within_quota(64, machine(groups, files)) == wanted
+
+
+def test_where_there_are_no_control_groups_nothing_is_bounded(tmp_path):
+    assert within_quota(64, tmp_path) == 64
+
+
+def test_a_quota_is_no_more_than_the_cpus_that_there_are(machine):
+    assert cpus(machine("0::/\n", {"cpu.max": "99900000 100000"})) == module._bound()
+    assert 1 <= cpus() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("cpus, gpus, wanted", [
+    (1, 0, 1), (2, 1, 2), (8, 0, 8), (64, 0, 8), (64, 1, 8), (64, 4, 32),
+    (64, 8, 64), (24, 8, 24), (0, 1, 1),
+])
+def test_eight_threads_a_gpu_decode_as_far_as_there_are_cpus(cpus, gpus, wanted):
+    assert decoding_threads(cpus, gpus) == wanted
