@@ -11,14 +11,14 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from detail_embed.distributed.parts import PartFolder
-from detail_embed.distributed.worker import PartWorker
+from detail_embed.distributed.worker import PartWorker, share_of_decoders
 from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.images.image_file import MAX_PIXELS
 
@@ -87,7 +87,8 @@ def embed(
         concurrency (None): workers; None: one per GPU, or per CPU without GPUs
         num_gpus (None): GPUs of a worker; None: 1, or 0 where the cluster has none
         batch_size (None): patches per forward pass
-        num_workers (None): decoding threads of a worker
+        num_workers (None): decoding threads of a worker; None: its share of the CPUs,
+            at most 8 for each of its GPUs
         keep_features (False): whether patch features are kept, in float16, in the
             folder ``features``, by id, or by path where there are no ids
         max_pixels (MAX_PIXELS): images with more are not read
@@ -149,6 +150,9 @@ def _work(
         raise ValueError(
             f"num_gpus={num_gpus}: the cluster has {gpus:g}; give less, or 0"
         )
+    if options.num_workers is None:
+        share = share_of_decoders(ray.nodes(), num_gpus)
+        options = replace(options, num_workers=share)
     workers = min(concurrency or int(most), len(todo))
     logger.info("%d parts, %d workers with %g GPUs each", len(todo), workers, num_gpus)
     rows = [{"part": part} for part in todo]

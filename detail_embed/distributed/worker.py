@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from detail_embed.engine.chunk import Chunk
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.stream import stream
 from detail_embed.features import FeatureStore
+from detail_embed.images.cpus import decoding_threads
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.vector_parquet import (
     FEATURES,
@@ -100,6 +102,26 @@ class PartWorker:
                 found.update(zip(chunk.ids, _entries(chunk)))
                 errors.update((error.id, error.reason) for error in chunk.errors)
         return found, errors
+
+
+def share_of_decoders(nodes: Sequence[Mapping[str, Any]], gpus: float) -> int | None:
+    """Decoding threads of a worker: its share of the CPUs beside its GPUs.
+
+    Without GPUs, or where the cluster has none, it is None: Ray gives such a worker one
+    thread of torch, and as many decode there.
+
+    Args:
+        nodes: the machines, as ``ray.nodes()`` describes them
+        gpus: of a worker
+    """
+    machines = [node["Resources"] for node in nodes if node["Alive"]]
+    shares = [
+        machine.get("CPU", 0) / machine["GPU"]
+        for machine in machines if machine.get("GPU")
+    ]
+    if not gpus or not shares:
+        return None
+    return decoding_threads(int(min(shares) * gpus), math.ceil(gpus))
 
 
 def _columns(
