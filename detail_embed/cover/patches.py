@@ -165,7 +165,7 @@ def _resize(
         return _rounded(image)
     if image.dtype == torch.uint8:
         return _resize_bytes(image, height, width, spec.interpolation)
-    if gpu_resize.fits(image, height, width):
+    if gpu_resize.fits(image, height, width, spec.interpolation):
         return _rounded(gpu_resize.resize(image, height, width, spec.interpolation))
     return _resize(_rounded(image).cpu(), height, width, spec).to(image.device)
 
