@@ -23,7 +23,7 @@ from detail_embed.backbone.devices import (
 )
 from detail_embed.backbone.memory import is_out_of_memory, no_room
 from detail_embed.backbone.openvino_tower import OpenVinoTower
-from detail_embed.backbone.preprocessing import spec_of
+from detail_embed.backbone.preprocessing import normalise, spec_of
 from detail_embed.backbone.tokenizer import Tokenizer
 from detail_embed.backbone.weights import create_model, hash_weights
 
@@ -110,7 +110,9 @@ class Backbone:
             device ("auto"): a torch device; by default CUDA where there is one;
                 ``"openvino"`` for the CPU by OpenVINO, an optional package
             precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
-                default bf16 on CUDA (fp16 on GPUs without bf16), fp32 elsewhere
+                default bf16 on CUDA (fp16 on GPUs without bf16), fp32 elsewhere.
+                On CUDA, convolutions of fp32 are computed in TF32, to three digits,
+                unless ``torch.backends.cudnn.allow_tf32`` is False
 
         Raises:
             ValueError: if the name, tag, file, device or precision is unknown
@@ -264,9 +266,10 @@ class Backbone:
                     images.float(), side, mode=self.patch_spec.interpolation,
                     antialias=True,
                 ).clamp(0, _white(patches))
-            images = images.to(torch.float32, copy=True)  # in place is faster
-            images.div_(_white(patches)).sub_(self._mean).div_(self._std)
-            features = self._model.encode_image(images.to(self._dtype))
+            images = normalise(
+                images, _white(patches), self._mean, self._std, self._dtype
+            )
+            features = self._model.encode_image(images)
             return F.normalize(features.float(), dim=-1)
 
     @property

@@ -18,6 +18,7 @@ from torch import Tensor
 from detail_embed.cover import CompleteCover
 
 FLAT_RANGE = 16
+_AT_ONCE = 256  # windows that are compared with all others, for memory's sake
 
 
 def without_flat(
@@ -59,15 +60,23 @@ def parents(cover: CompleteCover, width: int, height: int) -> np.ndarray:
         for those that are in no other, and for itself
     """
     boxes = cover.boxes(width, height)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    found = np.zeros(len(boxes), np.int64)
-    for row, (x0, y0, x1, y1) in enumerate(boxes):
-        around = (boxes[:, :2] <= (x0, y0)).all(axis=1)
-        around &= (boxes[:, 2:] >= (x1, y1)).all(axis=1) & (area > area[row])
-        if around.any():
-            rows = np.flatnonzero(around)
-            found[row] = rows[area[rows].argmin()]
-    return found
+    parts = np.array_split(boxes, -(-len(boxes) // _AT_ONCE))
+    return np.concatenate([_smallest_around(part, boxes) for part in parts])
+
+
+def _smallest_around(some: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """``(n,)`` rows of the smallest boxes around some; 0 for none."""
+    areas = _areas(boxes)
+    around = areas > _areas(some)[:, None]
+    for side in (0, 1):
+        around &= boxes[:, side] <= some[:, None, side]
+        around &= boxes[:, side + 2] >= some[:, None, side + 2]
+    rows = np.where(around, areas, np.iinfo(np.int64).max).argmin(axis=1)
+    return np.where(around.any(axis=1), rows, 0)
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
 
 
 def stand_ins(flat: np.ndarray, parents: np.ndarray) -> np.ndarray:

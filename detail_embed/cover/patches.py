@@ -19,6 +19,7 @@ RESIZE_MODES = ("shortest", "squash", "longest")
 # Aspect ratio beyond which the ends of an image, far outside of a centre crop,
 # are not resized in vain.
 _CROP_ASPECT = 3
+_GATHERED = 256  # windows that are copied at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,8 +154,22 @@ def _cut(
     starts = np.minimum(starts, level_size - size)
     width, height = level_size.tolist()
     level = _resize(image, height, width, spec)
-    slices = [level[:, y : y + size, x : x + size] for x, y in starts.tolist()]
-    torch.stack(slices, out=out)
+    if level.device.type == "cpu":  # which copies rows
+        slices = [level[:, y : y + size, x : x + size] for x, y in starts.tolist()]
+        torch.stack(slices, out=out)
+        return
+    for first in range(0, len(starts), _GATHERED):
+        part = slice(first, first + _GATHERED)
+        out[part] = _gather(level, starts[part], size)
+
+
+def _gather(level: torch.Tensor, starts: np.ndarray, size: int) -> torch.Tensor:
+    """``(n, 3, size, size)`` windows at ``(n, 2)`` places, in one step of a GPU."""
+    side = torch.arange(size, device=level.device)
+    x, y = torch.from_numpy(starts.T.copy()).to(level.device, non_blocking=True)
+    rows, columns = y[:, None] + side, x[:, None] + side
+    colours = torch.arange(3, device=level.device)[:, None, None]
+    return level[colours, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def _resize(

@@ -20,7 +20,7 @@ def encode(backbone, paths, cover, **options):
     return list(iter_patch_features(enumerate(paths), backbone, cover, options))
 
 
-@pytest.mark.parametrize("size", [(320, 320), (500, 200), (40, 33), (1, 1)])
+@pytest.mark.parametrize("size", [(320, 320), (500, 200), (40, 33), (1, 1), (3000, 40)])
 def test_parents_are_the_smallest_larger_windows_around(size):
     boxes, found = PLAIN.boxes(*size), parents(PLAIN, *size)
     sides = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
@@ -32,6 +32,7 @@ def test_parents_are_the_smallest_larger_windows_around(size):
         ]
         smallest = min((sides[i] for i in around), default=sides[0])
         assert sides[parent] == smallest
+        assert parent == next((i for i in around if sides[i] == smallest), 0)
         assert parent < row or row == 0
 
 

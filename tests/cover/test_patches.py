@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage import data
 
-from detail_embed.cover import CompleteCover
+from detail_embed.cover import CompleteCover, patches
 from detail_embed.cover.patches import PatchSpec, extract_patches, whole_image
 
 PHOTOS = {
@@ -129,6 +129,18 @@ def test_float_source_gives_the_same_within_rounding():
     image = tensor(PHOTOS["chelsea"])
     spec = PatchSpec(64)
     assert difference(whole_image(image, spec), whole_image(image.half(), spec)) < 0.5
+
+
+@pytest.mark.parametrize("name", ["planes", "interleaved"])
+def test_windows_that_are_gathered_are_those_that_are_sliced(name):
+    level = torch.randint(0, 256, (3, 90, 70), dtype=torch.uint8)
+    if name == "interleaved":
+        level = level.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    starts = np.random.default_rng(0).integers(0, (70 - 32, 90 - 32), (300, 2))
+    found = patches._gather(level, starts, 32)
+    assert found.shape == (300, 3, 32, 32)
+    for window, (x, y) in zip(found, starts.tolist()):
+        assert torch.equal(window, level[:, y : y + 32, x : x + 32])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
