@@ -12,6 +12,7 @@ from pathlib import Path
 
 PLUGIN = "@detail/detail-embed"
 PACKAGE = "detail_embed"
+REPOSITORY = "https://github.com/<owner>/detail-embed"
 
 
 def download_model(model_name, model_path):
@@ -43,9 +44,9 @@ def _ensure_package(model_name):
             return
         raise ImportError(
             f"Queries to {model_name!r} need the plugin {PLUGIN}, which is not "
-            "installed. Install it with `fiftyone plugins download "
-            "https://github.com/<owner>/detail-embed` or install the package with "
-            "`pip install detail-embed`; the dataset itself is not affected"
+            f"installed. Install it with `fiftyone plugins download {REPOSITORY}`, or "
+            "the package with `pip install detail-embed`; the dataset itself is not "
+            "affected"
         ) from error
     spec = importlib.util.spec_from_file_location(
         f"{PACKAGE}_plugin", plugin / "__init__.py"
