@@ -10,6 +10,7 @@ from .demo.create_clver_ds import CreateClverDs
 from .evaluate.evaluate_retrieval import EvaluateRetrieval
 from .fusers.manage_fusers import ManageFusers
 from .fusers.train_fuser import TrainFuser
+from .index.clean_features import CleanFeatures
 from .index.compute_detail_embeddings import ComputeDetailEmbeddings
 from .index.delete_index import DeleteIndex
 from .index.export_vectors import ExportVectors
@@ -24,6 +25,7 @@ from .search.show_where import ShowWhere
 
 OPERATORS = (
     ClassifyByPrompts,
+    CleanFeatures,
     ComputeDetailEmbeddings,
     CreateClverDs,
     DeleteIndex,

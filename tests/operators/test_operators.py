@@ -28,6 +28,7 @@ SEARCH = "@detail/detail-embed/search_reranked"
 TRAIN = "@detail/detail-embed/train_fuser"
 NAMES = (
     "classify_by_prompts",
+    "clean_features",
     "compute_detail_embeddings",
     "create_clver_ds",
     "delete_index",

@@ -103,6 +103,11 @@ def check_export(
     if not isinstance(path, (str, Path)) or not str(path).strip():
         raise ValueError(f"path must name the file to write, not {path!r}")
     path = _absolute(path)
+    if path.suffix not in ("", ".parquet"):
+        raise ValueError(
+            f"path={path.name!r}: vectors are written as Parquet, so name a file that "
+            "ends with .parquet"
+        )
     if path.is_dir():
         raise ValueError(f"{path} is a folder: name a file in it")
     if not path.parent.is_dir():

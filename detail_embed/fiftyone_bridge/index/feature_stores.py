@@ -23,6 +23,7 @@ from detail_embed.features.label import LABEL
 from detail_embed.features.packing import DTYPES
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.leftovers import FEATURES, note_owner
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id, dataset_of
@@ -31,7 +32,6 @@ from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.user_folders import DATA_VARIABLE, data_directory
 from detail_embed.storage.whole_files import megabytes
 
-_FEATURES = "features"
 _MOST_BYTES = 5 * 10**9  # that are kept without being asked for
 _FREE_SHARE = 0.1  # of the disk, likewise
 _AUTO_DTYPE = "int8"
@@ -187,7 +187,9 @@ def prepare(
     folder = _folder(dataset, space.patch_slug)
     if new:
         check_room(folder, new, space.cover, space.dim, keep)
-    return store or FeatureStore(folder, space.patch_slug, space.dim, keep)
+    store = store or FeatureStore(folder, space.patch_slug, space.dim, keep)
+    note_owner(dataset)
+    return store
 
 
 def delete(dataset: fo.Dataset, folder: str | None) -> None:
@@ -245,7 +247,7 @@ def _short(path: Path) -> Path:
 
 
 def _folder(dataset: fo.Dataset, patch_slug: str) -> Path:
-    return data_directory() / _FEATURES / str(dataset_id(dataset)) / patch_slug
+    return data_directory() / FEATURES / str(dataset_id(dataset)) / patch_slug
 
 
 def searchable(dataset: fo.Dataset) -> list[str]:

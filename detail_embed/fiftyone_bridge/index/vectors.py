@@ -6,9 +6,8 @@ not" need the score of every image.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,8 +16,9 @@ import bson
 import fiftyone.core.collections as foc
 import numpy as np
 
-from detail_embed.fiftyone_bridge.index import brain_runs, provenance
+from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.usable import unusable, usable
 from detail_embed.fiftyone_bridge.samples import (
     changes,
     patch_detections,
@@ -30,8 +30,6 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     has_results,
     pipeline,
 )
-
-logger = logging.getLogger(__name__)
 
 _INDEXES = 4  # kept in memory
 _VIEWS = 8  # of each, likewise
@@ -200,13 +198,11 @@ def _read_anew(index: Index, known: _Known | None, state: _State) -> _Known:
     times = changes.times(dataset)  # before the vectors: what is newer is read again
     if known is None or known.state.made != state.made or not known.times:
         ids, matrix = vector_field.read(dataset, field)
-        ids, matrix, _ = _own(index, ids, _unit(matrix))
+        ids, matrix, _ = usable(index, ids, _unit(matrix))
     else:
         again = changes.changed(known.times, times)
         found = vector_field.read_some(dataset, field, again)
-        bad = [id for id, v in found.items() if v is not None and _is_bad(v)]
-        bad += provenance.foreign_ids(index, list(found))
-        found.update(dict.fromkeys(bad))
+        found.update(dict.fromkeys(unusable(index, found)))
         found.update(dict.fromkeys(known.times.keys() - times.keys()))
         ids, matrix = _patched(known.vectors, found)
     if not ids:
@@ -262,7 +258,7 @@ def _read(index: Index) -> IndexVectors:
         matrix, ids, labels = patch_detections.read(images, index.field)
     else:
         matrix, ids, labels = open_index(index).get_embeddings()
-    ids, matrix, labels = _own(index, ids, np.asarray(matrix, np.float32), labels)
+    ids, matrix, labels = usable(index, ids, np.asarray(matrix, np.float32), labels)
     if not len(ids):
         raise _nothing_in(index)
     ids = np.asarray(ids)
@@ -277,30 +273,6 @@ def _read(index: Index) -> IndexVectors:
         starts=starts,
         matrix=_unit(matrix),
     )
-
-
-def _own(
-    index: Index, ids: Sequence[str], matrix: np.ndarray, labels: Any = None
-) -> tuple[Sequence[str], np.ndarray, Any]:
-    """Leaves out vectors of another space, and those that are not finite."""
-    out = set(provenance.foreign_ids(index))
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        bad = {ids[row] for row in np.flatnonzero(~finite)}
-        logger.warning(
-            "%d vectors of the index %r hold NaN or infinite values and are left out, "
-            "such as that of the sample %s", len(bad), index.key, min(bad),
-        )
-        out |= bad
-    if not out:
-        return ids, matrix, labels
-    rows = [row for row, id in enumerate(ids) if id not in out]
-    labels = None if labels is None else [labels[row] for row in rows]
-    return [ids[row] for row in rows], matrix[rows], labels
-
-
-def _is_bad(vector: np.ndarray) -> bool:
-    return not np.isfinite(vector).all()
 
 
 def _unit(matrix: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import fiftyone.core.odm as foodm
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
 import numpy as np
@@ -38,6 +39,18 @@ def is_generated(samples: foc.SampleCollection) -> bool:
 def dataset_id(dataset: fo.Dataset) -> ObjectId:
     """What a dataset is known by for good, unlike its name: ``_doc.id``."""
     return dataset._doc.id
+
+
+def database_id() -> str:
+    """What the database is known by for good: ``_id`` of its configuration."""
+    found = foodm.get_db_conn().config.find_one({}, {"_id": 1})
+    return str(found["_id"]) if found else ""
+
+
+def dataset_names() -> dict[str, str]:
+    """The names of all datasets by id: ``_id`` of their documents."""
+    found = foodm.get_db_conn().datasets.find({}, {"name": 1})
+    return {str(one["_id"]): one["name"] for one in found}
 
 
 def brain_run_id(dataset: fo.Dataset, brain_key: str | None) -> ObjectId | None:

@@ -182,3 +182,11 @@ def test_a_full_disk_leaves_nothing(dataset, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "vectors.csv", "vectors.parquet.gz"])
+def test_a_file_of_another_kind_is_refused(dataset, tmp_path, name):
+    compute_index.compute(Index.of(dataset[:1], "detail"), dataset[:1], MEAN).finish()
+    with pytest.raises(ValueError, match=r"ends with \.parquet"):
+        _export(dataset, tmp_path / name)
+    assert not (tmp_path / name).exists()
