@@ -8,7 +8,7 @@ ARGS ?=
 N ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast bench screenshots lint clean
+.PHONY: help setup demo test test-fast bench gpu-check screenshots lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test-fast: setup ## run the tests that need no browser
 
 bench: setup ## our engine against the bare encoder, FiftyOne and Pillow (ARGS="--help")
 	.venv/bin/python benchmarks/engine.py $(ARGS)
+
+gpu-check: ## check on a bare GPU machine what is claimed for GPUs, 8 minutes (ARGS="--help")
+	$(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON)) tools/gpu_check.py $(ARGS)
 
 screenshots: setup ## take the README's pictures of the App anew
 	.venv/bin/python -m pytest tests/e2e

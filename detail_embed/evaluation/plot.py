@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from detail_embed.evaluation.table import ALL, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MARKERS = "osD^vPX*"
 
@@ -27,6 +27,9 @@ def plot(rows: Sequence[Row], path: str | Path) -> None:
     Raises:
         ValueError: if no row is of a scale bin
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # not all need it
+    from matplotlib.figure import Figure
+
     rows = [row for row in rows if row.scale != ALL]
     if not rows:
         raise ValueError("the rows hold no scale bins, so there is nothing to draw")
