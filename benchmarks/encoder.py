@@ -7,7 +7,8 @@ Prints patches per second at the best batch size, by one caller or by parallel w
 whichever is faster; their ratio to what the engine does on
 that device by default, the seconds until the first patches are encoded (compiling), and
 the lowest cosine of a feature to the default's. Weights other than the demo backbone's
-are random. The ways take turns.
+are random. The ways take turns. CUDA graphs (reduce-overhead) belong to one thread, so
+they are measured by one caller, and all ways of CUDA on the first GPU.
 """
 
 from __future__ import annotations
@@ -72,7 +73,10 @@ def measure(name: str, ways: list[Way], rounds: int, seconds: float) -> None:
     patches = some_patches(backbones[0])
     waited, features = zip(*[first(backbone, patches) for backbone in backbones])
     rates: list[list[float]] = [[] for _ in ways]
-    best = [best_way(backbone) for backbone in backbones]
+    best = [
+        best_way(backbone, by_workers=way.mode != "reduce-overhead")
+        for way, backbone in zip(ways, backbones)
+    ]
     for _ in range(rounds):
         for found, backbone, how in zip(rates, backbones, best):
             wanted = int(seconds * rate(backbone, patches, how, 1))
@@ -90,7 +94,8 @@ def measure(name: str, ways: list[Way], rounds: int, seconds: float) -> None:
 
 def load(name: str, way: Way) -> Backbone:
     """Loads a backbone that runs in this way."""
-    backbone = Backbone.load(name, device=way.device, precision=way.precision)
+    device = "cuda:0" if way.device == "cuda" else way.device
+    backbone = Backbone.load(name, device=device, precision=way.precision)
     if way.mode:
         tower = backbone._model
         tower.encode_image = torch.compile(

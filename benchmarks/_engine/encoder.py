@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from detail_embed.backbone import Backbone
-from detail_embed.engine.workers import run_in_workers
+from detail_embed.engine.workers import compute_threads, run_in_workers, shares
 
 _BATCHES = {"cpu": (16, 32, 48, 64), "cuda": (256, 512, 1024, 2048)}
 
@@ -20,11 +20,20 @@ class Way(NamedTuple):
     in_workers: bool
 
 
-def best_way(backbone: Backbone) -> Way:
-    """Tries batch sizes, one after the other and in parallel workers."""
+def best_way(backbone: Backbone, by_workers: bool = True) -> Way:
+    """Tries batch sizes, one after the other and in parallel workers.
+
+    Args:
+        backbone: the model
+        by_workers (True): whether workers can run it: a CUDA graph of torch.compile
+            belongs to the thread that made it
+    """
     sizes = _BATCHES[backbone.device.type]
     patches = some_patches(backbone)
-    ways = [Way(size, in_workers) for size in sizes for in_workers in (False, True)]
+    ways = [
+        Way(size, in_workers) for size in sizes
+        for in_workers in ((False, True) if by_workers else (False,))
+    ]
     in_a_second = int(rate(backbone, patches, ways[0], 1))
 
     def speed(way: Way) -> float:
@@ -52,7 +61,7 @@ def rate(backbone: Backbone, patches: torch.Tensor, way: Way, wanted: int) -> fl
     """
     patches = patches[: way.size]
     patches = patches.repeat(-(-way.size // len(patches)), 1, 1, 1)[: way.size]
-    workers = torch.get_num_threads() if way.in_workers else 1
+    workers = _workers(backbone) if way.in_workers else 1
     batches = -(-wanted // way.size // workers) * workers  # the same for each
     _encode(backbone, patches, way, 2)
     synchronise(backbone)
@@ -60,6 +69,13 @@ def rate(backbone: Backbone, patches: torch.Tensor, way: Way, wanted: int) -> fl
     _encode(backbone, patches, way, batches)
     synchronise(backbone)
     return batches * way.size / (time.perf_counter() - started)
+
+
+def _workers(backbone: Backbone) -> int:
+    """How many the engine has: those of the CPU, or two for each GPU."""
+    if backbone.device.type == "cpu":
+        return len(shares(compute_threads()))
+    return 2 * len(backbone.devices)
 
 
 def synchronise(backbone: Backbone) -> None:

@@ -36,7 +36,7 @@ def report_class():
 
 
 def test_all_sections_pass_on_a_cpu(gpu_check, tmp_path):
-    """Each in a process of its own, as on a GPU; deadlines are those of a GPU."""
+    """Each in a process of its own, as on a GPU."""
     path = tmp_path / "found.json"
     found = subprocess.run(
         [sys.executable, SCRIPT, "--cpu", "--json", path], text=True,
