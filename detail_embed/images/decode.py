@@ -1,5 +1,7 @@
 """What Pillow opened, as a person would see it: upright RGB of 8 bits."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
@@ -73,6 +75,7 @@ try:
 except ImportError:  # Pillow decodes, too
     simplejpeg = None
 
+Room = Callable[[int], "np.ndarray | None"]  # of so many bytes; None: it has none
 JPEG_FORMATS = ("JPEG", "MPO")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -85,12 +88,15 @@ _UPRIGHT = {
 }
 
 
-def decode_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
+def decode_jpeg(
+    data: bytes, image: Image.Image, room: Room | None = None
+) -> np.ndarray | None:
     """Decodes a JPEG of colours.
 
     Args:
         data: the file
         image: the same, as Pillow opened it, of one of ``JPEG_FORMATS``
+        room (None): makes the memory that the pixels are decoded to
 
     Returns:
         ``(h, w, 3)`` uint8 RGB, upright; None for what Pillow has to look at: other
@@ -99,8 +105,10 @@ def decode_jpeg(data: bytes, image: Image.Image) -> np.ndarray | None:
     if simplejpeg is None or image.mode != "RGB":
         return None
     try:
-        pixels = simplejpeg.decode_jpeg(data, "RGB")
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+        width, height = image.size
+        buffer = room(3 * width * height) if room and turn is None else None
+        pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=buffer)
     except ValueError:
         return None
-    turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
     return pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn))

@@ -15,6 +15,7 @@ from PIL import Image
 
 from detail_embed.images.decode import (
     JPEG_FORMATS,
+    Room,
     check_planes,
     decode_jpeg,
     upright_rgb,
@@ -151,10 +152,18 @@ def read_size(path: str | os.PathLike) -> tuple[int, int]:
         return image.size
 
 
-def decode_pixels(path: str | os.PathLike, image: Image.Image) -> np.ndarray:
-    """Decodes an image that :func:`open_image` opened: ``(h, w, 3)`` uint8 RGB."""
+def decode_pixels(
+    path: str | os.PathLike, image: Image.Image, room: Room | None = None
+) -> np.ndarray:
+    """Decodes an image that :func:`open_image` opened: ``(h, w, 3)`` uint8 RGB.
+
+    Args:
+        path: of its file
+        image: as it was opened
+        room (None): makes the memory that a JPEG is decoded to
+    """
     if image.format in JPEG_FORMATS:
-        pixels = decode_jpeg(Path(path).read_bytes(), image)
+        pixels = decode_jpeg(Path(path).read_bytes(), image, room)
         if pixels is not None:
             return pixels
     check_planes(image)

@@ -139,7 +139,7 @@ def _decode(
             count = math.prod(image.size)
             budget.take(index, count)
             try:
-                pixels = decode_pixels(path, image)
+                pixels = decode_pixels(path, image, _pinned_room if pin else None)
             except BaseException:
                 budget.give(count)
                 raise
@@ -154,11 +154,23 @@ def _decode(
 def pinned(pixels: np.ndarray) -> np.ndarray:
     """Copies pixels to page-locked memory; returns them as they are if it cannot.
 
-    That memory is not given back, so large images get none.
+    Those that were decoded to such memory stay where they are.
     """
-    if pixels.nbytes > _PINNED:
+    if torch.from_numpy(pixels).is_pinned():
         return pixels
+    room = _pinned_room(pixels.nbytes)
+    if room is None:
+        return pixels
+    copied = room.reshape(pixels.shape)
+    copied[:] = pixels
+    return copied
+
+
+def _pinned_room(size: int) -> np.ndarray | None:
+    """Page-locked bytes, or None: it is not given back, so large images get none."""
+    if size > _PINNED:
+        return None
     try:
-        return torch.from_numpy(pixels).pin_memory().numpy()
-    except RuntimeError:
-        return pixels
+        return torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy()
+    except RuntimeError:  # no GPU
+        return None
