@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +185,9 @@ def _start_ray() -> Any:
 
 
 def _check_counts(concurrency: int | None, num_gpus: float | None) -> None:
+    for name, value in (("concurrency", concurrency), ("num_gpus", num_gpus)):
+        if value is not None and not isinstance(value, Real):
+            raise TypeError(f"{name}={value!r:.80}: give a number")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency={concurrency}: give at least 1 worker")
     if num_gpus is not None and num_gpus < 0:

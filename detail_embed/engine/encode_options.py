@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+import torch
+
 from detail_embed.backbone.devices import resolve_device
 from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
 
@@ -31,6 +34,13 @@ class EncodeOptions:
     num_workers: int | None = None
     max_pixels: int = MAX_PIXELS
     skip_identical: bool = True
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # a NumPy number, a torch.device
+            value = getattr(self, field.name)
+            plain = value.item() if isinstance(value, np.generic) else value
+            plain = str(plain) if isinstance(plain, torch.device) else plain
+            object.__setattr__(self, field.name, plain)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> EncodeOptions:

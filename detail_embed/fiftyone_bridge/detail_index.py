@@ -83,9 +83,15 @@ class DetailIndex(Index):
 
         Raises:
             ValueError, RuntimeError: as of :func:`.compute.compute_index.compute`
-            TypeError: if there is no such choice
+            TypeError: if there is no such choice, or the settings are none
         """
-        asked = replace(settings or Settings(), **choices)
+        settings = Settings() if settings is None else settings
+        if not isinstance(settings, Settings):
+            raise TypeError(
+                f"settings={settings!r:.80}: give Settings, or each choice by its "
+                "name, such as backbone='ViT-B-32'"
+            )
+        asked = replace(settings, **choices)
         run = compute_index.compute(
             self, self._or_all(samples), asked, backend, also_global, overwrite
         )
@@ -120,7 +126,7 @@ class DetailIndex(Index):
         self,
         query: str | Query | np.ndarray,
         samples: foc.SampleCollection | None = None,
-        k: int = 25,
+        k: int | None = 25,
         **options: Any,
     ) -> Found:
         """Finds the images that fit a query best.
@@ -129,7 +135,7 @@ class DetailIndex(Index):
             query: prompts in one line, such as ``"a red helmet, -a bicycle"``; or a
                 vector ``(d,)`` in the space of the index
             samples (None): the images to search in
-            k (25): images to return, at most
+            k (25): images to return, at most, None for all
             **options: such as ``method`` and ``threshold``, see
                 :func:`.search.search.search`
 

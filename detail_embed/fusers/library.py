@@ -102,8 +102,11 @@ def describe(name: str) -> TrainedFacts:
     """What is known of a trained fuser.
 
     Raises:
+        TypeError: if the name is no text
         ValueError: if there is none of that name
     """
+    if not isinstance(name, str):
+        raise TypeError(f"give the name of one trained fuser, not {name!r:.80}")
     path = _root() / name / _FACTS
     if not _NAME.fullmatch(name) or not path.is_file():
         known = names()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ class PatchIndex:
             ValueError: if the store is empty
         """
         faiss = _faiss()
+        if not isinstance(store, FeatureStore):
+            raise TypeError(f"store={store!r:.200}: give a FeatureStore, not its folder")
         if not len(store):
             raise ValueError(f"{store.directory} holds no images: nothing to index")
         sample = _sample(store)
@@ -137,6 +140,7 @@ class PatchIndex:
             ids: ``n`` images that are in it
 
         Raises:
+            TypeError: if the ids are one text
             ValueError: if the store is another or of another space, or an image is
                 indexed already
             KeyError: if an image is not in the store
@@ -147,6 +151,8 @@ class PatchIndex:
                 f"the index ranks by {self._store.directory}, not by "
                 f"{store.directory}: put new images there"
             )
+        if isinstance(ids, str):
+            raise TypeError(f"ids={ids!r:.80}: give a list of ids")
         known = set(self.ids)
         if len(set(ids)) < len(ids) or not known.isdisjoint(ids):
             raise ValueError("an image is given twice, or is in the index already")
@@ -157,13 +163,13 @@ class PatchIndex:
         self._extend(ids)
 
     def search(
-        self, queries: np.ndarray, k: int = 25
+        self, queries: np.ndarray, k: int | None = 25
     ) -> tuple[list[list[str]], np.ndarray, np.ndarray]:
         """Finds the images with the best patches.
 
         Args:
             queries: ``(q, d)`` float
-            k (25): images per query
+            k (25): images per query, None for all
 
         Returns:
             ids, ``q`` lists of ``k``, best first; scores ``(q, k)`` float32, the
@@ -172,17 +178,14 @@ class PatchIndex:
             shorter then, scores are -inf and rows -1
 
         Raises:
+            TypeError: if queries are a text
             ValueError: if queries have another shape or are not finite, or ``k`` is
                 not from 1 to the number of images
         """
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self._store.dim:
-            wanted = f"(q, {self._store.dim})"
-            raise ValueError(f"queries are {queries.shape}: give {wanted}")
-        if not np.isfinite(queries).all():
-            raise ValueError("the queries hold NaN or infinite values")
-        if not 1 <= k <= len(self):
-            raise ValueError(f"k={k}: the index holds {len(self)} images")
+        queries = _read(queries, self._store.dim)
+        k = len(self) if k is None else k
+        if not isinstance(k, Integral) or not 1 <= k <= len(self):
+            raise ValueError(f"k={k!r}: give a number of the {len(self)} images")
         ids: list[list[str]] = []
         scores = np.full((len(queries), k), -np.inf, np.float32)
         patches = np.full((len(queries), k), -1, np.int64)
@@ -249,6 +252,17 @@ class PatchIndex:
                 f"the patch index cannot be written to {self._directory}; is the disk "
                 f"full? {error}"
             ) from error
+
+
+def _read(queries: np.ndarray, dim: int) -> np.ndarray:
+    if isinstance(queries, str):
+        raise TypeError(f"queries={queries!r:.80}: give vectors, of encode_texts([...])")
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    if queries.ndim != 2 or queries.shape[1] != dim:
+        raise ValueError(f"queries are {queries.shape}: give (q, {dim})")
+    if not np.isfinite(queries).all():
+        raise ValueError("the queries hold NaN or infinite values")
+    return queries
 
 
 def _faiss() -> Any:

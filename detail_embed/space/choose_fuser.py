@@ -106,9 +106,17 @@ def choose_fuser(
         counts (()): numbers of vectors per image to choose from, beside one
 
     Raises:
+        TypeError: if candidates are one text, or the vocabulary is none
         ValueError: if features are not finite, or a candidate is unknown
     """
     images, mask = check_features(images, mask, backbone.dim)
+    if isinstance(candidates, str):
+        raise TypeError(f"candidates={candidates!r}: give a list of names of fusers")
+    if vocabulary is not None and not isinstance(vocabulary, Vocabulary):
+        raise TypeError(
+            f"vocabulary={vocabulary!r:.80}: give a Vocabulary of "
+            "detail_embed.texts.vocabulary"
+        )
     vocabulary = enough(vocabulary)
     unfitted = {name: fusers.create(name, backbone.dim) for name in candidates}
     few = {f"{count} vectors": _few(backbone.dim, count) for count in counts}

@@ -13,7 +13,7 @@ from detail_embed.fusers.sample import FitSample
 from detail_embed.images.image_file import MAX_PIXELS
 from detail_embed.space import fit_sample
 from detail_embed.space.choose_fuser import CANDIDATES, FuserChoice, choose_fuser
-from detail_embed.space.embed_files import EmbedResult, check_paths, embed_files
+from detail_embed.space.embed_files import EmbedResult, embed_files, read_paths
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.texts.text_cache import encode_vocabulary
 from detail_embed.texts.vocabulary import Vocabulary
@@ -50,10 +50,10 @@ class DetailEmbedder(EmbeddingSpace):
             the embedder itself
 
         Raises:
-            TypeError: if ``paths`` is one path
+            TypeError: if ``paths`` is one path, or holds something else
             ValueError: if no file can be read, or the fuser lacks what it needs
         """
-        check_paths(paths)
+        paths = read_paths(paths)
         if not self.fuser.needs_fit:
             return self
         sample = self._sample(paths, max_images, max_patches, seed, options)
@@ -124,10 +124,10 @@ class DetailEmbedder(EmbeddingSpace):
             the fitted fuser, its report card and the reason in words
 
         Raises:
-            TypeError: if ``paths`` is one path
+            TypeError: if ``paths`` is one path, or holds something else
             ValueError: if no file can be read, or no fuser can be fitted
         """
-        check_paths(paths)
+        paths = read_paths(paths)
         sample = self._sample(paths, max_images, max_patches, seed, options)
         return self._choose(sample, vocabulary, candidates, counts)
 
@@ -202,7 +202,7 @@ class DetailEmbedder(EmbeddingSpace):
                 shortly before takes its vectors, see :func:`.engine.stream`
 
         Raises:
-            TypeError: if ``paths`` is one path
+            TypeError: if ``paths`` is one path, or holds something else
             ValueError: if ``max_pixels`` is below 1, ``out`` belongs to another
                 space, or ``features`` to another backbone or cover, or the disk
                 has too little room for them

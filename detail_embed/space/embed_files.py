@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +86,8 @@ def embed_files(
         ValueError: see there
         RuntimeError: see there
     """
-    check_paths(paths)
+    paths = read_paths(paths)
+    options.check_options()
     rows: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
         rows.setdefault(os.path.abspath(path), []).append(i)
@@ -118,14 +119,24 @@ def embed_files(
     return result
 
 
-def check_paths(paths: Sequence[str | Path]) -> None:
-    """Checks that files come as a list.
+def read_paths(paths: Iterable[str | Path]) -> list[str | Path]:
+    """Files as a list, whatever they come in.
 
     Raises:
-        TypeError: if it is one path
+        TypeError: if it is one path, or something else than paths
     """
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise TypeError(f"pass a list of paths, such as [{str(paths)!r}], not one path")
+    if not isinstance(paths, Iterable):
+        raise TypeError(f"pass a list of paths, not {paths!r:.80}")
+    found = list(paths)
+    for one in found:
+        if not isinstance(one, (str, os.PathLike)):
+            raise TypeError(
+                f"pass a list of paths, not of {type(one).__name__}: of a dataset of "
+                "FiftyOne, dataset.values('filepath')"
+            )
+    return found
 
 
 def _put(chunk: Chunk, rows: dict[str, list[int]], result: EmbedResult) -> None:

@@ -107,6 +107,7 @@ def encode_queries(
     """
     if isinstance(texts, str):
         raise TypeError(f"texts must be a list of strings, not {texts!r:.80}")
+    texts = list(texts)
     sentences = [s for t in texts for s in apply_templates(t, templates)]
     features = backbone.encode_texts(sentences)
     means = features.unflatten(0, (len(texts), len(templates))).mean(1)

@@ -83,6 +83,7 @@ def encode_in_steps(
     Returns:
         ``(K, d)``, see :func:`encode_vocabulary`, which names the errors, too
     """
+    words = words if isinstance(words, str) else list(words)
     if isinstance(words, str) or not all(isinstance(word, str) for word in words):
         raise TypeError(f"words must be a list of strings, not {words!r:.80}")
     sentences = template_set(templates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 
 import numpy as np
@@ -94,7 +94,7 @@ def parse(labels: str | Sequence[str]) -> dict[str, list[str]]:
     A name alone is its own prompt, with spaces for underscores.
 
     Args:
-        labels: a list, or a text with one label a line
+        labels: a list, a text with one label a line, or ``{name: prompts}``
 
     Returns:
         the prompts of each name, in the order given
@@ -103,7 +103,7 @@ def parse(labels: str | Sequence[str]) -> dict[str, list[str]]:
         TypeError: if a label is no string
         ValueError: if there is none, one has no name or prompt, or is given twice
     """
-    lines = labels.splitlines() if isinstance(labels, str) else labels
+    lines = list_labels(labels)
     found: dict[str, list[str]] = {}
     for line in lines:
         if not isinstance(line, str):
@@ -117,6 +117,32 @@ def parse(labels: str | Sequence[str]) -> dict[str, list[str]]:
     if not found:
         raise ValueError("there is no label: give one a line")
     return found
+
+
+def list_labels(labels: str | Sequence[str] | Mapping[str, Sequence[str]]) -> list[str]:
+    """Labels as one line each.
+
+    Raises:
+        TypeError: if they are no text, list or mapping
+    """
+    if isinstance(labels, str):
+        return labels.splitlines()
+    if isinstance(labels, Mapping):
+        return [f"{name}: {_join(name, labels[name])}" for name in labels]
+    if not isinstance(labels, Iterable):
+        raise TypeError(f"labels={labels!r:.80}: give a list of names, or a text")
+    return list(labels)
+
+
+def _join(name: str, prompts: str | Sequence[str]) -> str:
+    prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+    wrong = [p for p in prompts if not isinstance(p, str) or "," in p]
+    if wrong:
+        raise TypeError(
+            f"labels: a prompt of {name!r} must be a text without commas, not "
+            f"{wrong[0]!r:.80}"
+        )
+    return ", ".join(prompts)
 
 
 def _read_label(line: str) -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 OBJECTIVES = ("ranking", "proxy-mse")
 
@@ -51,6 +52,10 @@ class TrainingConfig:
             raise ValueError(
                 f"objective must be one of {OBJECTIVES}, not {self.objective!r}"
             )
+        for name, value in vars(self).items():
+            is_none = name == "time_budget" and value is None
+            if name != "objective" and not is_none and not isinstance(value, Real):
+                raise ValueError(f"{name} must be a number, not {value!r:.80}")
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(

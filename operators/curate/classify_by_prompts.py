@@ -151,8 +151,10 @@ class ClassifyByPrompts(SummaryOperator):
             ValueError: if the samples or an argument cannot be used
             TypeError: if a label is no string
         """
+        from detail_embed.texts.zero_shot import list_labels
+
         params = {
-            "labels": labels if isinstance(labels, str) else list(labels),
+            "labels": list_labels(labels),
             "brain_key": brain_key,
             "field": field,
             "temperature": temperature,

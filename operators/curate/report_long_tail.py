@@ -121,8 +121,10 @@ class ReportLongTail(SummaryOperator):
             ValueError: if the samples or an argument cannot be used
             TypeError: if a prompt is no string
         """
+        from detail_embed.fiftyone_bridge.curate.long_tail import list_prompts
+
         params = {
-            "prompts": prompts if isinstance(prompts, str) else list(prompts),
+            "prompts": list_prompts(prompts),
             "brain_key": brain_key,
             "threshold": threshold,
         }

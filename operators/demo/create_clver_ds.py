@@ -15,7 +15,7 @@ from fiftyone.operators.message import GeneratedMessage
 from detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate_in_steps
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
-from ..shared.form import filled, folder, refuse_empty
+from ..shared.form import filled, folder, plain, refuse_empty
 from ..shared.form_operator import FormOperator
 from ..shared.run_operator import RunOperator
 
@@ -100,7 +100,13 @@ class CreateClverDs(FormOperator):
         Raises:
             ValueError: if the name is taken or a setting is out of range
         """
-        low, high = objects
+        try:
+            low, high = objects
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"objects={objects!r}: give the smallest and the largest number, such "
+                "as (4, 8)"
+            ) from None
         params = {
             "name": name,
             "directory": directory,
@@ -113,7 +119,7 @@ class CreateClverDs(FormOperator):
             "seed": seed,
         }
         refuse_empty(params)
-        return _create(**_read(params))
+        return _create(**_read(plain(params)))
 
     def _in_app(
         self, ctx: foo.ExecutionContext, arguments: dict[str, Any]
@@ -166,6 +172,9 @@ def _read(params: dict[str, Any]) -> dict[str, Any]:
         ValueError: naming the parameter that cannot be used
     """
     given = _DEFAULTS | filled(params)
+    for number in ("n", "size", "low", "high", "seed"):
+        if type(given[number]) is not int:
+            raise ValueError(f"{number}={given[number]!r}: give a whole number")
     name = given["name"]
     if fo.dataset_exists(name):
         raise ValueError(f"a dataset named {name!r} exists; choose another name")
@@ -194,7 +203,7 @@ def _read_scales(value: str | tuple[float, ...]) -> tuple[float, ...]:
     try:
         parts = value.split(",") if isinstance(value, str) else value
         return tuple(float(part) for part in parts)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ValueError(
             f"scales must be numbers separated by commas, not {value!r}"
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -75,7 +76,7 @@ class EvaluateRetrieval(RunOperator):
         brain_keys: str | Sequence[str],
         label_field: str,
         name: str | None = None,
-        ks: Sequence[int] | None = None,
+        ks: Sequence[int] | int | None = None,
         export_dir: str | None = None,
         delegate: bool = False,
     ) -> Evaluation | foo.ExecutionResult:
@@ -116,7 +117,7 @@ class EvaluateRetrieval(RunOperator):
             "brain_keys": brain_keys,
             "label_field": label_field,
             "name": name,
-            "ks": None if ks is None else list(ks),
+            "ks": [ks] if isinstance(ks, Integral) else ks and list(ks),
             "export_dir": None if export_dir is None else str(export_dir),
         }
         result = self.run(sample_collection, params, delegate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any
 
 import fiftyone.core.collections as foc
@@ -63,6 +64,8 @@ class TrainingRequest:
             given | {"fuser": kind, "fuser_options": options}
         ).settings
         minutes = given.get("minutes", _MINUTES)
+        if not isinstance(minutes, Real):
+            raise ValueError(f"minutes must be a number, not {minutes!r:.80}")
         names = {field.name for field in fields(TrainingConfig)} - {"batch_size"}
         config = TrainingConfig(
             time_budget=60 * minutes,

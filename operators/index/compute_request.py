@@ -67,6 +67,8 @@ class Request:
         given = {k: v for k, v in filled(params).items() if v != BY_QUALITY}
         given = _of_quality(given.get("quality")) | given
         backbone = given.get("backbone", Settings.backbone)
+        if not isinstance(backbone, str):
+            raise ValueError(f"backbone must be a text, not {backbone!r:.80}")
         if "pretrained" not in given and not given.get("allow_random_weights"):
             given["pretrained"] = BACKBONES.get(backbone)
         if "cover" in given:

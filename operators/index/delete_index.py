@@ -88,7 +88,7 @@ class DeleteIndex(FormOperator):
         """
         from detail_embed.fiftyone_bridge import DetailIndex
 
-        DetailIndex(dataset, brain_key).delete()
+        DetailIndex.of(dataset, brain_key).delete()
 
 
 def _describe(

@@ -79,4 +79,4 @@ class RenameIndex(FormOperator):
         """
         from detail_embed.fiftyone_bridge import DetailIndex
 
-        DetailIndex(dataset, brain_key).rename(new_key)
+        DetailIndex.of(dataset, brain_key).rename(new_key)

@@ -94,7 +94,7 @@ class SearchByPrompts(FormOperator):
         sample_collection: foc.SampleCollection,
         text: str | None = None,
         brain_key: str = "detail",
-        k: int = 25,
+        k: int | None = 25,
         threshold: float | None = None,
         templates: str = "own",
         method: str = "auto",
@@ -122,7 +122,8 @@ class SearchByPrompts(FormOperator):
             text (None): prompts with commas between them, a minus for "but not" and
                 ``2 *`` for weights
             brain_key ("detail"): an index that can be searched by text
-            k (25): images to return, at most; with a threshold all that reach it are
+            k (25): images to return, at most, None for all; with a threshold all that
+                reach it are
             threshold (None): z-score that an image must reach
             templates ("own"): sentences around the prompts: ``"own"``,
                 ``"openai-80"``, ``"simple-7"`` or ``"plain"``
@@ -139,6 +140,7 @@ class SearchByPrompts(FormOperator):
             a :class:`detail_embed.fiftyone_bridge.search.found.Found`
 
         Raises:
+            TypeError: if samples, prompts or examples are something else
             ValueError: if nothing can be searched so
         """
         from detail_embed.fiftyone_bridge.index.index import Index
@@ -147,6 +149,7 @@ class SearchByPrompts(FormOperator):
         from detail_embed.fiftyone_bridge.search.search import search
 
         index = Index.of(sample_collection, brain_key)
+        sample_ids, boxes = examples.ids_of(sample_ids), examples.list_of(boxes)
         if text is None or sample_ids or boxes or pictures:
             method = for_examples(method)
             text = examples.mix(

@@ -73,7 +73,7 @@ class SearchReranked(FormOperator):
         sample_collection: foc.SampleCollection,
         text: str,
         brain_key: str = "detail",
-        k: int = 25,
+        k: int | None = 25,
         candidates: int | float | None = None,
     ) -> Found:
         """Finds the images whose best patch fits a text.
@@ -92,7 +92,7 @@ class SearchReranked(FormOperator):
             sample_collection: a dataset or view of images
             text: what to look for
             brain_key ("detail"): an index that was computed with ``keep_features``
-            k (25): images to return
+            k (25): images to return, None for all that are re-ranked
             candidates (None): how many images are re-ranked, or a share of all, below
                 1; by default a tenth, and at least 4 k
 
@@ -113,7 +113,9 @@ def _query(text: str) -> Query:
     """All of a text as one prompt: commas and signs are part of it."""
     from detail_embed.texts.query import Prompt, Query
 
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str):
+        raise TypeError(f"text={text!r:.80}: give one text")
+    if not text.strip():
         raise ValueError("type what to look for")
     return Query((Prompt(text),))
 
@@ -122,7 +124,7 @@ def _check(
     index: Index,
     samples: foc.SampleCollection,
     text: str,
-    k: int,
+    k: int | None,
     candidates: int | float | None,
 ) -> None:
     """Checks what can be checked before a search."""
@@ -132,6 +134,7 @@ def _check(
 
     check_images(samples)
     _query(text)
+    k = len(samples) if k is None else k
     search.check_request(k, None)
     methods.count_candidates(len(samples), k, candidates)
     brain_runs.check_promptable(index)
@@ -142,7 +145,7 @@ def _search(
     index: Index,
     samples: foc.SampleCollection,
     text: str,
-    k: int,
+    k: int | None,
     candidates: int | float | None,
 ) -> Found:
     from detail_embed.fiftyone_bridge.search.methods import RERANKED

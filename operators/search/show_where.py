@@ -181,6 +181,10 @@ class ShowWhere(RunOperator):
         Raises:
             ValueError: if the samples or an argument cannot be used
         """
+        import numpy as np
+
+        from detail_embed.texts.read_query import read_query
+
         params = {
             "brain_key": brain_key,
             "field": field,
@@ -188,8 +192,10 @@ class ShowWhere(RunOperator):
             "max_boxes": max_boxes,
             "max_pixels": max_pixels,
         }
-        is_text = isinstance(query, str)
-        params |= {"text": query} if is_text else {"vector": _numbers(query)}
+        if isinstance(query, np.ndarray):
+            params["vector"] = query.tolist()
+        else:
+            params["text"] = str(read_query(query))
         return self.run(sample_collection, params, delegate)
 
 
@@ -197,12 +203,6 @@ def _meant(ctx: foo.ExecutionContext, total: int) -> str:
     if ctx.current_sample:
         return "the open image"
     return f"the {total} images of the target view"
-
-
-def _numbers(vector: np.ndarray) -> Any:
-    import numpy as np
-
-    return np.asarray(vector).tolist()
 
 
 def _query(params: Mapping[str, Any]) -> str | np.ndarray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
+import numpy as np
 from fiftyone.operators import types
 
 if TYPE_CHECKING:
@@ -17,7 +19,11 @@ _NO_INDEX = "No index of this dataset can be used: use 'Compute detail embedding
 
 def filled(params: Mapping[str, Any]) -> dict[str, Any]:
     """What was filled in; what was left empty takes its default."""
-    return {k: v for k, v in params.items() if v not in (None, "", [])}
+    return {k: v for k, v in params.items() if not _is_empty(v)}
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, list)) and not value)
 
 
 def refuse_empty(params: Mapping[str, Any]) -> None:
@@ -32,6 +38,20 @@ def refuse_empty(params: Mapping[str, Any]) -> None:
                 f"{name}={value!r} is empty: give a value, or leave it out for the "
                 "default"
             )
+
+
+def plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments from Python as a form, and a database, have them.
+
+    NumPy's numbers become Python's, and paths texts.
+    """
+    return {name: _plain(value) for name, value in params.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, PathLike) else value
 
 
 def given(params: Mapping[str, Any], *names: str) -> dict[str, Any]:

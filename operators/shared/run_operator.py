@@ -12,7 +12,7 @@ from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
 from . import progress
-from .form import filled, refuse_empty
+from .form import filled, plain, refuse_empty
 from .form_operator import FormOperator
 from .output import schema_of
 
@@ -119,6 +119,7 @@ class RunOperator(FormOperator):
             ValueError, TypeError: naming what cannot be used, before it is queued too
         """
         refuse_empty(params)
+        params = plain(params)
         run = self.start(samples, params)
         if not delegate:
             return run.finish(progress=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 import fiftyone.brain as fob
 import fiftyone.core.collections as foc
@@ -136,7 +136,7 @@ def check_threshold(threshold: float) -> None:
 def check_outliers(index: Index, samples: foc.SampleCollection, count: int) -> None:
     """Checks what can be checked; see :func:`find_outliers`."""
     check_images_of_index(index, samples)
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
     dataset, field = index.dataset, uniqueness_field(index.key)
     if dataset.has_field(field) and field not in dataset.list_brain_runs(

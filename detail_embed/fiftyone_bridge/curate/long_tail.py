@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -102,11 +102,24 @@ def check_prompt_bank(
     """
     prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
-    lines = prompts.splitlines() if isinstance(prompts, str) else prompts
+    lines = list_prompts(prompts)
     bank = [Prompt(line).text for line in lines if not _is_blank(line)]
     if not bank:
         raise ValueError("there is no prompt: give one a line")
     return list(dict.fromkeys(bank))
+
+
+def list_prompts(prompts: str | Iterable[str]) -> list[str]:
+    """Prompts as a list.
+
+    Raises:
+        TypeError: if they are no text or list
+    """
+    if isinstance(prompts, str):
+        return prompts.splitlines()
+    if not isinstance(prompts, Iterable):
+        raise TypeError(f"prompts={prompts!r:.80}: give a list of prompts, or a text")
+    return list(prompts)
 
 
 def view(

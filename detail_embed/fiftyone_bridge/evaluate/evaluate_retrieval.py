@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from itertools import pairwise
+from numbers import Integral
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -106,7 +107,7 @@ def check_evaluation(
     if name is not None:
         runs.check_name(dataset, name)
     for k in ks or ():
-        if not isinstance(k, int) or not 1 <= k <= len(samples):
+        if not isinstance(k, Integral) or not 1 <= k <= len(samples):
             raise ValueError(
                 f"a depth of recall must be a whole number from 1 to {len(samples)}, "
                 f"the number of images, not {k!r}"

@@ -26,10 +26,25 @@ class Index:
     Attributes:
         dataset: the dataset
         key: the brain key
+
+    Raises:
+        TypeError: if these are something else
     """
 
     dataset: fo.Dataset
     key: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.dataset, fo.Dataset):
+            dataset = dataset_of(self.dataset)
+            raise TypeError(
+                f"an index is of a dataset, not of a view: give the dataset "
+                f"{dataset.name!r} here, and the view to what is done with the index"
+            )
+        if not isinstance(self.key, str):
+            raise TypeError(
+                f"brain_key={self.key!r:.80}: give the brain key of one index, a text"
+            )
 
     @classmethod
     def of(cls, samples: foc.SampleCollection, key: str) -> Index:

@@ -27,13 +27,30 @@ def dataset_of(samples: foc.SampleCollection) -> fo.Dataset:
     """The dataset that a collection is, or is a view of: ``_root_dataset``.
 
     Only a view has a public ``dataset_name``, and loading by name asks the database.
+
+    Raises:
+        TypeError: if it is no collection, such as the name of a dataset
     """
-    return samples._root_dataset
+    return _collection(samples)._root_dataset
 
 
 def is_generated(samples: foc.SampleCollection) -> bool:
-    """Whether a view is of patches, clips or frames, not samples: ``_is_generated``."""
-    return samples._is_generated
+    """Whether a view is of patches, clips or frames, not samples: ``_is_generated``.
+
+    Raises:
+        TypeError: as of :func:`dataset_of`
+    """
+    return _collection(samples)._is_generated
+
+
+def _collection(samples: foc.SampleCollection) -> foc.SampleCollection:
+    if isinstance(samples, foc.SampleCollection):
+        return samples
+    wanted = "give a dataset or a view of one"
+    if isinstance(samples, str):
+        wanted = f"give the dataset itself, fo.load_dataset({samples!r}), or a view"
+    raise TypeError(f"samples must be a collection of FiftyOne, not {samples!r:.80}: "
+                    + wanted)
 
 
 def dataset_id(dataset: fo.Dataset) -> ObjectId:

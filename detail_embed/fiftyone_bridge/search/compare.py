@@ -57,9 +57,10 @@ def compare(
     Raises:
         ValueError: if these are not two indexes, or one cannot be searched
     """
-    if len(set(brain_keys)) != 2:
-        raise ValueError(f"choose two different indexes, not {list(brain_keys)}")
-    indexes = [Index.of(samples, key) for key in brain_keys]
+    keys = [brain_keys] if isinstance(brain_keys, str) else list(brain_keys)
+    if len(set(keys)) != 2:
+        raise ValueError(f"brain_keys: choose two different indexes, not {keys}")
+    indexes = [Index.of(samples, key) for key in keys]
     every = [
         search(index, samples, query, len(samples), None, templates, method)
         for index in indexes
@@ -69,6 +70,6 @@ def compare(
     ]
     first, second = (
         Side(key, found, [other.get(id) for id in found.ids[:k]])
-        for key, found, other in zip(brain_keys, every, reversed(places))
+        for key, found, other in zip(keys, every, reversed(places))
     )
     return first, second

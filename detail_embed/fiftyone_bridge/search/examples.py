@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from numbers import Real
+from os import PathLike
 
 import fiftyone as fo
 import numpy as np
 import torch
+from bson import ObjectId
 from PIL import Image
 
 from detail_embed.cover.patches import whole_image
@@ -17,6 +20,7 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.fiftyone_bridge.search.methods import is_a
 from detail_embed.images.decode import upright_rgb
 from detail_embed.images.image_file import read_image
 from detail_embed.texts.query import Query
@@ -63,13 +67,17 @@ def mix(
         ``(d,)`` float32, unit length
 
     Raises:
+        TypeError: if ids or boxes are something else
         ValueError: if there is nothing to search by, a picture cannot be read, or a
             sample has no vector
     """
+    if not is_a(Real, weight) or not np.isfinite(weight):
+        raise ValueError(f"weight={weight!r}: give a number, such as 0.5")
     examples = [] if vector is None else [np.asarray(vector, np.float32)]
-    if sample_ids:
+    if sample_ids := ids_of(sample_ids):
         examples.extend(of_samples(index, sample_ids))
-    crops = [_crop(box) for box in boxes] + [_open(picture) for picture in pictures]
+    crops = [_crop(box) for box in list_of(boxes)]
+    crops += [_open(picture) for picture in pictures]
     if crops:
         examples.extend(of_images(index, crops))
     if not examples and text is None:
@@ -78,6 +86,39 @@ def mix(
     if text is not None:
         parts.append(query_vectors.encode(index, text, templates))
     return _sum(parts)
+
+
+def ids_of(samples: Iterable[str] | str) -> list[str]:
+    """Ids of samples, given as such, or as samples.
+
+    Raises:
+        TypeError: if they are none, such as paths
+    """
+    one = isinstance(samples, (str, PathLike, ObjectId))
+    ids = [str(getattr(id, "id", id)) for id in ([samples] if one else samples)]
+    for id in ids:
+        if not ObjectId.is_valid(id):
+            raise TypeError(
+                f"sample_ids: {id!r:.200} is no id of a sample. Give a list of ids, "
+                "such as view.values('id'); a file is given by pictures"
+            )
+    return ids
+
+
+def list_of(boxes: Iterable[Box] | Box) -> list[Box]:
+    """Boxes, or one of them, as a list.
+
+    Raises:
+        TypeError: if one is something else
+    """
+    boxes = [boxes] if isinstance(boxes, Box) else list(boxes)
+    for box in boxes:
+        if not isinstance(box, Box):
+            raise TypeError(
+                f"boxes: {box!r:.80} is no Box. Give a list of Box(filepath, [left, "
+                "top, width, height]), in shares of the image"
+            )
+    return boxes
 
 
 def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[Box]:

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.texts.prompt_hints import prompt_hints
-from detail_embed.texts.query import Query, parse
+from detail_embed.texts.query import Query
+from detail_embed.texts.read_query import read_query
 from detail_embed.texts.templates import TEMPLATE_SETS
 
 _QUERIES = 64  # kept in memory
@@ -38,7 +39,7 @@ def encode(index: Index, query: str | Query, templates: str = "own") -> np.ndarr
         ValueError: if the query or the templates cannot be used, or the index's model
             is not on this machine; the message says what to do
     """
-    query = parse(query) if isinstance(query, str) else query
+    query = read_query(query)
     if query.is_only_negative:
         raise ValueError(
             f"{str(query)!r:.200} says only what is not wanted: add what you are "
@@ -63,8 +64,7 @@ def hints(index: Index, query: str | Query, templates: str = "own") -> tuple[str
     Returns:
         sentences; none for a model that is not ours
     """
-    query = parse(query) if isinstance(query, str) else query
-    return _hints(*_model_name(index), query, templates)
+    return _hints(*_model_name(index), read_query(query), templates)
 
 
 def model_of(index: Index) -> fom.Model:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 
 import fiftyone.core.collections as foc
 import numpy as np
@@ -49,7 +49,7 @@ def search(
     index: Index,
     samples: foc.SampleCollection,
     query: str | Query | np.ndarray,
-    k: int = 25,
+    k: int | None = 25,
     threshold: float | None = None,
     templates: str = "own",
     method: str = AUTO,
@@ -80,8 +80,8 @@ def search(
         query: prompts in one line, such as ``"a red helmet, -a bicycle, 0.5 * at
             night"``, see :mod:`detail_embed.texts.query`; or a vector ``(d,)`` in
             the space of the index
-        k (25): images to return, at most; with a threshold all at or above it are
-            returned, however many
+        k (25): images to return, at most, None for all; with a threshold all at or
+            above it are returned, however many
         threshold (None): z-score that an image must reach to be returned
         templates ("own"): sentences around the prompts, see
             :mod:`detail_embed.texts.templates`
@@ -92,10 +92,12 @@ def search(
             by default a tenth, at least 4 k and at most 5,000
 
     Raises:
+        TypeError: if the samples or the query are something else
         ValueError: if nothing can be searched so; the message says what to do
     """
     started = time.monotonic()
     check_images(samples)
+    k = len(samples) if k is None else k
     check_request(k, threshold, method)
     count_candidates(len(samples), k, candidates)
     vector, hints = query, ()
@@ -249,7 +251,8 @@ def check_request(k: int, threshold: float | None, method: str = AUTO) -> None:
     """
     if not is_a(Integral, k) or k < 1:
         raise ValueError(f"k={k!r}: give a whole number of images, at least 1")
-    if threshold is not None and not np.isfinite(threshold):
+    is_number = is_a(Real, threshold) and np.isfinite(threshold)
+    if threshold is not None and not is_number:
         raise ValueError(f"threshold={threshold!r}: give a z-score, such as 2.5")
     if method not in METHODS:
         raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")

@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.samples.app_defaults import (
     declare_labels,
     is_made_by,
 )
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.patch_search.localise import Places
 
 FIELD = WHERE
@@ -104,7 +105,7 @@ def clear_where(
     Raises:
         ValueError: if one of them is of someone else; then none is deleted
     """
-    WhereFields(field, heatmap_field).delete(dataset)
+    WhereFields(field, heatmap_field).delete(dataset_of(dataset))
 
 
 def is_ours(field: fo.Field) -> bool:

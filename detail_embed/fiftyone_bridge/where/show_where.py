@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import fiftyone as fo
@@ -34,7 +35,8 @@ from detail_embed.fiftyone_bridge.where.fields import (
 )
 from detail_embed.patch_search.localise import Places, localise
 from detail_embed.space.embedding_space import EmbeddingSpace
-from detail_embed.texts.query import Query, parse
+from detail_embed.texts.query import Query
+from detail_embed.texts.read_query import read_query
 
 __all__ = [
     "Where",
@@ -134,11 +136,12 @@ def check_show_where(
     check_images(samples)
     dataset = index.dataset
     _record(index)
-    if isinstance(query, str):
-        _parse(query)
-    else:
+    if isinstance(query, np.ndarray):
         _check_vector(query)
-    if isinstance(max_boxes, bool) or not isinstance(max_boxes, int) or max_boxes < 1:
+    else:
+        _parse(query)
+    is_number = isinstance(max_boxes, Integral) and not isinstance(max_boxes, bool)
+    if not is_number or max_boxes < 1:
         raise ValueError(
             f"max_boxes must be a whole number of at least 1, not {max_boxes!r}"
         )
@@ -254,7 +257,7 @@ def _record(index: Index) -> records.Record:
 
 
 def _parse(text: str) -> Query:
-    query = parse(text)
+    query = read_query(text)
     if query.is_only_negative:
         raise ValueError(
             f"{text!r:.80} only says what not to look for, which is in no place: add "
