@@ -46,11 +46,11 @@ class PatchIndex:
         self._ends = np.cumsum(counts)
 
     @classmethod
-    def build(cls, store: FeatureStore, directory: str | Path) -> PatchIndex:
+    def build(cls, store: FeatureStore | Path, directory: str | Path) -> PatchIndex:
         """Indexes all images of a store, reading it twice in small chunks.
 
         Args:
-            store: the patch features; search ranks by them
+            store: the patch features, or their folder; search ranks by them
             directory: created where missing; an index in it is replaced
 
         Raises:
@@ -58,8 +58,7 @@ class PatchIndex:
             ValueError: if the store is empty
         """
         faiss = _faiss()
-        if not isinstance(store, FeatureStore):
-            raise TypeError(f"store={store!r:.200}: give a FeatureStore, not its folder")
+        store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
         if not len(store):
             raise ValueError(f"{store.directory} holds no images: nothing to index")
         sample = _sample(store)
@@ -140,7 +139,6 @@ class PatchIndex:
             ids: ``n`` images that are in it
 
         Raises:
-            TypeError: if the ids are one text
             ValueError: if the store is another or of another space, or an image is
                 indexed already
             KeyError: if an image is not in the store
@@ -151,8 +149,6 @@ class PatchIndex:
                 f"the index ranks by {self._store.directory}, not by "
                 f"{store.directory}: put new images there"
             )
-        if isinstance(ids, str):
-            raise TypeError(f"ids={ids!r:.80}: give a list of ids")
         known = set(self.ids)
         if len(set(ids)) < len(ids) or not known.isdisjoint(ids):
             raise ValueError("an image is given twice, or is in the index already")
@@ -179,13 +175,12 @@ class PatchIndex:
 
         Raises:
             TypeError: if queries are a text
-            ValueError: if queries have another shape or are not finite, or ``k`` is
-                not from 1 to the number of images
+            ValueError: if queries are of another shape or not finite, or ``k`` too many
         """
         queries = _read(queries, self._store.dim)
         k = len(self) if k is None else k
         if not isinstance(k, Integral) or not 1 <= k <= len(self):
-            raise ValueError(f"k={k!r}: give a number of the {len(self)} images")
+            raise ValueError(f"k={k!r}: the index holds {len(self)} images")
         ids: list[list[str]] = []
         scores = np.full((len(queries), k), -np.inf, np.float32)
         patches = np.full((len(queries), k), -1, np.int64)
@@ -248,21 +243,19 @@ class PatchIndex:
         try:
             _faiss().write_index(self._index, str(path))
         except RuntimeError as error:
-            raise RuntimeError(
-                f"the patch index cannot be written to {self._directory}; is the disk "
-                f"full? {error}"
-            ) from error
+            where = f"the patch index cannot be written to {self._directory}"
+            raise RuntimeError(f"{where}; is the disk full? {error}") from error
 
 
 def _read(queries: np.ndarray, dim: int) -> np.ndarray:
     if isinstance(queries, str):
-        raise TypeError(f"queries={queries!r:.80}: give vectors, of encode_texts([...])")
+        raise TypeError(f"queries={queries!r:.80}: give vectors of encode_texts()")
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     if queries.ndim != 2 or queries.shape[1] != dim:
         raise ValueError(f"queries are {queries.shape}: give (q, {dim})")
-    if not np.isfinite(queries).all():
-        raise ValueError("the queries hold NaN or infinite values")
-    return queries
+    if np.isfinite(queries).all():
+        return queries
+    raise ValueError("the queries hold NaN or infinite values")
 
 
 def _faiss() -> Any:

@@ -7,7 +7,6 @@ import torch
 from detail_embed import DetailEmbedder, fusers
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_options import EncodeOptions
-from detail_embed.features import FeatureStore
 from detail_embed.patch_search import PatchIndex
 from tests.tiny import write_images
 
@@ -66,10 +65,7 @@ def test_words_in_whatever_they_come(backbone, paths):
 def test_a_patch_index(backbone, paths, tmp_path):
     space = embedder(backbone)
     space.embed_files(paths, features=tmp_path / "features")
-    with pytest.raises(TypeError, match="not its folder"):
-        PatchIndex.build(tmp_path / "features", tmp_path / "index")
-    store = FeatureStore.open(tmp_path / "features")
-    index = PatchIndex.build(store, tmp_path / "index")
+    index = PatchIndex.build(tmp_path / "features", tmp_path / "index")
     query = space.encode_texts(["a"]).numpy()
     assert len(index.search(query, k=None)[0][0]) == 4
     for wrong in ("2", 2.5, 0, 5):
@@ -77,5 +73,3 @@ def test_a_patch_index(backbone, paths, tmp_path):
             index.search(query, k=wrong)
     with pytest.raises(TypeError, match="queries='a'"):
         index.search("a")
-    with pytest.raises(TypeError, match="ids='a'"):
-        index.add(store, "a")
