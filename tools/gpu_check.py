@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 _SLOWER = 5  # is a CPU, on which other tests run
 SECTIONS = {  # module, function, seconds at most: 480 together
     "facts": ("facts", "run", 25),
-    "cutting": ("cutting", "run", 55),
-    "towers": ("towers", "run", 130),
-    "streams": ("engine", "streams", 35),
-    "memory": ("engine", "memory", 40),
-    "throughput": ("speed", "throughput", 75),
-    "stages": ("speed", "stages", 40),
-    "modes": ("modes", "run", 60),
+    "cutting": ("cutting", "run", 50),
+    "towers": ("towers", "run", 115),
+    "streams": ("engine", "streams", 30),
+    "memory": ("engine", "memory", 35),
+    "throughput": ("speed", "throughput", 90),
+    "stages": ("speed", "stages", 35),
+    "modes": ("modes", "run", 80),
     "fusers": ("fusing", "run", 20),
 }
 

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from detail_embed.backbone.bundled_model import NAME, WEIGHTS, register
+from detail_embed.backbone.devices import resolve_device
 from detail_embed.clver_ds import concepts
 from detail_embed.demo import captions
 from detail_embed.demo.crops import TRAIN_BACKGROUNDS, TRAIN_VIEWS, CropSampler, Recipe
@@ -260,15 +261,14 @@ def main() -> None:
     parser.add_argument("--first-stage", type=int, default=1,
                         choices=range(1, len(STAGES) + 1),
                         help="a later stage starts from the weights in --out")
-    parser.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu"
-    )
+    parser.add_argument("--device", default="auto")
     args = parser.parse_args()
+    device = str(resolve_device(args.device))
     for number, stage in enumerate(STAGES, start=1):
         if number < args.first_stage:
             continue
         init = args.out if number > 1 else None
-        result = train(stage, args.out, args.device, init)
+        result = train(stage, args.out, device, init)
         print(json.dumps({"stage": number, **result}, indent=1))
 
 

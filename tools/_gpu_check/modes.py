@@ -41,7 +41,7 @@ def run(report: Report, scale: Scale) -> None:
         report.skip("compiled, CUDA graph", "no GPU is checked")
         return
     for name, options in (
-        ("compiled", {"dynamic": True}), ("CUDA graph", {"mode": "reduce-overhead"})
+        ("compiled", {}), ("CUDA graph", {"mode": "reduce-overhead"})
     ):
         with report.guarded(name), _compiled(backbone, **options):
             _measure(report, backbone, images, name, wanted, scale)

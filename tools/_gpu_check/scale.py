@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Scale:
     @staticmethod
     def choose(cpu: bool) -> Scale:
         """Large ones for a GPU, small ones for a CPU."""
+        if not cpu and not torch.cuda.is_available():
+            sys.exit("torch finds no GPU: give --cpu to check the script alone")
         if not cpu:
             return Scale(
                 torch.device("cuda", 0), 10, "ViT-B-32",
@@ -96,7 +99,7 @@ def patches(count: int, side: int, seed: int = 0) -> torch.Tensor:
     some = [picture(side, side, seed + number) for number in range(min(count, 64))]
     found = torch.from_numpy(np.stack(some)).permute(0, 3, 1, 2)
     found = found.repeat(-(-count // len(some)), 1, 1, 1)[:count]
-    shifts = torch.arange(count, dtype=torch.uint8)[:, None, None, None]
+    shifts = (torch.arange(count) % 256).to(torch.uint8)[:, None, None, None]
     return (found + shifts).contiguous()  # bytes wrap
 
 

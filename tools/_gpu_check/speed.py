@@ -119,7 +119,7 @@ def _idle(report: Report, backbone: Backbone, files: list[Path], scale: Scale) -
         busy += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     report.at_most(
-        "share of the time that the GPU idles", 1 - busy / (reached - spans[0][0]), 0.3
+        "share of the time that the GPU idles", 1 - busy / (reached - spans[0][0]), 0.4
     )
 
 
