@@ -29,9 +29,9 @@ def decoded(monkeypatch):
     """The files whose pixels were decoded so far."""
     found, decode = [], image_file.decode_pixels
 
-    def noted(path, image):
+    def noted(path, image, *room):
         found.append(path)
-        return decode(path, image)
+        return decode(path, image, *room)
 
     monkeypatch.setattr(reader, "decode_pixels", noted)
     return found
