@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.vector_parquet import (
     FEATURES,
     PLACE,
+    SOURCE,
     SPACE,
     VECTOR,
     WHOLE,
     schema,
 )
 
-_COLUMNS = ("id", "filepath", VECTOR, WHOLE, "error")
+_COLUMNS = ("id", "filepath", VECTOR, WHOLE, "error", *SOURCE)
 
 
 class PartWorker:
@@ -147,13 +149,13 @@ def _name(row: InputRow) -> str:
 
 def _entries(chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
     """The columns of each vector of each image of a chunk."""
-    wholes = chunk.global_vectors
+    files = [asdict(source) for source in chunk.sources]
     if not chunk.patches:
-        for vector, whole in zip(chunk.vectors, wholes):
-            yield [{VECTOR: vector, WHOLE: whole}]
+        for vector, whole, file in zip(chunk.vectors, chunk.global_vectors, files):
+            yield [{VECTOR: vector, WHOLE: whole} | file]
         return
-    for image, whole in zip(chunk.patches, wholes):
+    for image, whole, file in zip(chunk.patches, chunk.global_vectors, files):
         yield [
-            {VECTOR: vector, WHOLE: whole, "box": box, "level": int(level)}
+            {VECTOR: vector, WHOLE: whole, "box": box, "level": int(level)} | file
             for vector, box, level in zip(image.vectors, image.boxes, image.levels)
         ]

@@ -188,23 +188,34 @@ class FeatureStore:
             features[row, : len(image)], mask[row, : len(image)] = image, True
         return features, mask
 
-    def changed(self, items: Iterable[tuple[str, str]]) -> list[str]:
+    def changed(
+        self, items: Iterable[tuple[str, str]], trust: bool = False
+    ) -> list[str]:
         """Finds the images whose files are others than those they were made of.
 
         Args:
             items: ids and paths; images that are not in the store are left out
+            trust (False): whether images of older versions, which do not know their
+                files, count as unchanged; else they do where the file is not newer
+                than the shard
 
         Returns:
-            the ids; of shards of older versions, which do not know their files, those
-            of files that were written later than the shard
+            the ids
         """
         held = [(id, str(path), self._source(id)) for id, path in items if id in self]
         known = [entry for entry in held if entry[2] is not None]
         now = look((source, path) for _, path, source in known)
         return [
-            *(i for i, path, source in held if not source and self._is_older(i, path)),
+            *(
+                i for i, path, source in held
+                if source is None and not trust and self._is_older(i, path)
+            ),
             *(i for (i, _, source), new in zip(known, now) if not is_same(source, new)),
         ]
+
+    def unknown(self, ids: Iterable[str]) -> list[str]:
+        """The images among these of which the store does not know the file."""
+        return [id for id in ids if id in self and self._source(id) is None]
 
     def hide(self, ids: Iterable[str]) -> None:
         """Takes images out of this object, until they are added anew."""

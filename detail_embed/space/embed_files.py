@@ -16,6 +16,7 @@ from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.stream import stream_reusing
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room
+from detail_embed.images.file_source import state_of
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.chunk_store import ChunkStore
 
@@ -98,10 +99,13 @@ def embed_files(
     result = EmbedResult(vectors, whole, [])
     done = None if out is None else ChunkStore(out, space.slug)
     stored = {} if done is None else done.load()
-    for name in rows.keys() & stored.keys():
-        vector, whole = stored[name]
-        result.vectors[rows[name]], result.global_vectors[rows[name]] = vector, whole
-    todo = {name: paths[where[0]] for name, where in rows.items() if name not in stored}
+    todo = {}
+    for name, where in rows.items():
+        key = _key(name, state_of(name)) if stored else None
+        if key in stored:
+            result.vectors[where], result.global_vectors[where] = stored[key]
+        else:
+            todo[name] = paths[where[0]]
     chunks = stream_reusing(
         todo.items(), space.backbone, space.cover, space.fuser,
         _open(features, space, todo), options,
@@ -113,7 +117,9 @@ def embed_files(
     with bar, closing(chunks):
         for chunk in chunks:
             if done is not None and chunk.ids:
-                done.add(chunk.ids, chunk.vectors, chunk.global_vectors)
+                states = (source.state for source in chunk.sources)
+                keys = [_key(name, state) for name, state in zip(chunk.ids, states)]
+                done.add(keys, chunk.vectors, chunk.global_vectors)
             _put(chunk, rows, result)
             bar.update(len(chunk.ids) + len(chunk.errors))
     return result
@@ -139,6 +145,11 @@ def read_paths(paths: Iterable[str | Path]) -> list[str | Path]:
     return found
 
 
+def _key(name: str, state: str) -> str:
+    """What the vectors of a file are kept by, so that one that has changed has none."""
+    return f"{name}#{state}"
+
+
 def _put(chunk: Chunk, rows: dict[str, list[int]], result: EmbedResult) -> None:
     """Writes a chunk to all rows of its files."""
     for name, vector, whole in zip(chunk.ids, chunk.vectors, chunk.global_vectors):
@@ -160,6 +171,7 @@ def _open(
         features.require(space.patch_slug)
     else:
         features = FeatureStore(features, space.patch_slug, space.dim)
+    features.discard(features.changed(todo.items()))
     paths = [path for name, path in todo.items() if name not in features]
     if paths:
         check_room(

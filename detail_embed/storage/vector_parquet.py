@@ -16,6 +16,7 @@ FEATURES = "features"
 
 VECTOR, WHOLE = "vector", "global_vector"
 PLACE = ("box", "level")  # of what a vector stands for, where it is not the image
+SOURCE = ("state", "content")  # of the file when it was read, see FileSource
 _TYPES = {
     "id": pa.string(),
     "filepath": pa.string(),
@@ -23,6 +24,7 @@ _TYPES = {
     "label_id": pa.string(),
     "box": pa.list_(pa.float64(), 4),  # left, top, width, height: shares of the image
     "level": pa.int32(),
+    **dict.fromkeys(SOURCE, pa.string()),
 }
 
 
@@ -31,7 +33,7 @@ def schema(columns: Sequence[str], dim: int, facts: Mapping[str, Any]) -> pa.Sch
 
     Args:
         columns: names among ``id``, ``filepath``, ``vector``, ``global_vector``,
-            ``error``, ``label_id``, ``box`` and ``level``
+            ``error``, ``label_id``, ``box``, ``level``, ``state`` and ``content``
         dim: d, the dimension of the vectors, which are float32
         facts: what the metadata says under ``detail_embed``, as JSON
     """

@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_where_it_was(saved, paths, tmp_path, fresh_python)
     assert np.allclose(resumed.global_vectors, whole.global_vectors, atol=1e-6)
     done = [name for file in out.glob("chunk_*.safetensors")
             for name in json.loads(safe_open(file, "numpy").metadata()["names"])]
-    assert sorted(done) == sorted(map(str, paths))
+    assert sorted(name.partition("#")[0] for name in done) == sorted(map(str, paths))
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b"", lambda b: b[8:]])
@@ -372,3 +372,31 @@ def test_a_space_of_a_few_vectors(saved, paths, tmp_path):
     assert again.slug == space.slug and again.fuser.shape == (2, space.dim)
     kept = again.embed_files(paths, out=tmp_path / "out")
     assert np.array_equal(kept.vectors, result.vectors)
+
+
+def test_files_that_have_changed_are_embedded_again(saved, tmp_path):
+    """Neither finished vectors nor stored features are those of another file."""
+    embedder = make(saved)
+    paths = write_images(tmp_path, [(64, 48)] * 3)
+    out, features = tmp_path / "out", tmp_path / "features"
+    first = embedder.embed_files(paths, out=out, features=features)
+    shutil.copy(paths[0], paths[1])
+    for options in ({"out": out}, {"features": features}):
+        again = embedder.embed_files(paths, **options).vectors
+        np.testing.assert_allclose(again[1], again[0], atol=1e-3)
+        np.testing.assert_allclose(again[[0, 2]], first.vectors[[0, 2]], atol=1e-3)
+
+
+def test_a_search_of_a_result_leaves_out_what_could_not_be_read(saved, tmp_path):
+    embedder = make(saved)
+    paths = write_images(tmp_path, [(64, 48)] * 3)
+    paths.insert(1, tmp_path / "gone.png")
+    result = embedder.embed_files(paths)
+    assert result.indices.tolist() == [0, 2, 3]
+    rows, scores = result.search(2 * result.vectors[2], k=9)
+    assert rows[0] == 2 and sorted(rows) == [0, 2, 3]
+    assert scores[0] == pytest.approx(1, abs=1e-5)
+    assert list(scores) == sorted(scores, reverse=True)
+    for bad in (np.ones(3), np.zeros(16), np.full(16, np.nan)):
+        with pytest.raises(ValueError, match="numbers that are finite"):
+            result.search(bad)

@@ -186,6 +186,8 @@ def _compute(
     columns = columns_of(index, also_global, index.owns_single)
     declare(index, columns)
     stale = yield from provenance.check(index, items)
+    if opened.store is not None:
+        opened.store.discard(opened.store.unknown(stale.changed))
     done = stale.present - stale.ids
     if opened.single:
         done &= ids_with(dataset, index.vector_field)

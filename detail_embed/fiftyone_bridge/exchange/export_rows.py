@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.core.collections as foc
 import numpy as np
 
+from detail_embed.fiftyone_bridge.index import provenance
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers.few_vectors import MAX_VECTORS
+from detail_embed.images.file_source import FileSource
 
 GROUP = 10_000
 _Read = Callable[[foc.SampleCollection], tuple[Any, list[str], list[str] | None]]
@@ -32,6 +34,7 @@ class Rows:
         boxes: ``n`` boxes, left, top, width and height as shares of the image, None
             where a label has none
         levels: ``n`` levels of the cover, likewise
+        sources: what the ``n`` files were, None where that is not known
     """
 
     ids: list[str]
@@ -40,6 +43,7 @@ class Rows:
     labels: list[str] | None
     boxes: list[list[float] | None] | None
     levels: list[int | None] | None
+    sources: list[FileSource | None]
 
 
 def batches(
@@ -63,7 +67,8 @@ def batches(
         view = flat_images(index.dataset).select(part)
         vectors, owners, label_ids = read(view)
         if len(owners):
-            rows = _rows(view, part, vectors, owners, label_ids, labels)
+            known = provenance.sources(index, part)
+            rows = _rows(view, part, vectors, owners, label_ids, labels, known)
             yield rows, min(1.0, (start + step) / len(ids))
 
 
@@ -124,6 +129,7 @@ def _rows(
     ids: list[str],
     labels: list[str] | None,
     field: str | None,
+    sources: Mapping[str, FileSource],
 ) -> Rows:
     place = {id: i for i, id in enumerate(order)}
     rows = sorted(range(len(ids)), key=lambda row: place[ids[row]])
@@ -141,6 +147,7 @@ def _rows(
         labels=labels,
         boxes=boxes,
         levels=levels,
+        sources=[sources.get(id) for id in ids],
     )
 
 

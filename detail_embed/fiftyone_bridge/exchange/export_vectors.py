@@ -22,7 +22,7 @@ from detail_embed.fiftyone_bridge.index import facts as index_facts
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images
-from detail_embed.storage.vector_parquet import PLACE, VECTOR, schema
+from detail_embed.storage.vector_parquet import PLACE, SOURCE, VECTOR, schema
 from detail_embed.storage.versions import versions
 from detail_embed.storage.whole_files import megabytes, whole_file
 
@@ -64,8 +64,10 @@ def export_vectors(
     ``filepath`` of the sample and ``vector``, a list of d float32 as they are stored.
     Where the vectors are those of labels, such as the k vectors per image, there are
     also ``label_id``, ``box`` (left, top, width and height as shares of the image)
-    and ``level`` of the cover; null where the label has none. The schema's metadata
-    has, under ``detail_embed``, the facts of the index as JSON.
+    and ``level`` of the cover; null where the label has none. Of an index of ours,
+    ``state`` and ``content`` say what the file was, so that an import knows one that
+    has changed since. The schema's metadata has, under ``detail_embed``, the facts of
+    the index as JSON.
 
     The file appears when it is whole. It is written in row groups of at most 10,000;
     of the vectors in a field of the samples, no more are in memory. Vectors of other
@@ -174,7 +176,8 @@ def _absolute(path: str | Path) -> Path:
 
 def _layout(index: Index, rows: Rows) -> pa.Schema:
     of_labels = () if rows.labels is None else ("label_id", *PLACE)
-    names = ("id", "filepath", VECTOR, *of_labels)
+    of_files = SOURCE if any(rows.sources) else ()
+    names = ("id", "filepath", VECTOR, *of_labels, *of_files)
     return schema(names, rows.vectors.shape[1], _facts(index))
 
 
@@ -187,6 +190,8 @@ def _table(rows: Rows, layout: pa.Schema) -> pa.Table:
         "label_id": rows.labels,
         "box": rows.boxes,
         "level": rows.levels,
+        "state": [source and source.state for source in rows.sources],
+        "content": [source and source.content for source in rows.sources],
     }
     return pa.table({name: columns[name] for name in layout.names}, schema=layout)
 

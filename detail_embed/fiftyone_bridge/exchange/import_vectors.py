@@ -235,7 +235,7 @@ def _chunk(
     ]
     ids = [id for id, _ in good]
     sources = [
-        _source(image.path, path)
+        image.source or _source(image.path, path)
         for (_, image), path in zip(good, _paths(samples, ids))
     ]
     chunk = Chunk(ids, vectors, wholes, errors, patches, sources=sources)

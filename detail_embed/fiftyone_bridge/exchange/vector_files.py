@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 
 from detail_embed.engine.chunk import ImagePatches
 from detail_embed.fiftyone_bridge.model import zoo
+from detail_embed.images.file_source import FileSource
 from detail_embed.storage.vector_parquet import (
     PLACE,
+    SOURCE,
     SPACE,
     VECTOR,
     WHOLE,
@@ -37,6 +39,7 @@ class ImageVectors:
         whole: ``(d,)`` float32 of the whole image alone, None where it is not there
         patches: what the k vectors stand for; None where the vector is of the image
         error: why there are no vectors, or None
+        source: what the file was when it was read, None where that is not known
     """
 
     id: str | None
@@ -45,6 +48,7 @@ class ImageVectors:
     whole: np.ndarray | None
     patches: ImagePatches | None
     error: str | None
+    source: FileSource | None
 
 
 class VectorFiles:
@@ -120,7 +124,7 @@ class VectorFiles:
         names = table.column_names
         columns = {
             name: table[name].to_pylist()
-            for name in ("id", "filepath", "error", *PLACE) if name in names
+            for name in ("id", "filepath", "error", *PLACE, *SOURCE) if name in names
         }
         vectors = _vectors(table[VECTOR])
         wholes = _vectors(table[WHOLE]) if self.has_whole else None
@@ -142,6 +146,7 @@ class VectorFiles:
                     id, path, found, None if whole is None else whole[0],
                     self._patches(columns, found, some),
                     bad or columns.get("error", [None] * len(keys))[first],
+                    _source(columns, first),
                 )
                 images.append((image, len(some)))
         return images
@@ -211,6 +216,11 @@ def _vectors(column: pa.ChunkedArray) -> list[np.ndarray | None]:
     rows = array.drop_null().flatten().to_numpy(zero_copy_only=False)
     found = iter(rows.reshape(-1, array.type.list_size).astype(np.float32, copy=False))
     return [next(found) if valid else None for valid in array.is_valid().to_pylist()]
+
+
+def _source(columns: dict[str, list], row: int) -> FileSource | None:
+    values = [columns[name][row] if name in columns else None for name in SOURCE]
+    return FileSource(*values) if values[0] else None
 
 
 def _unit(

@@ -173,7 +173,7 @@ def prepare(
     """
     store = find(dataset, space.patch_slug)
     if store is not None:
-        store.discard(store.changed(items))
+        store.discard(store.changed(items, trust=True))
         if fresh:
             store.hide(id for id, _ in items)
     if not keep:

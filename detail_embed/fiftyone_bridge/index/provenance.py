@@ -141,6 +141,18 @@ def _adopt(index: Index) -> None:
     index.write(replace(record, sources=True))
 
 
+def sources(index: Index, ids: Sequence[str]) -> dict[str, FileSource]:
+    """What the files of images were that have a vector, as far as it is known."""
+    base = index.base if index.record is None else index
+    if base.record is None or not index.dataset.has_field(base.source_field):
+        return {}
+    found = _read(base, ids)
+    return {
+        id: FileSource(value["state"], value["content"])
+        for id, (value, _) in found.items() if value.get("state")
+    }
+
+
 def foreign_ids(index: Index, among: Sequence[str] | None = None) -> list[str]:
     """The images whose vector is known to be of another space than the index.
 

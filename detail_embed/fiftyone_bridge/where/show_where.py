@@ -208,6 +208,8 @@ def _find(
     """Localises in what is stored, then encodes the rest."""
     cover = space.cover if space.cover.c != 1 else CompleteCover()
     store = _open_store(dataset, record, patch_slug(space.backbone, cover))
+    if store is not None:
+        store.hide(store.changed(items, trust=True))
     held = [item for item in items if store is not None and item[0] in store]
     for item in held:
         image = store[item[0]]

@@ -49,7 +49,7 @@ def test_a_round_trip_in_small_row_groups(dataset, tmp_path, monkeypatch):
     groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
     assert groups == [5, 5, 2]
     table = file.read()
-    assert table.column_names == ["id", "filepath", "vector"]
+    assert table.column_names == ["id", "filepath", "vector", "state", "content"]
     assert table.schema.field("vector").type == pa.list_(pa.float32(), 256)
     ids, paths, vectors = dataset[:12].values(["id", "filepath", "detail_embedding"])
     assert table["id"].to_pylist() == ids

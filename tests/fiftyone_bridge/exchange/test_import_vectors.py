@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import fiftyone as fo
@@ -335,3 +336,26 @@ def test_imported_vectors_know_their_files(dataset, exported, tmp_path):
         Index(dataset, "detail"), dataset[:6], options=CPU
     ).finish()
     assert (result.embedded, result.present) == (0, 6)
+
+
+def test_an_import_knows_files_that_have_changed_since(dataset, make_parts, tmp_path):
+    paths = []
+    for i, source in enumerate(dataset[:6].values("filepath")):
+        paths.append(tmp_path / f"{i}.png")
+        shutil.copy(source, paths[-1])
+    some = fo.Dataset(persistent=True)
+    some.add_samples([fo.Sample(filepath=str(path)) for path in paths])
+    parts, space = make_parts(paths, _gmp())
+    index = Index(some, "detail")
+    compute_index.compute(Index(some, "own"), some, GMP).finish()
+    exported = tmp_path / "own.parquet"
+    export_vectors(Index(some, "own"), some, exported).finish()
+    shutil.copy(paths[0], paths[1])
+    for source in (parts, exported):
+        import_vectors(index, some, source, device="cpu").finish()
+        result = index_update.update(index, some, options=CPU).finish()
+        assert (result.embedded, result.present) == (1, 5)
+        same = some[:2].values("detail_embedding")
+        np.testing.assert_allclose(*same, atol=1e-5)
+        compute_index.delete(index)
+    some.delete()
