@@ -24,6 +24,7 @@ from detail_embed.fiftyone_bridge.index.image_vectors import (
 )
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.collection import with_fields
 
 THRESHOLD = 0.1
 COUNT = 25
@@ -190,6 +191,8 @@ def _outliers(
     dataset, field = index.dataset, uniqueness_field(index.key)
     if field in dataset.list_brain_runs():
         dataset.delete_brain_run(field)
+    images = with_fields(images, *dataset.get_field_schema())  # it reads what it wrote
     fob.compute_uniqueness(images, uniqueness_field=field, embeddings=matrix)
+    samples = with_fields(samples, field)
     view = samples.exists(field).sort_by(field, reverse=True).limit(count)
     return Outliers(view, field, len(matrix), without)

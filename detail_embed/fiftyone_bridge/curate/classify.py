@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
@@ -130,6 +131,7 @@ def _check_field(
     samples: foc.SampleCollection, field: str, multi: bool, overwrite: bool
 ) -> None:
     names.check_brain_key(field, "field")
+    samples = with_fields(samples, field)
     if not samples.has_field(field):
         return
     kind = _kind(multi)
@@ -211,7 +213,7 @@ def _write(
     Returns:
         how many images got each label
     """
-    dataset = dataset_of(samples)
+    dataset, samples = dataset_of(samples), with_fields(samples, field)
     if dataset.has_field(field):
         samples.clear_sample_field(field)
     else:

@@ -29,7 +29,7 @@ from detail_embed.fiftyone_bridge.evaluate.ranking import Ranking
 from detail_embed.fiftyone_bridge.index.brain_runs import check_promptable
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 KS = (10, 50, 100)
@@ -97,6 +97,7 @@ def check_evaluation(
         ValueError: naming what cannot be used and what to do
     """
     check_images(samples)
+    samples = with_fields(samples, label_field)
     dataset = dataset_of(samples)
     brain_keys = _unique(brain_keys)
     if not brain_keys:
@@ -145,7 +146,7 @@ def _evaluate(
     started = time.monotonic()
     yield Progress("Reading the labels", 0.0)
     indexes = [Index.of(samples, key) for key in brain_keys]
-    shown = labels.read(samples, label_field)
+    shown = labels.read(with_fields(samples, label_field), label_field)
     task = _Task(
         shown=shown,
         prompts=[labels.prompt(label) for label in shown.classes],

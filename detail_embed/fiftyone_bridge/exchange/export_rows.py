@@ -13,7 +13,7 @@ from detail_embed.fiftyone_bridge.index import provenance
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
-from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.collection import flat_images, with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers.few_vectors import MAX_VECTORS
 from detail_embed.images.file_source import FileSource
@@ -60,7 +60,8 @@ def batches(
     """
     labels = index.config.patches_field
     read, field = _reader(index)
-    ids = (samples.exists(field) if field else samples).values("id")
+    held = with_fields(samples, field).exists(field) if field else samples
+    ids = held.values("id")
     step = GROUP // MAX_VECTORS if labels else GROUP
     for start in range(0, len(ids), step):
         part = ids[start : start + step]

@@ -10,7 +10,7 @@ from fiftyone import ViewField as F
 
 from detail_embed.fiftyone_bridge.index import brain_runs, provenance, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.collection import flat_images, with_fields
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class _Groups:
         self._field, errors = _fields(index)
         self.errors = errors if errors and dataset.has_field(errors) else None
         self._ids: Sequence[str] = ()
+        self.images = with_fields(self.images, *filter(None, (self._field, errors)))
         if self._field is None:
             self._ids = vectors.load(index).ids
         elif not dataset.has_field(self._field):

@@ -63,6 +63,17 @@ def flat_images(dataset: foc.SampleCollection) -> foc.SampleCollection:
     return dataset
 
 
+def with_fields(samples: foc.SampleCollection, *fields: str) -> foc.SampleCollection:
+    """The samples, in their order, with fields of the dataset that a view leaves out.
+
+    Such a view would say that no sample has a value there.
+    """
+    dataset = dataset_of(samples)
+    if all(samples.has_field(f) or not dataset.has_field(f) for f in fields):
+        return samples
+    return flat_images(dataset).select(samples.values("id"), ordered=True)
+
+
 def refresh(dataset: fo.Dataset) -> None:
     """Reads fields and runs of a dataset again: other processes may add some.
 

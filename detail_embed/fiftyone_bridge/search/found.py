@@ -9,6 +9,7 @@ import fiftyone.core.view as fov
 import numpy as np
 
 from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, has_score, prepare
+from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
@@ -73,9 +74,12 @@ class Found:
         written to the samples. A field of yours with such a name is left as it is, and
         a view that selects fields shows those.
         """
-        prepare(dataset_of(self.samples))
+        return self._view(self.samples)
+
+    def _view(self, samples: foc.SampleCollection) -> fov.DatasetView:
+        prepare(dataset_of(samples))
         ids, scores = self.ids[:DRAWN], self.scores[:DRAWN]
-        view = self.samples.select(self.ids, ordered=True)
+        view = samples.select(self.ids, ordered=True)
         if has_score(view):
             shown = [score if score is None else round(score, 4) for score in scores]
             view = view.set_field(SCORE, match.of_each(ids, match.item(shown)))
@@ -89,7 +93,8 @@ class Found:
         Raises:
             ValueError: if no place is known
         """
-        view = self.view
+        prepare(dataset_of(self.samples))
+        view = self._view(with_fields(self.samples, match.MATCH))
         if not any(self.boxes) or not view.has_field(match.MATCH):
             raise ValueError(
                 "nobody knows where these images match: keep patch features, or a few "
