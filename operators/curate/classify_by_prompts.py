@@ -11,7 +11,7 @@ from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
 from ..shared.form import add_index, filled, given, index_of
-from ..shared.output import table, without
+from ..shared.output import hinted, table, without
 from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
@@ -90,11 +90,12 @@ class ClassifyByPrompts(SummaryOperator):
     def summarise(self, result: Classified) -> str:
         """How many images got each label."""
         rows = [(f"`{name}`", count) for name, count in result.counts.items()]
-        return (
+        text = (
             f"{result.images} images were classified; the labels are in "
             f"`{result.field}`.{without(result.without)}\n\n"
             + table(["Label", "Images"], rows)
         )
+        return hinted(text, result.hints)
 
     def show(
         self, ctx: foo.ExecutionContext, result: Classified
@@ -144,7 +145,7 @@ class ClassifyByPrompts(SummaryOperator):
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
-            field, counts, images and without, or an
+            field, counts, images, without and hints, or an
             :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:

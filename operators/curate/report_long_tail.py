@@ -11,7 +11,7 @@ from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
 from ..shared.form import add_index, filled, given, index_of
-from ..shared.output import table, without
+from ..shared.output import hinted, table, without
 from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
@@ -80,11 +80,12 @@ class ReportLongTail(SummaryOperator):
             for row in result.rows
         ]
         head = ["Prompt", "Images", "Best z-score", "Best cosine"]
-        return (
+        text = (
             f"{result.images} images; those count whose z-score is at least "
             f"{result.threshold:g}.{without(result.without)}\n\n"
             + table(head, rows)
         )
+        return hinted(text, result.hints)
 
     def __call__(
         self,

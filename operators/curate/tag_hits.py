@@ -74,6 +74,8 @@ class TagHits(FormOperator):
             f"'{arguments['tag'].strip()}'.{without(result.without)}"
         )
         ctx.ops.notify(text, variant="success")
+        for hint in result.hints:
+            ctx.ops.notify(hint, variant="warning")
         ctx.ops.reload_dataset()
         return {"hits": result.hits, "changed": result.changed}
 
@@ -109,7 +111,7 @@ class TagHits(FormOperator):
             untag (False): whether to take the tag away instead
 
         Returns:
-            hits, changed and without
+            hits, changed, without and hints
 
         Raises:
             ValueError: if the samples or an argument cannot be used

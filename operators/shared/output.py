@@ -43,6 +43,11 @@ def without(count: int) -> str:
     return f" Left out, without a vector: {count}." if count else ""
 
 
+def hinted(text: str, hints: Iterable[str]) -> str:
+    """A text, and below it what to know of the prompts."""
+    return "\n\n".join([text, *hints])
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]

@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
+from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
 from detail_embed.texts import zero_shot
 from detail_embed.texts import zero_shot as prompt_labels
 from detail_embed.texts.score_summary import THRESHOLD
@@ -39,12 +40,14 @@ class Classified:
         counts: images of each label, in the order given; "none of these" is the last
         images: that have a vector, and so were classified
         without: images that have none
+        hints: what to know of the prompts: cut off, or hardly understood
     """
 
     field: str
     counts: dict[str, int]
     images: int
     without: int
+    hints: tuple[str, ...] = ()
 
 
 def classify(
@@ -179,6 +182,7 @@ def _classify(
         counts={name: counts[name] for name in names},
         images=len(scorer.ids),
         without=scorer.without,
+        hints=hints_of(index, texts),
     )
 
 

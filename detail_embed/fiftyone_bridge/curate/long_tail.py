@@ -16,6 +16,7 @@ from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
+from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.fiftyone_bridge.where.stored import best_boxes
 from detail_embed.texts.query import Prompt, Query
@@ -53,12 +54,14 @@ class LongTail:
         threshold: the z-score that counts
         images: that have a vector
         without: images that have none
+        hints: what to know of the prompts: cut off, or hardly understood
     """
 
     rows: list[PromptRow]
     threshold: float
     images: int
     without: int
+    hints: tuple[str, ...] = ()
 
 
 def long_tail(
@@ -174,7 +177,8 @@ def _long_tail(
             )
         )
     rows.sort(key=lambda row: (row.count, row.best_z))
-    return LongTail(rows, threshold, len(scorer.ids), scorer.without)
+    hints = hints_of(index, bank)
+    return LongTail(rows, threshold, len(scorer.ids), scorer.without, hints)
 
 
 STORE = "detail_embed_reports"

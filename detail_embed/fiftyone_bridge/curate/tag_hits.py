@@ -22,11 +22,13 @@ class Tagged:
         hits: images that were meant
         changed: those of them that had not, or had, the tag before
         without: images that have no vector and were left as they are
+        hints: what to know of the prompts: cut off, or hardly understood
     """
 
     hits: int
     changed: int
     without: int
+    hints: tuple[str, ...] = ()
 
 
 def tag_hits(
@@ -54,14 +56,15 @@ def tag_hits(
         ValueError: if an argument cannot be used; the message says what to do
     """
     check_tagging(index, samples, query, threshold, tag)
-    hits, without = samples, 0
+    hits, without, hints = samples, 0, ()
     if query is not None:
         found = search(index, samples, query, len(samples), threshold)
         hits, without = samples.select(found.ids), found.missing
+        hints = found.hints
     tag = tag.strip()
     count, had = len(hits), len(hits.match_tags(tag))
     (hits.untag_samples if untag else hits.tag_samples)(tag)
-    return Tagged(count, had if untag else count - had, without)
+    return Tagged(count, had if untag else count - had, without, hints)
 
 
 def check_tagging(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 
 import fiftyone.core.models as fom
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.texts.prompt_hints import prompt_hints
-from detail_embed.texts.query import Query
+from detail_embed.texts.query import Prompt, Query
 from detail_embed.texts.read_query import read_query
 from detail_embed.texts.templates import TEMPLATE_SETS
 
@@ -65,6 +66,12 @@ def hints(index: Index, query: str | Query, templates: str = "own") -> tuple[str
         sentences; none for a model that is not ours
     """
     return _hints(*_model_name(index), read_query(query), templates)
+
+
+def hints_of(index: Index, texts: Iterable[str]) -> tuple[str, ...]:
+    """What a person should know of texts that are asked each by itself; see hints."""
+    prompts = tuple(Prompt(text) for text in dict.fromkeys(texts))
+    return hints(index, Query(prompts)) if prompts else ()
 
 
 def model_of(index: Index) -> fom.Model:
