@@ -114,7 +114,8 @@ def check(
         stale.ids |= stale.changed
         _note(index, moved)
         done = start + len(paths)
-        yield Progress(f"{done:,} of {len(items):,} files checked", 0.0)
+        if held:
+            yield Progress(f"{done:,} of {len(items):,} files checked", 0.0)
     for reason, count in stale.reasons.items():
         logger.info("%d images are embedded anew: %s", count, reason)
     return stale
