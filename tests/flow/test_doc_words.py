@@ -61,6 +61,13 @@ def test_make_knows_the_targets_and_pip_the_extras():
         assert f"\n{extra} = [" in project
 
 
+def test_the_floor_of_fiftyone_is_the_same_everywhere():
+    (floor,) = re.findall(r"^fiftyone>=(.*)$", read("requirements-dev.txt"), re.M)
+    assert f'fiftyone = ["fiftyone>={floor}"]' in read("pyproject.toml")
+    assert f'version: ">={floor}"' in read("fiftyone.yml")
+    assert f"FiftyOne {floor} or newer" in read("README.md")
+
+
 STARTS = """
 import contextlib, io, json, runpy, sys
 sys.path.insert(0, sys.argv[1])

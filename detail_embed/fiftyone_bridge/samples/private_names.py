@@ -125,7 +125,7 @@ def serialized(view: fov.DatasetView) -> list[dict[str, Any]]:
 def asks_for_target(ctx: foo.ExecutionContext) -> bool:
     """Whether a form has asked for its target view: ``_view_target_resolved``.
 
-    It was new in FiftyOne 1.22; before, no form has such a choice.
+    It was new in FiftyOne 1.21; before, no form has such a choice.
     """
     return getattr(ctx, "_view_target_resolved", False)
 
