@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 _HASHED = 2**28  # bytes; the content of larger files is not hashed
-_BLOCK = 2**20
+_BLOCK = 2**18  # bytes, that stay in the cache of a core
 _THREADS = 16  # that look at files: those of a network answer one by one
 _FILES = 256  # that a thread looks at, at a time
 
@@ -45,12 +45,12 @@ def content_of(path: str | os.PathLike) -> str | None:
     Raises:
         OSError: if it cannot be read
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size > _HASHED:
             return None
-        digest = hashlib.blake2b(digest_size=16)
-        while block := file.read(_BLOCK):
-            digest.update(block)
+        digest, block = hashlib.blake2b(digest_size=16), memoryview(bytearray(_BLOCK))
+        while count := file.readinto(block):
+            digest.update(block[:count])
     return digest.hexdigest()
 
 

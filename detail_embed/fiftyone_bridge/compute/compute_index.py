@@ -183,9 +183,10 @@ def _compute(
     items = shards.mine(everything, shard)
     opened = yield from open_space(index, samples, items, settings, overwrite)
     record, errors = index.record, index.error_field
+    stale = yield from provenance.check(index, items)
+    also_global = also_global or (bool(stale.ids) and index.has_whole)
     columns = columns_of(index, also_global, index.owns_single)
     declare(index, columns)
-    stale = yield from provenance.check(index, items)
     if opened.store is not None:
         opened.store.discard(opened.store.unknown(stale.changed))
     done = stale.present - stale.ids

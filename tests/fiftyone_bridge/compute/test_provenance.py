@@ -272,3 +272,17 @@ def test_an_index_of_an_older_version_learns_its_sources(pictures, make_dataset)
     result = update_all(dataset)
     assert (result.embedded, result.again) == (1, {CHANGED: 1})
     assert_same(vectors_of(dataset), from_pixels(dataset))
+
+
+def test_whole_image_vectors_follow_their_files_too(pictures, make_dataset):
+    dataset = make_dataset(sorted(pictures[0].iterdir()))
+    compute(dataset, also_global=True)
+    before = np.stack(dataset.values("detail_global_embedding"))
+    replace_files(pictures)
+    assert compute(dataset).again == {CHANGED: N}  # without also_global
+    after = np.stack(dataset.values("detail_global_embedding"))
+    assert (np.linalg.norm(after - before, axis=1) > 0.05).all()
+    wanted = make_dataset(sorted(pictures[1].iterdir()))
+    compute(wanted, also_global=True)
+    wanted = np.stack(wanted.values("detail_global_embedding"))
+    np.testing.assert_allclose(after, wanted, atol=5e-3)
