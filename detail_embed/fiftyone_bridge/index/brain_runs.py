@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import fiftyone.brain as fob
 
+from detail_embed.fiftyone_bridge.index import provenance
 from detail_embed.fiftyone_bridge.index.external_store import fill
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
@@ -97,7 +98,9 @@ def build(
             backend=backend,
         )
     if results.is_external:
-        fill(results, flat_images(dataset).exists(field), field, patches)
+        images = flat_images(dataset).exists(field)
+        foreign = provenance.foreign_ids(index)
+        fill(results, images.exclude(foreign) if foreign else images, field, patches)
 
 
 def build_all(index: Index, backend: str | None, also_global: bool) -> None:
