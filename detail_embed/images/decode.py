@@ -5,14 +5,18 @@ from collections.abc import Callable
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-_BITS, _COLOURS, _CHANNELS, _PLANES = 258, 262, 277, 284
+from detail_embed.images.bit_depth import over_white, to_8_bits
+from detail_embed.images.file_reasons import NotReadHere
+
+_BITS, _PHOTOMETRIC = 258, 262
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image, name: str = "a picture") -> Image.Image:
     """Makes an open image what a person would see, as ``reader.read_image()`` does.
 
     Args:
         image: as opened by Pillow; it may be changed
+        name ("a picture"): of its file, for the log
 
     Returns:
         RGB, EXIF orientation applied
@@ -21,39 +25,23 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         Exception: of any kind, from Pillow's decoders
     """
     ImageOps.exif_transpose(image, in_place=True)
-    return _to_rgb(image)
+    return _to_rgb(image, name)
 
 
-def check_planes(image: Image.Image) -> None:
-    """Refuses what Pillow takes for 8 bits: it would show noise.
-
-    Raises:
-        ValueError: if the image has 16-bit colours in separate planes
-    """
-    tags = getattr(image, "tag_v2", {})
-    is_planar = tags.get(_PLANES) == 2 and tags.get(_CHANNELS, 1) > 1
-    if is_planar and max(tags.get(_BITS, (1,))) > 8 and _is_raw(image):
-        raise ValueError(
-            "16-bit colours in separate planes, uncompressed, are not read here: "
-            "save them compressed, or pixel by pixel, or as PNG"
-        )
-
-
-def _is_raw(image: Image.Image) -> bool:
-    return image.info.get("compression") in (None, "raw")
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16") or (
         image.mode == "I" and image.format in ("PNG", "PPM")
     ):
-        return _from_16_bit(image)
+        return _from_16_bit(image, name)
     if image.mode in ("I", "F"):
-        raise ValueError(
-            "32-bit pixels have no known range of brightness, save 8 or 16 bits"
+        raise NotReadHere(
+            f"is {image.format or 'an image'} of {_kind(image)}, which have no known "
+            "range of brightness: save 8 or 16 bits"
         )
+    if image.format == "TIFF" and image.mode in ("RGBA", "LA"):
+        return _from_bands(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -61,13 +49,29 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    grey = np.asarray(image).astype(np.uint32)
-    if getattr(image, "tag_v2", {}).get(_COLOURS) == 0:
-        grey = 65535 - grey  # white is zero
+def _kind(image: Image.Image) -> str:
+    bits = max(getattr(image, "tag_v2", {}).get(_BITS, (32,)))
+    return f"{bits}-bit {'fractions' if image.mode == 'F' else 'signed numbers'}"
+
+
+def _from_bands(image: Image.Image) -> Image.Image:
+    """Colours and a band beside them, which is called opacity."""
+    bands = np.asarray(image)
+    colours = over_white(bands[..., :-1], bands[..., -1], associated=False)
+    return Image.fromarray(colours.squeeze(2) if image.mode == "LA" else colours
+    ).convert("RGB")
+
+
+def _from_16_bit(image: Image.Image, name: str) -> Image.Image:
+    tags = getattr(image, "tag_v2", {})
+    bits = max(tags.get(_BITS, (16,)))
+    deep = np.asarray(image).astype(np.uint16)
+    grey = to_8_bits(deep, min(bits, 16), name)
+    if tags.get(_PHOTOMETRIC) == 0:
+        grey = 255 - grey  # white is zero
     if isinstance(image.info.get("transparency"), int):
-        grey[grey == image.info["transparency"]] = 65535
-    return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+        grey[deep == image.info["transparency"]] = 255
+    return Image.fromarray(grey).convert("RGB")
 
 
 try:
@@ -77,7 +81,7 @@ except ImportError:  # Pillow decodes, too
 
 Room = Callable[[int], "np.ndarray | None"]  # of so many bytes; None: it has none
 JPEG_FORMATS = ("JPEG", "MPO")
-_UPRIGHT = {
+UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -105,7 +109,7 @@ def decode_jpeg(
     if simplejpeg is None or image.mode != "RGB":
         return None
     try:
-        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
         width, height = image.size
         buffer = room(3 * width * height) if room and turn is None else None
         pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=buffer)

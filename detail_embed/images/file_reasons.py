@@ -1,14 +1,23 @@
 """Words for what is wrong with a file that holds no image."""
 
 import os
+import re
 
-from PIL import TiffImagePlugin, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 
-_TIFF_HEADS = (b"II*\0", b"MM\0*")
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1", b"avif")
-_BITS = 258
+_ADDRESS = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+):/")  # a path that became absolute
+_APPLE_DOUBLE = b"\0\x05\x16\x07"
+
+
+class NotReadHere(ValueError):
+    """A file of a kind that is not read; its text completes "the file …"."""
+
+
+def install(package: str) -> str:
+    """How to install an optional package that reads more formats."""
+    return f'pip install "detail-embed[formats]" (that is {package})'
 
 
 def reason(path: str | os.PathLike, error: Exception) -> str:
@@ -18,8 +27,10 @@ def reason(path: str | os.PathLike, error: Exception) -> str:
         path: the file
         error: what reading it raised
     """
-    if isinstance(error, FileNotFoundError):
-        return "is missing"
+    if isinstance(error, NotReadHere):
+        return str(error)
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return _where_it_is(os.fspath(path))
     if isinstance(error, PermissionError):
         return "cannot be read: permission denied"
     if isinstance(error, UnidentifiedImageError):
@@ -29,6 +40,18 @@ def reason(path: str | os.PathLike, error: Exception) -> str:
     if "truncated" in str(error).lower():
         return "is truncated"
     return f"cannot be decoded: {error or type(error).__name__}"
+
+
+def _where_it_is(path: str | bytes) -> str:
+    found = _ADDRESS.search(os.fsdecode(path).lower())
+    if found is None:
+        return "is missing"
+    if found[1] == "file":
+        return "is a file:// address: give the path alone, without file://"
+    return (
+        f"is an address ({found[1]}://), and only files that this machine sees as a "
+        "path are read: download or mount it, and set filepath to where it is"
+    )
 
 
 def _what_else_it_is(path: str | os.PathLike) -> str:
@@ -43,26 +66,15 @@ def _what_else_it_is(path: str | os.PathLike) -> str:
         return "is HTML or XML, not an image"
     if head.startswith(b"<svg"):
         return "is SVG, not pixels: save it as PNG"
-    if raw[4:8] == b"ftyp" and raw[8:12] in _HEIF_BRANDS:
-        return "is HEIC or AVIF, which is not read here: save it as JPEG"
-    if raw.startswith(_TIFF_HEADS):
-        return _which_tiff_it_is(path)
+    name = os.path.basename(os.fsdecode(path))
+    if raw.startswith(_APPLE_DOUBLE) or name.startswith("._"):
+        return (
+            "is what macOS writes beside a file (AppleDouble, its name begins with "
+            "._), no image: delete it or leave such names out"
+        )
+    if name.startswith("."):
+        return (
+            "is a hidden file (its name begins with a dot) and no image: leave such "
+            "names out"
+        )
     return f"is no image of a format read here ({', '.join(FORMATS)}), or damaged"
-
-
-def _which_tiff_it_is(path: str | os.PathLike) -> str:
-    """Words for a TIFF whose kind of pixels Pillow does not know."""
-    try:
-        with open(path, "rb") as file:
-            tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-            file.seek(tags.next)
-            tags.load(file)
-        if not tags:
-            return "is a damaged TIFF"
-        bits = " + ".join(map(str, tags.get(_BITS, (1,))))
-    except Exception:  # Pillow's parsers raise errors of any kind
-        return "is a damaged TIFF"
-    return (
-        f"is a TIFF of a kind not read here ({bits} bits a pixel): save it with 8 "
-        "bits a channel, or as PNG"
-    )

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import stat
 import threading
@@ -11,16 +12,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from detail_embed.images.decode import (
     JPEG_FORMATS,
     Room,
-    check_planes,
     decode_jpeg,
     upright_rgb,
 )
+from detail_embed.images.deep_png import open_deep
 from detail_embed.images.file_reasons import FORMATS, reason
+from detail_embed.images.other_formats import open_other
+from detail_embed.images.tiff import open_tiff
+from detail_embed.images.tiff_pages import HEADS
 
 MAX_PIXELS = 2**28
 _PILLOW_LIMIT = threading.Lock()
@@ -29,8 +33,11 @@ _PILLOW_LIMIT = threading.Lock()
 def _silence_decoders() -> None:
     """Keeps thousands of damaged files from printing as many lines.
 
-    What matters is in their reasons. libtiff writes to stderr by itself.
+    What matters is in their reasons. libtiff writes to stderr by itself, and so does
+    a logger that nobody listens to.
     """
+    for name in ("PIL.TiffImagePlugin", "tifffile"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module=r"PIL\.")
     with contextlib.suppress(AttributeError, OSError):  # where it is built differently
         libtiff = ctypes.CDLL(Image.core.__file__)
@@ -75,9 +82,13 @@ def check_max_pixels(max_pixels: int) -> None:
 def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes an image file as a person would see it.
 
-    JPEG, PNG, WebP, TIFF, BMP, GIF and PPM; the first frame of several. EXIF
-    orientation is applied; transparency lies over white; CMYK, palettes and
-    grey become RGB; 16-bit grey is scaled by its full range.
+    JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000 and AVIF; with the optional
+    packages of ``detail-embed[formats]`` HEIC, JPEG XL and cameras' raw files. Of
+    several images it is the first, of a TIFF the largest that is no thumbnail of
+    another. EXIF orientation is applied; transparency lies over white; CMYK, palettes
+    and grey become RGB, and so do the bands of a TIFF that are colour. 16 bits are
+    scaled by their full range, or by the file's own maximum where no value needs more
+    than 14, which the log says once.
 
     Args:
         path: a regular file
@@ -133,9 +144,25 @@ def _identify(file: BinaryIO) -> Image.Image:
     with _PILLOW_LIMIT:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(file, formats=FORMATS)
+            return _open(file)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    image = None
+    try:
+        image = Image.open(file, formats=FORMATS)
+        if image.format == "TIFF":
+            return open_tiff(file, image)
+        return open_deep(file, image) if image.format == "PNG" else image
+    except UnidentifiedImageError:
+        file.seek(0)
+        is_tiff = file.read(4) in HEADS
+        other = open_tiff(file, None) if is_tiff else open_other(file)
+        if other is None:
+            raise
+        return other
 
 
 def read_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -166,8 +193,7 @@ def decode_pixels(
         pixels = decode_jpeg(Path(path).read_bytes(), image, room)
         if pixels is not None:
             return pixels
-    check_planes(image)
-    return np.array(upright_rgb(image))
+    return np.array(upright_rgb(image, os.fspath(path)))
 
 
 @contextlib.contextmanager

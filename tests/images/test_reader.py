@@ -101,24 +101,24 @@ def test_16_bit_tiff_whose_zero_is_white(tmp_path, compression):
     assert read_image(path)[0, :, 0].tolist() == [255, 254, 127, 0]
 
 
-def test_16_bit_planes_are_right_or_refused(tmp_path):
+def test_16_bit_planes(tmp_path):
     colours = np.moveaxis(RGB.astype("u2") * 257, 2, 0)
     raw, packed = tmp_path / "raw.tif", tmp_path / "packed.tif"
     options = {"photometric": "rgb", "planarconfig": "separate"}
     tifffile.imwrite(raw, colours, **options)
     tifffile.imwrite(packed, colours, compression="zlib", **options)
-    assert "16-bit colours in separate planes" in reason(raw)
-    assert difference(read_image(packed), RGB) < 1
+    for path in (raw, packed):
+        np.testing.assert_array_equal(read_image(path), RGB)
     tifffile.imwrite(raw, np.moveaxis(RGB, 2, 0), **options)
     np.testing.assert_array_equal(read_image(raw), RGB)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_16_bit_grey_and_alpha_is_named(tmp_path):
+def test_16_bit_grey_and_alpha(tmp_path):
     path = tmp_path / "a.tif"
-    both = np.stack([GREY_16, GREY_16], axis=2)
+    both = np.stack([GREY_16, GREY_16 * 0 + 65535], axis=2)
     tifffile.imwrite(path, both, photometric="minisblack", extrasamples=["unassalpha"])
-    assert "16 + 16 bits a pixel" in reason(path)
+    assert read_image(path)[0, :, 0].tolist() == [0, 1, 128, 255]
     path.write_bytes(path.read_bytes()[:9])
     assert reason(path)
 
