@@ -41,10 +41,12 @@ class Index:
                 f"an index is of a dataset, not of a view: give the dataset "
                 f"{dataset.name!r} here, and the view to what is done with the index"
             )
-        if not isinstance(self.key, str):
+        if isinstance(self.key, (list, tuple, set)):
             raise TypeError(
                 f"brain_key={self.key!r:.80}: give the brain key of one index, a text"
             )
+        if not isinstance(self.key, str):
+            names.check_brain_key(self.key)
 
     @classmethod
     def of(cls, samples: foc.SampleCollection, key: str) -> Index:

@@ -387,8 +387,7 @@ def test_a_view_of_some_fields_shows_those(few, change):
     found = ask(samples, THING, k=3, key="few")
     assert found.view.values("id") == found.ids
     assert found.view.get_field_schema().keys() == samples.get_field_schema().keys()
-    with pytest.raises(ValueError, match="nobody knows where"):
-        found.patches()
+    assert 0 < len(found.patches())
 
 
 def test_a_field_of_the_users_is_left_alone(few):
