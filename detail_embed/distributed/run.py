@@ -8,16 +8,16 @@ machines.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from detail_embed.distributed.cluster import start_ray
 from detail_embed.distributed.parts import PartFolder
 from detail_embed.distributed.worker import PartWorker, share_of_decoders
 from detail_embed.engine.encode_options import EncodeOptions
@@ -74,8 +74,9 @@ def embed(
     row for each, with ``box`` and ``level``. A part appears when it is whole, and is
     not done again: not after a worker died, and not in the next run.
 
-    A Ray cluster is joined where ``RAY_ADDRESS`` names one; else this machine is one
-    for as long as the process lasts.
+    A Ray cluster is joined where ``RAY_ADDRESS`` names one, or ``ray.init()`` has
+    been called; else this machine is one for as long as the process lasts, which no
+    other machine can reach.
 
     Args:
         files: a list of files, or a Parquet file or a folder of them with the column
@@ -99,6 +100,7 @@ def embed(
 
     Raises:
         ImportError: if Ray Data is not installed
+        RuntimeError: if Ray was imported in a way that would open this machine
         ValueError: if an argument cannot be used, or the folder is of another input
             or space
     """
@@ -141,7 +143,7 @@ def _work(
     """Has the parts done; yields each that is."""
     if not todo:
         return
-    ray = _start_ray()
+    ray = start_ray()
     resources = ray.cluster_resources()
     gpus = resources.get("GPU", 0)
     if num_gpus is None:
@@ -168,20 +170,6 @@ def _work(
     done.context.enable_progress_bars = False
     for row in done.iter_rows():
         yield int(row["part"])
-
-
-def _start_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise ImportError(
-            f'{error}: install Ray with pip install "detail-embed[ray]"'
-        ) from error
-    if not ray.is_initialized():
-        ray.init(include_dashboard=False)
-    return ray
 
 
 def _check_counts(concurrency: int | None, num_gpus: float | None) -> None:
