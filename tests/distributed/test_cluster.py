@@ -55,7 +55,7 @@ def run(tmp_path_factory):
     return paths, str(folder / "space")
 
 
-def test_a_cluster_of_our_own_is_heard_on_this_machine_alone(run, bare_python, tmp_path):
+def test_a_cluster_of_our_own_is_heard_here_alone(run, bare_python, tmp_path):
     files = json.dumps([*run, str(tmp_path / "parts")])
     done = bare_python(RUN, files, CUDA_VISIBLE_DEVICES="", **ALONE)
     assert done.returncode == 0, done.stderr
