@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._default_index import measure  # noqa: E402
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--bank", default="both", help="things, solids or both")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        isolate(Path(folder) / "home")
+        open_home(Path(folder) / "home")
         print(_measure(Path(folder) / "scenes", arguments))
 
 

@@ -35,7 +35,7 @@ from detail_embed.backbone import (
     Backbone,
 )
 from detail_embed.backbone.bundled_model import NAME as DEMO
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
 _SLOW = {"c": contestants.by_fiftyone, "d": contestants.by_pillow}
 _MOST_SLOW = 4  # images of the slow ways
@@ -57,7 +57,7 @@ def main() -> None:
     print(f"{_machine()}, torch {torch.__version__}\n")
     with tempfile.TemporaryDirectory() as folder:
         if contestants.has_fiftyone():
-            isolate(Path(folder) / "home")
+            open_home(Path(folder) / "home")
         files = {
             side: make_files(Path(folder), side, arguments.images)
             for side in arguments.sides

@@ -36,7 +36,7 @@ from benchmarks._kill.child import (  # noqa: E402
     Child,
 )
 from benchmarks._kill.stored import halves, held, stored  # noqa: E402
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
 _PAUSE = 0.3  # seconds until a kill, at most, once so many images are encoded
 
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        isolate(Path(folder) / "home")
+        open_home(Path(folder) / "home")
         from detail_embed import clver_ds
         from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 

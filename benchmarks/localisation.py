@@ -36,6 +36,7 @@ from detail_embed.backbone import Backbone  # noqa: E402
 from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
 from detail_embed.clver_ds import generate  # noqa: E402
 from detail_embed.cover.patches import relative  # noqa: E402
+from detail_embed.demo.home_database import start_database  # noqa: E402
 from detail_embed.fiftyone_bridge.compute import compute_index  # noqa: E402
 from detail_embed.fiftyone_bridge.index import feature_stores  # noqa: E402
 from detail_embed.fiftyone_bridge.index.index import Index  # noqa: E402
@@ -220,6 +221,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=_SEED, help="of the scenes")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
+    start_database()
     logging.getLogger("detail_embed").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DETAIL_EMBED_DATA"] = str(Path(folder) / "data")

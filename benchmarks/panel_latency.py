@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
 WORDS = ("red cube", "blue sphere", "cupcake", "bucket", "fish", "green cone", "key")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-gl=swiftshader"]
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=20)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        isolate(Path(folder) / "home")
+        open_home(Path(folder) / "home")
         dataset = make(Path(folder), arguments.images)
         times = measure(dataset, arguments.searches)
         dataset.delete()

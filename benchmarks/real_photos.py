@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks._default_index import measure  # noqa: E402
 from detail_embed.backbone.presets import BACKBONES  # noqa: E402
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=ROOT / ".benchmarks/real-photos",
                         help="folder of the images and the FiftyOne home")
     arguments = parser.parse_args()
-    isolate(arguments.home)
+    open_home(arguments.home)
     _measure(arguments)
 
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
 _HEAD = (
     "| images | search | R@10 | R@100 | median ms | 95 % ms | read ms | build s | "
@@ -49,11 +49,11 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="fiftyone.brain")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        isolate(folder / "home")
         lance, milvus = folder / "lancedb", folder / "milvus"
         milvus.mkdir()
         os.environ["FIFTYONE_BRAIN_SIMILARITY_LANCEDB_URI"] = str(lance)
         os.environ["FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI"] = str(milvus / "lite.db")
+        open_home(folder / "home")
         print(machine(), _HEAD, sep="\n\n", flush=True)
         for size in sorted(arguments.sizes):
             measure_size(size, arguments, folder)

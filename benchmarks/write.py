@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _memory import peak, reset_peak  # noqa: E402
 
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
 _FIELD = "vector"
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=64)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        isolate(Path(folder) / "home")
+        open_home(Path(folder) / "home")
         print("| samples | sink, vectors/s | set_values, vectors/s | ratio | "
               "CPU ms/vector | growth of peak memory, MB |")
         print("|--:|--:|--:|--:|--:|--:|")

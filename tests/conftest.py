@@ -27,6 +27,14 @@ settings.register_profile(  # no test fails because the machine is busy
 settings.load_profile("suite")
 
 
+def pytest_collection(session):
+    """Starts the database, in each process that runs tests."""
+    if WORKER or not session.config.getoption("numprocesses", None):
+        from detail_embed.demo.home_database import start_database
+
+        start_database()
+
+
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory):
     """A folder with 24 small CLVER-DS scenes."""

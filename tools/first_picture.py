@@ -15,9 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+from detail_embed.demo.fiftyone_home import open_home  # noqa: E402
 
-isolate(ROOT / ".demo")
+open_home(ROOT / ".demo")
 
 import fiftyone as fo  # noqa: E402
 from PIL import Image  # noqa: E402

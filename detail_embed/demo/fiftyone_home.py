@@ -1,7 +1,7 @@
 """A FiftyOne home of one's own, for the demo and the tests.
 
 FiftyOne reads its settings once, when it is imported, so nothing here may
-import it.
+import it before they are set.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLUGIN_LINK = "detail-embed"
 
+# Of a MongoDB that a parent process uses, which ends with the parent.
+_PARENTS_PORT = "FIFTYONE_PRIVATE_DATABASE_PORT"
 _CONFIGS = ("", "APP_", "ANNOTATION_", "EVALUATION_", "BRAIN_")
 
 
@@ -64,7 +66,8 @@ def isolate(directory: str | os.PathLike) -> dict[str, str]:
     """Keeps this process and its children away from the user's FiftyOne.
 
     Call it before ``fiftyone`` is imported. The checkout that holds this file
-    becomes the one plugin of the new home.
+    becomes the one plugin of the new home. FiftyOne would still join a MongoDB that
+    serves another home: see :func:`open_home`.
 
     Args:
         directory: the new home, created where missing
@@ -91,4 +94,20 @@ def isolate(directory: str | os.PathLike) -> dict[str, str]:
         link.unlink(missing_ok=True)
         link.symlink_to(CHECKOUT, target_is_directory=True)
     os.environ.update(variables)
+    os.environ.pop(_PARENTS_PORT, None)
     return variables
+
+
+def open_home(directory: str | os.PathLike) -> None:
+    """Isolates this process, and starts the home's database.
+
+    Args:
+        directory: see :func:`isolate`
+
+    Raises:
+        RuntimeError: as :func:`isolate`; or if MongoDB does not start
+    """
+    isolate(directory)
+    from detail_embed.demo.home_database import start_database
+
+    start_database()

@@ -19,7 +19,7 @@ import numpy as np
 from torch.nn import functional as F
 
 from detail_embed.clver_ds import Queries, generate, read_queries
-from detail_embed.demo.fiftyone_home import isolate
+from detail_embed.demo.fiftyone_home import open_home
 from detail_embed.demo.picture import compare
 from detail_embed.demo.table import GLOBAL, MAXSIM, retrieval_rows, score_methods
 from detail_embed.evaluation import ALL, Row, plot, write_csv
@@ -42,13 +42,13 @@ def _run(args: argparse.Namespace) -> None:
     if not args.no_app and _is_taken(args.port):
         sys.exit(f"Port {args.port} is in use, maybe by this demo: close that, or "
                  "choose another: make demo PORT=5152")
-    isolate(args.home)
+    open_home(args.home)
     folder = args.home / f"clver-ds-{args.n}-{args.size}"
     print(f"1. {args.n} scenes of {args.size} px in {folder}")
     generate(folder, args.n, size=args.size, seed=_SEED, num_workers=2,
              progress=True)
 
-    # FiftyOne reads its settings when it is imported: after isolate().
+    # FiftyOne reads its settings when it is imported: after open_home().
     from detail_embed.demo import app
 
     print("2. An index with all settings left alone, and one of the whole images")

@@ -69,5 +69,7 @@ def explained() -> Iterator[None]:
             "MongoDB, where FiftyOne keeps its datasets, does not answer "
             f"({str(error):.200}). What was written before is kept. Start it again "
             "(FiftyOne starts its own with the next Python process or App), then run "
-            "this again: it goes on where it stopped"
+            "this again: it goes on where it stopped. FiftyOne's own MongoDB is shared "
+            "by all your processes, and goes with the folder of the one that started "
+            "it: a mongod that you name by FIFTYONE_DATABASE_URI does not"
         ) from error

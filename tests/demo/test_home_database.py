@@ -1,0 +1,83 @@
+"""A home's MongoDB is its own, whoever else runs FiftyOne on the machine."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from detail_embed.demo.fiftyone_home import CHECKOUT
+
+START = """
+import json, sys
+from detail_embed.demo.fiftyone_home import isolate
+isolate(sys.argv[1])
+if sys.argv[2] == "own":
+    from detail_embed.demo.home_database import start_database
+    start_database()
+import fiftyone as fo
+from fiftyone.core.odm.database import get_db_conn
+database = get_db_conn()
+server = database.client.admin
+print(json.dumps([server.command("getCmdLineOpts")["parsed"]["storage"]["dbPath"],
+                  server.command("serverStatus")["pid"]]), flush=True)
+for name in sys.stdin:
+    fo.Dataset(name.strip()).add_sample(fo.Sample(filepath="/a.jpg"))
+    print(json.dumps(fo.list_datasets()), flush=True)
+if sys.argv[2] != "own":
+    database.client.drop_database(database.name)
+"""
+
+
+class Process:
+    """A process that uses FiftyOne in a home."""
+
+    def __init__(self, home, kind):
+        names = ("FIFTYONE_", "DETAIL_EMBED_")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(names)}
+        self._run = subprocess.Popen(
+            [sys.executable, "-c", START, home, kind], text=True,
+            env=env | {"PYTHONPATH": str(CHECKOUT)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+
+    def answer(self):
+        return json.loads(self._run.stdout.readline())
+
+    def make(self, name):
+        print(name, file=self._run.stdin, flush=True)
+        return self.answer()
+
+    def end(self):
+        self._run.communicate(timeout=60)
+        assert self._run.returncode == 0
+
+
+def test_a_homes_database_is_its_own_and_outlives_neighbours(tmp_path):
+    neighbour = Process(tmp_path / "other", "FiftyOne's")
+    assert neighbour.answer()
+    home = tmp_path / "home"
+    first, second = Process(home, "own"), Process(home, "own")  # at one moment
+    path, server = first.answer()
+    assert path == str(home / "mongo") and second.answer() == [path, server]
+
+    neighbour.end()
+    shutil.rmtree(tmp_path / "other")
+    assert first.make("of the first") == ["of the first"]
+    first.end()  # one of them has started the server
+    assert second.make("of the second") == ["of the first", "of the second"]
+    second.end()
+
+    later = Process(home, "own")  # while the server of the others may still end
+    assert later.answer()[0] == path
+    later.end()
+
+
+def test_a_parents_database_is_not_taken_for_that_of_a_home(tmp_path, monkeypatch):
+    from detail_embed.demo import fiftyone_home
+
+    monkeypatch.setenv("FIFTYONE_PRIVATE_DATABASE_PORT", "1")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.delitem(sys.modules, "fiftyone", raising=False)
+    fiftyone_home.isolate(tmp_path / "home")
+    assert "FIFTYONE_PRIVATE_DATABASE_PORT" not in os.environ
