@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageCms
 
 BOMB = 50_000  # side in pixels of what the decompression bombs claim
@@ -64,6 +65,9 @@ def write_good(folder: Path) -> dict[str, Path]:
         "1 x 1": ("png", picture(1, 1), {}),
         "1 x 20000": ("png", picture(1, 20_000), {}),
         "30000 x 10": ("png", picture(30_000, 10), {}),
+        "avif": ("avif", image, {}),
+        "jpeg 2000": ("jp2", image, {}),
+        ".hidden": ("png", image, {}),
         "newline\nand emoji \N{GRINNING FACE}": ("jpg", picture(seed=9), {}),
     }
     for orientation in range(1, 9):
@@ -74,9 +78,37 @@ def write_good(folder: Path) -> dict[str, Path]:
     for name, (extension, source, options) in kinds.items():
         paths[name] = folder / f"{name}.{extension}"
         source.save(paths[name], **options)
+    for name, (pixels, options) in _tiffs(np.asarray(image)).items():
+        paths[name] = folder / f"{name}.tif"
+        tifffile.imwrite(paths[name], pixels, photometric="rgb", **options)
+    tifffile.imwrite(paths["thumbnail first"], np.asarray(image), append=True)
     paths["arithmetic jpeg"] = folder / "arithmetic.jpg"
     paths["arithmetic jpeg"].write_bytes(base64.b64decode(_ARITHMETIC))
     return paths
+
+
+def _tiffs(rgb: np.ndarray) -> dict[str, tuple[np.ndarray, dict]]:
+    """TIFFs whose pixels Pillow does not read, or reads as something else."""
+    infrared = np.dstack([rgb, rgb[..., 1]])
+    planes = {"planarconfig": "separate"}
+    return {
+        "thumbnail first": (rgb[::8, ::8], {"subfiletype": 1}),
+        "12 bits in 16": (rgb.astype("u2") * 16, {}),
+        "infrared": (infrared, {"extrasamples": ["unassalpha"]}),
+        "16-bit planes": (np.moveaxis(rgb.astype("u2") * 257, 2, 0), planes),
+        "seven planes": (
+            np.moveaxis(np.dstack([infrared.astype("u2") * 257, rgb]), 2, 0),
+            {"extrasamples": ["unspecified"] * 4, **planes},
+        ),
+    }
+
+
+def _bands() -> bytes:
+    """A TIFF of four bands that does not say which of them are colours."""
+    file = io.BytesIO()
+    bands = np.zeros((9, 9, 4), "u2")
+    tifffile.imwrite(file, bands, photometric="minisblack", extrasamples=[0, 0, 0])
+    return file.getvalue()
 
 
 def write_bad(folder: Path) -> dict[str, tuple[Path, str]]:
@@ -102,7 +134,13 @@ def write_bad(folder: Path) -> dict[str, tuple[Path, str]]:
         "pdf": (b"%PDF-1.7\n", "is no image"),
         "words": (b"just words", "is no image"),
         "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC"),
-        "avif": (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "is HEIC or AVIF"),
+        "broken avif": (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "is AVIF"),
+        "broken jpeg 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", "is JPEG 2000"),
+        "jpeg xl": (b"\0\0\0\x0cJXL \r\n\x87\n", "is JPEG XL"),
+        "canon raw": (b"\0\0\0\x18ftypcrx \0\0\0\0", "is a camera's raw file (CR3)"),
+        "nothing but bands": (_bands(), "is a TIFF that does not say which bands"),
+        "._of macos": (b"\0\x05\x16\x07\0\x02\0\0", "is what macOS writes beside"),
+        ".DS_Store": (b"\0\0\0\1Bud1", "is a hidden file"),
         "png bomb": (png_of_zeros(BOMB), f"has {BOMB} x {BOMB} pixels"),
         "bmp that claims": (_claim("BMP"), f"has {BOMB} x {BOMB} pixels"),
         "too large": (png_of_zeros(BIG), f"has {BIG} x {BIG} pixels"),
@@ -119,6 +157,8 @@ def write_bad(folder: Path) -> dict[str, tuple[Path, str]]:
 def _no_files(folder: Path) -> dict[str, tuple[Path, str]]:
     makers: dict[str, tuple[Callable[[Path], None], str]] = {
         "missing": (lambda path: None, "is missing"),
+        "s3:/bucket/a": (lambda path: None, "is an address (s3://)"),
+        "file:/a": (lambda path: None, "is a file:// address"),
         "broken link": (lambda path: path.symlink_to("nowhere"), "is missing"),
         "link to itself": (
             lambda path: path.symlink_to(path), "cannot be read: Too many",

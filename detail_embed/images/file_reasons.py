@@ -20,12 +20,15 @@ def install(package: str) -> str:
     return f'pip install "detail-embed[formats]" (that is {package})'
 
 
-def reason(path: str | os.PathLike, error: Exception) -> str:
+def reason(
+    path: str | os.PathLike, error: Exception, content: bytes | None = None
+) -> str:
     """Says why a file cannot be read, in words that complete "the file …".
 
     Args:
-        path: the file
+        path: the file, or a name where its content is given
         error: what reading it raised
+        content (None): of the file, if it is in memory
     """
     if isinstance(error, NotReadHere):
         return str(error)
@@ -34,7 +37,7 @@ def reason(path: str | os.PathLike, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "cannot be read: permission denied"
     if isinstance(error, UnidentifiedImageError):
-        return _what_else_it_is(path)
+        return _what_else_it_is(path, content)
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"  # as a text, it names the path
     if "truncated" in str(error).lower():
@@ -54,9 +57,12 @@ def _where_it_is(path: str | bytes) -> str:
     )
 
 
-def _what_else_it_is(path: str | os.PathLike) -> str:
-    with open(path, "rb") as file:
-        raw = file.read(512)
+def _what_else_it_is(path: str | os.PathLike, content: bytes | None) -> str:
+    raw = content
+    if raw is None:
+        with open(path, "rb") as file:
+            raw = file.read(512)
+    raw = raw[:512]
     head = raw.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         return "is empty"

@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import io
 import logging
 import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,7 @@ from detail_embed.images.tiff import open_tiff
 from detail_embed.images.tiff_pages import HEADS
 
 MAX_PIXELS = 2**28
+PICTURE = "the picture"  # name of one that is in memory
 _PILLOW_LIMIT = threading.Lock()
 
 
@@ -106,6 +108,39 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
         return decode_pixels(path, image)
 
 
+def read_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decodes an image file that is in memory, as ``read_image()`` does one on disk.
+
+    Args:
+        content: of the file
+        max_pixels (MAX_PIXELS): as in ``read_image()``
+
+    Returns:
+        ``(h, w, 3)`` uint8 RGB
+
+    Raises:
+        UnreadableImage: as of ``read_image()``; its path is "the picture"
+    """
+    with _reasons(PICTURE, content), _identify(io.BytesIO(content)) as image:
+        check_size(PICTURE, image, max_pixels)
+        return _pixels(image, lambda: content, None, PICTURE)
+
+
+def check_size(path: str | os.PathLike, image: Image.Image, max_pixels: int) -> None:
+    """Checks an image by its head.
+
+    Raises:
+        UnreadableImage: if it has more pixels
+    """
+    width, height = image.size
+    if width * height > max_pixels:
+        raise UnreadableImage(
+            path,
+            f"has {width} x {height} pixels, more than the {max_pixels} allowed: raise "
+            "max_pixels, or make it smaller",
+        )
+
+
 @contextlib.contextmanager
 def open_image(
     path: str | os.PathLike, max_pixels: int | None = MAX_PIXELS
@@ -129,13 +164,8 @@ def open_image(
             kind = "a directory" if os.path.isdir(path) else "no regular file"
             raise UnreadableImage(path, f"is {kind}")
         with open(path, "rb") as file, _identify(file) as image:
-            width, height = image.size
-            if max_pixels is not None and width * height > max_pixels:
-                raise UnreadableImage(
-                    path,
-                    f"has {width} x {height} pixels, more than the {max_pixels} "
-                    "allowed: raise max_pixels, or make it smaller",
-                )
+            if max_pixels is not None:
+                check_size(path, image, max_pixels)
             yield image
 
 
@@ -189,19 +219,25 @@ def decode_pixels(
         image: as it was opened
         room (None): makes the memory that a JPEG is decoded to
     """
+    return _pixels(image, Path(path).read_bytes, room, os.fspath(path))
+
+
+def _pixels(
+    image: Image.Image, read: Callable[[], bytes], room: Room | None, name: str
+) -> np.ndarray:
     if image.format in JPEG_FORMATS:
-        pixels = decode_jpeg(Path(path).read_bytes(), image, room)
+        pixels = decode_jpeg(read(), image, room)
         if pixels is not None:
             return pixels
-    return np.array(upright_rgb(image, os.fspath(path)))
+    return np.array(upright_rgb(image, name))
 
 
 @contextlib.contextmanager
-def _reasons(path: str | os.PathLike) -> Iterator[None]:
+def _reasons(path: str | os.PathLike, content: bytes | None = None) -> Iterator[None]:
     """Turns whatever goes wrong with a file into an ``UnreadableImage``."""
     try:
         yield
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise errors of any kind
-        raise UnreadableImage(path, reason(path, error)) from error
+        raise UnreadableImage(path, reason(path, error, content)) from error

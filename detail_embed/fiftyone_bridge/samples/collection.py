@@ -44,6 +44,12 @@ def check_images(samples: foc.SampleCollection) -> None:
             f"{samples.name!r} has no samples, so there is nothing to embed: add "
             "images first"
         )
+    if samples.media_type == "unknown":
+        raise ValueError(
+            f"FiftyOne does not know by the names of the files of {samples.name!r} "
+            "(no extension, or a rare one) that they are images. Make the samples "
+            'anew with fo.Sample(filepath=..., media_type="image")'
+        )
     if samples.media_type != fom.IMAGE:
         raise ValueError(
             f"{samples.name!r} holds media of type {samples.media_type!r}; only image "

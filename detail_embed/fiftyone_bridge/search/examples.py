@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from numbers import Real
 from os import PathLike
 
@@ -22,9 +21,18 @@ from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.methods import is_a
 from detail_embed.images.decode import upright_rgb
-from detail_embed.images.image_file import read_image
+from detail_embed.images.file_reasons import reason
+from detail_embed.images.image_file import (
+    MAX_PIXELS,
+    PICTURE,
+    UnreadableImage,
+    check_size,
+    read_image,
+    read_picture,
+)
 from detail_embed.texts.query import Query
 
+Picture = bytes | str | PathLike | Image.Image
 _NAMES = ("sample_id", "field", "label_id")
 
 
@@ -46,7 +54,7 @@ def mix(
     text: str | Query | None = None,
     sample_ids: Sequence[str] = (),
     boxes: Sequence[Box] = (),
-    pictures: Sequence[bytes | Image.Image] = (),
+    pictures: Iterable[Picture] | Picture = (),
     vector: Sequence[float] | None = None,
     weight: float = 1.0,
     templates: str = "own",
@@ -58,7 +66,8 @@ def mix(
         text (None): prompts in one line
         sample_ids (()): samples that the index has vectors of
         boxes (()): parts of images, such as selected labels
-        pictures (()): other pictures, as the bytes of a file or opened
+        pictures (()): other pictures, as paths, bytes of a file, or opened by Pillow;
+            read as images of a dataset are
         vector (None): of examples, as this function made it before
         weight (1.0): of all examples together, against 1 of the text
         templates ("own"): around the text
@@ -67,7 +76,7 @@ def mix(
         ``(d,)`` float32, unit length
 
     Raises:
-        TypeError: if ids or boxes are something else
+        TypeError: if ids, boxes or pictures are something else
         ValueError: if there is nothing to search by, a picture cannot be read, or a
             sample has no vector
     """
@@ -77,7 +86,8 @@ def mix(
     if sample_ids := ids_of(sample_ids):
         examples.extend(of_samples(index, sample_ids))
     crops = [_crop(box) for box in list_of(boxes)]
-    crops += [_open(picture) for picture in pictures]
+    one = isinstance(pictures, (str, PathLike, bytes, bytearray, Image.Image))
+    crops += [_open(picture) for picture in ([pictures] if one else pictures)]
     if crops:
         examples.extend(of_images(index, crops))
     if not examples and text is None:
@@ -195,16 +205,30 @@ def _crop(box: Box) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _open(picture: bytes | Image.Image) -> Image.Image:
-    """A picture upright and in RGB."""
-    if isinstance(picture, Image.Image):
-        return upright_rgb(picture.copy())
+def _open(picture: Picture) -> Image.Image:
+    """A picture upright and in RGB, by the reader of files, with its limits."""
     try:
-        return upright_rgb(Image.open(BytesIO(picture)))
+        if isinstance(picture, (str, PathLike)):
+            return Image.fromarray(read_image(picture))
+        if isinstance(picture, (bytes, bytearray)):
+            return Image.fromarray(read_picture(bytes(picture)))
+        if isinstance(picture, Image.Image):
+            check_size(PICTURE, picture, MAX_PIXELS)
+            return upright_rgb(picture.copy())
+    except UnreadableImage as error:
+        raise ValueError(
+            f"{error.path} cannot be read as an image: it {error.reason}. Choose "
+            "another"
+        ) from error
     except Exception as error:  # Pillow's decoders raise errors of any kind
         raise ValueError(
-            f"the picture cannot be read as an image: {error}. Choose another"
+            f"the picture cannot be read as an image: it {reason(PICTURE, error)}. "
+            "Choose another"
         ) from error
+    raise TypeError(
+        f"pictures: {type(picture).__name__} is no picture. Give paths, the bytes of "
+        "image files, or images of Pillow"
+    )
 
 
 def _tensor(image: Image.Image) -> torch.Tensor:

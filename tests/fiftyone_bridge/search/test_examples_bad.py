@@ -6,6 +6,7 @@ import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
@@ -15,6 +16,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.examples import Box, mix
+from tests.bad_files import png_of_zeros
 
 KEY = "detail"
 
@@ -103,3 +105,56 @@ def test_an_index_without_a_model_takes_samples_only(indexed):
             mix(Index(indexed, "bare"), pictures=[Image.new("RGB", (30, 30))])
     finally:
         indexed.delete_brain_run("bare")
+
+
+def test_pictures_are_read_as_files_are(indexed, tmp_path):
+    """The same limits, words and pixels: sizes, thumbnails of TIFFs, deep colours."""
+    pixels = np.asarray(Image.open(indexed.first().filepath).convert("RGB"))
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(pixels[::8, ::8] * 0, photometric="rgb", subfiletype=1)
+        tiff.write(pixels.astype("u2") * 16, photometric="rgb")
+    index = Index(indexed, KEY)
+    expected = mix(index, pictures=[Image.fromarray(pixels)])
+    for picture in (path, str(path), path.read_bytes()):
+        for pictures in ([picture], picture):
+            found = mix(index, pictures=pictures)
+            np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        (png_of_zeros(50_000), "it has 50000 x 50000 pixels, more than the"),
+        (b"<!DOCTYPE html>", "it is HTML, not an image. Choose another"),
+        (b"", "it is empty"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\0", "it is a camera's raw file"),
+        (b"\0\x05\x16\x07", "it is what macOS writes beside a file"),
+    ],
+)
+def test_pictures_are_refused_as_files_are(indexed, tmp_path, content, expected):
+    with pytest.raises(ValueError, match=expected):
+        mix(Index(indexed, KEY), pictures=[content])
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match=expected):
+        mix(Index(indexed, KEY), pictures=[tmp_path / "a.jpg"])
+
+
+def test_opened_pictures_that_are_too_large_or_cut_off(indexed, tmp_path, monkeypatch):
+    index = Index(indexed, KEY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    huge = Image.open(BytesIO(png_of_zeros(50_000)))
+    with pytest.raises(ValueError, match="the picture .* more than the"):
+        mix(index, pictures=[huge])
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 255, (99, 99, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(ValueError, match="the picture .*it is truncated"):
+        mix(index, pictures=[Image.open(path)])
+
+
+@pytest.mark.parametrize("picture", [3, None, np.zeros((9, 9, 3), np.uint8)])
+def test_what_is_no_picture_is_named(indexed, picture):
+    with pytest.raises(TypeError, match="is no picture. Give paths, the bytes"):
+        mix(Index(indexed, KEY), pictures=[picture])
