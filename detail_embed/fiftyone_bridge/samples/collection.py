@@ -48,7 +48,7 @@ def check_images(samples: foc.SampleCollection) -> None:
         raise ValueError(
             f"FiftyOne does not know by the names of the files of {samples.name!r} "
             "(no extension, or a rare one) that they are images. Make the samples "
-            'anew with fo.Sample(filepath=..., media_type="image")'
+            'anew with fo.Sample(filepath, media_type="image")'
         )
     if samples.media_type != fom.IMAGE:
         raise ValueError(

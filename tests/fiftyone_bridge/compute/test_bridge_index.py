@@ -456,6 +456,18 @@ def test_other_media_are_refused(new_dataset, tmp_path, name, media):
         compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS)
 
 
+@pytest.mark.parametrize("name", ["photo", "photo.dng"])
+def test_a_name_that_tells_no_medium_hints_at_media_type(new_dataset, tmp_path, name):
+    path = tmp_path / name
+    Image.new("RGB", (64, 64), "red").save(path, "PNG")
+    unknown = new_dataset([fo.Sample(filepath=str(path))])
+    with pytest.raises(ValueError, match='fo.Sample.*media_type="image"'):
+        compute_index.compute(Index(unknown, "detail"), unknown, SETTINGS)
+    dataset = new_dataset([fo.Sample(filepath=str(path), media_type="image")])
+    done = compute_index.compute(Index(dataset, "detail"), dataset, SETTINGS).finish()
+    assert done.embedded == 1
+
+
 def test_patches_are_refused(dataset):
     with pytest.raises(ValueError, match="whole images"):
         compute_index.compute(
