@@ -10,6 +10,8 @@ from typing import Any
 import open_clip
 from torch import Tensor
 
+from detail_embed.backbone.root_log import untouched_root_log
+
 logger = logging.getLogger(__name__)
 
 _MARKS = 3  # tokens, at most, that mark the ends of a text
@@ -50,7 +52,8 @@ class Tokenizer:
     @cached_property
     def _tokenizer(self) -> Any:
         try:
-            return open_clip.get_tokenizer(self._name)
+            with untouched_root_log():
+                return open_clip.get_tokenizer(self._name)
         except ImportError as error:
             raise RuntimeError(
                 f"the tokenizer of {self._name} needs another package: {error}. "

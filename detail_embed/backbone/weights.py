@@ -13,6 +13,7 @@ import open_clip
 import torch
 
 from detail_embed.backbone import bundled_model, hub
+from detail_embed.backbone.root_log import untouched_root_log
 from detail_embed.backbone.weight_files import (
     check_finite,
     check_positions,
@@ -25,6 +26,7 @@ _SCHEMAS = ("hf-hub:", "local-dir:")
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
+@untouched_root_log()
 def create_model(name: str, pretrained: str | None) -> tuple[torch.nn.Module, bool]:
     """Makes an open_clip model on the CPU, in float32.
 

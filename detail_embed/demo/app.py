@@ -40,7 +40,7 @@ def compute_index(dataset: fo.Dataset) -> DetailIndex:
         record.identity != settings.identity()
         or not record.space.startswith(backbone.slug)
     )
-    index.compute(dataset, settings, overwrite=is_outdated, progress=True)
+    index.compute(dataset, settings, overwrite=is_outdated, progress=None)
     return index
 
 

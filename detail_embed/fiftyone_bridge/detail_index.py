@@ -66,7 +66,7 @@ class DetailIndex(Index):
         backend: str | None = None,
         also_global: bool = True,
         overwrite: bool = False,
-        progress: bool = False,
+        progress: bool | None = False,
         **choices: Any,
     ) -> Result:
         """Embeds the images that have no vector yet, and indexes all that have one.
@@ -77,7 +77,8 @@ class DetailIndex(Index):
             backend (None): a FiftyOne similarity backend
             also_global (True): whether to index plain whole-image vectors too
             overwrite (False): whether to delete what is under the brain key first
-            progress (False): whether to show a progress bar
+            progress (False): whether to show a progress bar; None for FiftyOne's
+                setting ``show_progress_bars``
             **choices: attributes of :class:`.index.settings.Settings`, such as
                 ``backbone`` and ``cover``, in place of those of ``settings``
 
@@ -100,7 +101,7 @@ class DetailIndex(Index):
     def update(
         self,
         samples: foc.SampleCollection | None = None,
-        progress: bool = False,
+        progress: bool | None = False,
         pretrained: str | Path | None = None,
         **options: Any,
     ) -> Result:
@@ -108,7 +109,8 @@ class DetailIndex(Index):
 
         Args:
             samples (None): the images
-            progress (False): whether to show a progress bar
+            progress (False): whether to show a progress bar; None for FiftyOne's
+                setting ``show_progress_bars``
             pretrained (None): where the checkpoint file lies now, if it was moved
             **options: attributes of :class:`~.engine.encode_options.EncodeOptions`,
                 such as ``device``
@@ -148,7 +150,7 @@ class DetailIndex(Index):
         self,
         query: str | np.ndarray,
         samples: foc.SampleCollection | None = None,
-        progress: bool = False,
+        progress: bool | None = False,
         **options: Any,
     ) -> Where:
         """Labels where images match a query: boxes, and a heat map.
@@ -156,7 +158,8 @@ class DetailIndex(Index):
         Args:
             query: prompts in one line, or a vector ``(d,)`` in the space of the index
             samples (None): the images
-            progress (False): whether to show a progress bar
+            progress (False): whether to show a progress bar; None for FiftyOne's
+                setting ``show_progress_bars``
             **options: such as ``max_boxes``, see :func:`.where.show_where.show_where`
 
         Raises:
@@ -190,7 +193,7 @@ class DetailIndex(Index):
         path: str | Path,
         samples: foc.SampleCollection | None = None,
         overwrite: bool = False,
-        progress: bool = False,
+        progress: bool | None = False,
     ) -> ExportResult:
         """Writes the vectors to a Parquet file.
 
@@ -198,7 +201,8 @@ class DetailIndex(Index):
             path: of the file; ``~`` is the home directory
             samples (None): the images
             overwrite (False): whether a file that is there is replaced
-            progress (False): whether to show a progress bar
+            progress (False): whether to show a progress bar; None for FiftyOne's
+                setting ``show_progress_bars``
 
         Raises:
             ValueError: if there is no such index, or the path cannot be used

@@ -122,5 +122,5 @@ class RunOperator(FormOperator):
         params = plain(params)
         run = self.start(samples, params)
         if not delegate:
-            return run.finish(progress=True)
+            return run.finish(progress=None)
         return progress.queue(self, samples, params)

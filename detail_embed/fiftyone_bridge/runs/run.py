@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import fiftyone as fo
 from torch import Tensor
 from tqdm import tqdm
 
@@ -78,12 +79,15 @@ class Run:
     def __iter__(self) -> Iterator[Progress]:
         self.result = yield from self._work
 
-    def finish(self, progress: bool = False) -> Result:
+    def finish(self, progress: bool | None = False) -> Result:
         """Does all the work.
 
         Args:
-            progress (False): whether to show a progress bar
+            progress (False): whether to show a progress bar; None for FiftyOne's
+                setting ``show_progress_bars``
         """
+        if progress is None:
+            progress = fo.config.show_progress_bars
         bar_format = "{percentage:3.0f}% |{bar}| {desc}"
         with tqdm(total=1.0, bar_format=bar_format, disable=not progress) as bar:
             for step in self:
