@@ -14,6 +14,7 @@ _MOST_NUMBERS = 4096  # of a tag: bands, SubIFDs
 _CODES = {1: "B", 2: "s", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # by type
 _THUMBNAIL = 512  # pixels, the longer side of one that is not marked as such
 _CFA, _LINEAR_RAW, _DNG_VERSION = 32803, 34892, 50706
+_NUMBERS = (254, 255, 256, 257, 259, 262, 274, 277, 284)  # one each
 _WANTED = (
     254, 255, 256, 257, 258, 259, 262, 274, 277, 284, 330, 338, 339, 42113, _DNG_VERSION
 )
@@ -219,7 +220,11 @@ def _page(file: BinaryIO, form: _Form, offset: int) -> Page:
     tags = {}
     for tag, kind, number, value in entry.iter_unpack(table):
         if tag in _WANTED and kind in _CODES:
-            tags[tag] = _value(file, form, kind, number, value)
+            found = _value(file, form, kind, number, value)
+            is_odd = tag in _NUMBERS and not isinstance(found, int)
+            if is_odd and not (isinstance(found, tuple) and found):
+                raise ValueError(f"its tag {tag} is no number")
+            tags[tag] = found[0] if is_odd else found
     return Page(offset, after, tags)
 
 
