@@ -41,7 +41,7 @@ class Index:
                 f"an index is of a dataset, not of a view: give the dataset "
                 f"{dataset.name!r} here, and the view to what is done with the index"
             )
-        if isinstance(self.key, (list, tuple, set)):
+        if self.key is None or isinstance(self.key, (list, tuple, set)):
             raise TypeError(
                 f"brain_key={self.key!r:.80}: give the brain key of one index, a text"
             )
