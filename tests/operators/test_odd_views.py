@@ -132,18 +132,22 @@ VIDEOS = {
     "videos": (lambda d: d, "only image datasets are supported"),
     "a view of videos": (lambda d: d.limit(1), "only image datasets are supported"),
     "clips": (lambda d: d.to_clips("events"), "view of patches, clips or frames"),
+    "frames": (lambda d: d.to_frames(), "view of patches, clips or frames"),
 }
 
 
 @pytest.fixture
 def videos(tmp_path):
-    """Two videos, of which nothing is read."""
+    """Two videos, of which nothing is read but an image for each of two frames."""
     made = fo.Dataset()
+    images = iter(write_images(tmp_path, [(64, 64)] * 4))
     for number in range(2):
         event = fo.TemporalDetection(label="a", support=[1, 3])
         events = fo.TemporalDetections(detections=[event])
-        made.add_sample(
-            fo.Sample(filepath=str(tmp_path / f"{number}.mp4"), events=events))
+        video = fo.Sample(filepath=str(tmp_path / f"{number}.mp4"), events=events)
+        for frame in (1, 2):
+            video.frames[frame] = fo.Frame(filepath=str(next(images)))
+        made.add_sample(video)
     yield made
     made.delete()
 
