@@ -66,8 +66,7 @@ class ShardFile:
 
     def remove(self) -> None:
         """Removes the file and its label."""
-        for part in (self.path, _label(self.path)):
-            part.unlink(missing_ok=True)
+        _unlink(self.path)
 
 
 def write_shard(
@@ -141,6 +140,11 @@ def open_shards(directory: Path) -> list[ShardFile]:
 def remove(path: Path, reason: str) -> None:
     """Removes a damaged shard and its label, with a warning."""
     logger.warning("%s is damaged and done again: %s", path, reason)
+    _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    """Removes a shard and its label."""
     for part in (path, _label(path)):
         part.unlink(missing_ok=True)
 

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
 
-import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
@@ -23,15 +22,17 @@ _SAME = 0.99  # cosine; what precision and processor change is far less
 
 
 def check_space(
-    samples: foc.SampleCollection, files: VectorFiles, folder: Path, device: str
-) -> Generator[Progress, None, None]:
+    files: VectorFiles, folder: Path, device: str
+) -> Generator[Progress, None, EmbeddingSpace]:
     """Encodes an image of the files anew, and compares; where none is here, it says so.
 
     Args:
-        samples: those that the vectors are for
         files: the vectors
         folder: of the space that the files name
         device: where the backbone runs
+
+    Returns:
+        the space
 
     Raises:
         ValueError: if the space has another name or dimension, or up to three images
@@ -56,7 +57,7 @@ def check_space(
             continue
         found[image.path] = _likeness(result.vectors[0], image.vectors)
         if found[image.path] >= _SAME:
-            return
+            return space
     if found:
         path, cosine = max(found.items(), key=lambda item: item[1])
         raise ValueError(
@@ -68,6 +69,7 @@ def check_space(
         "No image of the %d vectors is on this machine: that they are of the space %s "
         "could not be checked", files.num_rows, space.slug,
     )
+    return space
 
 
 def _readable(files: VectorFiles) -> Iterator[ImageVectors]:

@@ -166,8 +166,8 @@ def _import(
     refresh(dataset)
     _check_index(index, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
-    yield from check_space(samples, files, folder, device)
-    record = _open_record(index, files, folder, device)
+    space = yield from check_space(files, folder, device)
+    record = _open_record(index, space)
     columns = columns_of(index, also_global, single=False)
     declare(index, columns)
     sink = Sink(dataset, columns, errors)
@@ -197,12 +197,11 @@ def _import(
     )
 
 
-def _open_record(index: Index, files: VectorFiles, folder: Path, device: str) -> Record:
+def _open_record(index: Index, space: EmbeddingSpace) -> Record:
     """Puts the space into the zoo; makes the record of a new index."""
     record = index.record
-    if record is not None and zoo.is_published(files.slug):
+    if record is not None and zoo.is_published(space.slug):
         return record
-    space = EmbeddingSpace.load(folder, device)
     names = zoo.publish(space), zoo.publish(make_global_space(space.backbone))
     if record is None:
         identity = Settings.of_space(space).identity()

@@ -23,7 +23,7 @@ from detail_embed.features.label import LABEL
 from detail_embed.features.packing import DTYPES
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.leftovers import FEATURES, note_owner
+from detail_embed.fiftyone_bridge.index.leftovers import folder_of, note_owner
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id, dataset_of
@@ -247,7 +247,7 @@ def _short(path: Path) -> Path:
 
 
 def _folder(dataset: fo.Dataset, patch_slug: str) -> Path:
-    return data_directory() / FEATURES / str(dataset_id(dataset)) / patch_slug
+    return folder_of(dataset) / patch_slug
 
 
 def searchable(dataset: fo.Dataset) -> list[str]:

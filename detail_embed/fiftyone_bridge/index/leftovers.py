@@ -22,8 +22,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
 from detail_embed.storage.user_folders import data_directory
 from detail_embed.storage.whole_files import write_whole
 
-FEATURES = "features"  # below the user's data directory: dataset, backbone and cover
-
+_FEATURES = "features"  # below the user's data directory: dataset, backbone and cover
 _OWNER = "dataset.json"  # beside the stores of a dataset
 _QUIET_SECONDS = 3600.0  # what was written since may be of a run that goes on
 
@@ -48,9 +47,14 @@ class Leftover:
     is_sure: bool
 
 
+def folder_of(dataset: fo.Dataset) -> Path:
+    """The folder with the feature stores of a dataset; it need not exist."""
+    return data_directory() / _FEATURES / str(dataset_id(dataset))
+
+
 def note_owner(dataset: fo.Dataset) -> None:
     """Writes beside the features of a dataset whose they are."""
-    folder = data_directory() / FEATURES / str(dataset_id(dataset))
+    folder = folder_of(dataset)
     owner = {"dataset": dataset.name, "database": database_id()}
     if folder.is_dir() and _owner(folder) != owner:
         write_whole(folder / _OWNER, json.dumps(owner))
@@ -63,7 +67,7 @@ def find() -> list[Leftover]:
     known, and so are those that were written in the last hour, unless their dataset is
     gone.
     """
-    root = data_directory() / FEATURES
+    root = data_directory() / _FEATURES
     names, found = dataset_names(), []
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if folder.is_dir():

@@ -144,8 +144,8 @@ def _adopt(index: Index) -> None:
 
 def sources(index: Index, ids: Sequence[str]) -> dict[str, FileSource]:
     """What the files of images were that have a vector, as far as it is known."""
-    base = index.base if index.record is None else index
-    if base.record is None or not index.dataset.has_field(base.source_field):
+    base = _noted(index)
+    if base is None:
         return {}
     found = _read(base, ids)
     return {
@@ -161,17 +161,24 @@ def foreign_ids(index: Index, among: Sequence[str] | None = None) -> list[str]:
         index: one of ours, or beside one of ours; others have none
         among (None): only these images
     """
-    base = index.base if index.record is None else index
-    record, _ = index.find()
-    if record is None or not index.dataset.has_field(base.source_field):
+    base = _noted(index)
+    if base is None:
         return []
     others: dict[str, Any] = {
-        f"{base.source_field}.space": {"$nin": [record.space, None]}
+        f"{base.source_field}.space": {"$nin": [base.record.space, None]}
     }
     if among is not None:
         others = {"_id": {"$in": [ObjectId(id) for id in among]}, **others}
     found = sample_documents(index.dataset).find(others, {"_id": 1})
     return [str(document["_id"]) for document in found]
+
+
+def _noted(index: Index) -> Index | None:
+    """The index of ours whose sources an index shares; None where none are noted."""
+    record, part = index.find()
+    base = index.base if part else index
+    is_noted = record is not None and index.dataset.has_field(base.source_field)
+    return base if is_noted else None
 
 
 def _value(space: str, source: FileSource | None, count: int) -> dict[str, Any]:

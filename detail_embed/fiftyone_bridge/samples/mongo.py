@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-import fiftyone.core.odm as foo
+import fiftyone.core.odm as foodm
 from pymongo.errors import ConnectionFailure
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def patiently(
 
 def database_time() -> datetime:
     """The time by the database's clock, the same for all hosts: UTC, without a zone."""
-    now: datetime = foo.get_db_conn().command("hello")["localTime"]
+    now: datetime = foodm.get_db_conn().command("hello")["localTime"]
     return now.replace(tzinfo=None)
 
 

@@ -74,10 +74,10 @@ class Found:
         written to the samples. A field of yours with such a name is left as it is, and
         a view that selects fields shows those.
         """
+        prepare(dataset_of(self.samples))
         return self._view(self.samples)
 
     def _view(self, samples: foc.SampleCollection) -> fov.DatasetView:
-        prepare(dataset_of(samples))
         ids, scores = self.ids[:DRAWN], self.scores[:DRAWN]
         view = samples.select(self.ids, ordered=True)
         if has_score(view):
