@@ -49,8 +49,9 @@ class Process:
         return self.answer()
 
     def end(self):
-        self._run.communicate(timeout=60)
-        assert self._run.returncode == 0
+        with self._run.stdout:  # the server that it started keeps this pipe open
+            self._run.stdin.close()
+            assert self._run.wait(timeout=60) == 0
 
 
 def test_a_homes_database_is_its_own_and_outlives_neighbours(tmp_path):

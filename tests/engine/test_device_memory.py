@@ -14,7 +14,7 @@ from detail_embed.engine.device_memory import cut_fitting
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.engine.stream import stream
-from tests.backbone.test_memory import out_of_memory_errors
+from tests.backbone.test_lack_of_memory import out_of_memory_errors
 from tests.tiny import TINY, tiny_backbone, write_images
 
 COVER = CompleteCover(3)  # 14 windows of a square image
