@@ -28,6 +28,7 @@ from detail_embed.cover.windows import (
 logger = logging.getLogger(__name__)
 
 MAX_C = 15
+NO_COVER = "none"  # the whole image is the only window
 SPACINGS = ("even", "authors")
 
 

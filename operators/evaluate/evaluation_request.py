@@ -14,14 +14,14 @@ from fiftyone.operators import types
 from detail_embed.evaluation import Evaluation
 from detail_embed.fiftyone_bridge.evaluate import evaluate_retrieval, labels, runs
 from detail_embed.fiftyone_bridge.index import brain_runs
-from detail_embed.fiftyone_bridge.index.index import SINGLE, WHOLE, Index
+from detail_embed.fiftyone_bridge.index.index import BOXES, SINGLE, WHOLE, Index
 from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 from ..shared.form import choices, filled, folder
 
 _COMPARED = 4  # indexes that the form proposes
-_ORDER = (WHOLE, "", SINGLE)  # of indexes: others are compared with the first
+_ORDER = (WHOLE, "", SINGLE, BOXES)  # of indexes: others are compared with the first
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         "brain_keys",
         types.String(),
         required=True,
-        default=[key for key in brain_keys if parts[key] != SINGLE][:_COMPARED],
+        default=[k for k in brain_keys if parts[k] in (WHOLE, "")][:_COMPARED],
         label="Indexes",
         description="Indexes to compare: those that can be searched by text",
         view=choices(types.DropdownView(multiple=True), brain_keys),

@@ -57,7 +57,7 @@ def check_free(index: Index) -> None:
             f"brain key {index.key!r} holds the {part} vectors that belong to "
             f"{index.base.key!r}; choose another brain key"
         )
-    for one in (index, whole, index.single):
+    for one in (index, whole, index.single, index.boxes):
         if one.has_brain_run or one.key in dataset.list_runs():
             raise ValueError(
                 f"brain key {one.key!r} belongs to another run of this dataset; "

@@ -9,7 +9,7 @@ import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 
 from detail_embed.fiftyone_bridge.index import brain_runs, provenance, vectors
-from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.index import BOXES, Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images, with_fields
 
 
@@ -131,7 +131,7 @@ def _fields(index: Index) -> tuple[str | None, str | None]:
         ValueError: if there is no such index
     """
     record, part = index.find()
-    if record is not None:
+    if record is not None and part != BOXES:
         return index.field, (index.base if part else index).error_field
     brain_runs.check_similarity(index)
     return (None if index.config.patches_field else index.field), None

@@ -8,13 +8,15 @@ from dataclasses import replace
 import fiftyone as fo
 import fiftyone.brain as fob
 
+from detail_embed.cover.complete_cover import NO_COVER
 from detail_embed.fiftyone_bridge.index import (
     brain_runs,
     feature_stores,
     names,
     records,
 )
-from detail_embed.fiftyone_bridge.index.index import WHOLE, Index
+from detail_embed.fiftyone_bridge.index.index import BOXES, WHOLE, Index
+from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 from detail_embed.fiftyone_bridge.samples.collection import refresh
@@ -39,33 +41,56 @@ def delete_any(index: Index) -> None:
 
     One of ours as :func:`delete` does; one beside one of ours with its vectors, and
     nothing else; another's as FiftyOne does: its run, and not the
-    field that its vectors may be in.
+    field that its vectors may be in. Without its boxes, an index makes the vectors of
+    images anew with the next update.
 
     Raises:
-        ValueError: if there is no such index, or a run writes to it
+        ValueError: if there is no such index, or a run writes to it; or if it is of
+            boxes and the vectors of images are made of nothing else
     """
     dataset = index.dataset
     with RunLock(dataset, _written_key(index), "a deletion"):
         refresh(dataset)
+        _check_left(index)
         record, part = index.find()
         if record is None:
             brain_runs.check_similarity(index)
             dataset.delete_brain_run(index.key)
         elif part:
-            _delete_parts(dataset, [index.key], [index.field])
-            gone = {"has_global": False} if part == WHOLE else {"single_space": None}
-            index.base.write(replace(record, **gone))
+            fields = index.base.box_fields if part == BOXES else [index.field]
+            _delete_parts(dataset, [index.key], fields)
+            index.base.write(_without(record, part))
         else:
             _delete(index)
 
 
+def _without(record: Record, part: str) -> Record:
+    """A record of an index that has lost one of those beside it."""
+    if part == WHOLE:
+        return replace(record, has_global=False)
+    if part == BOXES:
+        return record.without_boxes()
+    return replace(record, single_space=None)
+
+
 def check_delete(index: Index) -> None:
-    """Checks that no run writes to an index that shall be deleted.
+    """Checks that an index can be deleted, see :func:`delete_any`.
 
     Raises:
-        ValueError: if one does; the message names it
+        ValueError: if a run writes to it, which the message names; or if it is of
+            boxes and the vectors of images are made of nothing else
     """
     lock.check_free(index.dataset, _written_key(index))
+    _check_left(index)
+
+
+def _check_left(index: Index) -> None:
+    record, part = index.find()
+    if part == BOXES and record.identity["cover"] == NO_COVER:
+        raise ValueError(
+            f"the vectors of {index.base.key!r} are made of the boxes in "
+            f"{index.key!r}: delete {index.base.key!r}, and both are deleted"
+        )
 
 
 def _written_key(index: Index) -> str:

@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.index import (
     names,
     records,
 )
+from detail_embed.fiftyone_bridge.index import index as parts
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.samples import patch_detections
@@ -24,7 +25,11 @@ from detail_embed.fiftyone_bridge.samples.vector_counts import Count, count
 OURS = "detail"
 WHOLE = "whole image"
 SINGLE = "one vector an image"
+BOXES = "boxes of a label field"
 OTHER = "other"
+
+
+_KINDS = {parts.WHOLE: WHOLE, parts.SINGLE: SINGLE, parts.BOXES: BOXES}
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class IndexFacts:
 
     Attributes:
         brain_key: of the index
-        kind: ``OURS``, ``WHOLE`` or ``SINGLE`` for those beside one of ours, or
-            ``OTHER``
+        kind: ``OURS``; ``WHOLE``, ``SINGLE`` or ``BOXES`` for those beside one of
+            ours; or ``OTHER``
         space: slug of the space; of other indexes, name of the model
         backbone: of ours, the name of the open_clip model, else None
         cover: of ours, c of the Complete Cover or ``"auto"``, else None
@@ -122,15 +127,15 @@ def _entries(dataset: fo.Dataset) -> list[_Entry]:
         entries.append(_Entry(key, OURS, run, path, record))
         for one in index.beside:
             if one.key in runs:
-                kind = WHOLE if one.key == index.whole.key else SINGLE
-                run = runs.pop(one.key)
-                entries.append(_Entry(one.key, kind, run, one.field, record))
+                run, kind = runs.pop(one.key), _KINDS[one.find()[1]]
+                path = _path_of(dataset, run) if kind == BOXES else one.field
+                entries.append(_Entry(one.key, kind, run, path, record))
     for key, run in runs.items():
-        entries.append(_Entry(key, OTHER, run, _path_of_other(dataset, run)))
+        entries.append(_Entry(key, OTHER, run, _path_of(dataset, run)))
     return entries
 
 
-def _path_of_other(dataset: fo.Dataset, run: BaseRunInfo) -> str | None:
+def _path_of(dataset: fo.Dataset, run: BaseRunInfo) -> str | None:
     """Where the vectors of an index are; None where only its backend has them."""
     field, labels = run.config.embeddings_field, run.config.patches_field
     if field is None or labels is None:

@@ -10,9 +10,9 @@ import fiftyone.core.collections as foc
 
 from detail_embed.fiftyone_bridge.index import names, records
 from detail_embed.fiftyone_bridge.index.records import Record
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, label_path
 
-WHOLE, SINGLE = "whole-image", "single"
+WHOLE, SINGLE, BOXES = "whole-image", "single", "box"
 
 
 @dataclass(eq=False)
@@ -84,6 +84,11 @@ class Index:
         return Index(self.dataset, names.single_key(self.key))
 
     @property
+    def boxes(self) -> Index:
+        """The index of a label field's boxes beside this one; it need not exist."""
+        return Index(self.dataset, names.boxes_key(self.key))
+
+    @property
     def base(self) -> Index:
         """The index that this one is beside; else itself."""
         return Index(self.dataset, names.base_key(self.key))
@@ -107,9 +112,9 @@ class Index:
         record, base = self.record, self.base
         if record is not None or base.key == self.key:
             return record, ""
-        part = WHOLE if self.key == base.whole.key else SINGLE
+        parts = {base.whole.key: WHOLE, base.single.key: SINGLE, base.boxes.key: BOXES}
         owned = self.key in base.keys
-        return (base.record, part) if owned else (None, "")
+        return (base.record, parts[self.key]) if owned else (None, "")
 
     def require(self, to: str) -> Record:
         """Finds the record of one of our detail indexes.
@@ -147,11 +152,13 @@ class Index:
 
     @property
     def field(self) -> str | None:
-        """Name of the field that holds the vectors, or the Detections that have them.
+        """Name of the field that holds the vectors, or the labels that have them.
 
         None where only the backend has them; of an index that is yet to be made.
         """
         record, part = self.find()
+        if part == BOXES:
+            return record.box_field
         if part:
             return (self if part == WHOLE else self.base).vector_field
         if record is not None:
@@ -192,10 +199,32 @@ class Index:
         return record is not None and record.single_space is not None
 
     @property
+    def owns_boxes(self) -> bool:
+        """Whether what is under the key of boxes was, or would be, made along."""
+        record = self.record
+        return record is not None and record.box_field is not None
+
+    @property
+    def box_fields(self) -> list[str]:
+        """The attributes of labels that hold vectors of boxes, and reasons, as paths.
+
+        None of an index of images alone, or where the label field is gone.
+        """
+        if not self.owns_boxes or not self.dataset.has_field(self.record.box_field):
+            return []
+        labels = label_path(self.dataset, self.record.box_field)
+        attributes = names.box_vector(self.key), names.box_error(self.key)
+        return [f"{labels}.{name}" for name in attributes]
+
+    @property
     def beside(self) -> list[Index]:
         """The indexes that were, or would be, made along with one of ours."""
-        whole = [self.whole] if self.owns_whole else []
-        return [*whole, self.single] if self.owns_single else whole
+        owned = (
+            (self.owns_whole, self.whole),
+            (self.owns_single, self.single),
+            (self.owns_boxes, self.boxes),
+        )
+        return [one for is_owned, one in owned if is_owned]
 
     @property
     def keys(self) -> list[str]:
@@ -207,4 +236,5 @@ class Index:
         """The fields of an index of ours; they need not exist."""
         single = [self.vector_field] if self.owns_single else []
         whole = [self.whole.vector_field] if self.owns_whole else []
-        return [self.field, self.error_field, self.source_field, *single, *whole]
+        own = [self.field, self.error_field, self.source_field]
+        return [*own, *single, *whole, *self.box_fields]

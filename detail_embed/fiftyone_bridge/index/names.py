@@ -62,6 +62,21 @@ def single_key(brain_key: str) -> str:
     return f"{brain_key}_single"
 
 
+def boxes_key(brain_key: str) -> str:
+    """Brain key of the index of the boxes of a label field beside one of images."""
+    return f"{brain_key}_boxes"
+
+
+def box_error(brain_key: str) -> str:
+    """Name of the attribute of labels that says why a box has no vector."""
+    return error_field(boxes_key(brain_key))
+
+
+def box_vector(brain_key: str) -> str:
+    """Name of the attribute of labels that holds the vectors of their boxes."""
+    return vector_field(boxes_key(brain_key))
+
+
 def map_key(brain_key: str) -> str:
     """Brain key of the map of an index."""
     return f"{brain_key}_map"
@@ -69,7 +84,7 @@ def map_key(brain_key: str) -> str:
 
 def base_key(brain_key: str) -> str:
     """Brain key of the detail index that another one is beside; else the key itself."""
-    for beside in (global_key(""), single_key("")):
+    for beside in (global_key(""), single_key(""), boxes_key("")):
         if brain_key.endswith(beside):
             return brain_key.removesuffix(beside)
     return brain_key

@@ -7,7 +7,7 @@ first vector, so that a run that was cut short is known too.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import fiftyone as fo
@@ -53,6 +53,16 @@ class Record:
         """Vectors per image, the chosen number if it was left open."""
         asked = self.identity["vectors"]
         return self.card["vectors"] if asked == AUTO else asked
+
+    @property
+    def box_field(self) -> str | None:
+        """The label field whose boxes are patches, too; None where there is none."""
+        return self.identity.get("patches_field")
+
+    def without_boxes(self) -> Record:
+        """The same of an index of images alone."""
+        rest = {k: v for k, v in self.identity.items() if k != "padding"}
+        return replace(self, identity={**rest, "patches_field": None})
 
     @property
     def fuser(self) -> str:

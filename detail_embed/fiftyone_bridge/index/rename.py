@@ -65,8 +65,9 @@ def _rename(index: Index, new: Index) -> None:
 
 
 def _renamed(index: Index, name: str, new: Index) -> str:
-    """A field, or a brain key, under another key: all begin with it."""
-    return new.key + name.removeprefix(index.key)
+    """A field, an attribute of labels or a brain key: all begin with the key."""
+    labels, dot, own = name.rpartition(".")
+    return labels + dot + new.key + own.removeprefix(index.key)
 
 
 def check_rename(index: Index, new_key: str) -> None:
@@ -113,7 +114,13 @@ def _rename_brain_run(
 def _set_fields(dataset: fo.Dataset, key: str, renamed: Mapping[str, str]) -> None:
     """Tells a similarity index where its vectors are now."""
     config = dataset.get_brain_info(key).config
+    renamed = {_last(old): _last(new) for old, new in renamed.items()}
     for name in ("embeddings_field", "patches_field"):
         field = getattr(config, name)
         setattr(config, name, renamed.get(field, field))
     BrainMethod.update_run_config(dataset, key, config)
+
+
+def _last(path: str) -> str:
+    """The name of a field, or of an attribute of labels."""
+    return path.rpartition(".")[2]

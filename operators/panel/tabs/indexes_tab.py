@@ -169,6 +169,8 @@ def _short(facts: IndexFacts) -> str:
         return "cut short: update it"
     if facts.kind == "whole image":
         return "whole images"
+    if facts.kind == "boxes of a label field":
+        return "boxes of labels"
     if facts.kind == "other":
         return facts.space or ""
     if facts.vectors > 1:
