@@ -149,8 +149,9 @@ def _read(file: Path) -> object:
 
 
 def _plain(config: SceneConfig) -> dict:
-    """The configuration as it reads back from JSON."""
-    return json.loads(json.dumps(asdict(config), default=list))
+    """The configuration as it reads back from JSON; without words as ever."""
+    settings = {k: v for k, v in asdict(config).items() if k != "words" or v}
+    return json.loads(json.dumps(settings, default=list))
 
 
 def _run(jobs: list[_Job], num_workers: int):

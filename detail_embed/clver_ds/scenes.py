@@ -33,6 +33,8 @@ class SceneConfig:
         max_occlusion: largest share of an object that later ones may hide
         backgrounds: kinds of backgrounds to choose from
         views: views of the solids to choose from
+        words: names of concepts to choose from, one named twice is drawn twice as
+            often; none for all of the bank, evenly
 
     Raises:
         ValueError: naming the setting that is out of range
@@ -48,9 +50,12 @@ class SceneConfig:
     max_occlusion: float = 0.15
     backgrounds: Sequence[str] = backgrounds.KINDS
     views: range = range(solids.NUM_VIEWS)
+    words: Sequence[str] = ()
 
     def __post_init__(self):
-        concepts(self.bank)
+        for bank in BANKS if self.bank == "both" else (self.bank,):
+            if not self.choices(bank):
+                raise ValueError(f"words: name at least one of the {bank}")
         for name in ("width", "height"):
             if not 64 <= getattr(self, name) <= MAX_SIDE:
                 raise ValueError(
@@ -78,6 +83,14 @@ class SceneConfig:
                 f"backgrounds must be among {backgrounds.KINDS}, "
                 f"not {tuple(self.backgrounds)}"
             )
+
+    def choices(self, bank: str) -> Sequence[Concept]:
+        """The concepts of a bank that are drawn from."""
+        every = concepts(bank)
+        if not self.words:
+            return every
+        by_name = {concept.name: concept for concept in every}
+        return [by_name[word] for word in self.words if word in by_name]
 
 
 @dataclass
@@ -165,7 +178,7 @@ def _draw_scale(config: SceneConfig, rng: np.random.Generator) -> float:
 
 def _draw_concept(config, rng, index) -> Concept:
     bank = BANKS[index % 2] if config.bank == "both" else config.bank
-    choices = concepts(bank)
+    choices = config.choices(bank)
     return choices[rng.integers(len(choices))]
 
 
