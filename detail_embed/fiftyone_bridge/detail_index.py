@@ -25,22 +25,21 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.coverage import Coverage, coverage
 from detail_embed.fiftyone_bridge.index.delete import delete_any
 from detail_embed.fiftyone_bridge.index.facts import IndexFacts
-from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.rename import rename
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.run import Result
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
 from detail_embed.fiftyone_bridge.search.search import search
+from detail_embed.fiftyone_bridge.taught_index import TaughtIndex
 from detail_embed.fiftyone_bridge.where.show_where import Where, show_where
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.texts.query import Query
 
 
-class DetailIndex(Index):
+class DetailIndex(TaughtIndex):
     """A similarity index of a dataset, under its brain key.
 
     Nothing is made or read until it is asked for, so the index may be one that is yet
@@ -282,13 +281,3 @@ class DetailIndex(Index):
                 "is no embedding space of detail-embed"
             )
         return model.space
-
-    def _or_all(self, samples: foc.SampleCollection | None) -> foc.SampleCollection:
-        if samples is None:
-            return self.dataset
-        if (other := dataset_of(samples).name) != self.dataset.name:
-            raise ValueError(
-                f"the samples are of the dataset {other!r}, but the index {self.key!r} "
-                f"is of {self.dataset.name!r}: give a view of that"
-            )
-        return samples

@@ -23,7 +23,7 @@ def prompt_hints(
 
     Args:
         backbone: whose text tower reads the prompts
-        query: the prompts
+        query: the prompts; names of concepts are not read
         templates ("own"): around them, as of
             :func:`~detail_embed.texts.templates.template_set`
 
@@ -34,7 +34,8 @@ def prompt_hints(
         RuntimeError: if the tokenizer cannot be loaded
     """
     sentences = template_set(templates)
-    hints = (_hint(backbone, prompt.text, sentences) for prompt in query.prompts)
+    texts = [prompt.text for prompt in query.prompts if not prompt.is_concept]
+    hints = (_hint(backbone, text, sentences) for text in texts)
     return tuple(hint for hint in hints if hint)
 
 

@@ -5,7 +5,8 @@ Prompts are separated by commas; a minus says "but not", a number and a star wei
     a car, 0.5 * snow, -a bicycle, -1.5 * at night, "salt, pepper and -20 degrees"
 
 Quotes around a whole prompt keep what is inside as it is; ``\"`` is a quote inside
-them and ``\\`` a backslash. A hyphen inside a word needs none.
+them and ``\\`` a backslash. A hyphen inside a word needs none. ``#helmet``, or
+``#"red helmet"``, is a concept that was taught by examples.
 
 What keyboards and editors write instead counts as the same: any dash at the start of a
 prompt is a minus, full-width and Arabic commas, ideographic ones and semicolons are
@@ -18,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from detail_embed.texts import query_signs as signs
+from detail_embed.texts.query_error import QuerySyntaxError
 from detail_embed.texts.templates import encode_queries, template_set
 
 if TYPE_CHECKING:
@@ -35,32 +37,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 10_000  # characters of a line
 MAX_WEIGHT = 100
 _CANCELLED = 1e-3  # of the summed weights; half precision rounds off about as much
-_SHOWN = 40  # characters before and after the place of an error
 _UNCLOSED = "this quote is not closed"
-
-
-class QuerySyntaxError(ValueError):
-    """A line that is no query, and where it goes wrong.
-
-    Attributes:
-        reason: what is wrong, without the line
-        text: the line
-        position: the place in it, counted in characters (code points) from 0
-    """
-
-    def __init__(self, reason: str, text: str, position: int):
-        super().__init__(reason, text, position)
-        self.reason = reason
-        self.text = text
-        self.position = position
-
-    def __str__(self) -> str:
-        """Gives the reason, the line, or a part of it, and a caret under the place."""
-        start, end = max(0, self.position - _SHOWN), self.position + _SHOWN
-        before = "…" * (start > 0) + _printable(self.text[start:self.position])
-        after = _printable(self.text[self.position:end])
-        after += "…" * (end < len(self.text))
-        return f"{self.reason}:\n{before}{after}\n{' ' * _columns(before)}^"
 
 
 @dataclass(frozen=True)
@@ -70,6 +47,8 @@ class Prompt:
     Attributes:
         text: not blank; white space around and within it is made single spaces
         weight: up to 100, not 0; below 0 for "but not"
+        is_concept: whether the text is the name of a concept, see
+            :mod:`detail_embed.concepts`; letters with accents are made one character
 
     Raises:
         TypeError: if the text is no string
@@ -78,6 +57,7 @@ class Prompt:
 
     text: str
     weight: float = 1.0
+    is_concept: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
@@ -85,6 +65,8 @@ class Prompt:
         text, weight = " ".join(self.text.split()), float(self.weight)
         if not text:
             raise ValueError("the prompt is empty: say what you are looking for")
+        if self.is_concept:
+            text = unicodedata.normalize("NFC", text)
         if not 0 < abs(weight) <= MAX_WEIGHT:
             raise ValueError(
                 f"a weight must be at most {MAX_WEIGHT} and not 0, not {weight}"
@@ -97,11 +79,11 @@ class Prompt:
         minus = "-" if self.weight < 0 else ""
         number = repr(abs(self.weight)).removesuffix(".0")
         weight = "" if number == "1" else f"{number} * "
-        text = self.text
-        if signs.NEEDS_QUOTES.match(text):
+        text, sign = self.text, "#" if self.is_concept else ""
+        if signs.NEEDS_QUOTES.match(text) or (sign and " " in text):
             text = text.replace("\\", "\\\\").replace('"', '\\"')
             text = f'"{text}"'
-        return f"{minus}{weight}{text}"
+        return f"{minus}{weight}{sign}{text}"
 
 
 @dataclass(frozen=True)
@@ -132,8 +114,14 @@ class Query:
         """Whether every prompt is a "but not"."""
         return all(prompt.weight < 0 for prompt in self.prompts)
 
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """The names of the concepts among the prompts, each once."""
+        return tuple(dict.fromkeys(p.text for p in self.prompts if p.is_concept))
+
     def encode(
-        self, backbone: Backbone, templates: str | Sequence[str] = "own"
+        self, backbone: Backbone, templates: str | Sequence[str] = "own",
+        concept: Callable[[str], Tensor] | None = None,
     ) -> Tensor:
         """Adds up the vectors of the prompts, each times its weight.
 
@@ -143,17 +131,28 @@ class Query:
         Args:
             backbone: the model
             templates ("own"): as of :func:`detail_embed.texts.templates.template_set`
+            concept (None): gives the vector ``(d,)`` of a concept by its name, on that
+                device, too; None where nobody knows any
 
         Returns:
             ``(d,)`` float32, unit length, on the device of the backbone
 
         Raises:
             TypeError: if a template is no string
-            ValueError: if the prompts cancel each other out, or the templates are
-                wrong
+            ValueError: if the prompts cancel each other out, the templates are wrong,
+                or a concept is not known
         """
-        texts = [prompt.text for prompt in self.prompts]
-        return self.combine(encode_queries(backbone, texts, template_set(templates)))
+        if self.concepts and concept is None:
+            raise ValueError(
+                f"#{self.concepts[0]} names a concept, which a dataset keeps: search "
+                "by an index of that dataset, or put quotes around the text"
+            )
+        texts = [prompt.text for prompt in self.prompts if not prompt.is_concept]
+        sentences = template_set(templates)
+        encoded = iter(encode_queries(backbone, texts, sentences) if texts else ())
+        kinds = [(prompt.is_concept, prompt.text) for prompt in self.prompts]
+        rows = [concept(name) if known else next(encoded) for known, name in kinds]
+        return self.combine(torch.stack(rows))
 
     def combine(self, features: Tensor) -> Tensor:
         """Adds up the vectors of the prompts, encoded elsewhere, by their weights.
@@ -216,13 +215,24 @@ def _read_prompt(text: str, start: int) -> tuple[Prompt, int]:
             f"did you mean {meant} …, with a point? A comma ends a prompt: for two "
             "prompts put a space after it", text, at,
         )
-    if not _is_quoted(text, at) and (star := signs.WEIGHT.match(text, at)):
+    hash = signs.HASH.match(text, at)
+    is_whole = hash[1] or _is_quoted(text, at)
+    if not is_whole and (star := signs.WEIGHT.match(text, at)):
         weight, at = _weight(star), star.end()
-    read = _read_quoted if _is_quoted(text, at) else _read_plain
-    words, end = read(text, at)
+        hash = signs.HASH.match(text, at)
+    at = hash.end()
+    is_quoted = _is_quoted(text, at)
+    words, end = (_read_quoted if is_quoted else _read_plain)(text, at)
     if not words.strip():
-        raise QuerySyntaxError("a prompt is missing here", text, at)
-    return Prompt(words, -weight if minus[1] else weight), end
+        missing = "the name of a concept" if hash[1] else "a prompt"
+        raise QuerySyntaxError(f"{missing} is missing here", text, at)
+    if hash[1] and not is_quoted and len(parts := words.split(None, 1)) > 1:
+        raise QuerySyntaxError(
+            f'did you mean the concept #"{words.strip()}", or #{", ".join(parts)}? A '
+            "text that begins with # needs quotes around it all",
+            text, at + len(parts[0]),
+        )
+    return Prompt(words, -weight if minus[1] else weight, bool(hash[1])), end
 
 
 def _weight(star: re.Match) -> float:
@@ -284,17 +294,3 @@ def _read_plain(text: str, start: int) -> tuple[str, int]:
     if words.count('"') % 2:
         raise QuerySyntaxError(_UNCLOSED, text, text.rindex('"', start, end))
     return words, end
-
-
-def _printable(text: str) -> str:
-    """Replaces line breaks and the like, one for one, by spaces."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _columns(text: str) -> int:
-    """Counts the columns of a terminal that a text fills."""
-    return sum(
-        0 if unicodedata.category(c) in ("Mn", "Me")
-        else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )

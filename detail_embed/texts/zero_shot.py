@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from detail_embed.texts.query_signs import HASHES
+from detail_embed.texts.read_query import line_of, read_prompt
 from detail_embed.texts.score_summary import standardise
 
 TEMPERATURE = 0.01  # 1 / logit_scale, where CLIP's training stops it
@@ -91,7 +93,8 @@ def _is_number(value: object) -> bool:
 def parse(labels: str | Sequence[str]) -> dict[str, list[str]]:
     """Reads labels, each a name or ``"name: prompt, prompt"``.
 
-    A name alone is its own prompt, with spaces for underscores.
+    A name alone is its own prompt, with spaces for underscores; ``#helmet`` is the
+    label "helmet", whose prompt is the concept of this name.
 
     Args:
         labels: a list, a text with one label a line, or ``{name: prompts}``
@@ -150,6 +153,9 @@ def _read_label(line: str) -> tuple[str, list[str]]:
     name = " ".join(name.split())
     if not name:
         raise ValueError(f"a name is missing before the colon of {line!r:.80}")
+    if not colon and name[0] in HASHES:
+        prompt = read_prompt(name)
+        return prompt.text, [line_of(prompt)]
     if not colon:
         return name, [" ".join(name.replace("_", " ").split()) or name]
     prompts = [" ".join(part.split()) for part in rest.split(",")]

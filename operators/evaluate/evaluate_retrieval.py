@@ -79,6 +79,7 @@ class EvaluateRetrieval(RunOperator):
         ks: Sequence[int] | int | None = None,
         export_dir: str | None = None,
         delegate: bool = False,
+        prompts: Mapping[str, str] | None = None,
     ) -> Evaluation | foo.ExecutionResult:
         """Measures how well text search finds what the labels say.
 
@@ -102,6 +103,8 @@ class EvaluateRetrieval(RunOperator):
                 many images
             export_dir (None): a folder for the tables as CSV, and a plot
             delegate (False): whether to queue the run for a delegated service
+            prompts (None): what is asked for some classes instead of their names, such
+                as the concept of ``{"helmet": "#helmet"}``
 
         Returns:
             a :class:`detail_embed.evaluation.Evaluation`, or an
@@ -119,6 +122,7 @@ class EvaluateRetrieval(RunOperator):
             "name": name,
             "ks": [ks] if isinstance(ks, Integral) else ks and list(ks),
             "export_dir": None if export_dir is None else str(export_dir),
+            "prompts": prompts,
         }
         result = self.run(sample_collection, params, delegate)
         if not delegate:

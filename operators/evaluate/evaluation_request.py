@@ -35,6 +35,7 @@ class EvaluationRequest:
         ks: depths of recall, None for a choice by the number of images
         export_dir: a folder for files, None for no files
         download: whether the browser shall download the tables
+        prompts: what is asked for some classes instead of their names
     """
 
     brain_keys: Sequence[str]
@@ -43,6 +44,7 @@ class EvaluationRequest:
     ks: Sequence[int] | None = None
     export_dir: str | None = None
     download: bool = False
+    prompts: Mapping[str, str] | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> EvaluationRequest:
@@ -61,6 +63,7 @@ class EvaluationRequest:
             ks=_read_depths(given["ks"]) if "ks" in given else None,
             export_dir=folder(given.get("export_dir")),
             download=given.get("download", False),
+            prompts=_read_prompts(given.get("prompts")),
         )
 
     def start(self, samples: foc.SampleCollection) -> Run:
@@ -68,7 +71,8 @@ class EvaluationRequest:
         if self.export_dir and Path(self.export_dir).expanduser().is_file():
             raise ValueError(f"{self.export_dir} is a file; choose a folder")
         return evaluate_retrieval.evaluate(
-            samples, self.brain_keys, self.label_field, self.name, self.ks
+            samples, self.brain_keys, self.label_field, self.name, self.ks,
+            prompts=self.prompts,
         )
 
     def export(self, measured: Evaluation) -> list[str]:
@@ -112,6 +116,12 @@ def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
         view=choices(types.DropdownView(), fields),
     )
     inputs.str(
+        "prompts",
+        label="Other prompts for some classes",
+        description="One a line, such as: helmet: #helmet",
+        view=types.TextFieldView(multiline=True),
+    )
+    inputs.str(
         "name",
         default=runs.free_name(dataset),
         label="Name",
@@ -141,3 +151,17 @@ def _read_depths(value: str | Sequence[int]) -> list[int]:
         raise ValueError(
             f"depths must be whole numbers separated by commas, not {value!r}"
         ) from None
+
+
+def _read_prompts(value: str | Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Prompts by class, from the lines of the form too."""
+    if not isinstance(value, str):
+        return value
+    lines = [line.rpartition(":") for line in value.splitlines() if line.strip()]
+    for name, _, prompt in lines:
+        if not name.strip() or not prompt.strip():
+            raise ValueError(
+                f"prompts: {name + prompt!r:.80} is no class with a prompt: give lines "
+                "such as helmet: #helmet"
+            )
+    return {name.strip(): prompt.strip() for name, _, prompt in lines}

@@ -110,14 +110,15 @@ class SearchReranked(FormOperator):
 
 
 def _query(text: str) -> Query:
-    """All of a text as one prompt: commas and signs are part of it."""
-    from detail_embed.texts.query import Prompt, Query
+    """All of a text as one prompt, commas and signs too; ``#name`` is a concept."""
+    from detail_embed.texts.query import Query
+    from detail_embed.texts.read_query import read_prompt
 
     if not isinstance(text, str):
         raise TypeError(f"text={text!r:.80}: give one text")
     if not text.strip():
         raise ValueError("type what to look for")
-    return Query((Prompt(text),))
+    return Query((read_prompt(text),))
 
 
 def _check(

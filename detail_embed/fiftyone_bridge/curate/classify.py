@@ -22,6 +22,7 @@ from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
 from detail_embed.texts import zero_shot
 from detail_embed.texts import zero_shot as prompt_labels
+from detail_embed.texts.read_query import read_prompt
 from detail_embed.texts.score_summary import THRESHOLD
 from detail_embed.texts.zero_shot import TEMPERATURE
 
@@ -115,6 +116,8 @@ def check_classification(
     prompt_scores.check_threshold(threshold)
     _check_field(samples, field, multi, overwrite)
     names = prompt_labels.parse(labels)
+    prompts = [read_prompt(text) for texts in names.values() for text in texts]
+    prompt_scores.check_prompts(index, prompts)
     if none_label is None:
         if len(names) == 1 and not multi:
             raise ValueError(

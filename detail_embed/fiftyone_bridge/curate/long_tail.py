@@ -19,7 +19,8 @@ from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.fiftyone_bridge.where.stored import best_boxes
-from detail_embed.texts.query import Prompt, Query
+from detail_embed.texts.query import Query
+from detail_embed.texts.read_query import line_of, read_prompt
 from detail_embed.texts.score_summary import THRESHOLD, standardise
 
 
@@ -78,7 +79,7 @@ def long_tail(
     Args:
         index: an index that can be searched by text
         samples: a dataset or view of images
-        prompts: a list, or a text with one prompt a line
+        prompts: a list, or a text with one prompt a line; ``#name`` is a concept
         threshold (THRESHOLD): the z-score that counts
 
     Returns:
@@ -106,10 +107,11 @@ def check_prompt_bank(
     prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
     lines = list_prompts(prompts)
-    bank = [Prompt(line).text for line in lines if not _is_blank(line)]
+    bank = [read_prompt(line) for line in lines if not _is_blank(line)]
     if not bank:
         raise ValueError("there is no prompt: give one a line")
-    return list(dict.fromkeys(bank))
+    prompt_scores.check_prompts(index, bank)
+    return list(dict.fromkeys(map(line_of, bank)))
 
 
 def list_prompts(prompts: str | Iterable[str]) -> list[str]:
@@ -142,7 +144,7 @@ def view(
     Raises:
         ValueError: if an argument cannot be used
     """
-    query = Query((Prompt(prompt),))
+    query = Query((read_prompt(prompt),))
     prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
     found = search(index, samples, query, len(samples), threshold)

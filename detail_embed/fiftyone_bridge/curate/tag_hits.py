@@ -81,4 +81,4 @@ def check_tagging(
     if query is not None:
         prompt_scores.check_scorable(index, samples)
         prompt_scores.check_threshold(threshold)
-        queries.parse(query)
+        prompt_scores.check_prompts(index, queries.parse(query).prompts)

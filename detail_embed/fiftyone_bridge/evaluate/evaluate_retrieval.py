@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -25,12 +25,15 @@ from detail_embed.evaluation import (
     measure_by_scale,
 )
 from detail_embed.fiftyone_bridge.evaluate import labels, runs
+from detail_embed.fiftyone_bridge.evaluate import prompts as class_prompts
 from detail_embed.fiftyone_bridge.evaluate.ranking import Ranking
 from detail_embed.fiftyone_bridge.index.brain_runs import check_promptable
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.texts.query import Prompt
+from detail_embed.texts.read_query import line_of
 
 KS = (10, 50, 100)
 _SECONDS = 0.3
@@ -44,6 +47,7 @@ def evaluate(
     ks: Sequence[int] | None = None,
     bins: Sequence[float] = BINS,
     confidence: float = 0.95,
+    prompts: Mapping[str, str] | None = None,
 ) -> Run:
     """Searches for every class of a label field and measures what is found.
 
@@ -65,6 +69,8 @@ def evaluate(
             larger than the number of images
         bins (BINS): increasing edges between 0 and 1; none for no bins
         confidence (0.95): of the bootstrap intervals
+        prompts (None): what is asked for some classes instead of their names, such as
+            the concept of ``{"helmet": "#helmet"}``
 
     Returns:
         a :class:`.runs.run.Run` whose result is an :class:`Evaluation`
@@ -74,11 +80,15 @@ def evaluate(
             is empty or every image shows every class
     """
     brain_keys = _unique(brain_keys)
-    check_evaluation(samples, brain_keys, label_field, name, ks, bins, confidence)
+    check_evaluation(
+        samples, brain_keys, label_field, name, ks, bins, confidence, prompts
+    )
     ks = [k for k in KS if k <= len(samples)] if ks is None else list(ks)
     name = name or runs.free_name(dataset_of(samples))
     return Run(
-        _evaluate(samples, brain_keys, label_field, name, ks, list(bins), confidence)
+        _evaluate(
+            samples, brain_keys, label_field, name, ks, list(bins), confidence, prompts
+        )
     )
 
 
@@ -90,6 +100,7 @@ def check_evaluation(
     ks: Sequence[int] | None = None,
     bins: Sequence[float] = BINS,
     confidence: float = 0.95,
+    prompts: Mapping[str, str] | None = None,
 ) -> None:
     """Checks all that can be checked before an evaluation; see :func:`evaluate`.
 
@@ -105,6 +116,8 @@ def check_evaluation(
     for brain_key in brain_keys:
         check_promptable(Index(dataset, brain_key))
     labels.check_field(samples, label_field)
+    indexes = [Index(dataset, key) for key in brain_keys]
+    class_prompts.check_given(indexes, samples, label_field, prompts)
     if name is not None:
         runs.check_name(dataset, name)
     for k in ks or ():
@@ -129,7 +142,7 @@ class _Task:
     """What every index is asked."""
 
     shown: labels.Labels
-    prompts: list[str]
+    prompts: list[Prompt]
     bins: list[float]
     metrics: list[str]
 
@@ -142,6 +155,7 @@ def _evaluate(
     ks: list[int],
     bins: list[float],
     confidence: float,
+    given: Mapping[str, str] | None,
 ) -> Generator[Progress, None, Evaluation]:
     started = time.monotonic()
     yield Progress("Reading the labels", 0.0)
@@ -149,7 +163,7 @@ def _evaluate(
     shown = labels.read(with_fields(samples, label_field), label_field)
     task = _Task(
         shown=shown,
-        prompts=[labels.prompt(label) for label in shown.classes],
+        prompts=class_prompts.of_classes(shown.classes, given),
         bins=bins if shown.has_boxes else [],
         metrics=_metrics(ks),
     )
@@ -162,10 +176,11 @@ def _evaluate(
         values.append(measured)
     yield Progress("Saving", 1.0)
     groups = labels.word_groups(indexes, shown.classes)
+    lines = map(line_of, task.prompts)
     evaluation = Evaluation(
         methods=brain_keys,
         bank=label_field,
-        queries=list(map(LabelQuery, shown.classes, task.prompts, groups)),
+        queries=list(map(LabelQuery, shown.classes, lines, groups)),
         metrics=task.metrics,
         scales=[ALL, *bin_names(task.bins)],
         values=np.array(values),

@@ -9,6 +9,8 @@ import numpy as np
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import open_index
 from detail_embed.fiftyone_bridge.samples.private_names import nearest
+from detail_embed.fiftyone_bridge.search.query_vectors import encode_prompts
+from detail_embed.texts.query import Prompt
 
 _BATCH = 64
 
@@ -24,21 +26,20 @@ class Ranking:
     """
 
     def __init__(self, index: Index):
+        self._source = index
         self._index = open_index(index)
         limit = self._index.config.max_k
         size = self._index.total_index_size
         self._k = size if limit is None else min(size, limit)
 
-    def encode(self, prompts: Sequence[str]) -> np.ndarray:
-        """Encodes prompts as the index does, ``(n, d)``."""
-        model = self._index.get_model()
-        with model:
-            return np.concatenate(
-                [
-                    np.asarray(model.embed_prompts(list(prompts[i : i + _BATCH])))
-                    for i in range(0, len(prompts), _BATCH)
-                ]
-            )
+    def encode(self, prompts: Sequence[Prompt]) -> np.ndarray:
+        """Encodes prompts as the index does, ``(n, d)``; a concept is its vector."""
+        return np.concatenate(
+            [
+                encode_prompts(self._source, prompts[start : start + _BATCH])
+                for start in range(0, len(prompts), _BATCH)
+            ]
+        )
 
     def scores(
         self, vectors: np.ndarray, columns: Mapping[str, int]

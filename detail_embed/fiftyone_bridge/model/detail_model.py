@@ -15,6 +15,7 @@ from detail_embed.cover.patches import extract_patches, relative_boxes
 from detail_embed.fiftyone_bridge.model.zoo import SPACES
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.space.space_file import read_config
+from detail_embed.texts.query_signs import HASHES
 
 _loading = threading.Lock()
 
@@ -132,7 +133,17 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
         Returns:
             ``(n, d)`` float32, unit length
+
+        Raises:
+            ValueError: if one is the name of a concept, which this model cannot know
         """
+        for text in args:
+            if isinstance(text, str) and text.lstrip()[:1] in tuple(HASHES):
+                raise ValueError(
+                    f"{text!r:.80} names a concept, which is kept by a dataset: "
+                    "FiftyOne's own search does not know it. Search in the panel "
+                    "Detail Search, by index.search(), or for a text without the #"
+                )
         return self.space.encode_texts(list(args)).cpu().numpy()
 
 

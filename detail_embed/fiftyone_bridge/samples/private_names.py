@@ -70,6 +70,19 @@ def dataset_names() -> dict[str, str]:
     return {str(one["_id"]): one["name"] for one in found}
 
 
+def dataset_with(sample_id: str) -> str | None:
+    """The name of the dataset that has a sample: ``sample_collection_name``.
+
+    It asks each dataset of the database: for messages of what went wrong.
+    """
+    database, wanted = foodm.get_db_conn(), {"_id": ObjectId(sample_id)}
+    shown = {"name": 1, "sample_collection_name": 1}
+    for one in database.datasets.find({}, shown):
+        if database[one["sample_collection_name"]].find_one(wanted, {"_id": 1}):
+            return one["name"]
+    return None
+
+
 def brain_run_id(dataset: fo.Dataset, brain_key: str | None) -> ObjectId | None:
     """What a brain run is known by until it is computed anew: ``_doc``.
 
@@ -86,6 +99,14 @@ def stored_fields(dataset: fo.Dataset) -> set[str]:
     """
     dataset._reload()
     return {field.name for field in dataset._doc.sample_fields}
+
+
+def read_runs_again(dataset: fo.Dataset) -> None:
+    """Reads the runs of a dataset, which other processes write, too: ``_reload``.
+
+    The public ``reload()`` reads all samples in memory again as well.
+    """
+    dataset._reload()
 
 
 def sample_documents(dataset: fo.Dataset) -> Collection:

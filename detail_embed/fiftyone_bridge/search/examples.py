@@ -85,7 +85,7 @@ def mix(
     examples = [] if vector is None else [np.asarray(vector, np.float32)]
     if sample_ids := ids_of(sample_ids):
         examples.extend(of_samples(index, sample_ids))
-    crops = [_crop(box) for box in list_of(boxes)]
+    crops = [crop(box) for box in list_of(boxes)]
     one = isinstance(pictures, (str, PathLike, bytes, bytearray, Image.Image))
     crops += [_open(picture) for picture in ([pictures] if one else pictures)]
     if crops:
@@ -184,6 +184,21 @@ def of_images(index: Index, images: Sequence[Image.Image]) -> np.ndarray:
         return backbone.encode_patches(patches.to(backbone.device)).cpu().numpy()
 
 
+def crop(box: Box) -> Image.Image:
+    """The square around a box, as the windows of the index are squares.
+
+    Raises:
+        UnreadableImage: if the file cannot be read
+    """
+    image = Image.fromarray(read_image(box.filepath))
+    size = np.array(image.size)
+    x, y, w, h = box.bounding_box
+    side = int(np.clip(np.ceil(max(w * size[0], h * size[1])), 1, size.min()))
+    centre = np.array([x + w / 2, y + h / 2]) * size
+    left, top = np.clip(np.rint(centre - side / 2), 0, size - side).astype(int).tolist()
+    return image.crop((left, top, left + side, top + side))
+
+
 def _box(dataset: fo.Dataset, sample_id: str, field: str, label_id: str) -> Box:
     for sample in flat_images(dataset).select(sample_id):
         value = sample[field] if sample.has_field(field) else None
@@ -192,17 +207,6 @@ def _box(dataset: fo.Dataset, sample_id: str, field: str, label_id: str) -> Box:
             if is_box and label.id == label_id:
                 return Box(sample.filepath, label.bounding_box)
     raise ValueError(f"the label {label_id} of {field!r} has no box: select another")
-
-
-def _crop(box: Box) -> Image.Image:
-    """The square around a box, as the windows of the index are squares."""
-    image = Image.fromarray(read_image(box.filepath))
-    size = np.array(image.size)
-    x, y, w, h = box.bounding_box
-    side = int(np.clip(np.ceil(max(w * size[0], h * size[1])), 1, size.min()))
-    centre = np.array([x + w / 2, y + h / 2]) * size
-    left, top = np.clip(np.rint(centre - side / 2), 0, size - side).astype(int).tolist()
-    return image.crop((left, top, left + side, top + side))
 
 
 def _open(picture: Picture) -> Image.Image:

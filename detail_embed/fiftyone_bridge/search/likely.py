@@ -41,12 +41,12 @@ def find_likely(
         rows: ``(m,)`` places of the images among those of the index, best first
 
     Returns:
-        ``(m,)`` bool; None where that cannot be told: for examples; for several
-        prompts, as "also" and "but not" put images first that show less of each; for
-        other templates; in an index of one vector an image and no patches; or where
-        vectors have changed since the index was computed or updated
+        ``(m,)`` bool; None where that cannot be told: for examples and concepts; for
+        several prompts, as "also" and "but not" put images first that show less of
+        each; for other templates; in an index of one vector an image and no patches; or
+        where vectors have changed since the index was computed or updated
     """
-    if not _is_one_prompt(query) or templates != "own":
+    if not _is_one_text(query) or templates != "own":
         return None
     way = lines.VECTORS if store is None else lines.PATCHES
     line = lines.read(index, vectors).get(way)
@@ -71,10 +71,11 @@ def find_likely(
     return likely
 
 
-def _is_one_prompt(query: str | Query | np.ndarray) -> bool:
+def _is_one_text(query: str | Query | np.ndarray) -> bool:
     if isinstance(query, np.ndarray):
         return False
-    return len((parse(query) if isinstance(query, str) else query).prompts) == 1
+    prompts = (parse(query) if isinstance(query, str) else query).prompts
+    return len(prompts) == 1 and not prompts[0].is_concept
 
 
 def _words_of(index: Index) -> np.ndarray | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from numbers import Real
 
 import fiftyone.core.collections as foc
@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from detail_embed.fiftyone_bridge.concepts import resolve
 from detail_embed.fiftyone_bridge.index import brain_runs, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.texts.query import Prompt
+from detail_embed.texts.read_query import read_prompt
 
 _BATCH = 64
 
@@ -51,20 +54,22 @@ class PromptScores:
             )
 
     def encode(self, texts: Sequence[str]) -> Generator[Progress, None, torch.Tensor]:
-        """Encodes texts as the index does.
+        """Encodes texts as the index does, and ``#names`` as the concepts they are.
+
+        Args:
+            texts: ``q`` prompts, see :func:`detail_embed.texts.read_query.read_prompt`
 
         Returns:
             ``(q, d)`` float32, unit length
         """
-        model = query_vectors.model_of(self._index)
         parts = []
-        with model:
-            for start in range(0, len(texts), _BATCH):
-                yield Progress(
-                    f"Encoding prompts: {start} of {len(texts)}", start / len(texts)
-                )
-                part = model.embed_prompts(list(texts[start : start + _BATCH]))
-                parts.append(torch.as_tensor(np.asarray(part, np.float32)))
+        for start in range(0, len(texts), _BATCH):
+            yield Progress(
+                f"Encoding prompts: {start} of {len(texts)}", start / len(texts)
+            )
+            prompts = [read_prompt(text) for text in texts[start : start + _BATCH]]
+            part = query_vectors.encode_prompts(self._index, prompts)
+            parts.append(torch.from_numpy(part))
         return F.normalize(torch.cat(parts), dim=1)
 
     def scores(self, vector: torch.Tensor) -> np.ndarray:
@@ -80,6 +85,15 @@ def check_scorable(index: Index, samples: foc.SampleCollection) -> None:
     """
     check_images(samples)
     brain_runs.check_promptable(index)
+
+
+def check_prompts(index: Index, prompts: Iterable[Prompt]) -> None:
+    """Checks that an index knows the concepts among prompts.
+
+    Raises:
+        ValueError: naming one that it does not
+    """
+    resolve.vectors(index, (prompt.text for prompt in prompts if prompt.is_concept))
 
 
 def check_threshold(threshold: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import fiftyone.core.models as fom
@@ -12,11 +12,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from detail_embed.fiftyone_bridge.concepts import resolve
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.texts.prompt_hints import prompt_hints
 from detail_embed.texts.query import Prompt, Query
-from detail_embed.texts.read_query import read_query
+from detail_embed.texts.read_query import read_prompt, read_query
 from detail_embed.texts.templates import TEMPLATE_SETS
 
 _QUERIES = 64  # kept in memory
@@ -37,8 +38,9 @@ def encode(index: Index, query: str | Query, templates: str = "own") -> np.ndarr
         ``(d,)`` float32, unit length
 
     Raises:
-        ValueError: if the query or the templates cannot be used, or the index's model
-            is not on this machine; the message says what to do
+        ValueError: if the query or the templates cannot be used, the dataset has no
+            such concept, or the index's model is not on this machine; the message says
+            what to do
     """
     query = read_query(query)
     if query.is_only_negative:
@@ -51,7 +53,30 @@ def encode(index: Index, query: str | Query, templates: str = "own") -> np.ndarr
         raise ValueError(
             f"templates={templates!r}: give one of {', '.join(TEMPLATE_SETS)}"
         )
-    return _encode(*_model_name(index), query, templates)
+    concepts = resolve.vectors(index, query.concepts)
+    known = tuple((name, vector.tobytes()) for name, vector in concepts.items())
+    return _encode(*_model_name(index), query, templates, known)
+
+
+def encode_prompts(index: Index, prompts: Sequence[Prompt]) -> np.ndarray:
+    """Encodes prompts each by itself, as FiftyOne's own search encodes texts.
+
+    Args:
+        index: an index that can be searched by text
+        prompts: ``n`` texts and concepts; their weights do not count
+
+    Returns:
+        ``(n, d)`` float32, of unit length if the index is ours
+
+    Raises:
+        ValueError: as of :func:`encode`
+    """
+    concepts = resolve.vectors(index, [p.text for p in prompts if p.is_concept])
+    texts = [prompt.text for prompt in prompts if not prompt.is_concept]
+    encoded = iter(_encode_texts(model_of(index), texts) if texts else ())
+    kinds = [(prompt.is_concept, prompt.text) for prompt in prompts]
+    rows = [concepts[name] if known else next(encoded) for known, name in kinds]
+    return np.stack(rows)
 
 
 def hints(index: Index, query: str | Query, templates: str = "own") -> tuple[str, ...]:
@@ -70,7 +95,7 @@ def hints(index: Index, query: str | Query, templates: str = "own") -> tuple[str
 
 def hints_of(index: Index, texts: Iterable[str]) -> tuple[str, ...]:
     """What a person should know of texts that are asked each by itself; see hints."""
-    prompts = tuple(Prompt(text) for text in dict.fromkeys(texts))
+    prompts = tuple(read_prompt(text) for text in dict.fromkeys(texts))
     return hints(index, Query(prompts)) if prompts else ()
 
 
@@ -91,12 +116,23 @@ def _model_name(index: Index) -> tuple[str, str]:
 
 
 @lru_cache(_QUERIES)
-def _encode(name: str, options: str, query: Query, templates: str) -> np.ndarray:
+def _encode(
+    name: str,
+    options: str,
+    query: Query,
+    templates: str,
+    concepts: tuple[tuple[str, bytes], ...],
+) -> np.ndarray:
     model = load_model(name, options)
-    if hasattr(model, "space"):  # ours
-        return query.encode(model.space.backbone, templates).cpu().numpy()
-    own = ("{}",) if templates == "own" else templates
-    return query.encode(_TextEncoder(model), own).cpu().numpy()
+    is_ours = hasattr(model, "space")
+    own = ("{}",) if templates == "own" and not is_ours else templates
+    encoder = model.space.backbone if is_ours else _TextEncoder(model)
+    device = encoder.device if is_ours else "cpu"
+    known = {
+        name: torch.from_numpy(np.frombuffer(vector, np.float32).copy()).to(device)
+        for name, vector in concepts
+    }
+    return query.encode(encoder, own, known.__getitem__).cpu().numpy()
 
 
 @lru_cache(_QUERIES)
@@ -127,6 +163,13 @@ def load_model(name: str, options: str = "{}") -> fom.Model:
         ) from error
 
 
+def _encode_texts(model: fom.Model, texts: list[str]) -> np.ndarray:
+    if hasattr(model, "space"):  # its embed_prompts() refuses what looks like a concept
+        return model.space.encode_texts(texts).cpu().numpy()
+    with model:
+        return np.asarray(model.embed_prompts(texts), np.float32)
+
+
 class _TextEncoder:
     """A zoo model as what :meth:`Query.encode` asks for."""
 
@@ -134,6 +177,5 @@ class _TextEncoder:
         self._model = model
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
-        with self._model:
-            features = torch.as_tensor(np.asarray(self._model.embed_prompts(texts)))
-        return F.normalize(features.float(), dim=-1)
+        features = torch.from_numpy(_encode_texts(self._model, texts))
+        return F.normalize(features, dim=-1)

@@ -20,6 +20,7 @@ from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import LABEL, patch_slug
+from detail_embed.fiftyone_bridge.concepts import resolve
 from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.model import zoo
@@ -139,7 +140,7 @@ def check_show_where(
     if isinstance(query, np.ndarray):
         _check_vector(query)
     else:
-        _parse(query)
+        resolve.vectors(index, _parse(query).concepts)
     is_number = isinstance(max_boxes, Integral) and not isinstance(max_boxes, bool)
     if not is_number or max_boxes < 1:
         raise ValueError(
@@ -170,7 +171,7 @@ def _show(
     record = _record(index)
     yield Progress("Loading the backbone", 0.0)
     space = DetailModel(record.space, zoo.source_directory()).space
-    vector = _encode(query, space)
+    vector = _encode(index, query, space)
     text = label or (query if isinstance(query, str) else _NO_TEXT)
     fields.declare(dataset)
 
@@ -276,9 +277,16 @@ def _check_vector(query: np.ndarray) -> None:
         )
 
 
-def _encode(query: str | np.ndarray, space: EmbeddingSpace) -> Tensor:
+def _encode(
+    index: Index, query: str | np.ndarray, space: EmbeddingSpace
+) -> Tensor:
     if isinstance(query, str):
-        return _parse(query).encode(space.backbone)
+        query, device = _parse(query), space.backbone.device
+        known = {
+            name: torch.tensor(vector, device=device)
+            for name, vector in resolve.vectors(index, query.concepts).items()
+        }
+        return query.encode(space.backbone, concept=known.__getitem__)
     if len(query) != space.dim:
         raise ValueError(
             f"the query has {len(query)} dimensions, but the index is of a space of "

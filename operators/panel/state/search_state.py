@@ -157,6 +157,13 @@ def quote(texts: Sequence[str]) -> list[str]:
     return [str(Prompt(text)) for text in texts]
 
 
+def of_list(lines: Sequence[str]) -> list[str]:
+    """Makes prompts of those of a list, in which ``#name`` is a concept."""
+    from detail_embed.texts.read_query import read_prompt
+
+    return [str(read_prompt(line)) for line in lines]
+
+
 def digest(view: fov.DatasetView) -> str:
     """Names what a view shows, for as long as nothing is added to it."""
     stages = [

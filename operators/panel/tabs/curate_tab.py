@@ -116,7 +116,7 @@ class CurateTab(PanelBase):
         row = widgets.clicked(ctx, ctx.panel.get_state("long_tail.rows"))
         search_state.write(
             ctx,
-            prompts=search_state.quote([row["prompt"]]),
+            prompts=search_state.of_list([row["prompt"]]),
             brain_key=report["brain_key"],
             within="dataset",
             threshold=report["threshold"] if row["count"] else search_state.OFF,

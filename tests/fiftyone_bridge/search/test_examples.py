@@ -182,13 +182,13 @@ def halves(tmp_path):
     ],
 )
 def test_a_crop_is_a_square_within_the_image(halves, box, size, colour):
-    crop = examples._crop(Box(halves, box))
+    crop = examples.crop(Box(halves, box))
     assert crop.size == (size, size)
     assert (np.asarray(crop) == colour).all()
 
 
 def test_a_box_as_large_as_the_image(indexed, halves):
-    assert examples._crop(Box(halves, [0.0, 0.0, 1.0, 1.0])).size == (100, 100)
+    assert examples.crop(Box(halves, [0.0, 0.0, 1.0, 1.0])).size == (100, 100)
     vector = mix(Index(indexed, KEY), boxes=[Box(halves, [0.99, 0.99, 0.01, 0.01])])
     np.testing.assert_allclose(np.linalg.norm(vector), 1, atol=1e-5)
 
@@ -199,7 +199,7 @@ def test_a_crop_is_what_the_index_saw(tmp_path):
     Image.fromarray(grey).save(tmp_path / "grey.png")
     Image.new("RGBA", (50, 50), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     for name, value in (("grey.png", 128), ("clear.png", 255)):
-        crop = examples._crop(Box(str(tmp_path / name), [0, 0, 1, 1]))
+        crop = examples.crop(Box(str(tmp_path / name), [0, 0, 1, 1]))
         assert (np.asarray(crop) == value).all()
         picture = examples._open((tmp_path / name).read_bytes())
         assert (np.asarray(picture) == value).all()
