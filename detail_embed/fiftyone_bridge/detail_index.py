@@ -125,20 +125,20 @@ class DetailIndex(TaughtIndex):
 
     def search(
         self,
-        query: str | Query | np.ndarray,
+        query: str | Query | np.ndarray | None = None,
         samples: foc.SampleCollection | None = None,
         k: int | None = 25,
         **options: Any,
     ) -> Found:
-        """Finds the images that fit a query best.
+        """Finds the images that fit a query best; in an index of boxes, the boxes.
 
         Args:
             query: prompts in one line, such as ``"a red helmet, -a bicycle"``; or a
                 vector ``(d,)`` in the space of the index
             samples (None): the images to search in
             k (25): images to return, at most, None for all
-            **options: such as ``method`` and ``threshold``, see
-                :func:`.search.search.search`
+            **options: such as ``threshold``, and ``like``, ids of samples or boxes
+                that are examples; see :func:`.search.search.search`
 
         Raises:
             ValueError: if nothing can be searched so; the message says what to do

@@ -85,8 +85,11 @@ class Index:
 
     @property
     def boxes(self) -> Index:
-        """The index of a label field's boxes beside this one; it need not exist."""
-        return Index(self.dataset, names.boxes_key(self.key))
+        """The index of the boxes of a label field beside this one; it need not exist.
+
+        An object of the same class: ``DetailIndex(dataset, "detail").boxes`` searches.
+        """
+        return type(self)(self.dataset, names.boxes_key(self.key))
 
     @property
     def base(self) -> Index:

@@ -28,6 +28,7 @@ from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_id,
     has_results,
+    is_generated,
     pipeline,
 )
 
@@ -67,35 +68,47 @@ class IndexVectors:
     matrix: np.ndarray
     _members: dict[bytes, Members] = field(default_factory=dict, repr=False)
 
-    def members(self, samples: foc.SampleCollection) -> Members:
-        """Finds the images of a collection; those of the last few are kept.
+    def members(self, samples: foc.SampleCollection, path: str = "id") -> Members:
+        """Finds the images, or labels, of a collection; those of the last few are kept.
 
         They are known by their MongoDB pipeline: vectors that are in memory are of
         samples that have not changed since, see :func:`load`.
 
         Args:
             samples: the dataset of the index, or a view of it
+            path ("id"): of sample ids; or of label ids, for rows of ``matrix``
         """
-        asked = bson.encode({"": pipeline(samples)})
-        known = self._members.pop(asked, None) or self._find(samples)
+        if is_generated(samples):  # its pipeline does not say what it was made of
+            return self._find(samples, path)
+        asked = bson.encode({path: pipeline(samples)})
+        known = self._members.pop(asked, None) or self._find(samples, path)
         self._members[asked] = known
         for oldest in list(self._members)[:-_VIEWS]:
             self._members.pop(oldest, None)
         return known
 
-    def _find(self, samples: foc.SampleCollection) -> Members:
-        wanted = set(samples.values("id"))
-        rows = [row for row, id in enumerate(self.ids) if id in wanted]
+    def _find(self, samples: foc.SampleCollection, path: str) -> Members:
+        wanted = set(samples.values(path, unwind=True)) - {None}
+        ids = self.ids if path == "id" else self.labels
+        rows = [row for row, id in enumerate(ids) if id in wanted]
         return Members(np.array(rows, np.int64), len(wanted) - len(rows))
 
     def scores(self, query: np.ndarray) -> np.ndarray:
-        """Cosine of the query and the best vector of each image.
+        """Cosine of the query and the best vector of each image, ``(n,)`` float32.
 
         Args:
             query: ``(d,)``
 
-        Returns:
-            ``(n,)`` float32, -1 to 1
+        Raises:
+            ValueError: as of :meth:`cosines`
+        """
+        return np.maximum.reduceat(self.cosines(query), self.starts)
+
+    def cosines(self, query: np.ndarray) -> np.ndarray:
+        """Cosine of the query and each vector, ``(v,)`` float32, -1 to 1.
+
+        Args:
+            query: ``(d,)``
 
         Raises:
             ValueError: if the query has another dimension, is 0 or not finite
@@ -109,7 +122,7 @@ class IndexVectors:
         length = np.linalg.norm(query)
         if not np.isfinite(length) or length == 0:
             raise ValueError("the query is 0 or not finite, so nothing is near it")
-        return np.maximum.reduceat(self.matrix @ (query / length), self.starts)
+        return self.matrix @ (query / length)
 
     def rows(self, image: int) -> slice:
         """The rows of an image."""

@@ -62,7 +62,7 @@ def compare(
         raise ValueError(f"brain_keys: choose two different indexes, not {keys}")
     indexes = [Index.of(samples, key) for key in keys]
     every = [
-        search(index, samples, query, len(samples), None, templates, method)
+        search(index, samples, query, None, None, templates, method).images
         for index in indexes
     ]
     places = [

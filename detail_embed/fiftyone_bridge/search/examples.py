@@ -14,6 +14,7 @@ from bson import ObjectId
 from PIL import Image
 
 from detail_embed.cover.patches import whole_image
+from detail_embed.fiftyone_bridge.index import boxes as box_index
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -64,7 +65,8 @@ def mix(
     Args:
         index: the index that shall be searched
         text (None): prompts in one line
-        sample_ids (()): samples that the index has vectors of
+        sample_ids (()): samples that the index has vectors of; of an index of boxes,
+            labels or samples
         boxes (()): parts of images, such as selected labels
         pictures (()): other pictures, as paths, bytes of a file, or opened by Pillow;
             read as images of a dataset are
@@ -147,6 +149,10 @@ def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[B
 def of_samples(index: Index, sample_ids: Sequence[str]) -> np.ndarray:
     """The vectors that an index has of samples; of k vectors their mean.
 
+    Args:
+        index: the index
+        sample_ids: of an index of boxes, labels or samples
+
     Returns:
         ``(n, d)`` float32, unit length
 
@@ -155,13 +161,16 @@ def of_samples(index: Index, sample_ids: Sequence[str]) -> np.ndarray:
     """
     vectors = index_vectors.load(index)
     numbers = {id: number for number, id in enumerate(vectors.ids)}
+    labels = {}
+    if box_index.field_of(index) is not None:
+        labels = {id: slice(row, row + 1) for row, id in enumerate(vectors.labels)}
     for id in sample_ids:
-        if id not in numbers:
+        if id not in numbers and id not in labels:
             raise ValueError(
-                f"sample {id} has no vector in the index {index.key!r}: embed it "
-                "first, or select another"
+                f"{'box' if labels else 'sample'} {id} has no vector in the index "
+                f"{index.key!r}: embed it first, or select another"
             )
-    rows = [vectors.rows(numbers[id]) for id in sample_ids]
+    rows = [labels.get(id) or vectors.rows(numbers[id]) for id in sample_ids]
     return np.stack([_unit(vectors.matrix[row].mean(axis=0)) for row in rows])
 
 

@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
 
 DRAWN = 5_000  # images, the best, whose scores and places are in a view
+EXAMPLE = "like the example"  # what was looked for, where it was no text
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,11 @@ class Found:
         """
         prepare(dataset_of(self.samples))
         return self._view(self.samples)
+
+    @property
+    def images(self) -> Found:
+        """The images: this itself; see :class:`.found_boxes.FoundBoxes`."""
+        return self
 
     def _view(self, samples: foc.SampleCollection) -> fov.DatasetView:
         ids, scores = self.ids[:DRAWN], self.scores[:DRAWN]

@@ -117,6 +117,21 @@ def count_candidates(total: int, k: int, candidates: int | float | None) -> int:
     return min(count, total)
 
 
+def check_request(k: int, threshold: float | None, method: str = AUTO) -> None:
+    """Checks how many images are asked for, and in which way.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    if not is_a(Integral, k) or k < 1:
+        raise ValueError(f"k={k!r}: give a whole number of images, at least 1")
+    is_number = is_a(Real, threshold) and np.isfinite(threshold)
+    if threshold is not None and not is_number:
+        raise ValueError(f"threshold={threshold!r}: give a z-score, such as 2.5")
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
+
+
 def is_a(kind: type, value: object) -> bool:
     """Whether a value is a number of a kind; True and False are none."""
     return isinstance(value, kind) and not isinstance(value, bool)

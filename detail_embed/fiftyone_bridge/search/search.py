@@ -7,8 +7,8 @@ vectors, see :func:`detail_embed.fiftyone_bridge.index.vectors.open_index`.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import fiftyone.core.collections as foc
 import numpy as np
@@ -16,25 +16,27 @@ import torch
 
 from detail_embed.cover.patches import relative
 from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.index import boxes
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import check_images
-from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.fiftyone_bridge.search.found import DRAWN, Found
+from detail_embed.fiftyone_bridge.search import examples, query_vectors
+from detail_embed.fiftyone_bridge.search.box_search import search_boxes
+from detail_embed.fiftyone_bridge.search.found import DRAWN, EXAMPLE, Found
 from detail_embed.fiftyone_bridge.search.likely import find_likely
 from detail_embed.fiftyone_bridge.search.match import few_boxes
 from detail_embed.fiftyone_bridge.search.methods import (
     AUTO,
-    METHODS,
     MOST,
     PATCHES,
     RERANKED,
     VECTORS,
+    check_request,
     choose,
     count_candidates,
-    is_a,
+    for_examples,
     own_store,
 )
 from detail_embed.patch_search.rerank import rerank
@@ -42,20 +44,20 @@ from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import histogram, standardise
 
 _LOOKED_AT = 25  # images that may probably show it, even where fewer are asked for
-_EXAMPLE = "like the example"
 
 
 def search(
     index: Index,
     samples: foc.SampleCollection,
-    query: str | Query | np.ndarray,
+    query: str | Query | np.ndarray | None,
     k: int | None = 25,
     threshold: float | None = None,
     templates: str = "own",
     method: str = AUTO,
     candidates: int | float | None = None,
+    like: Sequence[str] = (),
 ) -> Found:
-    """Finds the images that fit a query best.
+    """Finds the images that fit a query best; in an index of boxes, the boxes.
 
     ``"reranked"``: the vectors of the index propose candidates, and the best stored
     patch of each gives the exact order. Candidates without stored patches follow, in
@@ -79,7 +81,7 @@ def search(
         samples: a dataset or view of images to search in
         query: prompts in one line, such as ``"a red helmet, -a bicycle, 0.5 * at
             night"``, see :mod:`detail_embed.texts.query`; or a vector ``(d,)`` in
-            the space of the index
+            the space of the index; or None, for ``like`` alone
         k (25): images to return, at most, None for all; with a threshold all at or
             above it are returned, however many
         threshold (None): z-score that an image must reach to be returned
@@ -90,11 +92,18 @@ def search(
             :class:`detail_embed.patch_search.PatchIndex`
         candidates (None): how many images are re-ranked, or a share of all, below 1;
             by default a tenth, at least 4 k and at most 5,000
+        like (()): ids of samples, or of the labels of an index of boxes, that are
+            examples, mixed with the prompts; see :func:`.examples.mix`
 
     Raises:
         TypeError: if the samples or the query are something else
         ValueError: if nothing can be searched so; the message says what to do
     """
+    if examples.ids_of(like):
+        query = examples.mix(index, query, like, templates=templates)
+        method = for_examples(method)
+    if boxes.field_of(index) is not None:
+        return search_boxes(index, samples, query, k, threshold, templates, method)
     started = time.monotonic()
     check_images(samples)
     k = len(samples) if k is None else k
@@ -128,15 +137,15 @@ def search(
     best = order[:shown]
     ids = [scored.ids[i] for i in best]
     drawn = dict(zip(ids[:DRAWN], scored.rows[best[:DRAWN]].tolist()))
-    boxes = {id: _box(store, id, patches[id]) for id in drawn if id in patches}
-    rest = [row for id, row in drawn.items() if id not in boxes]
-    boxes |= few_boxes(index, vectors, vector, rest)
+    places = {id: _box(store, id, patches[id]) for id in drawn if id in patches}
+    rest = [row for id, row in drawn.items() if id not in places]
+    places |= few_boxes(index, vectors, vector, rest)
     return Found(
         samples=samples,
         ids=ids,
         scores=[_number(scored.scores[i]) for i in best],
         z_scores=scored.z_scores[best].tolist(),
-        boxes=[boxes.get(id) for id in ids],
+        boxes=[places.get(id) for id in ids],
         histogram=histogram(scored.z_scores),
         searched=len(scored.ids),
         missing=missing,
@@ -144,7 +153,7 @@ def search(
         vector=vector,
         method=method,
         seconds=time.monotonic() - started,
-        text=_EXAMPLE if isinstance(query, np.ndarray) else str(query),
+        text=EXAMPLE if isinstance(query, np.ndarray) else str(query),
         likely=None if likely is None else min(int(likely.sum()), len(best)),
         hints=hints,
     )
@@ -241,18 +250,3 @@ def _box(store: FeatureStore, id: str, patch: int) -> list[float]:
 
 def _number(score: np.floating) -> float | None:
     return None if np.isnan(score) else float(score)
-
-
-def check_request(k: int, threshold: float | None, method: str = AUTO) -> None:
-    """Checks how many images are asked for, and in which way.
-
-    Raises:
-        ValueError: naming what cannot be used and what to do
-    """
-    if not is_a(Integral, k) or k < 1:
-        raise ValueError(f"k={k!r}: give a whole number of images, at least 1")
-    is_number = is_a(Real, threshold) and np.isfinite(threshold)
-    if threshold is not None and not is_number:
-        raise ValueError(f"threshold={threshold!r}: give a z-score, such as 2.5")
-    if method not in METHODS:
-        raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
