@@ -10,15 +10,19 @@ from importlib.util import find_spec
 
 import fiftyone.brain as fob
 import fiftyone.core.collections as foc
+import fiftyone.core.view as fov
+import numpy as np
 
 from detail_embed.fiftyone_bridge.index.image_vectors import (
+    Items,
     check_images_of_index,
-    read_vectors,
+    read_items,
 )
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.names import map_key
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
 PLAIN = "pca"  # takes no time and has no choices
 METHODS = ("umap", "tsne", PLAIN)
@@ -35,8 +39,9 @@ class EmbeddingsMap:
         brain_key: of the map
         method: ``"umap"``, ``"tsne"`` or ``"pca"``
         notice: why it is not the usual method; empty otherwise
-        images: that are on it
-        without: images that have no vector
+        images: that are on it; or boxes
+        without: images that have no vector; or boxes
+        noun: ``"images"`` or ``"boxes"``
     """
 
     brain_key: str
@@ -44,6 +49,7 @@ class EmbeddingsMap:
     notice: str
     images: int
     without: int
+    noun: str = "images"
 
 
 def map_embeddings(
@@ -122,20 +128,37 @@ def _map(
     index: Index, samples: foc.SampleCollection, method: str | None
 ) -> Generator[Progress, None, EmbeddingsMap]:
     yield Progress("Reading the vectors", 0.0)
-    images, matrix, without = read_vectors(index, samples, _FEWEST[method or "pca"])
-    notice = ""
+    items = read_items(index, samples, _FEWEST[method or "pca"])
+    count, notice = len(items.ids), ""
     if method is None:
-        method, notice = _choose(len(matrix))
-    yield Progress(f"Mapping {len(matrix)} images by {method.upper()}", 0.2)
+        method, notice = _choose(count, items.noun)
+    yield Progress(f"Mapping {count} {items.noun} by {method.upper()}", 0.2)
     dataset, key = index.dataset, map_key(index.key)
     if key in dataset.list_brain_runs():
         dataset.delete_brain_run(key)
+    mapped, vectors = items.samples, items.matrix
+    if items.field is not None:
+        mapped, vectors = _by_image(items)
     with _quiet():
         fob.compute_visualization(
-            images, embeddings=matrix, method=method, brain_key=key, seed=_SEED,
-            verbose=False,
+            mapped, patches_field=items.field, embeddings=vectors, method=method,
+            brain_key=key, seed=_SEED, verbose=False,
         )
-    return EmbeddingsMap(key, method, notice, len(matrix), without)
+    return EmbeddingsMap(key, method, notice, count, items.without, items.noun)
+
+
+def _by_image(items: Items) -> tuple[fov.DatasetView, dict[str, np.ndarray]]:
+    """Boxes as FiftyOne wants them: a matrix for each image, in their order."""
+    images = items.samples.select(list(dict.fromkeys(items.sample_ids)))
+    view = images.select_labels(ids=items.ids, fields=items.field)
+    rows = {id: row for row, id in enumerate(items.ids)}
+    path = label_path(view, items.field, "id")
+    places = zip(*view.values(["id", path]))
+    return view, {id: items.matrix[[rows[i] for i in _list(ids)]] for id, ids in places}
+
+
+def _list(ids: str | list[str]) -> list[str]:
+    return [ids] if isinstance(ids, str) else ids
 
 
 @contextmanager
@@ -150,12 +173,12 @@ def _quiet() -> Iterator[None]:
         brain.setLevel(level)
 
 
-def _choose(images: int) -> tuple[str, str]:
+def _choose(count: int, noun: str) -> tuple[str, str]:
     """A method of layout, and why it is not UMAP."""
     if not _has_umap():
         return "pca", "umap-learn is not installed, so this is a PCA"
-    if images < _FEWEST["umap"]:
-        return "pca", f"{images} images are too few for UMAP, so this is a PCA"
+    if count < _FEWEST["umap"]:
+        return "pca", f"{count} {noun} are too few for UMAP, so this is a PCA"
     return "umap", ""
 
 

@@ -5,6 +5,7 @@ index that it is given, see https://github.com/voxel51/fiftyone-brain/issues/258
 only one backend can do it; so the index itself is never passed.
 
 Of an index with several vectors per image, the one beside these stands for the image.
+Of an index of boxes, what is compared and shown are boxes.
 """
 
 from __future__ import annotations
@@ -13,68 +14,81 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+import fiftyone as fo
 import fiftyone.brain as fob
 import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
 
+from detail_embed.fiftyone_bridge.index import boxes
 from detail_embed.fiftyone_bridge.index.image_vectors import (
+    Items,
     check_images_of_index,
-    read_vectors,
+    read_items,
 )
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples import label_attributes
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
 THRESHOLD = 0.1
 COUNT = 25
 _FEWEST = 5  # for FiftyOne's uniqueness
 _TINY = 1e-12
+_WEIGHTS = (0.6, 0.3, 0.1)  # of the nearest three, as in FiftyOne's uniqueness
+_MAKER = "detail_embed.outliers"
 
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Images that look alike.
+    """Images, or boxes, that look alike.
 
     Attributes:
-        view: each kept image, followed by its duplicates; the closest group first
+        view: each kept image, followed by its duplicates; the closest group first;
+            of boxes, a patches view
         groups: ``{kept id: [(duplicate id, cosine distance), ...]}``, closest first
-        images: that were compared
-        without: images that have no vector
+        images: that were compared; or boxes
+        without: images that have no vector; or boxes
+        noun: ``"images"`` or ``"boxes"``
     """
 
     view: fov.DatasetView
     groups: dict[str, list[tuple[str, float]]]
     images: int
     without: int
+    noun: str = "images"
 
     @property
     def duplicates(self) -> int:
-        """Images that could go."""
+        """Images, or boxes, that could go."""
         return sum(map(len, self.groups.values()))
 
 
 @dataclass(frozen=True)
 class Outliers:
-    """Images far from all others.
+    """Images, or boxes, far from all others.
 
     Attributes:
-        view: the farthest first
-        field: how far each image is from its neighbours, 1 for the farthest
-        images: that were compared
-        without: images that have no vector
+        view: the farthest first; of boxes, a patches view
+        field: of ``view``, how far each is from its neighbours, 1 for the farthest
+        images: that were compared; or boxes
+        without: images that have no vector; or boxes
+        noun: ``"images"`` or ``"boxes"``
     """
 
     view: fov.DatasetView
     field: str
     images: int
     without: int
+    noun: str = "images"
 
 
 def find_near_duplicates(
     index: Index, samples: foc.SampleCollection, threshold: float = THRESHOLD
 ) -> Run:
-    """Finds images that are nearly the same, by ``fob.compute_near_duplicates``.
+    """Finds images or boxes that are nearly the same, by FiftyOne's brain.
 
     Args:
         index: a similarity index
@@ -99,7 +113,8 @@ def find_outliers(
     """Finds the images that are farthest from others, by ``fob.compute_uniqueness``.
 
     The distances go to the field ``<brain_key>_uniqueness``, in place of those of an
-    earlier search.
+    earlier search. Those of boxes, measured in the same way, go to an attribute of this
+    name of the labels.
 
     Args:
         index: a similarity index
@@ -139,12 +154,15 @@ def check_outliers(index: Index, samples: foc.SampleCollection, count: int) -> N
     check_images_of_index(index, samples)
     if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
-    dataset, field = index.dataset, uniqueness_field(index.key)
-    if dataset.has_field(field) and field not in dataset.list_brain_runs(
+    dataset, name = index.dataset, uniqueness_field(index.key)
+    field = boxes.field_of(index)
+    if field is not None:
+        label_attributes.check_free(dataset, field, name, _MAKER)
+    elif dataset.has_field(name) and name not in dataset.list_brain_runs(
         type="uniqueness"
     ):
         raise ValueError(
-            f"the field {field!r} exists and is not FiftyOne's uniqueness; rename it"
+            f"the field {name!r} exists and is not FiftyOne's uniqueness; rename it"
         )
 
 
@@ -152,13 +170,18 @@ def _near_duplicates(
     index: Index, samples: foc.SampleCollection, threshold: float
 ) -> Generator[Progress, None, NearDuplicates]:
     yield Progress("Reading the vectors", 0.0)
-    images, matrix, without = read_vectors(index, samples, 2)
-    yield Progress(f"Comparing {len(matrix)} images", 0.3)
-    found = fob.compute_near_duplicates(images, threshold=threshold, embeddings=matrix)
-    groups = _measure(found.neighbors_map, images.values("id"), matrix)
+    items = read_items(index, samples, 2)
+    yield Progress(f"Comparing {len(items.ids)} {items.noun}", 0.3)
+    found = fob.compute_similarity(
+        items.samples, patches_field=items.field, embeddings=False, backend="sklearn"
+    )
+    labels = None if items.field is None else np.array(items.ids)
+    found.add_to_index(items.matrix.copy(), np.array(items.sample_ids), labels)
+    found.find_duplicates(thresh=threshold)
+    groups = _measure(found.neighbors_map, items.ids, items.matrix)
     ids = [id for kept, others in groups.items() for id in (kept, *dict(others))]
-    view = samples.select(ids, ordered=True)
-    return NearDuplicates(view, groups, len(matrix), without)
+    view = items.view(ids)
+    return NearDuplicates(view, groups, len(items.ids), items.without, items.noun)
 
 
 def _measure(
@@ -186,13 +209,39 @@ def _outliers(
     index: Index, samples: foc.SampleCollection, count: int
 ) -> Generator[Progress, None, Outliers]:
     yield Progress("Reading the vectors", 0.0)
-    images, matrix, without = read_vectors(index, samples, _FEWEST)
-    yield Progress(f"Measuring {len(matrix)} images", 0.3)
-    dataset, field = index.dataset, uniqueness_field(index.key)
-    if field in dataset.list_brain_runs():
-        dataset.delete_brain_run(field)
-    images = with_fields(images, *dataset.get_field_schema())  # it reads what it wrote
-    fob.compute_uniqueness(images, uniqueness_field=field, embeddings=matrix)
-    samples = with_fields(samples, field)
-    view = samples.exists(field).sort_by(field, reverse=True).limit(count)
-    return Outliers(view, field, len(matrix), without)
+    items = read_items(index, samples, _FEWEST)
+    yield Progress(f"Measuring {len(items.ids)} {items.noun}", 0.3)
+    name = uniqueness_field(index.key)
+    measure = _outlying_images if items.field is None else _outlying_boxes
+    view, path = measure(items, index.dataset, name, samples, count)
+    return Outliers(view, path, len(items.ids), items.without, items.noun)
+
+
+def _outlying_images(
+    items: Items, dataset: fo.Dataset, name: str, samples: foc.SampleCollection,
+    count: int,
+) -> tuple[fov.DatasetView, str]:
+    if name in dataset.list_brain_runs():
+        dataset.delete_brain_run(name)
+    fields = dataset.get_field_schema()
+    images = with_fields(items.samples, *fields)  # it reads what it wrote
+    fob.compute_uniqueness(images, uniqueness_field=name, embeddings=items.matrix)
+    samples = with_fields(samples, name)
+    return samples.exists(name).sort_by(name, reverse=True).limit(count), name
+
+
+def _outlying_boxes(
+    items: Items, dataset: fo.Dataset, name: str, samples: foc.SampleCollection,
+    count: int,
+) -> tuple[fov.DatasetView, str]:
+    """The same measure, which FiftyOne has for images alone."""
+    nearest = NearestNeighbors(n_neighbors=len(_WEIGHTS) + 1, metric="cosine")
+    distances, _ = nearest.fit(items.matrix).kneighbors(items.matrix)
+    outlying = distances[:, 1:] @ _WEIGHTS
+    outlying /= max(outlying.max(), _TINY)
+    values = dict(zip(items.ids, outlying.tolist()))
+    label_attributes.declare(dataset, items.field, name, fo.FloatField, _MAKER)
+    label_attributes.write(dataset, items.field, name, values)
+    best = sorted(values, key=values.get, reverse=True)[:count]
+    view = items.view(best)
+    return view, label_path(view, items.field, name)

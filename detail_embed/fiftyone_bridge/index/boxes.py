@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.patches as fop
 import fiftyone.core.view as fov
@@ -130,71 +129,3 @@ def close_ups(
     labels = images.select_labels(ids=list(label_ids), fields=field)
     patches = labels.to_patches(field, other_fields=scores)
     return patches.select(list(label_ids), ordered=True)
-
-
-def attributes(
-    samples: foc.SampleCollection, field: str, *names: str
-) -> dict[str, tuple]:
-    """Reads attributes of labels.
-
-    Args:
-        samples: a dataset or view of images, or of patches of the field
-        field: of the labels
-        names: of the attributes, such as ``"label"``
-
-    Returns:
-        their values by label id; labels without a box or of a kind that lacks an
-        attribute have None there
-    """
-    samples = with_fields(samples, field)
-    root = label_path(samples, field)
-    known = [name for name in names if samples.has_field(f"{root}.{name}")]
-    is_list = root != field
-    columns = samples.values([f"{root}.{name}" for name in ("id", *known)])
-    found = {}
-    for row in zip(*columns):
-        cells = [cell or [] for cell in row] if is_list else [[cell] for cell in row]
-        for id, *values in zip(*cells):
-            if id is not None:
-                values = dict(zip(known, values))
-                found[id] = tuple(values.get(name) for name in names)
-    return found
-
-
-def bounding_boxes(
-    samples: foc.SampleCollection, field: str
-) -> dict[str, list[float] | None]:
-    """The boxes of labels by their ids; of polylines, those around their points.
-
-    Args:
-        samples: a dataset or view of images
-        field: of Detections, Polylines, or one of these
-    """
-    found = attributes(samples, field, "bounding_box", "points")
-    return {id: _box(*values) for id, values in found.items()}
-
-
-def _box(
-    box: Sequence[float] | None, points: Sequence[Sequence[Sequence[float]]] | None
-) -> list[float] | None:
-    if box:
-        return list(box)
-    flat = np.array([point for shape in points or [] for point in shape], float)
-    if not flat.size:
-        return None
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    return [*low.tolist(), *(high - low).tolist()]
-
-
-def write(
-    dataset: fo.Dataset, field: str, name: str, values: Mapping[str, object]
-) -> None:
-    """Writes an attribute of labels.
-
-    Args:
-        dataset: the dataset
-        field: of the labels
-        name: of the attribute, which is declared
-        values: by label id
-    """
-    dataset.set_label_values(f"{label_path(dataset, field)}.{name}", dict(values))

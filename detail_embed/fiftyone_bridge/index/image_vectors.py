@@ -1,11 +1,15 @@
-"""One vector for each image, whatever an index holds."""
+"""One vector for each image or box, whatever an index holds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import fiftyone.core.collections as foc
+import fiftyone.core.view as fov
 import numpy as np
 
-from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import check_images
@@ -14,13 +18,80 @@ _TINY = 1e-12
 
 
 def check_images_of_index(index: Index, samples: foc.SampleCollection) -> None:
-    """Checks that the images can have vectors of an index.
+    """Checks that the images, or their boxes, can have vectors of an index.
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
+    if boxes.field_of(index) is not None:
+        boxes.check_boxes(index, samples)
+    else:
+        check_images(samples)
     brain_runs.check_similarity(index)
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The images, or boxes, that have a vector.
+
+    Attributes:
+        samples: the images, or those that the boxes are in
+        ids: of the ``m`` images, or labels
+        sample_ids: of the ``m`` images that these are, or are in
+        matrix: ``(m, d)`` float32, unit length, a copy
+        without: how many have none
+        field: of the labels; None where these are images
+    """
+
+    samples: foc.SampleCollection
+    ids: list[str]
+    sample_ids: list[str]
+    matrix: np.ndarray
+    without: int
+    field: str | None = None
+
+    @property
+    def noun(self) -> str:
+        """What they are, for a person."""
+        return "images" if self.field is None else "boxes"
+
+    def view(self, ids: Sequence[str]) -> fov.DatasetView:
+        """Some of them in the order given: images, or boxes as patches."""
+        if self.field is None:
+            return self.samples.select(ids, ordered=True)
+        images = dict(zip(self.ids, self.sample_ids))
+        within = [images[id] for id in ids]
+        return boxes.close_ups(self.samples, self.field, within, ids)
+
+
+def read_items(index: Index, samples: foc.SampleCollection, fewest: int) -> Items:
+    """Reads one vector for each image, or of an index of boxes for each box.
+
+    Args:
+        index: a similarity index
+        samples: a dataset or view of images, or of patches of the field of an index of
+            boxes
+        fewest: with a vector, that are needed
+
+    Raises:
+        ValueError: if there are too few
+    """
+    field = boxes.field_of(index)
+    if field is None:
+        images, matrix, without = read_vectors(index, samples, fewest)
+        ids = images.values("id")
+        return Items(images, ids, ids, matrix, without)
+    vectors = index_vectors.load(index)
+    found = boxes.held(vectors, field, samples)
+    _check_enough(index, len(found.rows), fewest, "boxes")
+    return Items(
+        samples=boxes.images_of(samples),
+        ids=[vectors.labels[row] for row in found.rows],
+        sample_ids=boxes.images_of_rows(vectors, found.rows),
+        matrix=vectors.matrix[found.rows],
+        without=found.without,
+        field=field,
+    )
 
 
 def read_vectors(
@@ -49,14 +120,17 @@ def read_vectors(
     places = {id: place for place, id in enumerate(vectors.ids)}
     ids = samples.values("id")
     held = [id for id in ids if id in places]
-    if len(held) < fewest:
-        raise ValueError(
-            f"{len(held)} of these images have a vector in the index {index.key!r}, "
-            f"but {fewest} are needed; take more images, or compute it for "
-            "them"
-        )
+    _check_enough(index, len(held), fewest, "images")
     sums = np.add.reduceat(vectors.matrix, vectors.starts)
     matrix = sums[[places[id] for id in held]]
     matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), _TINY)
     images = samples.select(held, ordered=True) if len(held) < len(ids) else samples
     return images, matrix, len(ids) - len(held)
+
+
+def _check_enough(index: Index, count: int, fewest: int, noun: str) -> None:
+    if count < fewest:
+        raise ValueError(
+            f"{count} of these {noun} have a vector in the index {index.key!r}, but "
+            f"{fewest} are needed; take more {noun}, or compute it for them"
+        )

@@ -10,6 +10,7 @@ import numpy as np
 from detail_embed.fiftyone_bridge.index import boxes
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples import label_attributes
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import DRAWN, EXAMPLE
 from detail_embed.fiftyone_bridge.search.found_boxes import FoundBoxes
@@ -79,7 +80,7 @@ def search_boxes(
     ids = [vectors.labels[row] for row in best]
     images = boxes.images_of_rows(vectors, best)
     shown = boxes.images_of(samples).select(images[:DRAWN])
-    places = boxes.bounding_boxes(shown, field)
+    places = label_attributes.boxes(shown, field)
     return FoundBoxes(
         samples=samples,
         ids=ids,
