@@ -5,6 +5,7 @@ from .curate.find_near_duplicates import FindNearDuplicates
 from .curate.find_outliers import FindOutliers
 from .curate.map_embeddings import MapEmbeddings
 from .curate.report_long_tail import ReportLongTail
+from .curate.select_diverse_subset import SelectDiverseSubset
 from .curate.tag_hits import TagHits
 from .demo.create_clver_ds import CreateClverDs
 from .evaluate.evaluate_retrieval import EvaluateRetrieval
@@ -41,6 +42,7 @@ OPERATORS = (
     ReportLongTail,
     SearchByPrompts,
     SearchReranked,
+    SelectDiverseSubset,
     ShowWhere,
     TagHits,
     TrainFuser,

@@ -45,6 +45,7 @@ NAMES = (
     "report_long_tail",
     "search_by_prompts",
     "search_reranked",
+    "select_diverse_subset",
     "show_where",
     "tag_hits",
     "train_fuser",

@@ -67,6 +67,7 @@ class CurateTab(PanelBase):
                 "Near duplicates": self.on_duplicates,
                 "Outliers": self.on_outliers,
                 "Map": self.on_map,
+                "Select a diverse subset": self.on_diverse,
             },
         )
         self.render_runs(ctx, part)
@@ -144,6 +145,11 @@ class CurateTab(PanelBase):
     def on_map(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that lays the vectors out on a map."""
         self._ask_with_index(ctx, "map_embeddings")
+
+    @guarded
+    def on_diverse(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that selects a diverse subset."""
+        self._ask_with_index(ctx, "select_diverse_subset")
 
     def _ask_with_index(
         self, ctx: foo.ExecutionContext, operator: str, **values: object

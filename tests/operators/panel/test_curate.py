@@ -30,7 +30,7 @@ def test_a_long_tail_report(browser, indexed):
     "event, operator",
     [("on_classify", "classify_by_prompts"), ("on_long_tail", "report_long_tail"),
      ("on_duplicates", "find_near_duplicates"), ("on_outliers", "find_outliers"),
-     ("on_map", "map_embeddings")],
+     ("on_map", "map_embeddings"), ("on_diverse", "select_diverse_subset")],
 )
 def test_curating_opens_forms(browser, event, operator):
     browser.tab("curate")
