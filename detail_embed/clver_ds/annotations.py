@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detail_embed.clver_ds.dataset import ANNOTATIONS, IMAGES
+from detail_embed.clver_ds.dataset import IMAGES
+from detail_embed.clver_ds.folders import ANNOTATIONS
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,13 +12,11 @@ import cv2
 from PIL import Image
 from tqdm import tqdm
 
-from detail_embed.clver_ds.concepts import concepts
+from detail_embed.clver_ds.concepts import Concept, concepts
+from detail_embed.clver_ds.folders import ANNOTATIONS, finish, is_done, plain, start
 from detail_embed.clver_ds.scenes import Scene, SceneConfig, make_scene
-from detail_embed.storage.whole_files import write_whole
 
-ANNOTATIONS = "annotations.json"
 IMAGES = "images"
-_STARTED = ".clver_ds_started.json"
 _QUALITY = 90
 
 
@@ -96,16 +93,12 @@ def generate_in_steps(
     width, height = (size, size) if isinstance(size, int) else size
     config = SceneConfig(bank=bank, width=width, height=height, **settings)
     out_dir = Path(out_dir)
-    target = out_dir / ANNOTATIONS
+    target, images = out_dir / ANNOTATIONS, out_dir / IMAGES
     info = {"description": "CLVER-DS", "seed": seed, "n": n,
             "config": _plain(config)}
-    if target.exists():
-        found = _read(target)
-        found = found.get("info") if isinstance(found, dict) else None
-        _check_same(target, found, info)
+    if is_done(target, info):
         return
-    images = out_dir / IMAGES
-    _start(out_dir, info)
+    start(images, info)
     jobs = [
         _Job(config, seed, i, images / f"scene_{i:06d}.jpg") for i in range(n)
     ]
@@ -114,44 +107,12 @@ def generate_in_steps(
         scenes.append(scene)
         yield len(scenes)
     coco = {"info": info, "licenses": [], **_tables(scenes, config)}
-    write_whole(target, json.dumps(coco, indent=1))
-    (out_dir / _STARTED).unlink()
-
-
-def _check_same(file: Path, found: object, info: dict) -> None:
-    if found != info:
-        raise ValueError(
-            f"{file.parent} holds a dataset made with other settings: "
-            "choose another folder or delete it"
-        )
-
-
-def _start(out_dir: Path, info: dict) -> None:
-    """Makes the folders, and a mark by which a call that was cut short goes on."""
-    mark, images = out_dir / _STARTED, out_dir / IMAGES
-    if mark.exists():
-        _check_same(mark, _read(mark), info)
-    elif images.exists() and (not images.is_dir() or any(images.iterdir())):
-        raise ValueError(
-            f"{images} holds something else, which is not overwritten: "
-            "choose another folder"
-        )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    write_whole(mark, json.dumps(info))
-    images.mkdir(exist_ok=True)
-
-
-def _read(file: Path) -> object:
-    try:
-        return json.loads(file.read_text())
-    except ValueError:
-        return None
+    finish(target, coco)
 
 
 def _plain(config: SceneConfig) -> dict:
     """The configuration as it reads back from JSON; without words as ever."""
-    settings = {k: v for k, v in asdict(config).items() if k != "words" or v}
-    return json.loads(json.dumps(settings, default=list))
+    return {k: v for k, v in plain(config).items() if k != "words" or v}
 
 
 def _run(jobs: list[_Job], num_workers: int):
@@ -171,15 +132,28 @@ def _write_scene(job: _Job) -> Scene:
     return scene
 
 
-def _tables(scenes: list[Scene], config: SceneConfig) -> dict:
-    """The COCO tables: images, annotations, categories."""
-    categories = {
+def categories_of(bank: str) -> dict[str, dict]:
+    """The COCO categories of a bank, by name."""
+    return {
         concept.name: {
             "id": i, "name": concept.name, "supercategory": concept.bank,
             "held_out": concept.held_out, "unseen": concept.unseen,
         }
-        for i, concept in enumerate(concepts(config.bank), start=1)
+        for i, concept in enumerate(concepts(bank), start=1)
     }
+
+
+def attributes_of(concept: Concept) -> dict[str, str | None]:
+    """What an annotation says of what it shows."""
+    return {
+        "bank": concept.bank, "concept": concept.name, "shape": concept.shape,
+        "colour": concept.colour, "material": concept.material,
+    }
+
+
+def _tables(scenes: list[Scene], config: SceneConfig) -> dict:
+    """The COCO tables: images, annotations, categories."""
+    categories = categories_of(config.bank)
     images, annotations = [], []
     for i, scene in enumerate(scenes):
         images.append({
@@ -195,9 +169,7 @@ def _tables(scenes: list[Scene], config: SceneConfig) -> dict:
                 "bbox": list(item.box), "area": item.box[2] * item.box[3],
                 "iscrowd": 0,
                 "attributes": {
-                    "bank": concept.bank, "concept": concept.name,
-                    "shape": concept.shape, "colour": concept.colour,
-                    "material": concept.material,
+                    **attributes_of(concept),
                     "scale": round(item.scale, 5),
                     "visible": round(item.visible, 4),
                 },

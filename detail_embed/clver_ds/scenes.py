@@ -139,8 +139,8 @@ def make_scene(config: SceneConfig, seed: Sequence[int]) -> Scene:
     count = int(rng.integers(config.objects[0], config.objects[1] + 1))
     sizes = sorted((_draw_scale(config, rng) for _ in range(count)), reverse=True)
     for index, scale in enumerate(sizes):
-        concept = _draw_concept(config, rng, index)
-        sprite = _sprite(concept, config, rng, scale)
+        concept = draw_concept(config, rng, index)
+        sprite = make_sprite(concept, config, rng, scale)
         solid = sprite[..., 3] > 127
         spot = _find_spot(owner, solid, areas, config.max_occlusion, rng)
         if spot is None:
@@ -176,13 +176,19 @@ def _draw_scale(config: SceneConfig, rng: np.random.Generator) -> float:
     return float(rng.choice(list(config.scales)))
 
 
-def _draw_concept(config, rng, index) -> Concept:
+def draw_concept(
+    config: SceneConfig, rng: np.random.Generator, index: int
+) -> Concept:
+    """Draws what an object is; of both banks in turn, by its index."""
     bank = BANKS[index % 2] if config.bank == "both" else config.bank
     choices = config.choices(bank)
     return choices[rng.integers(len(choices))]
 
 
-def _sprite(concept, config, rng, scale) -> np.ndarray:
+def make_sprite(
+    concept: Concept, config: SceneConfig, rng: np.random.Generator, scale: float
+) -> np.ndarray:
+    """Makes a premultiplied picture of a concept at a scale of the scene."""
     image = sprites.cutout(concept, rng, config.views)
     image = sprites.vary(image, rng, config.jitter)
     height, width = image.shape[:2]
