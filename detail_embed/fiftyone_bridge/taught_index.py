@@ -73,7 +73,7 @@ class TaughtIndex(Index):
 
     def _or_all(self, samples: foc.SampleCollection | None) -> foc.SampleCollection:
         if samples is None:
-            return self.dataset
+            return self.images() if self.is_of_frames else self.dataset
         if (other := dataset_of(samples).name) != self.dataset.name:
             raise ValueError(
                 f"the samples are of the dataset {other!r}, but the index {self.key!r} "

@@ -51,10 +51,10 @@ class SearchByPrompts(FormOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """Index, prompts and examples; for our panel, only the examples."""
-        from detail_embed.fiftyone_bridge.samples.collection import check_images
+        from detail_embed.fiftyone_bridge.samples.images import images_of
 
         if not ctx.params.get("for_panel"):
-            check_images(samples)
+            images_of(samples)
             _add_query(inputs, ctx)
         _add_examples(inputs, ctx)
 

@@ -130,10 +130,9 @@ def _check(
 ) -> None:
     """Checks what can be checked before a search."""
     from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
-    from detail_embed.fiftyone_bridge.samples.collection import check_images
     from detail_embed.fiftyone_bridge.search import methods, search
 
-    check_images(samples)
+    samples = index.images_of(samples)
     _query(text)
     k = len(samples) if k is None else k
     search.check_request(k, None)

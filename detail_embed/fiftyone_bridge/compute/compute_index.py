@@ -6,7 +6,6 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 
 from detail_embed.backbone import Backbone
@@ -30,11 +29,11 @@ from detail_embed.fiftyone_bridge.runs.guard import under_lock
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Result, Run
 from detail_embed.fiftyone_bridge.samples.collection import (
-    check_images,
     ids_with,
     refresh,
     without,
 )
+from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
 from detail_embed.fiftyone_bridge.samples.sink import WHOLE, Sink
 from detail_embed.space.embedding_space import make_global_space
 
@@ -87,6 +86,7 @@ def compute(
             could be read
         RuntimeError: while iterating, if MongoDB stays away
     """
+    samples = index.images_of(samples)
     check_compute(index, samples, settings, backend, overwrite, also_global, shard)
     steps = _compute(index, samples, settings, backend, also_global, overwrite, shard)
     return Run(under_lock(index.dataset, index.key, "a computation", steps, shard))
@@ -107,6 +107,7 @@ def prepare(
     Returns:
         a :class:`Run`, whose result is an :class:`.shards.Prepared`
     """
+    samples = index.images_of(samples)
     check_compute(index, samples, settings, overwrite=overwrite)
     steps = _prepare(index, samples, settings, overwrite)
     return Run(under_lock(index.dataset, index.key, "a preparation", steps))
@@ -116,7 +117,7 @@ def _prepare(
     index: Index, samples: foc.SampleCollection, settings: Settings, overwrite: bool
 ) -> Generator[Progress, None, shards.Prepared]:
     started = time.monotonic()
-    refresh(index.dataset)
+    refresh(index.home)
     _check_key(index, settings, None, overwrite, False)
     items = list(zip(*samples.values(["id", "filepath"])))
     yield from open_space(index, samples, items, settings, overwrite)
@@ -144,7 +145,7 @@ def check_compute(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
+    samples = index.images_of(samples)
     shards.check_shard(index, shard)
     lock.check_free(index.dataset, index.key, shard)
     record = None if overwrite else index.record
@@ -175,8 +176,8 @@ def _compute(
     shard: shards.Shard | None,
 ) -> Generator[Progress, None, Result]:
     started = time.monotonic()
-    dataset = index.dataset
-    refresh(dataset)
+    home = index.home_of(samples)
+    refresh(home)
     shards.check_shard(index, shard)
     _check_key(index, settings, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
@@ -186,28 +187,28 @@ def _compute(
     stale = yield from provenance.check(index, items)
     also_global = also_global or (bool(stale.ids) and index.has_whole)
     columns = columns_of(index, also_global, index.owns_single)
-    declare(index, columns)
+    declare(index, columns, home)
     if opened.store is not None:
         opened.store.discard(opened.store.unknown(stale.changed))
     done = stale.present - stale.ids
     if opened.single:
-        done &= ids_with(dataset, index.vector_field)
+        done &= ids_with(home, index.vector_field)
     if settings.must_keep:
         done.intersection_update(opened.store)
     todo = without(items, done)
     stored = opened.store is not None and any(id in opened.store for id, _ in todo)
     began = time.monotonic()
-    sink = Sink(dataset, columns, errors, void=stale.ids)
+    sink = Sink(home, columns, errors, void=stale.ids)
     failed = yield from _embed(todo, opened, settings, sink)
     if not stored:
         paths = [path for _, path in todo]
         estimate.note(paths, settings, time.monotonic() - began)
     if also_global:
-        yield from _embed_whole(index, items, opened.space.backbone, settings)
+        yield from _embed_whole(index, home, items, opened.space.backbone, settings)
     if shards.is_last(index, shard):
         yield Progress("Indexing", 1.0)
-        refresh(dataset)
-        _check_some(dataset, index.field, errors)
+        refresh(home)
+        _check_some(home, index.field, errors)
         brain_runs.build_all(index, backend, also_global)
         keep_map(index)
         yield from calibrate(index, opened.space.backbone, opened.store)
@@ -228,37 +229,38 @@ def _compute(
     )
 
 
-def _check_some(dataset: fo.Dataset, field: str, errors: str) -> None:
+def _check_some(home: Home, field: str, errors: str) -> None:
     """Checks that there is something to index.
 
     Raises:
         ValueError: if not; the message has one of the reasons
     """
-    if ids_with(dataset, field):
+    if ids_with(home, field):
         return
-    failed = ids_with(dataset, errors)
+    failed = ids_with(home, errors)
     if not failed:
         raise ValueError("all images were deleted while they were embedded")
-    reason = dataset[failed.pop()][errors]
+    reason = documents_of(home).find_one({errors: {"$ne": None}})[errors]
     raise ValueError(
-        f"none of the {len(failed) + 1} images could be read; the field {errors!r} "
+        f"none of the {len(failed)} images could be read; the field {errors!r} "
         f"says why, for example: {reason}"
     )
 
 
 def _embed_whole(
     index: Index,
+    home: Home,
     items: list[tuple[str, str]],
     backbone: Backbone,
     settings: Settings,
 ) -> Generator[Progress, None, None]:
     """Embeds whole images that have a vector, but none of the whole image."""
-    dataset, field = index.dataset, index.whole.vector_field
-    indexed = ids_with(dataset, index.field)
-    rest = without(items, ids_with(dataset, field))
+    field = index.whole.vector_field
+    indexed = ids_with(home, index.field)
+    rest = without(items, ids_with(home, field))
     rest = [item for item in rest if item[0] in indexed]
     opened = Opened(make_global_space(backbone), None, None, False, "")
-    sink = Sink(dataset, {field: WHOLE}, index.error_field)
+    sink = Sink(home, {field: WHOLE}, index.error_field)
     yield from _embed(rest, opened, settings, sink)
 
 

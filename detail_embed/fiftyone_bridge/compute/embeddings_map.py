@@ -21,7 +21,6 @@ from detail_embed.fiftyone_bridge.index.image_vectors import (
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.names import map_key
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
 PLAIN = "pca"  # takes no time and has no choices
@@ -77,7 +76,7 @@ def map_embeddings(
         ValueError: if an argument cannot be used; the message says what to do
     """
     check_map(index, samples, method, overwrite)
-    return Run(_map(index, samples, method))
+    return Run(_map(index, index.images_of(samples), method))
 
 
 def keep_map(index: Index) -> None:
@@ -86,7 +85,7 @@ def keep_map(index: Index) -> None:
     A map by another method stays as it is, and so does whatever else has its brain key.
     Where there are too few images, or too many for the memory, there is none.
     """
-    images = flat_images(index.dataset).exists(index.field)
+    images = index.images().exists(index.field)
     if is_of_choice(index):
         return
     if _FEWEST[PLAIN] <= len(images) <= _MOST:

@@ -101,6 +101,7 @@ def open_space(
             card=choice and choice.to_dict(),
             single_space=single and zoo.publish(single),
             sources=True,
+            frames=index.is_of_frames or None,
         )
         former = unshared_features(index)
         clear(index)

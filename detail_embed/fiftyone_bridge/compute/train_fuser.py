@@ -20,7 +20,7 @@ from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary as vocabu
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run, encode_words
-from detail_embed.fiftyone_bridge.samples.collection import check_images
+from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers import library
 from detail_embed.fusers.library import TrainedFacts
@@ -94,6 +94,7 @@ def train(
             iterating, also if too few images can be read
         TrainingDiverged: while iterating; the best fuser so far is kept
     """
+    samples = images_of(samples)
     check_training(samples, settings, name, overwrite)
     return Run(_train(samples, settings, name, config, overwrite))
 
@@ -109,7 +110,7 @@ def check_training(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
+    samples = images_of(samples)
     settings.check()
     if settings.fuser not in KINDS or settings.count != 1:
         raise ValueError(

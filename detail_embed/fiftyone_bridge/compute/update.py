@@ -117,6 +117,6 @@ def _kept(index: Index, record: Record) -> bool | str:
     store = feature_stores.find(index.dataset, Path(record.features).name)
     if store is None:
         return False
-    done = ids_with(index.dataset, index.field)
+    done = ids_with(index.home, index.field)
     held = sum(id in store for id in done)
     return store.dtype if 2 * held >= len(done) else False

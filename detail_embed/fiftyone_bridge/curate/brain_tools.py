@@ -103,8 +103,8 @@ def find_near_duplicates(
         ValueError: if an argument cannot be used; the message says what to do
     """
     check_threshold(threshold)
-    check_images_of_index(index, samples)
-    return Run(_near_duplicates(index, samples, threshold))
+    images = check_images_of_index(index, samples)
+    return Run(_near_duplicates(index, images, threshold))
 
 
 def find_outliers(
@@ -128,7 +128,7 @@ def find_outliers(
         ValueError: if an argument cannot be used; the message says what to do
     """
     check_outliers(index, samples, count)
-    return Run(_outliers(index, samples, count))
+    return Run(_outliers(index, index.images_of(samples), count))
 
 
 def uniqueness_field(brain_key: str) -> str:
@@ -154,11 +154,10 @@ def check_outliers(index: Index, samples: foc.SampleCollection, count: int) -> N
     check_images_of_index(index, samples)
     if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
-    dataset, name = index.dataset, uniqueness_field(index.key)
-    field = boxes.field_of(index)
+    name, field = uniqueness_field(index.key), boxes.field_of(index)
     if field is not None:
-        label_attributes.check_free(dataset, field, name, _MAKER)
-    elif dataset.has_field(name) and name not in dataset.list_brain_runs(
+        label_attributes.check_free(index.dataset, field, name, _MAKER)
+    elif index.home.has_field(name) and name not in index.dataset.list_brain_runs(
         type="uniqueness"
     ):
         raise ValueError(
@@ -213,17 +212,17 @@ def _outliers(
     yield Progress(f"Measuring {len(items.ids)} {items.noun}", 0.3)
     name = uniqueness_field(index.key)
     measure = _outlying_images if items.field is None else _outlying_boxes
-    view, path = measure(items, index.dataset, name, samples, count)
+    view, path = measure(items, index, name, samples, count)
     return Outliers(view, path, len(items.ids), items.without, items.noun)
 
 
 def _outlying_images(
-    items: Items, dataset: fo.Dataset, name: str, samples: foc.SampleCollection,
-    count: int,
+    items: Items, index: Index, name: str, samples: foc.SampleCollection, count: int
 ) -> tuple[fov.DatasetView, str]:
+    dataset = index.dataset
     if name in dataset.list_brain_runs():
         dataset.delete_brain_run(name)
-    fields = dataset.get_field_schema()
+    fields = index.home.get_field_schema()
     images = with_fields(items.samples, *fields)  # it reads what it wrote
     fob.compute_uniqueness(images, uniqueness_field=name, embeddings=items.matrix)
     samples = with_fields(samples, name)
@@ -231,10 +230,10 @@ def _outlying_images(
 
 
 def _outlying_boxes(
-    items: Items, dataset: fo.Dataset, name: str, samples: foc.SampleCollection,
-    count: int,
+    items: Items, index: Index, name: str, samples: foc.SampleCollection, count: int
 ) -> tuple[fov.DatasetView, str]:
     """The same measure, which FiftyOne has for images alone."""
+    dataset = index.dataset
     nearest = NearestNeighbors(n_neighbors=len(_WEIGHTS) + 1, metric="cosine")
     distances, _ = nearest.fit(items.matrix).kneighbors(items.matrix)
     outlying = distances[:, 1:] @ _WEIGHTS

@@ -16,7 +16,7 @@ from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.frames import home_of
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.prompt_scores import PromptScores
 from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
@@ -89,6 +89,7 @@ def classify(
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a label is no string
     """
+    samples = prompt_scores.check_scorable(index, samples)
     check_classification(
         index, samples, labels, field, none_label, threshold, multi, overwrite
     )
@@ -112,7 +113,7 @@ def check_classification(
     overwrite: bool = False,
 ) -> None:
     """Checks what can be checked before a run; see :func:`classify`."""
-    prompt_scores.check_scorable(index, samples)
+    samples = prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
     _check_field(samples, field, multi, overwrite)
     names = prompt_labels.parse(labels)
@@ -220,16 +221,16 @@ def _write(
     Returns:
         how many images got each label
     """
-    dataset, samples = dataset_of(samples), with_fields(samples, field)
-    if dataset.has_field(field):
+    home, samples = home_of(samples), with_fields(samples, field)
+    if home.has_field(field):
         samples.clear_sample_field(field)
     else:
-        dataset.add_sample_field(
+        home.add_sample_field(
             field, fo.EmbeddedDocumentField, embedded_doc_type=_kind(multi)
         )
         if multi:
             path = f"{field}.classifications.{Z_SCORE}"
-            dataset.add_sample_field(path, fo.FloatField)
+            home.add_sample_field(path, fo.FloatField)
     counts = Counter()
     for start in range(0, len(ids), _BATCH):
         yield Progress(f"Writing labels: {start} of {len(ids)}", start / len(ids))
@@ -237,7 +238,7 @@ def _write(
         for value in part.values():
             some = value.classifications if multi else [value]
             counts.update(label.label for label in some)
-        dataset.set_values(field, part, key_field="id")
+        home.set_values(field, part, key_field="id")
     return counts
 
 

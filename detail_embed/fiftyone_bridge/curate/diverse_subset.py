@@ -97,7 +97,7 @@ def select_diverse_subset(
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a prompt is no text
     """
-    check_images_of_index(index, samples)
+    samples = check_images_of_index(index, samples)
     _check_amount(n, distance, len(samples))
     lines = [] if prompts is None else _read_lines(index, prompts, n, distance)
     if tag is not None and (not isinstance(tag, str) or not tag.strip()):
@@ -208,7 +208,7 @@ def _keep_away(
     """Starts the cover with the labelled images that have a vector."""
     if not known:
         return
-    images = flat_images(index.dataset).select(known)
+    images = flat_images(index.home).select(known)
     _, matrix, _ = read_vectors(index, images, 0)
     for done in cover.add(matrix):
         text = f"Comparing with {len(matrix):,} labelled images"

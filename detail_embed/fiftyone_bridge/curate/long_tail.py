@@ -89,6 +89,7 @@ def long_tail(
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a prompt is no string
     """
+    samples = index.images_of(samples)
     bank = check_prompt_bank(index, samples, prompts, threshold)
     return Run(_long_tail(index, samples, bank, threshold))
 
@@ -104,7 +105,7 @@ def check_prompt_bank(
     Returns:
         the prompts, each once
     """
-    prompt_scores.check_scorable(index, samples)
+    samples = prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
     lines = list_prompts(prompts)
     bank = [read_prompt(line) for line in lines if not _is_blank(line)]
@@ -145,7 +146,7 @@ def view(
         ValueError: if an argument cannot be used
     """
     query = Query((read_prompt(prompt),))
-    prompt_scores.check_scorable(index, samples)
+    samples = prompt_scores.check_scorable(index, samples)
     prompt_scores.check_threshold(threshold)
     found = search(index, samples, query, len(samples), threshold)
     return samples.select(found.ids, ordered=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import fiftyone.core.collections as foc
 
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts import query as queries
@@ -55,6 +54,7 @@ def tag_hits(
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
+    samples = index.images_of(samples)
     check_tagging(index, samples, query, threshold, tag)
     hits, without, hints = samples, 0, ()
     if query is not None:
@@ -64,6 +64,8 @@ def tag_hits(
     tag = tag.strip()
     count, had = len(hits), len(hits.match_tags(tag))
     (hits.untag_samples if untag else hits.tag_samples)(tag)
+    if index.is_of_frames:
+        index.home_of(samples).keep_tags(hits)
     return Tagged(count, had if untag else count - had, without, hints)
 
 
@@ -75,7 +77,7 @@ def check_tagging(
     tag: str,
 ) -> None:
     """Checks what can be checked before tagging; see :func:`tag_hits`."""
-    check_images(samples)
+    samples = index.images_of(samples)
     if not isinstance(tag, str) or not tag.strip():
         raise ValueError("type a tag")
     if query is not None:

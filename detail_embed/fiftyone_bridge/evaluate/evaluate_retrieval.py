@@ -30,7 +30,8 @@ from detail_embed.fiftyone_bridge.evaluate.ranking import Ranking
 from detail_embed.fiftyone_bridge.index.brain_runs import check_promptable
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
+from detail_embed.fiftyone_bridge.samples.collection import with_fields
+from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.texts.query import Prompt
 from detail_embed.texts.read_query import line_of
@@ -80,6 +81,7 @@ def evaluate(
             is empty or every image shows every class
     """
     brain_keys = _unique(brain_keys)
+    samples = _images(samples, brain_keys)
     check_evaluation(
         samples, brain_keys, label_field, name, ks, bins, confidence, prompts
     )
@@ -107,7 +109,7 @@ def check_evaluation(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
+    samples = _images(samples, _unique(brain_keys))
     samples = with_fields(samples, label_field)
     dataset = dataset_of(samples)
     brain_keys = _unique(brain_keys)
@@ -135,6 +137,16 @@ def check_evaluation(
         raise ValueError(f"bins must be increasing edges from 0 to 1, not {edges}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence!r}")
+
+
+def _images(
+    samples: foc.SampleCollection, brain_keys: Sequence[str]
+) -> foc.SampleCollection:
+    """The images that samples mean, which all indexes can be of."""
+    dataset = dataset_of(samples)
+    for key in brain_keys:
+        samples = Index(dataset, key).images_of(samples)
+    return images_of(samples)
 
 
 @dataclass(frozen=True)

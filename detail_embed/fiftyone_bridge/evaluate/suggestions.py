@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import fiftyone as fo
 import numpy as np
 
 from detail_embed.backbone.bundled_model import NAME
@@ -34,7 +33,7 @@ def words(index: Index) -> list[str]:
     known = []
     if record is not None and record.identity["backbone"] == NAME:
         known = [concept.name for concept in concepts() if not concept.unseen]
-    return list(dict.fromkeys([*_classes(index.dataset), *known]))
+    return list(dict.fromkeys([*_classes(index), *known]))
 
 
 def examples(index: Index) -> list[str]:
@@ -53,14 +52,14 @@ def examples(index: Index) -> list[str]:
     record, _ = index.find()
     if record is None:
         return []
-    candidates = _classes(index.dataset) or default_vocabulary().words
+    candidates = _classes(index) or default_vocabulary().words
     return _outstanding(index, candidates[:_WORDS])
 
 
-def _classes(dataset: fo.Dataset) -> list[str]:
-    some = dataset.limit(_READ)
-    fields = label_fields(dataset)
-    labels = [some.distinct(label_path(dataset, name, "label")) for name in fields]
+def _classes(index: Index) -> list[str]:
+    images = index.images() if index.is_of_frames else index.dataset
+    some, fields = images.limit(_READ), label_fields(images)
+    labels = [some.distinct(label_path(images, name, "label")) for name in fields]
     return [prompt(label) for part in labels for label in part if label.strip()]
 
 

@@ -65,7 +65,7 @@ def batches(
     step = GROUP // MAX_VECTORS if labels else GROUP
     for start in range(0, len(ids), step):
         part = ids[start : start + step]
-        view = flat_images(index.dataset).select(part)
+        view = flat_images(index.home).select(part)
         vectors, owners, label_ids = read(view)
         if len(owners):
             known = provenance.sources(index, part)

@@ -21,7 +21,6 @@ from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import facts as index_facts
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.storage.vector_parquet import PLACE, SOURCE, VECTOR, schema
 from detail_embed.storage.versions import versions
 from detail_embed.storage.whole_files import megabytes, whole_file
@@ -88,6 +87,7 @@ def export_vectors(
         RuntimeError: while iterating, if the file cannot be written, for example
             because the disk is full
     """
+    samples = index.images_of(samples)
     check_export(index, samples, path, overwrite)
     return Run(_export(index, samples, _absolute(path)))
 
@@ -100,7 +100,7 @@ def check_export(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
+    index.images_of(samples)
     brain_runs.check_similarity(index)
     if not isinstance(path, (str, Path)) or not str(path).strip():
         raise ValueError(f"path must name the file to write, not {path!r}")

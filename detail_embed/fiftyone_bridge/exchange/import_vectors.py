@@ -27,12 +27,11 @@ from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.guard import under_lock
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import (
-    check_images,
     flat_images,
     ids_with,
     refresh,
 )
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.frames import home_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 from detail_embed.images.file_source import FileSource, content_of, state_of
 from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
@@ -99,6 +98,7 @@ def import_vectors(
             iterating, also if the backbone is not that of the space, the vectors are
             not of the space that the files name, or no row finds a sample
     """
+    samples = index.images_of(samples)
     files = check_import(index, samples, path, space, backend, also_global)
     folder = files.space_folder(space)
     steps = _import(index, samples, files, folder, backend, also_global, device)
@@ -121,7 +121,7 @@ def check_import(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
+    index.images_of(samples)
     files = VectorFiles(path)
     files.space_folder(space)
     if also_global and not files.has_whole:
@@ -162,15 +162,15 @@ def _import(
     device: str,
 ) -> Generator[Progress, None, Imported]:
     started = time.monotonic()
-    dataset, errors = index.dataset, index.error_field
-    refresh(dataset)
+    home, errors = index.home_of(samples), index.error_field
+    refresh(home)
     _check_index(index, files, backend, also_global)
     yield Progress("Loading the backbone", 0.0)
     space = yield from check_space(files, folder, device)
     record = _open_record(index, space)
     columns = columns_of(index, also_global, single=False)
-    declare(index, columns)
-    sink = Sink(dataset, columns, errors)
+    declare(index, columns, home)
+    sink = Sink(home, columns, errors)
     images = failed = unmatched = 0
     for found, rows in files.batches():
         chunk, missing = _chunk(samples, found, files.dim)
@@ -179,7 +179,7 @@ def _import(
         unmatched += missing
         text = f"{rows:,} of {files.num_rows:,} vectors"
         yield Progress(text, rows / files.num_rows)
-    if not ids_with(dataset, index.field):
+    if not ids_with(home, index.field):
         raise ValueError(
             f"none of the {files.num_rows:,} rows has a vector for one of the "
             f"{len(samples):,} samples: they go by sample id, or by filepath"
@@ -205,7 +205,8 @@ def _open_record(index: Index, space: EmbeddingSpace) -> Record:
     names = zoo.publish(space), zoo.publish(make_global_space(space.backbone))
     if record is None:
         identity = Settings.of_space(space).identity()
-        record = Record(*names, identity=identity, sources=True)
+        of_frames = index.is_of_frames or None
+        record = Record(*names, identity=identity, sources=True, frames=of_frames)
         clear(index)
         index.write(record)
     return record
@@ -244,7 +245,7 @@ def _chunk(
 def _paths(samples: foc.SampleCollection, ids: Sequence[str]) -> list[str]:
     if not ids:
         return []
-    view = flat_images(dataset_of(samples)).select(list(set(ids)))
+    view = flat_images(home_of(samples)).select(list(set(ids)))
     known = dict(zip(*view.values(["id", "filepath"])))
     return [known[id] for id in ids]
 
@@ -267,7 +268,7 @@ def _match(
     An id of the dataset decides, even where its sample is not in the view.
     """
     ids = [image.id for image in images if ObjectId.is_valid(image.id)]
-    whole = flat_images(dataset_of(samples))
+    whole = flat_images(home_of(samples))
     known, there = (
         set(some.select(ids).values("id")) if ids else set()
         for some in (whole, samples)

@@ -9,7 +9,6 @@ from detail_embed.fiftyone_bridge.index import provenance
 from detail_embed.fiftyone_bridge.index.external_store import fill
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
-from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
     forget_results,
     similarity_backend,
@@ -77,19 +76,19 @@ def build(
         patches (False): whether the field holds Detections, with their vectors in
             the attribute ``patch_detections.VECTOR``
     """
-    dataset, results = index.dataset, None
+    dataset, images, results = index.dataset, index.images(), None
     if index.has_brain_run:
         results = dataset.load_brain_results(index.key)
         if results is None:  # cut short while it was made
             dataset.delete_brain_run(index.key)
-    if results is not None and results.is_external:
+    if results is not None and (results.is_external or index.is_of_frames):
         forget_results(dataset, index.key)  # its view of the store may be an old one
         results = dataset.load_brain_results(index.key)
     elif results is not None:
         results.reload()
     else:
         results = fob.compute_similarity(
-            dataset,
+            images if index.is_of_frames else dataset,
             patches_field=field if patches else None,
             embeddings=False,
             embeddings_field=patch_detections.VECTOR if patches else field,
@@ -98,7 +97,7 @@ def build(
             backend=backend,
         )
     if results.is_external:
-        images = flat_images(dataset).exists(field)
+        images = images.exists(field)
         foreign = provenance.foreign_ids(index)
         fill(results, images.exclude(foreign) if foreign else images, field, patches)
 

@@ -50,7 +50,7 @@ def check_free(index: Index) -> None:
         ValueError: if a run or a field has it
     """
     dataset, whole = index.dataset, index.whole
-    is_there = index.has_brain_run or dataset.has_field(index.vector_field)
+    is_there = index.has_brain_run or index.home.has_field(index.vector_field)
     _, part = index.find()
     if is_there and part:
         raise ValueError(
@@ -85,7 +85,7 @@ def _check_whole(index: Index) -> None:
 
 
 def _check_free_field(index: Index, field: str) -> None:
-    if index.dataset.has_field(field):
+    if index.home.has_field(field):
         raise ValueError(
             f"field {field!r} exists and no detail index is known under {index.key!r}; "
             "choose another brain key or delete the field"

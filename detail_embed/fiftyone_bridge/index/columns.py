@@ -11,6 +11,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.app_defaults import fold, prepare
 from detail_embed.fiftyone_bridge.samples.collection import declare as add_fields
+from detail_embed.fiftyone_bridge.samples.frames import Home
 from detail_embed.fiftyone_bridge.samples.sink import SINGLE, VECTORS, WHOLE, Column
 
 
@@ -33,25 +34,26 @@ def columns_of(index: Index, also_global: bool, single: bool) -> dict[str, Colum
     return columns | ({index.whole.vector_field: WHOLE} if also_global else {})
 
 
-def declare(index: Index, fields: Iterable[str]) -> None:
+def declare(index: Index, fields: Iterable[str], home: Home) -> None:
     """Adds fields of an index that are not there yet.
 
     Args:
         index: the index; a whole-image index beside it is claimed with its field
         fields: their names, such as those of :func:`columns_of`
+        home: where its images are, see :meth:`.index.Index.home_of`
     """
-    prepare(index.dataset)
+    prepare(home)
     for name in fields:
         if name == index.whole.vector_field:
             index.claim_whole()
         if name == index.source_field:
-            _declare_source(index.dataset, name)
+            _declare_source(home, name)
             continue
         is_few = name == index.patches_field
-        patch_detections.declare_vectors(index.dataset, name, is_few)
+        patch_detections.declare_vectors(home, name, is_few)
 
 
-def _declare_source(dataset: fo.Dataset, field: str) -> None:
-    if not dataset.has_field(field):
-        add_fields(dataset, [field], fo.DictField)
-        fold(dataset, field)
+def _declare_source(home: Home, field: str) -> None:
+    if not home.has_field(field):
+        add_fields(home, [field], fo.DictField)
+        fold(home, field)

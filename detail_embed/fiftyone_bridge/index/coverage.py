@@ -10,7 +10,11 @@ from fiftyone import ViewField as F
 
 from detail_embed.fiftyone_bridge.index import brain_runs, provenance, vectors
 from detail_embed.fiftyone_bridge.index.index import BOXES, Index
-from detail_embed.fiftyone_bridge.samples.collection import flat_images, with_fields
+from detail_embed.fiftyone_bridge.samples.collection import (
+    flat_images,
+    ids_with,
+    with_fields,
+)
 
 
 @dataclass(frozen=True)
@@ -88,16 +92,19 @@ class _Groups:
     """
 
     def __init__(self, index: Index, samples: foc.SampleCollection):
-        dataset = index.dataset
+        samples = index.images_of(samples) if index.is_of_frames else samples
+        home = index.home_of(samples)
         self.images = flat_images(samples)
         self._field, errors = _fields(index)
-        self.errors = errors if errors and dataset.has_field(errors) else None
+        self.errors = errors if errors and home.has_field(errors) else None
         self._ids: Sequence[str] = ()
         self.images = with_fields(self.images, *filter(None, (self._field, errors)))
         if self._field is None:
             self._ids = vectors.load(index).ids
-        elif not dataset.has_field(self._field):
+        elif not home.has_field(self._field):
             self._field = None
+        elif index.is_of_frames:  # of which a view shows a copy
+            self._ids, self._field = list(ids_with(home, self._field)), None
         self._foreign = provenance.foreign_ids(index)
 
     def embedded(self) -> foc.SampleCollection:

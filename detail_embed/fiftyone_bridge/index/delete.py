@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import fiftyone as fo
 import fiftyone.brain as fob
 
 from detail_embed.cover.complete_cover import NO_COVER
@@ -50,7 +49,7 @@ def delete_any(index: Index) -> None:
     """
     dataset = index.dataset
     with RunLock(dataset, _written_key(index), "a deletion"):
-        refresh(dataset)
+        refresh(index.home)
         _check_left(index)
         record, part = index.find()
         if record is None:
@@ -58,7 +57,7 @@ def delete_any(index: Index) -> None:
             dataset.delete_brain_run(index.key)
         elif part:
             fields = index.base.box_fields if part == BOXES else [index.field]
-            _delete_parts(dataset, [index.key], fields)
+            _delete_parts(index, [index.key], fields)
             index.base.write(_without(record, part))
         else:
             _delete(index)
@@ -100,7 +99,7 @@ def _written_key(index: Index) -> str:
 
 
 def _delete(index: Index) -> None:
-    refresh(index.dataset)
+    refresh(index.home)
     folder = unshared_features(index)
     clear(index)
     feature_stores.delete(index.dataset, folder)
@@ -125,16 +124,17 @@ def clear(index: Index) -> None:
     dataset, map_key = index.dataset, names.map_key(index.key)
     is_map = map_key in dataset.list_brain_runs(type=fob.Visualization)
     keys = [*index.keys, map_key] if is_map else index.keys
-    _delete_parts(dataset, keys, index.fields)
+    _delete_parts(index, keys, index.fields)
     dataset.delete_run(index.key)
 
 
 def _delete_parts(
-    dataset: fo.Dataset, keys: Iterable[str], fields: Iterable[str]
+    index: Index, keys: Iterable[str], fields: Iterable[str]
 ) -> None:
+    dataset, home = index.dataset, index.home
     for key in keys:
         if key in dataset.list_brain_runs():
             dataset.delete_brain_run(key)
     for field in fields:
-        if dataset.has_field(field):
-            dataset.delete_sample_field(field)
+        if home.has_field(field):
+            home.delete_sample_field(field)

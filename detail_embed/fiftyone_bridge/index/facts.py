@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.index import index as parts
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.frames import Frames, Home
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fiftyone_bridge.samples.vector_counts import Count, count
 
@@ -83,14 +84,16 @@ def facts(dataset: fo.Dataset) -> list[IndexFacts]:
     until a sample changes; no vectors are loaded.
     """
     entries = _entries(dataset)
-    paths = [entry.path for entry in entries if entry.path]
-    counts = count(dataset, list(dict.fromkeys(paths)))
+    counts = _counts(dataset, entries)
     sizes = {
         entry.record.features: feature_stores.num_bytes(entry.record.features)
         for entry in entries
         if entry.record and entry.record.features
     }
-    return [_describe(entry, counts.get(entry.path), sizes) for entry in entries]
+    return [
+        _describe(entry, counts.get((entry.of_frames, entry.path)), sizes)
+        for entry in entries
+    ]
 
 
 def of_index(index: Index) -> IndexFacts | None:
@@ -113,6 +116,20 @@ class _Entry:
     run: BaseRunInfo
     path: str | None
     record: Record | None = None
+    of_frames: bool = False
+
+
+def _counts(
+    dataset: fo.Dataset, entries: Sequence[_Entry]
+) -> dict[tuple[bool, str | None], Count]:
+    """What is held where: by whether it is of frames, and path."""
+    found = {}
+    for of_frames in {entry.of_frames for entry in entries}:
+        home = Frames(dataset) if of_frames else dataset
+        mine = [entry.path for entry in entries if entry.of_frames == of_frames]
+        counts = count(home, list(dict.fromkeys(filter(None, mine))))
+        found |= {(of_frames, path): held for path, held in counts.items()}
+    return found
 
 
 def _entries(dataset: fo.Dataset) -> list[_Entry]:
@@ -124,25 +141,29 @@ def _entries(dataset: fo.Dataset) -> list[_Entry]:
         path = names.index_field(key, record.vectors > 1)
         if record.vectors > 1:
             path = f"{path}.detections.{patch_detections.VECTOR}"
-        entries.append(_Entry(key, OURS, run, path, record))
+        of_frames = index.is_of_frames
+        entries.append(_Entry(key, OURS, run, path, record, of_frames))
         for one in index.beside:
             if one.key in runs:
                 run, kind = runs.pop(one.key), _KINDS[one.find()[1]]
-                path = _path_of(dataset, run) if kind == BOXES else one.field
-                entries.append(_Entry(one.key, kind, run, path, record))
+                path = _path_of(index.home, run) if kind == BOXES else one.field
+                entries.append(_Entry(one.key, kind, run, path, record, of_frames))
     for key, run in runs.items():
-        entries.append(_Entry(key, OTHER, run, _path_of(dataset, run)))
+        index = Index(dataset, key)
+        path = _path_of(index.home, run)
+        entries.append(_Entry(key, OTHER, run, path, None, index.is_of_frames))
     return entries
 
 
-def _path_of(dataset: fo.Dataset, run: BaseRunInfo) -> str | None:
+def _path_of(home: Home, run: BaseRunInfo) -> str | None:
     """Where the vectors of an index are; None where only its backend has them."""
     field, labels = run.config.embeddings_field, run.config.patches_field
     if field is None or labels is None:
         return field
-    if not dataset.has_field(labels):
+    if not home.has_field(labels):
         return None
-    return label_path(dataset, labels, field)
+    samples = home.view() if isinstance(home, Frames) else home
+    return label_path(samples, labels, field)
 
 
 def _describe(

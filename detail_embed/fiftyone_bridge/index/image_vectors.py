@@ -12,22 +12,28 @@ import numpy as np
 from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 
 _TINY = 1e-12
 
 
-def check_images_of_index(index: Index, samples: foc.SampleCollection) -> None:
-    """Checks that the images, or their boxes, can have vectors of an index.
+def check_images_of_index(
+    index: Index, samples: foc.SampleCollection
+) -> foc.SampleCollection:
+    """Checks that images, or their boxes, can have vectors of an index.
+
+    Returns:
+        the images that the samples mean; of an index of boxes, the samples
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
     if boxes.field_of(index) is not None:
         boxes.check_boxes(index, samples)
+        images = samples
     else:
-        check_images(samples)
+        images = index.images_of(samples)
     brain_runs.check_similarity(index)
+    return images
 
 
 @dataclass(frozen=True, eq=False)

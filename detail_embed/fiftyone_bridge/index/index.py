@@ -7,10 +7,22 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import fiftyone.core.media as fom
 
 from detail_embed.fiftyone_bridge.index import names, records
 from detail_embed.fiftyone_bridge.index.records import Record
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, label_path
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.frames import (
+    Frames,
+    Home,
+    is_run_of_frames,
+)
+from detail_embed.fiftyone_bridge.samples.images import images_of
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    dataset_of,
+    is_frames,
+    label_path,
+)
 
 WHOLE, SINGLE, BOXES = "whole-image", "single", "box"
 
@@ -23,9 +35,14 @@ class Index:
     that is yet to be made. What the dataset knows of it is read whenever it is
     asked for, since other processes write to it, too.
 
+    An index is of the samples of its dataset, or of the frames of its videos: then the
+    fields are those of the frames, while record, lock, progress and brain runs
+    are of the dataset with the videos, which outlasts every view of frames.
+
     Attributes:
         dataset: the dataset
         key: the brain key
+        asked_frames: whether a new index will be of frames
 
     Raises:
         TypeError: if these are something else
@@ -33,6 +50,7 @@ class Index:
 
     dataset: fo.Dataset
     key: str
+    asked_frames: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.dataset, fo.Dataset):
@@ -51,7 +69,7 @@ class Index:
     @classmethod
     def of(cls, samples: foc.SampleCollection, key: str) -> Index:
         """The index of the dataset that samples, such as a view, are of."""
-        return cls(dataset_of(samples), key)
+        return cls(dataset_of(samples), key, is_frames(samples))
 
     @property
     def vector_field(self) -> str:
@@ -76,12 +94,12 @@ class Index:
     @property
     def whole(self) -> Index:
         """The whole-image index beside this one; it need not exist."""
-        return Index(self.dataset, names.global_key(self.key))
+        return self._beside(names.global_key(self.key))
 
     @property
     def single(self) -> Index:
         """The index of one vector per image beside this one; it need not exist."""
-        return Index(self.dataset, names.single_key(self.key))
+        return self._beside(names.single_key(self.key))
 
     @property
     def boxes(self) -> Index:
@@ -89,12 +107,50 @@ class Index:
 
         An object of the same class: ``DetailIndex(dataset, "detail").boxes`` searches.
         """
-        return type(self)(self.dataset, names.boxes_key(self.key))
+        return type(self)(
+            self.dataset, names.boxes_key(self.key), self.asked_frames
+        )
 
     @property
     def base(self) -> Index:
         """The index that this one is beside; else itself."""
-        return Index(self.dataset, names.base_key(self.key))
+        return self._beside(names.base_key(self.key))
+
+    def _beside(self, key: str) -> Index:
+        return Index(self.dataset, key, self.asked_frames)
+
+    @property
+    def is_of_frames(self) -> bool:
+        """Whether its images are frames of videos."""
+        record, _ = self.find()
+        if record is not None:
+            return bool(record.frames)
+        if self.has_brain_run:
+            return is_run_of_frames(self.dataset, self.key)
+        return self.asked_frames or self.dataset.media_type == fom.VIDEO
+
+    @property
+    def home(self) -> Home:
+        """Where its images are, with their fields."""
+        return Frames(self.dataset) if self.is_of_frames else self.dataset
+
+    def home_of(self, samples: foc.SampleCollection) -> Home:
+        """Where its images are; the view of frames that is given is kept in step."""
+        if not self.is_of_frames:
+            return self.dataset
+        return Frames(self.dataset, [samples] if is_frames(samples) else [])
+
+    def images_of(self, samples: foc.SampleCollection) -> foc.SampleCollection:
+        """The images that samples mean; see :func:`.images.images_of`.
+
+        Raises:
+            ValueError, TypeError: as there
+        """
+        return images_of(samples, self.is_of_frames)
+
+    def images(self) -> foc.SampleCollection:
+        """All images of its dataset, or all frames."""
+        return flat_images(self.home)
 
     @property
     def record(self) -> Record | None:
@@ -186,7 +242,7 @@ class Index:
     def has_whole(self) -> bool:
         """Whether an index of whole images is, or was begun, beside this one."""
         whole = self.whole
-        begun = whole.has_brain_run or self.dataset.has_field(whole.vector_field)
+        begun = whole.has_brain_run or self.home.has_field(whole.vector_field)
         return begun and self.owns_whole
 
     def claim_whole(self) -> None:

@@ -8,18 +8,18 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import fiftyone as fo
 from bson import ObjectId
 from pymongo import UpdateOne
 
 from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress
-from detail_embed.fiftyone_bridge.samples.mongo import patiently
-from detail_embed.fiftyone_bridge.samples.private_names import (
-    sample_documents,
-    write_samples,
+from detail_embed.fiftyone_bridge.samples.frames import (
+    Home,
+    documents_of,
+    write_images,
 )
+from detail_embed.fiftyone_bridge.samples.mongo import patiently
 from detail_embed.fiftyone_bridge.samples.sink import Column
 from detail_embed.images.file_source import FileSource, is_same, look, state_of
 
@@ -128,7 +128,7 @@ def _adopt(index: Index) -> None:
     """
     record = index.record
     unknown = {index.field: {"$ne": None}, index.source_field: None}
-    found = sample_documents(index.dataset).find(unknown, {"filepath": 1})
+    found = documents_of(index.home).find(unknown, {"filepath": 1})
     paths = {str(document["_id"]): document["filepath"] for document in found}
     ids = list(paths)
     for start in range(0, len(ids), _BLOCK):
@@ -138,7 +138,7 @@ def _adopt(index: Index) -> None:
             id: _value(record.space, FileSource(state_of(paths[id])), held[id][1])
             for id in some if id in held
         }
-        _write(index.dataset, {id: {index.source_field: v} for id, v in noted.items()})
+        _write(index.home, {id: {index.source_field: v} for id, v in noted.items()})
     index.write(replace(record, sources=True))
 
 
@@ -169,7 +169,7 @@ def foreign_ids(index: Index, among: Sequence[str] | None = None) -> list[str]:
     }
     if among is not None:
         others = {"_id": {"$in": [ObjectId(id) for id in among]}, **others}
-    found = sample_documents(index.dataset).find(others, {"_id": 1})
+    found = documents_of(index.home).find(others, {"_id": 1})
     return [str(document["_id"]) for document in found]
 
 
@@ -177,7 +177,7 @@ def _noted(index: Index) -> Index | None:
     """The index of ours whose sources an index shares; None where none are noted."""
     record, part = index.find()
     base = index.base if part else index
-    is_noted = record is not None and index.dataset.has_field(base.source_field)
+    is_noted = record is not None and index.home.has_field(base.source_field)
     return base if is_noted else None
 
 
@@ -198,7 +198,7 @@ def _read(
     count: dict[str, Any] = {"$literal": 1}
     if index.record.vectors > 1:
         count = {"$size": {"$ifNull": [f"${index.field}.detections", []]}}
-    found = sample_documents(index.dataset).aggregate(
+    found = documents_of(index.home).aggregate(
         [
             {"$match": {"_id": {"$in": [ObjectId(id) for id in ids]}}},
             {"$match": {index.field: {"$ne": None}}},
@@ -211,7 +211,7 @@ def _read(
 def _note(index: Index, moved: Mapping[str, FileSource]) -> None:
     name = index.source_field
     _write(
-        index.dataset,
+        index.home,
         {
             id: {f"{name}.state": source.state, f"{name}.content": source.content}
             for id, source in moved.items()
@@ -219,9 +219,9 @@ def _note(index: Index, moved: Mapping[str, FileSource]) -> None:
     )
 
 
-def _write(dataset: fo.Dataset, values: Mapping[str, Mapping[str, Any]]) -> None:
+def _write(home: Home, values: Mapping[str, Mapping[str, Any]]) -> None:
     operations = [
         UpdateOne({"_id": ObjectId(id)}, {"$set": new}) for id, new in values.items()
     ]
     if operations:
-        patiently(write_samples, dataset, operations, list(values))
+        patiently(write_images, home, operations, list(values))

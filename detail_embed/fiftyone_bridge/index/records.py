@@ -36,6 +36,7 @@ class Record:
         lines: where "probably not" begins, see :mod:`.lines`; None where nobody knows
         sources: whether it is written beside every vector what it was made of, see
             :mod:`.provenance`; None in records of older versions
+        frames: whether it is of the frames of videos; None for False
     """
 
     space: str
@@ -47,6 +48,7 @@ class Record:
     single_space: str | None = None
     lines: dict[str, Any] | None = None
     sources: bool | None = None
+    frames: bool | None = None
 
     @property
     def vectors(self) -> int:
@@ -105,6 +107,7 @@ def _read(dataset: fo.Dataset, brain_key: str) -> Record:
         getattr(config, "single_space", None),
         _plain(getattr(config, "lines", None)),
         getattr(config, "sources", None),
+        getattr(config, "frames", None),
     )
 
 

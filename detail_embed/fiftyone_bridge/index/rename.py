@@ -14,6 +14,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
 from detail_embed.fiftyone_bridge.samples.collection import refresh
+from detail_embed.fiftyone_bridge.samples.frames import Home
 from detail_embed.fiftyone_bridge.samples.private_names import forget_results
 
 
@@ -37,9 +38,9 @@ def rename(index: Index, new_key: str) -> None:
         RunLock(dataset, index.key, "a renaming"),
         RunLock(dataset, new_key, "a renaming"),
     ):
-        refresh(dataset)
+        refresh(index.home)
         _check(index, new_key)
-        _rename(index, Index(dataset, new_key))
+        _rename(index, Index(dataset, new_key, index.is_of_frames))
 
 
 def _rename(index: Index, new: Index) -> None:
@@ -47,11 +48,11 @@ def _rename(index: Index, new: Index) -> None:
     keys = {key: _renamed(index, key, new) for key in index.keys}
     renamed = {
         field: _renamed(index, field, new)
-        for field in index.fields if dataset.has_field(field)
+        for field in index.fields if index.home.has_field(field)
     }
     maps = names.map_key(index.key), names.map_key(new.key)
     with ExitStack() as undo:
-        _rename_fields(dataset, renamed, undo)
+        _rename_fields(index.home, renamed, undo)
         for old, key in keys.items():
             if old in dataset.list_brain_runs():
                 _rename_brain_run(dataset, old, key, renamed, undo)
@@ -84,17 +85,17 @@ def check_rename(index: Index, new_key: str) -> None:
 def _check(index: Index, new_key: str) -> None:
     index.require("rename")
     names.check_brain_key(new_key)
-    checks.check_free(Index(index.dataset, new_key))
+    checks.check_free(Index(index.dataset, new_key, index.is_of_frames))
 
 
 def _rename_fields(
-    dataset: fo.Dataset, renamed: Mapping[str, str], undo: ExitStack
+    home: Home, renamed: Mapping[str, str], undo: ExitStack
 ) -> None:
     if not renamed:
         return
-    dataset.rename_sample_fields(renamed)
+    home.rename_sample_fields(renamed)
     back = {new: old for old, new in renamed.items()}
-    undo.callback(dataset.rename_sample_fields, back)
+    undo.callback(home.rename_sample_fields, back)
 
 
 def _rename_brain_run(

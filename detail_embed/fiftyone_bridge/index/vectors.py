@@ -24,7 +24,6 @@ from detail_embed.fiftyone_bridge.samples import (
     patch_detections,
     vector_field,
 )
-from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_id,
     has_results,
@@ -164,7 +163,7 @@ def open_index(index: Index) -> Any:
         ValueError: if it was never finished, or holds nothing
     """
     load = index.dataset.load_brain_results
-    results = load(index.key, cache=False, load_view=False)
+    results = load(index.key, cache=False, load_view=index.is_of_frames)
     if results is None or not results.total_index_size:
         raise _nothing_in(index)
     return results
@@ -201,20 +200,20 @@ class _Known:
 
 def _state(index: Index) -> _State:
     made = index.dataset.get_brain_info(index.key).timestamp
-    return _State(made, changes.mark(index.dataset))
+    return _State(made, changes.mark(index.home))
 
 
 def _read_anew(index: Index, known: _Known | None, state: _State) -> _Known:
-    dataset, field = index.dataset, _field(index)
+    home, field = index.home, _field(index)
     if field is None:
         return _Known(state, {}, _read(index))
-    times = changes.times(dataset)  # before the vectors: what is newer is read again
+    times = changes.times(home)  # before the vectors: what is newer is read again
     if known is None or known.state.made != state.made or not known.times:
-        ids, matrix = vector_field.read(dataset, field)
+        ids, matrix = vector_field.read(home, field)
         ids, matrix, _ = usable(index, ids, _unit(matrix))
     else:
         again = changes.changed(known.times, times)
-        found = vector_field.read_some(dataset, field, again)
+        found = vector_field.read_some(home, field, again)
         found.update(dict.fromkeys(unusable(index, found)))
         found.update(dict.fromkeys(known.times.keys() - times.keys()))
         ids, matrix = _patched(known.vectors, found)
@@ -233,7 +232,7 @@ def _field(index: Index) -> str | None:
     is_there = field and (config.method == "sklearn" or index.find()[0] is not None)
     if not is_there or config.patches_field:
         return None
-    if not vector_field.can_read(index.dataset, field):
+    if not vector_field.can_read(index.home, field):
         return None
     return field if has_results(index.dataset, index.key) else None
 
@@ -267,7 +266,7 @@ def _of_images(ids: list[str], matrix: np.ndarray) -> IndexVectors:
 
 def _read(index: Index) -> IndexVectors:
     if index.record is not None and index.field == index.config.patches_field:
-        images = flat_images(index.dataset).exists(index.field)
+        images = index.images().exists(index.field)
         matrix, ids, labels = patch_detections.read(images, index.field)
     else:
         matrix, ids, labels = open_index(index).get_embeddings()

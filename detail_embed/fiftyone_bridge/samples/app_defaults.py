@@ -5,6 +5,8 @@ from __future__ import annotations
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
+from detail_embed.fiftyone_bridge.samples.frames import Frames, Home, dataset_with
+
 SCORE = "detail_score"  # what a search found, in its views alone
 MATCH = "detail_match"  # the best places of a search, likewise
 WHERE = "detail_where"  # boxes of what images show of a text
@@ -20,27 +22,27 @@ _LABELS = {
 }
 
 
-def prepare(dataset: fo.Dataset) -> None:
+def prepare(home: Home) -> None:
     """Sees to it that what a search finds will be seen; a page that is open may not.
 
     The App reads fields and colours when it opens a dataset, so this comes before the
     search.
     """
-    missing = [name for name in (SCORE, *_LABELS) if not dataset.has_field(name)]
+    missing = [name for name in (SCORE, *_LABELS) if not home.has_field(name)]
     for name in missing:
         if name == SCORE:
             info = {"made_by": MATCH_MAKER}
-            dataset.add_sample_field(name, fo.FloatField, info=info)
+            home.add_sample_field(name, fo.FloatField, info=info)
         else:
-            declare_labels(dataset, name, *_LABELS[name])
+            declare_labels(home, name, *_LABELS[name])
     if missing:
-        fold(dataset, *missing)
-        hide(dataset, WHERE, HEATMAP)
-    elif _is_left_over(dataset):
-        field = dataset.get_field(SCORE)
+        fold(home, *missing)
+        hide(home, WHERE, HEATMAP)
+    elif _is_left_over(home):
+        field = home.get_field(SCORE)
         field.info = {"made_by": MATCH_MAKER}
         field.save()
-    _colour(dataset, MATCH, _BRIGHT)
+    _colour(dataset_with(home), MATCH, _BRIGHT)
 
 
 def has_score(samples: foc.SampleCollection) -> bool:
@@ -49,18 +51,20 @@ def has_score(samples: foc.SampleCollection) -> bool:
     return field is not None and is_made_by(field, MATCH_MAKER)
 
 
-def _is_left_over(dataset: fo.Dataset) -> bool:
+def _is_left_over(dataset: Home) -> bool:
     """Whether the field of scores is of searches that did not say so, hence empty."""
+    if isinstance(dataset, Frames):
+        return False
     field = dataset.get_field(SCORE)
     is_bare = isinstance(field, fo.FloatField) and not field.info
     return is_bare and not len(dataset.exists(SCORE).limit(1))
 
 
 def declare_labels(
-    dataset: fo.Dataset, field: str, kind: type[fo.Label], maker: str
+    home: Home, field: str, kind: type[fo.Label], maker: str
 ) -> None:
     """Adds a field of labels that says what made it."""
-    dataset.add_sample_field(
+    home.add_sample_field(
         field,
         fo.EmbeddedDocumentField,
         embedded_doc_type=kind,
@@ -73,13 +77,14 @@ def is_made_by(field: fo.Field, maker: str) -> bool:
     return (field.info or {}).get("made_by") == maker
 
 
-def hide(dataset: fo.Dataset, *fields: str) -> None:
+def hide(home: Home, *fields: str) -> None:
     """Keeps fields of labels out of those that the App draws from the start.
 
     FiftyOne draws every field of labels, but for heat maps and masks, unless the
     dataset says which; a list of what is not drawn would draw numbers and ids. A list
     that somebody made stays as it is but for the fields.
     """
+    dataset = dataset_with(home)
     config = dataset.app_config
     shown = config.active_fields or fo.DatasetAppConfig.default_active_fields(dataset)
     others = [path for path in shown.paths if path not in fields]
@@ -88,11 +93,12 @@ def hide(dataset: fo.Dataset, *fields: str) -> None:
     dataset.save()
 
 
-def fold(dataset: fo.Dataset, *fields: str) -> None:
+def fold(home: Home, *fields: str) -> None:
     """Moves fields to a closed group of the App's sidebar, away from those of people.
 
     Groups that somebody made stay as they are but for the fields.
     """
+    dataset = dataset_with(home)
     config = dataset.app_config
     groups = config.sidebar_groups
     if groups is None:

@@ -10,37 +10,36 @@ import sys
 from collections.abc import Hashable, Mapping
 from datetime import datetime
 
-import fiftyone as fo
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-from detail_embed.fiftyone_bridge.samples.private_names import sample_documents
+from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
 
 _MODIFIED = "last_modified_at"
 _WRITES = ("insert calls", "modify calls", "remove calls", "update calls")
 
 
-def mark(dataset: fo.Dataset) -> Hashable:
+def mark(home: Home) -> Hashable:
     """What is another after every write to the samples, whoever has written.
 
     MongoDB counts the calls that write; where it does not tell their number, the sum
     of all times of changes takes its place, which is read from an index.
     """
-    samples = sample_documents(dataset)
-    return samples.estimated_document_count(), latest(dataset), _writes(samples)
+    samples = documents_of(home)
+    return samples.estimated_document_count(), latest(home), _writes(samples)
 
 
-def latest(dataset: fo.Dataset) -> datetime | None:
+def latest(home: Home) -> datetime | None:
     """When the last sample was changed, None where there are none."""
-    found = sample_documents(dataset).find_one(
+    found = documents_of(home).find_one(
         {}, {_MODIFIED: 1}, sort=[(_MODIFIED, -1)]
     )
     return (found or {}).get(_MODIFIED)
 
 
-def times(dataset: fo.Dataset) -> dict[str, datetime | None]:
+def times(home: Home) -> dict[str, datetime | None]:
     """When every sample was changed, by id."""
-    found = sample_documents(dataset).find({}, {_MODIFIED: 1})
+    found = documents_of(home).find({}, {_MODIFIED: 1})
     return {sys.intern(str(one["_id"])): one.get(_MODIFIED) for one in found}
 
 

@@ -9,8 +9,11 @@ import fiftyone.core.collections as foc
 import fiftyone.core.media as fom
 import fiftyone.core.view as fov
 
+from detail_embed.fiftyone_bridge.samples.frames import Frames, Home
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
+    frames_config,
+    is_frames,
     is_generated,
     stored_fields,
 )
@@ -22,7 +25,9 @@ def check_images(samples: foc.SampleCollection) -> None:
     Raises:
         ValueError: if it is empty, or of another medium
     """
-    if is_generated(samples):
+    if is_frames(samples):
+        _check_files(samples)
+    elif is_generated(samples):
         raise ValueError(
             "detail-embed embeds whole images; this is a view of patches, clips or "
             "frames. Pass the dataset, or a view of its samples"
@@ -57,12 +62,14 @@ def check_images(samples: foc.SampleCollection) -> None:
         )
 
 
-def flat_images(dataset: foc.SampleCollection) -> foc.SampleCollection:
-    """All images of a dataset or view, whatever slice they are in.
+def flat_images(dataset: foc.SampleCollection | Frames) -> foc.SampleCollection:
+    """All images of a dataset or view, whatever slice they are in; or all frames.
 
     Raises:
         ValueError: if it is a view that groups images by a field
     """
+    if isinstance(dataset, Frames):
+        return dataset.view()
     if dataset.media_type == fom.GROUP:
         _check_slices(dataset)
         return dataset.select_group_slices(media_type=fom.IMAGE)
@@ -75,37 +82,52 @@ def with_fields(samples: foc.SampleCollection, *fields: str) -> foc.SampleCollec
     Such a view would say that no sample has a value there.
     """
     dataset = dataset_of(samples)
+    if is_frames(samples):
+        return samples
     if all(samples.has_field(f) or not dataset.has_field(f) for f in fields):
         return samples
     return flat_images(dataset).select(samples.values("id"), ordered=True)
 
 
-def refresh(dataset: fo.Dataset) -> None:
+def refresh(home: Home) -> None:
     """Reads fields and runs of a dataset again: other processes may add some.
 
     Samples in memory are only read again where the fields are others.
     """
-    if stored_fields(dataset) != set(dataset.get_field_schema(include_private=True)):
-        dataset.reload()
+    of_frames = isinstance(home, Frames)
+    stored = stored_fields(home.dataset if of_frames else home, of_frames)
+    if stored != set(home.get_field_schema(include_private=True)):
+        home.reload()
 
 
-def declare(dataset: fo.Dataset, fields: Iterable[str], kind: type[fo.Field]) -> None:
+def declare(home: Home, fields: Iterable[str], kind: type[fo.Field]) -> None:
     """Adds fields that are not there yet."""
     for field in fields:
-        if not dataset.has_field(field):
-            dataset.add_sample_field(field, kind)
+        if not home.has_field(field):
+            home.add_sample_field(field, kind)
 
 
-def ids_with(dataset: fo.Dataset, field: str) -> set[str]:
-    """The ids of the samples that have a value in a field; none where it is missing."""
+def ids_with(dataset: Home, field: str) -> set[str]:
+    """The ids of the images that have a value in a field; none where it is missing."""
     if not dataset.has_field(field):
         return set()
+    if isinstance(dataset, Frames):
+        return dataset.ids_with(field)
     return set(flat_images(dataset).exists(field).values("id"))
 
 
 def without(items: list[tuple[str, str]], ids: set[str]) -> list[tuple[str, str]]:
     """The ``(id, path)`` pairs whose ids are not among those given."""
     return [item for item in items if item[0] not in ids]
+
+
+def _check_files(frames: foc.SampleCollection) -> None:
+    """Checks that frames have image files of their own."""
+    if frames_config(frames).get("sample_frames") == "dynamic":
+        raise ValueError(
+            "the frames of this view have no image files, FiftyOne takes them from the "
+            "videos when it shows them: make them with to_frames(sample_frames=True)"
+        )
 
 
 def _check_slices(samples: foc.SampleCollection) -> None:

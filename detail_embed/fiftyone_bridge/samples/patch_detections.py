@@ -9,33 +9,34 @@ import numpy as np
 from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.app_defaults import fold, hide
 from detail_embed.fiftyone_bridge.samples.collection import declare
+from detail_embed.fiftyone_bridge.samples.frames import Home, dataset_with
 
 LABEL = "patch"
 VECTOR = "vector"
 LEVEL = "level"
 
 
-def declare_vectors(dataset: fo.Dataset, field: str, few: bool) -> None:
+def declare_vectors(home: Home, field: str, few: bool) -> None:
     """Adds the field for the vectors of images, if it is not there yet.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         field: its name
         few: whether an image has a few vectors: Detections with vector and level
     """
-    is_new = not dataset.has_field(field)
+    is_new = not home.has_field(field)
     if not few:
-        declare(dataset, [field], fo.VectorField)
+        declare(home, [field], fo.VectorField)
     elif is_new:
-        dataset.add_sample_field(
+        home.add_sample_field(
             field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
         )
-        dataset.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
-        dataset.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
+        home.add_sample_field(f"{field}.detections.{VECTOR}", fo.VectorField)
+        home.add_sample_field(f"{field}.detections.{LEVEL}", fo.IntField)
     if is_new:
-        fold(dataset, field)
-    if few and (is_new or dataset.app_config.active_fields is None):
-        hide(dataset, field)
+        fold(home, field)
+    if few and (is_new or dataset_with(home).app_config.active_fields is None):
+        hide(home, field)
 
 
 def detections(chunk: Chunk) -> list[fo.Detections]:

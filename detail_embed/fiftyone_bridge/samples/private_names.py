@@ -16,7 +16,7 @@ import fiftyone.core.odm as foodm
 import fiftyone.core.view as fov
 import fiftyone.operators as foo
 import numpy as np
-from bson import ObjectId
+from bson import ObjectId, json_util
 from fiftyone.brain.similarity import Similarity, SimilarityIndex, _parse_config
 from fiftyone.core.brain import BrainMethod
 from pymongo import UpdateOne
@@ -41,6 +41,30 @@ def is_generated(samples: foc.SampleCollection) -> bool:
         TypeError: as of :func:`dataset_of`
     """
     return _collection(samples)._is_generated
+
+
+def is_frames(samples: foc.SampleCollection) -> bool:
+    """Whether a view is of the frames of videos: ``_is_frames``.
+
+    Raises:
+        TypeError: as of :func:`dataset_of`
+    """
+    return _collection(samples)._is_frames
+
+
+def frames_config(view: fov.DatasetView) -> dict[str, Any]:
+    """How a view of frames was asked for: ``_frames_stage``."""
+    return view._frames_stage.config or {}
+
+
+def own_dataset(view: fov.DatasetView) -> fo.Dataset:
+    """The dataset that FiftyOne generated for a view of frames: ``_dataset``."""
+    return view._dataset
+
+
+def source_of(view: fov.DatasetView) -> foc.SampleCollection:
+    """What patches, clips or frames were made of: ``_source_collection``."""
+    return view._source_collection
 
 
 def _collection(samples: foc.SampleCollection) -> foc.SampleCollection:
@@ -92,13 +116,19 @@ def brain_run_id(dataset: fo.Dataset, brain_key: str | None) -> ObjectId | None:
     return None if run is None else run.id
 
 
-def stored_fields(dataset: fo.Dataset) -> set[str]:
-    """The fields that the database says the samples have now: ``_reload``, ``_doc``.
+def stored_fields(dataset: fo.Dataset, frames: bool = False) -> set[str]:
+    """The fields that the database says samples have now: ``_reload``, ``_doc``.
 
     The public ``reload()`` reads all samples in memory again as well.
+
+    Args:
+        dataset: the dataset
+        frames (False): whether those of the frames of its videos are meant
     """
     dataset._reload()
-    return {field.name for field in dataset._doc.sample_fields}
+    document = dataset._doc
+    fields = document.frame_fields if frames else document.sample_fields
+    return {field.name for field in fields}
 
 
 def read_runs_again(dataset: fo.Dataset) -> None:
@@ -117,8 +147,16 @@ def sample_documents(dataset: fo.Dataset) -> Collection:
     return dataset._sample_collection
 
 
+def frame_documents(dataset: fo.Dataset) -> Collection:
+    """The frames of videos as MongoDB holds them: ``_frame_collection``."""
+    return dataset._frame_collection
+
+
 def write_samples(
-    dataset: fo.Dataset, operations: Sequence[UpdateOne], ids: Sequence[str]
+    dataset: fo.Dataset,
+    operations: Sequence[UpdateOne],
+    ids: Sequence[str],
+    frames: bool = False,
 ) -> None:
     """Changes samples in one bulk: ``_bulk_write``.
 
@@ -129,8 +167,22 @@ def write_samples(
         dataset: the dataset
         operations: what MongoDB is to do
         ids: the samples that they change; those in memory are read again
+        frames (False): whether these are frames of its videos
     """
-    dataset._bulk_write(operations, ids=ids)
+    dataset._bulk_write(operations, ids=ids, frames=frames)
+
+
+def stored_stages(dataset: fo.Dataset) -> list[list[dict[str, Any]]]:
+    """The stages of the views of brain runs, then of saved ones: ``_doc``."""
+    document = dataset._doc
+    kept = [*document.get_brain_methods().values(), *document.get_saved_views()]
+    return [[json_util.loads(one) for one in some.view_stages or ()] for some in kept]
+
+
+def run_stages(dataset: fo.Dataset, brain_key: str) -> list[dict[str, Any]]:
+    """The stages of the view that a brain run was made on: ``_doc``."""
+    run = dataset._doc.get_brain_methods()[brain_key]
+    return [json_util.loads(stage) for stage in run.view_stages or ()]
 
 
 def pipeline(samples: foc.SampleCollection) -> list[dict[str, Any]]:

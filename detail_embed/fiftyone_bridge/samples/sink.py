@@ -15,8 +15,8 @@ from pymongo import UpdateOne
 
 from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.collection import declare, ids_with
+from detail_embed.fiftyone_bridge.samples.frames import Home, write_images
 from detail_embed.fiftyone_bridge.samples.mongo import patiently
-from detail_embed.fiftyone_bridge.samples.private_names import write_samples
 
 Column = Callable[[Chunk], Iterable[Any]]
 VECTORS: Column = attrgetter("vectors")
@@ -34,7 +34,7 @@ class Sink:
     for it, see :func:`.mongo.patiently`.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         columns: what is written, by field: makes the ``n`` values of a chunk, such as
             :data:`VECTORS`
         errors: the field for the reasons why an image has no vector; it is added with
@@ -45,16 +45,16 @@ class Sink:
 
     def __init__(
         self,
-        dataset: fo.Dataset,
+        home: Home,
         columns: Mapping[str, Column],
         errors: str,
         void: Container[str] = (),
     ):
-        self._dataset = dataset
+        self._home = home
         self._void = void
         self._columns = columns
         self._errors = errors
-        self._had_errors = ids_with(dataset, errors)
+        self._had_errors = ids_with(home, errors)
 
     def write(self, chunk: Chunk) -> None:
         """Writes a chunk; an image that has a vector now loses its old error.
@@ -68,7 +68,7 @@ class Sink:
         for id in self._had_errors.intersection(chunk.ids):
             documents[id][self._errors] = None
         if chunk.errors:
-            patiently(declare, self._dataset, [self._errors], fo.StringField)
+            patiently(declare, self._home, [self._errors], fo.StringField)
         for error in chunk.errors:
             lost = dict.fromkeys(self._columns) if error.id in self._void else {}
             documents[error.id] = {**lost, self._errors: error.reason}
@@ -80,7 +80,7 @@ class Sink:
             for id, values in documents.items()
         ]
         if operations:
-            patiently(write_samples, self._dataset, operations, list(documents))
+            patiently(write_images, self._home, operations, list(documents))
 
     def _fill(
         self,
@@ -90,7 +90,7 @@ class Sink:
         values: Iterable[Any],
     ) -> None:
         """Puts the values of a field as the database stores them into documents."""
-        field = self._dataset.get_field(name)
+        field = self._home.get_field(name)
         for id, value in zip(ids, values):
             documents[id][name] = _stored(field, value)
 

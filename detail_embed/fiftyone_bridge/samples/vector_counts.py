@@ -9,15 +9,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.utils as fou
 
 from detail_embed.fiftyone_bridge.samples import changes
+from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
 from detail_embed.fiftyone_bridge.samples.mongo import database_time
-from detail_embed.fiftyone_bridge.samples.private_names import (
-    dataset_id,
-    sample_documents,
-)
 
 _DATASETS = 4  # whose counts are kept in memory
 _SETTLED = datetime.timedelta(seconds=30)
@@ -55,17 +51,17 @@ class _Known:
     is_final: bool
 
 
-def count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
+def count(home: Home, paths: Sequence[str]) -> dict[str, Count]:
     """Counts the vectors of fields; paths that were counted are taken from memory.
 
     They are counted anew after every write. A write that goes on may be seen half:
     until the last one is 30 seconds old, counts are kept for 2 seconds only.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         paths: fields of vectors, ``"field"`` or ``"field.detections.attribute"``
     """
-    state, is_settled = _state(dataset)
+    state, is_settled = _state(home)
     now = time.monotonic()
     with _lock:
         known = _memory.pop(state, None)
@@ -73,22 +69,22 @@ def count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
             known = _Known({}, now, is_settled)
         todo = [path for path in paths if path not in known.counts]
         if todo:
-            known.counts.update(_count(dataset, todo))
+            known.counts.update(_count(home, todo))
         _memory[state] = known
         while len(_memory) > _DATASETS:
             del _memory[next(iter(_memory))]
         return {path: known.counts[path] for path in paths}
 
 
-def _state(dataset: fo.Dataset) -> tuple[Hashable, bool]:
+def _state(home: Home) -> tuple[Hashable, bool]:
     """What changes when vectors do, and whether the last change is some time ago."""
-    state = dataset_id(dataset), changes.mark(dataset)
-    latest = changes.latest(dataset)
+    state = documents_of(home).name, changes.mark(home)
+    latest = changes.latest(home)
     is_settled = latest is None or database_time() - latest > _SETTLED
     return state, is_settled
 
 
-def _count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
+def _count(home: Home, paths: Sequence[str]) -> dict[str, Count]:
     group: dict[str, Any] = {"_id": None}
     for i, path in enumerate(paths):
         value, some = f"${path}", {"$max": f"${path}"}  # of a list: one that is there
@@ -99,7 +95,7 @@ def _count(dataset: fo.Dataset, paths: Sequence[str]) -> dict[str, Count]:
             f"vectors{i}": {"$sum": size},
             f"some{i}": {"$max": some},
         }
-    found = next(sample_documents(dataset).aggregate([{"$group": group}]), None)
+    found = next(documents_of(home).aggregate([{"$group": group}]), None)
     if found is None:
         return dict.fromkeys(paths, Count(0, 0, None))
     return {

@@ -16,22 +16,22 @@ import fiftyone as fo
 import numpy as np
 from bson import ObjectId
 
-from detail_embed.fiftyone_bridge.samples.private_names import sample_documents
+from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
 
 _CHUNK = 10_000  # samples that are asked for at once
 
 
-def can_read(dataset: fo.Dataset, field: str) -> bool:
+def can_read(home: Home, field: str) -> bool:
     """Whether a field of samples holds vectors as FiftyOne stores NumPy arrays."""
-    found = dataset.get_field(field)
+    found = home.get_field(field)
     return "." not in field and isinstance(found, (fo.VectorField, fo.ArrayField))
 
 
-def read(dataset: fo.Dataset, field: str) -> tuple[list[str], np.ndarray]:
+def read(home: Home, field: str) -> tuple[list[str], np.ndarray]:
     """Reads all vectors.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         field: one that :func:`can_read` accepts
 
     Returns:
@@ -42,9 +42,9 @@ def read(dataset: fo.Dataset, field: str) -> tuple[list[str], np.ndarray]:
     """
     ids: list[str] = []
     matrix = np.empty((0, 0), np.float32)
-    for id, vector in _documents(dataset, field, {field: {"$ne": None}}):
+    for id, vector in _documents(home, field, {field: {"$ne": None}}):
         if not ids:
-            most = sample_documents(dataset).estimated_document_count()
+            most = documents_of(home).estimated_document_count()
             matrix = np.empty((most + 1, len(vector)), np.float32)
         check_dimension(id, vector, matrix.shape[1])
         if len(ids) == len(matrix):  # samples were added meanwhile
@@ -55,19 +55,19 @@ def read(dataset: fo.Dataset, field: str) -> tuple[list[str], np.ndarray]:
 
 
 def read_some(
-    dataset: fo.Dataset, field: str, ids: Sequence[str]
+    home: Home, field: str, ids: Sequence[str]
 ) -> dict[str, np.ndarray | None]:
     """Reads the vectors of some samples, by id; None for one that has none.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         field: as of :func:`read`
         ids: of the samples; one that is gone is left out
     """
     found: dict[str, np.ndarray | None] = {}
     for start in range(0, len(ids), _CHUNK):
         part = [ObjectId(id) for id in ids[start : start + _CHUNK]]
-        found.update(_documents(dataset, field, {"_id": {"$in": part}}))
+        found.update(_documents(home, field, {"_id": {"$in": part}}))
     return found
 
 
@@ -85,9 +85,9 @@ def check_dimension(id: str, vector: np.ndarray, dim: int) -> None:
 
 
 def _documents(
-    dataset: fo.Dataset, field: str, query: dict
+    home: Home, field: str, query: dict
 ) -> Iterator[tuple[str, np.ndarray | None]]:
-    for document in sample_documents(dataset).find(query, {field: 1}):
+    for document in documents_of(home).find(query, {field: 1}):
         id, value = sys.intern(str(document["_id"])), document.get(field)
         yield id, None if value is None else _decode(value)
 

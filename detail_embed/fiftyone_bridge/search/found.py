@@ -10,7 +10,7 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, has_score, prepare
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.frames import home_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
 
@@ -75,7 +75,7 @@ class Found:
         written to the samples. A field of yours with such a name is left as it is, and
         a view that selects fields shows those.
         """
-        prepare(dataset_of(self.samples))
+        prepare(home_of(self.samples))
         return self._view(self.samples)
 
     @property
@@ -99,7 +99,7 @@ class Found:
         Raises:
             ValueError: if no place is known
         """
-        prepare(dataset_of(self.samples))
+        prepare(home_of(self.samples))
         view = self._view(with_fields(self.samples, match.MATCH))
         if not any(self.boxes) or not view.has_field(match.MATCH):
             raise ValueError(

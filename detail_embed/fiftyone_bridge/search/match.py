@@ -19,7 +19,10 @@ from detail_embed.fiftyone_bridge.samples.app_defaults import (
     MATCH_MAKER,
     is_made_by,
 )
-from detail_embed.fiftyone_bridge.samples.private_names import serialized
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    is_frames,
+    serialized,
+)
 
 
 def is_known(samples: foc.SampleCollection) -> bool:
@@ -90,7 +93,8 @@ def close_ups(view: fov.DatasetView, ids: Sequence[str]) -> fov.DatasetView:
         view: of :func:`draw`
         ids: of its samples, in the order of the patches
     """
-    return view.to_patches(MATCH).select_by("sample_id", ids, ordered=True)
+    owner = "frame_id" if is_frames(view) else "sample_id"
+    return view.to_patches(MATCH).select_by(owner, ids, ordered=True)
 
 
 def text_of(view: foc.SampleCollection) -> str | None:
@@ -136,7 +140,7 @@ def few_boxes(
         nearest = own.start + int((vectors.matrix[own] @ query).argmax())
         best[vectors.ids[row]] = vectors.labels[nearest]
     field = f"{index.field}.detections"
-    images = index.dataset.select(list(best))
+    images = index.images().select(list(best))
     columns = images.values(["id", f"{field}.id", f"{field}.bounding_box"])
     return {
         id: dict(zip(labels, boxes))[best[id]]

@@ -15,7 +15,6 @@ from detail_embed.fiftyone_bridge.concepts import resolve
 from detail_embed.fiftyone_bridge.index import brain_runs, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.texts.query import Prompt
 from detail_embed.texts.read_query import read_prompt
@@ -77,14 +76,18 @@ class PromptScores:
         return self._vectors.scores(vector.numpy())
 
 
-def check_scorable(index: Index, samples: foc.SampleCollection) -> None:
+def check_scorable(index: Index, samples: foc.SampleCollection) -> foc.SampleCollection:
     """Checks that images can be scored by an index.
+
+    Returns:
+        the images that the samples mean
 
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
+    images = index.images_of(samples)
     brain_runs.check_promptable(index)
+    return images
 
 
 def check_prompts(index: Index, prompts: Iterable[Prompt]) -> None:

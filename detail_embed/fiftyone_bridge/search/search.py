@@ -21,7 +21,6 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.box_search import search_boxes
 from detail_embed.fiftyone_bridge.search.found import DRAWN, EXAMPLE, Found
@@ -105,7 +104,7 @@ def search(
     if boxes.field_of(index) is not None:
         return search_boxes(index, samples, query, k, threshold, templates, method)
     started = time.monotonic()
-    check_images(samples)
+    samples = index.images_of(samples)
     k = len(samples) if k is None else k
     check_request(k, threshold, method)
     count_candidates(len(samples), k, candidates)

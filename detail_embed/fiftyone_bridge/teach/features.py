@@ -89,7 +89,7 @@ class Patches:
         ids = [mark.sample_id for mark in marks]
         if not ids:
             return {}
-        images = flat_images(self._index.dataset).select(ids)
+        images = flat_images(self._index.home).select(ids)
         return dict(zip(*images.values(["id", "filepath"])))
 
     def _example(self, mark: Mark, paths: Mapping[str, str]) -> Example:

@@ -12,7 +12,6 @@ from detail_embed.fiftyone_bridge.concepts import kept
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
 from detail_embed.fiftyone_bridge.search.methods import PATCHES, choose, own_store
@@ -58,7 +57,7 @@ def most_uncertain(
     Raises:
         ValueError: if an argument cannot be used, or all images are judged
     """
-    check_images(samples)
+    samples = index.images_of(samples)
     check_request(k, None)
     is_vector = isinstance(query, np.ndarray)
     asked = query if is_vector else read_query(query)

@@ -15,7 +15,7 @@ from detail_embed.fiftyone_bridge.samples.app_defaults import (
     declare_labels,
     is_made_by,
 )
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.frames import Home, home_of
 from detail_embed.patch_search.localise import Places
 
 FIELD = WHERE
@@ -37,7 +37,7 @@ class WhereFields:
     boxes: str = FIELD
     heat: str = HEATMAP_FIELD
 
-    def check(self, dataset: fo.Dataset) -> None:
+    def check(self, home: Home) -> None:
         """Checks that the fields are free, or hold what was shown before.
 
         Raises:
@@ -50,25 +50,25 @@ class WhereFields:
             )
         for name, kind in self._kinds().items():
             check_brain_key(name, "field")
-            if dataset.has_field(name):
-                _check_ours(dataset.get_field(name), kind)
+            if home.has_field(name):
+                _check_ours(home.get_field(name), kind)
 
-    def declare(self, dataset: fo.Dataset) -> None:
+    def declare(self, home: Home) -> None:
         """Adds the fields where they are missing."""
         for name, kind in self._kinds().items():
-            if not dataset.has_field(name):
-                declare_labels(dataset, name, kind, WHERE_MAKER)
+            if not home.has_field(name):
+                declare_labels(home, name, kind, WHERE_MAKER)
         score = f"{self.boxes}.detections.{SCORE}"
-        if not dataset.has_field(score):
-            dataset.add_sample_field(score, fo.FloatField)
+        if not home.has_field(score):
+            home.add_sample_field(score, fo.FloatField)
 
     def write(
-        self, dataset: fo.Dataset, places: Mapping[str, Places], text: str
+        self, home: Home, places: Mapping[str, Places], text: str
     ) -> None:
         """Sets the labels of images.
 
         Args:
-            dataset: the dataset
+            home: where the images are
             places: by sample id
             text: of the query, for the boxes
         """
@@ -79,19 +79,19 @@ class WhereFields:
         heat = {
             id: fo.Heatmap(map=image.heat, range=[0, 1]) for id, image in places.items()
         }
-        dataset.set_values(self.boxes, boxes, key_field="id")
-        dataset.set_values(self.heat, heat, key_field="id")
+        home.set_values(self.boxes, boxes, key_field="id")
+        home.set_values(self.heat, heat, key_field="id")
 
-    def delete(self, dataset: fo.Dataset) -> None:
+    def delete(self, home: Home) -> None:
         """Deletes the fields, where they are.
 
         Raises:
             ValueError: as :meth:`check`; then none is deleted
         """
-        self.check(dataset)
-        there = [name for name in self._kinds() if dataset.has_field(name)]
+        self.check(home)
+        there = [name for name in self._kinds() if home.has_field(name)]
         if there:
-            dataset.delete_sample_fields(there)
+            home.delete_sample_fields(there)
 
     def _kinds(self) -> dict[str, type[fo.Label]]:
         return {self.boxes: fo.Detections, self.heat: fo.Heatmap}
@@ -105,7 +105,7 @@ def clear_where(
     Raises:
         ValueError: if one of them is of someone else; then none is deleted
     """
-    WhereFields(field, heatmap_field).delete(dataset_of(dataset))
+    WhereFields(field, heatmap_field).delete(home_of(dataset))
 
 
 def is_ours(field: fo.Field) -> bool:

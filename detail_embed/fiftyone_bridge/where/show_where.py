@@ -27,7 +27,6 @@ from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
-from detail_embed.fiftyone_bridge.samples.collection import check_images
 from detail_embed.fiftyone_bridge.where.fields import (
     FIELD,
     HEATMAP_FIELD,
@@ -115,6 +114,7 @@ def show_where(
     Raises:
         ValueError: if the samples, the query, the brain key or a field cannot be used
     """
+    samples = index.images_of(samples)
     check_show_where(index, samples, query, field, heatmap_field, max_boxes)
     options.check_options()
     fields = WhereFields(field, heatmap_field)
@@ -134,8 +134,7 @@ def check_show_where(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    check_images(samples)
-    dataset = index.dataset
+    index.images_of(samples)
     _record(index)
     if isinstance(query, np.ndarray):
         _check_vector(query)
@@ -146,7 +145,7 @@ def check_show_where(
         raise ValueError(
             f"max_boxes must be a whole number of at least 1, not {max_boxes!r}"
         )
-    WhereFields(field, heatmap_field).check(dataset)
+    WhereFields(field, heatmap_field).check(index.home)
 
 
 def showable(dataset: fo.Dataset) -> list[str]:
@@ -167,13 +166,13 @@ def _show(
     options: EncodeOptions,
 ) -> Generator[Progress, None, Where]:
     started = time.monotonic()
-    dataset = index.dataset
+    dataset, home = index.dataset, index.home_of(samples)
     record = _record(index)
     yield Progress("Loading the backbone", 0.0)
     space = DetailModel(record.space, zoo.source_directory()).space
     vector = _encode(index, query, space)
     text = label or (query if isinstance(query, str) else _NO_TEXT)
-    fields.declare(dataset)
+    fields.declare(home)
 
     items = list(zip(*samples.values(["id", "filepath"])))
     places: dict[str, Places] = {}
@@ -189,10 +188,10 @@ def _show(
                 places[id] = result
                 images, boxes = images + 1, boxes + len(result.boxes)
             if len(places) == _SHARE:
-                fields.write(dataset, places, text)
+                fields.write(home, places, text)
                 places.clear()
             yield pace.report(done, len(failed))
-    fields.write(dataset, places, text)
+    fields.write(home, places, text)
     seconds = time.monotonic() - started
     return Where(fields.boxes, fields.heat, images, boxes, failed, seconds)
 
