@@ -46,6 +46,10 @@ def probe(path: str) -> fo.VideoMetadata:
     """
     if not os.path.isfile(path):
         raise BadVideo("the file is missing")
+    if "%" in path:
+        raise BadVideo(
+            "its path has a %, of such FiftyOne can show no frames: rename it"
+        )
     if not os.path.getsize(path):
         raise BadVideo("the file is empty (0 bytes)")
     try:

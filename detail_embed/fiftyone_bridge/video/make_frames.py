@@ -5,25 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
-import fiftyone.core.media as fom
 
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import declare
-from detail_embed.fiftyone_bridge.samples.private_names import (
-    dataset_of,
-    is_generated,
-)
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.video import ffmpeg
 from detail_embed.fiftyone_bridge.video.ffmpeg import BadVideo
+from detail_embed.fiftyone_bridge.video.plan_frames import (
+    Plan,
+    check_request,
+    check_total,
+    check_videos,
+    plan_frames,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,25 +32,6 @@ FPS = 1.0
 MOST = 20_000  # frames of a run, unless it is said otherwise
 ERRORS = "frames_error"  # field of the videos that says why one gives no frames
 _FILES = "frames.filepath"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be made of a video.
-
-    Attributes:
-        id: of the sample
-        path: of the video
-        rate: its frames per second
-        numbers: the frames, from 1
-        folder: where their images go
-    """
-
-    id: str
-    path: str
-    rate: float
-    numbers: list[int] = field(repr=False)
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -74,54 +56,6 @@ class Made:
     def frames(self) -> int:
         """How many frames have an image."""
         return sum(map(len, self.numbers.values()))
-
-
-def check_videos(samples: foc.SampleCollection) -> None:
-    """Checks that a collection holds videos.
-
-    Raises:
-        ValueError: naming it, and what to do
-        TypeError: if it is no collection
-    """
-    dataset = dataset_of(samples)
-    if is_generated(samples):
-        raise ValueError(
-            "this is a view of patches, clips or frames: give the dataset of videos "
-            f"{dataset.name!r}, or a view of its samples"
-        )
-    if samples.media_type == fom.GROUP:
-        media = samples.group_media_types or {}
-        slices = sorted(name for name, kind in media.items() if kind == fom.VIDEO)
-        raise ValueError(
-            f"{dataset.name!r} is grouped: choose one of its slices of videos {slices}, "
-            "for example dataset.select_group_slices('<slice>')"
-        )
-    if not len(samples.limit(1)):
-        raise ValueError(f"{dataset.name!r} has no samples here: add videos first")
-    if samples.media_type != fom.VIDEO:
-        raise ValueError(
-            f"{dataset.name!r} holds media of type {samples.media_type!r}, not videos: "
-            "for images use compute_detail_embeddings"
-        )
-
-
-def check_request(fps: float, max_frames: int) -> None:
-    """Checks how many frames are asked for.
-
-    Raises:
-        ValueError: naming what cannot be used and what to do
-    """
-    is_number = isinstance(fps, Real) and not isinstance(fps, bool)
-    if not is_number or not 0 < fps <= 1000:
-        raise ValueError(
-            f"fps={fps!r:.80}: give the frames per second, such as 1, or 0.2 for one "
-            "every five seconds"
-        )
-    is_count = isinstance(max_frames, Integral) and not isinstance(max_frames, bool)
-    if not is_count or max_frames < 1:
-        raise ValueError(
-            f"max_frames={max_frames!r:.80}: give a whole number of frames, at least 1"
-        )
 
 
 def make_frames(
@@ -164,9 +98,9 @@ def _make(
 ) -> Generator[Progress, None, Made]:
     started = time.monotonic()
     dataset = dataset_of(samples)
-    plans, failed = yield from _plan(samples, fps, directory)
+    plans, failed = yield from plan_frames(samples, fps, directory)
     total = sum(len(plan.numbers) for plan in plans)
-    _check_total(total, len(plans), fps, most)
+    check_total(total, len(plans), fps, most)
     text = f"{total:,} frames of {len(plans):,} videos, {fps:g} a second"
     yield Progress(text, 0.0)
     if not dataset.has_frame_field("filepath"):
@@ -197,56 +131,6 @@ def _make(
 def _making(pace: Pace, done: int) -> Progress:
     step = pace.report(done)
     return Progress(f"Making frames: {step.text}", step.fraction)
-
-
-def _plan(
-    samples: foc.SampleCollection, fps: float, directory: Path | None
-) -> Generator[Progress, None, tuple[list[Plan], dict[str, str]]]:
-    """Looks at each video; FiftyOne's metadata are added where they are missing."""
-    plans, failed, found = [], {}, {}
-    ids, paths, known = samples.values(["id", "filepath", "metadata"])
-    stems = Counter(os.path.splitext(path)[0] for path in paths)
-    for i, (id, path, metadata) in enumerate(zip(ids, paths, known)):
-        yield Progress(f"Looking at {len(ids):,} videos: {i:,} done", 0.0)
-        try:
-            if not _is_current(metadata, path):
-                metadata = found[id] = ffmpeg.probe(path)
-        except BadVideo as error:
-            failed[id] = str(error)
-            logger.warning("%s: %s", path, error)
-            continue
-        total, rate = metadata.total_frame_count, metadata.frame_rate
-        stem, ending = os.path.splitext(path)
-        if stems[stem] > 1:  # a.mp4 beside a.mov
-            stem += ending.replace(".", "_")
-        folder = Path(stem)
-        if directory is not None:
-            folder = directory / f"{folder.name}_{id}"
-        numbers = ffmpeg.frame_numbers(total, rate, fps)
-        plans.append(Plan(id, path, rate, numbers, folder))
-    if found:
-        dataset_of(samples).set_values("metadata", found, key_field="id")
-    return plans, failed
-
-
-def _is_current(metadata: fo.Metadata | None, path: str) -> bool:
-    """Whether FiftyOne's metadata are those of the file that is there."""
-    if not isinstance(metadata, fo.VideoMetadata) or not metadata.frame_rate:
-        return False
-    if (metadata.total_frame_count or 0) < 1:
-        return False
-    return os.path.isfile(path) and os.path.getsize(path) == metadata.size_bytes
-
-
-def _check_total(total: int, videos: int, fps: float, most: int) -> None:
-    if total <= most:
-        return
-    fitting = fps * most / total
-    raise ValueError(
-        f"{videos:,} videos at fps={fps:g} give {total:,} frames, more than "
-        f"max_frames={most:,}: choose fewer a second (fps={fitting:.2g} fits), a view "
-        f"with fewer videos, or max_frames={total}"
-    )
 
 
 def _files(samples: foc.SampleCollection, plan: Plan) -> dict[int, str]:
