@@ -56,7 +56,8 @@ class CompleteCover:
     Args:
         c (10): number of levels before reduction, 1 to 15, or "auto": as many as
             leave the smallest window ``input_size`` pixels, so that none is a blur
-            that was enlarged: ``floor(short side / input_size)``, 1 to 15
+            that was enlarged: ``floor(short side / input_size)``, 1 to 15. "none":
+            the whole image is the only window
         spacing ("even"): "even" or "authors"
         input_size (224): side, in pixels, of what the backbone sees; of use to
             ``c="auto"`` only
@@ -73,7 +74,8 @@ class CompleteCover:
     skip_flat: bool = False
 
     def __post_init__(self) -> None:
-        if self.c != "auto" and not (_is_int(self.c) and 1 <= self.c <= MAX_C):
+        is_count = _is_int(self.c) and 1 <= self.c <= MAX_C
+        if self.c not in ("auto", NO_COVER) and not is_count:
             raise ValueError(
                 f'c={self.c!r}: give a whole number from 1 to {MAX_C}, or "auto"'
             )
@@ -194,6 +196,8 @@ class CompleteCover:
             raise ValueError(
                 'c="auto" depends on the image: ask for_image(w, h).guarantee()'
             )
+        if self.c == NO_COVER:
+            return ()
         return chain(
             (m, self._overlap(m), Fraction(m, self.c))
             for m in reversed(kept_levels(self.c))
@@ -238,6 +242,8 @@ def _layout(
 ) -> tuple[tuple[int, np.ndarray], ...]:
     """Pairs of level and ``(n, 4)`` boxes; the first is the whole image."""
     cover = cover.for_image(width, height)
+    if cover.c == NO_COVER:
+        return ((1, np.array([[0, 0, width, height]], dtype=np.int64)),)
     levels = even_windows if cover.spacing == "even" else authors_windows
     result = [(cover.c, np.array([[0, 0, width, height]], dtype=np.int64))]
     total = 1

@@ -102,6 +102,29 @@ def extract_patches(
     return patches
 
 
+def extract_windows(
+    image: torch.Tensor, windows: np.ndarray, spec: PatchSpec
+) -> torch.Tensor:
+    """Cuts single windows from an image, such as those of known boxes.
+
+    Args:
+        image: ``(3, H, W)`` uint8 RGB
+        windows: ``(n, 4)`` ``x0, y0, x1, y1`` in pixels, inside the image; one that is
+            no square gets black margins
+        spec: what the backbone wants
+
+    Returns:
+        ``(n, 3, size, size)`` uint8, on the image's device
+    """
+    patches = image.new_empty((len(windows), 3, spec.size, spec.size))
+    for row, (x0, y0, x1, y1) in enumerate(windows.tolist()):
+        window = image[:, y0:y1, x0:x1]
+        if window.device.type != "cpu":
+            window = window.to(gpu_resize.DTYPE).contiguous()
+        patches[row] = _fit_inside(window, spec)
+    return patches
+
+
 def whole_image(image: torch.Tensor, spec: PatchSpec) -> torch.Tensor:
     """Makes a square of an image as open_clip's preprocessing does.
 

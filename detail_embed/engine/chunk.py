@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from detail_embed.cover.patches import relative, relative_boxes
-from detail_embed.engine.encode_files import PatchFeatures
+from detail_embed.engine.box_patches import BoxPatches, joined
 from detail_embed.features.packing import StoredImage
 from detail_embed.fusers.base import Fuser
 from detail_embed.images.file_source import FileSource
 
-_FUSE_PATCHES = 4096
+logger = logging.getLogger(__name__)
 
-AnyImage = TypeVar("AnyImage", PatchFeatures, StoredImage)
-Windows = tuple[np.ndarray, np.ndarray]  # boxes in pixels and levels of an image
+_FUSE_PATCHES = 4096
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Chunk:
         single_vectors: ``(n, d)`` float32, unit length, of a fuser that makes one
             vector beside the k of the other; None where there is none
         sources: what the ``n`` files were, None where that is not known
+        boxes: the known boxes of each image; empty where none were asked for
     """
 
     ids: list[Hashable]
@@ -47,40 +48,47 @@ class Chunk:
     patches: list[ImagePatches] = field(default_factory=list)
     single_vectors: np.ndarray | None = None
     sources: list[FileSource | None] = field(default_factory=list)
+    boxes: list[BoxPatches] = field(default_factory=list)
 
 
 def make_chunk(
-    images: list[AnyImage],
+    images: list[StoredImage],
     fuser: Fuser,
-    windows: Callable[[AnyImage], Windows],
     single: Fuser | None = None,
+    boxes: Sequence[BoxPatches] = (),
 ) -> Chunk:
     """Fuses the features of images.
 
     Args:
-        images: those that have features, in any order
+        images: those that have features, in any order, with the cover's patches
         fuser: a fitted fuser
-        windows: tells boxes in pixels and levels of an image
         single (None): a fitted fuser of one vector, for another beside the first
+        boxes (()): known boxes of each image, which are patches, too; or of none
     """
+    if boxes:
+        images = [joined(image, own) for image, own in zip(images, boxes)]
     whole = np.zeros((0, fuser.dim), np.float32)
     if images:
         whole = torch.stack([image.features[0] for image in images]).cpu().numpy()
     ids = [image.id for image in images]
-    vectors, chosen = _fuse(images, fuser, windows)
+    vectors, chosen = _fuse(images, fuser)
     patches = [
-        distinct(some, places, *windows(image))
+        distinct(some, places, image.boxes, image.levels)
         for some, places, image in zip(vectors, chosen, images)
     ]
-    more = None if single is None else _fuse(images, single, windows)[0]
+    more = None if single is None else _fuse(images, single)[0]
     sources = [image.source for image in images]
-    return Chunk(ids, vectors, whole, [], patches, more, sources)
+    return Chunk(ids, vectors, whole, [], patches, more, sources, list(boxes))
+
+
+def unit(image: StoredImage, device: torch.device | None) -> StoredImage:
+    """Undoes what rounding did to the lengths of stored features."""
+    features = F.normalize(image.features.to(device), dim=1)
+    return dataclasses.replace(image, features=features)
 
 
 def _fuse(
-    images: list[AnyImage],
-    fuser: Fuser,
-    windows: Callable[[AnyImage], Windows],
+    images: list[StoredImage], fuser: Fuser
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Fuses the features of ``n`` images, those with equal numbers of them together.
 
@@ -99,7 +107,7 @@ def _fuse(
             some = members[start : start + step]
             features, boxes = torch.stack([images[i].features for i in some]), None
             if fuser.uses_boxes:
-                boxes = [relative_boxes(windows(images[i])[0]) for i in some]
+                boxes = [relative_boxes(images[i].boxes) for i in some]
                 boxes = torch.stack(boxes).to(features)
             with torch.inference_mode():
                 fused = fuser.fuse(features, boxes=boxes)
@@ -107,10 +115,6 @@ def _fuse(
             if fused.patches is not None:
                 chosen.update(zip(some, fused.patches.cpu().numpy()))
     return vectors, [chosen[i] for i in range(len(chosen))]
-
-
-logger = logging.getLogger(__name__)
-
 
 
 @dataclass(frozen=True)

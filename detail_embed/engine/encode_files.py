@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from torch import Tensor
 
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
-from detail_embed.cover.flat_windows import without_flat
-from detail_embed.cover.patches import extract_patches
+from detail_embed.engine.box_patches import Boxes, BoxPatches
+from detail_embed.engine.cut import batches, cut, parts_of
 from detail_embed.engine.device_memory import (
     cut_fitting,
     encode_fitting,
@@ -52,6 +53,7 @@ class PatchFeatures:
         same_as: position, among all items, of an earlier file with the same content,
             which has the features; None for none
         source: what the file was; None where it could not be read
+        boxes: its known boxes, with their features; None where none were asked for
     """
 
     id: Hashable
@@ -62,6 +64,13 @@ class PatchFeatures:
     height: int = 0
     same_as: int | None = None
     source: FileSource | None = None
+    boxes: BoxPatches | None = None
+
+    @property
+    def encoded_sum(self) -> Tensor:
+        """Of all features of a file that could be read; not finite if one is not."""
+        own = [] if self.boxes is None else [self.boxes.encoded.sum()]
+        return sum(own, self.features.sum())
 
 
 def iter_patch_features(
@@ -70,6 +79,8 @@ def iter_patch_features(
     cover: CompleteCover,
     options: EncodeOptions = DEFAULT,
     identical_within: int = 0,
+    boxes: Boxes | None = None,
+    uncovered: Container[Hashable] = (),
 ) -> Iterator[PatchFeatures]:
     """Encodes the patches of files.
 
@@ -83,6 +94,9 @@ def iter_patch_features(
         options (DEFAULT): batch size, threads and pixel limit
         identical_within (0): how many items back a file of the same content is looked
             for; one that has it is not encoded
+        boxes (None): known boxes, which are patches beside those of the cover
+        uncovered (()): the items of whose files the boxes alone are encoded; they have
+            ``(0, d)`` features
 
     Yields:
         a :class:`PatchFeatures` for every item, in their order
@@ -102,19 +116,20 @@ def iter_patch_features(
         max_pixels=options.max_pixels,
         identical_within=identical_within,
         pin=backbone.device.type == "cuda", budget=budget,
+        boxes=boxes,
     )
 
     def work(
         own: Backbone, group: list[_File], is_wanted: Callable[[], bool]
     ) -> list[PatchFeatures]:
         images = _encode_group(
-            own, group, is_wanted, cover, batch_size, home=backbone.device
+            own, group, is_wanted, cover, batch_size, backbone.device, uncovered
         )
         budget.give(sum(image.width * image.height for image in images))
         return images
 
     with released_after(backbone), closing(files):
-        groups = _groups(files, cover, batch_size)
+        groups = _groups(files, cover, batch_size, uncovered)
         with closing(run_in_workers(backbone, work, groups)) as done:
             for group in done:
                 yield from group
@@ -130,18 +145,20 @@ def _decoders(backbone: Backbone) -> int:
 _File = tuple[PatchFeatures, np.ndarray | None]  # without features; (h, w, 3) pixels
 
 
-def _read(items: Iterable[Item], **options: Any) -> Iterator[_File]:
+def _read(
+    items: Iterable[Item], boxes: Boxes | None, **options: Any
+) -> Iterator[_File]:
     """Reads files; what cannot be read, or is the same again, has no pixels."""
-    known: deque[Item] = deque()
+    known: deque[tuple[Any, ...]] = deque()
 
     def paths() -> Iterator[str | Path]:
-        for item in items:
+        for item in items if boxes is None else boxes.beside(items):
             known.append(item)
             yield item[1]
 
     with closing(read_images(paths(), **options)) as files:
         for decoded in files:
-            id, path = known.popleft()
+            id, path, *asked = known.popleft()
             image = PatchFeatures(
                 id, str(path), same_as=decoded.same_as, source=decoded.source
             )
@@ -149,19 +166,25 @@ def _read(items: Iterable[Item], **options: Any) -> Iterator[_File]:
                 image = dataclasses.replace(image, reason=decoded.error.reason)
             elif decoded.pixels is not None:
                 height, width = decoded.pixels.shape[:2]
-                image = dataclasses.replace(image, width=width, height=height)
+                own = boxes.windows(*asked, width, height) if boxes else None
+                image = dataclasses.replace(
+                    image, width=width, height=height, boxes=own
+                )
             yield image, decoded.pixels
 
 
 def _groups(
-    files: Iterable[_File], cover: CompleteCover, batch_size: int
+    files: Iterable[_File], cover: CompleteCover, batch_size: int,
+    uncovered: Container[Hashable],
 ) -> Iterator[list[_File]]:
     """Collects files until they make a batch, or are many pixels to keep."""
     group, patches, pixels = [], 0, 0
     for image, array in files:
         group.append((image, array))
         if array is not None:
-            patches += len(cover.boxes(image.width, image.height))
+            patches += len(image.boxes.todo) if image.boxes else 0
+            if image.id not in uncovered:
+                patches += len(cover.boxes(image.width, image.height))
             pixels += image.width * image.height
         if len(group) >= batch_size or patches >= batch_size or pixels >= _GROUP_PIXELS:
             yield group
@@ -173,48 +196,39 @@ def _groups(
 def _encode_group(
     backbone: Backbone, group: list[_File], is_wanted: Callable[[], bool],
     cover: CompleteCover, batch_size: int, home: torch.device,
+    uncovered: Container[Hashable],
 ) -> list[PatchFeatures]:
     """Gives the files of a group their features."""
     images = [image for image, _ in group]
-    arrays = {i: pixels for i, (_, pixels) in enumerate(group) if pixels is not None}
-    if not arrays:
-        return images
-    patches, counts, rows = cut_fitting(
-        lambda device: _cut(arrays.values(), cover, backbone, device), backbone.device
-    )
-    features = _encode(backbone, patches, is_wanted, batch_size)
-    if features.is_cuda and features.device != home:
-        # or the copy, and with it what the caller does there, waits for the batch
-        torch.cuda.current_stream(features.device).synchronize()
-    own = features.to(home).split(counts)
-    for i, found, stands in zip(arrays, own, rows):
-        found = found if stands is None else found[stands.to(home)]
-        if found.is_cuda:  # made on a worker's stream, used on the caller's
-            found.record_stream(torch.cuda.default_stream(home))
-        images[i] = dataclasses.replace(images[i], features=found)
+    some = {i: pixels for i, (_, pixels) in enumerate(group) if pixels is not None}
+    parts = [
+        part for i, pixels in some.items()
+        for part in parts_of(
+            i, pixels, images[i].id not in uncovered, images[i].boxes
+        )
+    ]
+    found: dict[tuple[int, bool], list[Tensor]] = {}
+    for batch in batches(parts):
+        patches, counts, rows = cut_fitting(
+            functools.partial(cut, batch, cover, backbone), backbone.device
+        )
+        features = _encode(backbone, patches, is_wanted, batch_size)
+        if features.is_cuda and features.device != home:
+            # or the copy, and with it what the caller does there, waits for the batch
+            torch.cuda.current_stream(features.device).synchronize()
+        for part, own, stands in zip(batch, features.to(home).split(counts), rows):
+            own = own if stands is None else own[stands.to(home)]
+            found.setdefault((part.image, part.windows is None), []).append(own)
+    nothing = [torch.empty((0, backbone.dim), device=home)]
+    for i in some:
+        features = torch.cat(found.get((i, True), nothing))
+        boxed = torch.cat(found.get((i, False), nothing))
+        for made in (features, boxed):
+            if made.is_cuda:  # on a worker's stream, used on the caller's
+                made.record_stream(torch.cuda.default_stream(home))
+        boxes = images[i].boxes and images[i].boxes.with_encoded(boxed)
+        images[i] = dataclasses.replace(images[i], features=features, boxes=boxes)
     return images
-
-
-def _cut(
-    arrays: Iterable[np.ndarray], cover: CompleteCover, backbone: Backbone,
-    device: torch.device,
-) -> tuple[Tensor, list[int], list[Tensor | None]]:
-    """Cuts the patches of images, on a device.
-
-    Returns:
-        the patches to encode; how many are of each image; and for each window of an
-        image the patch whose feature it takes, None where each takes its own
-    """
-    patches, rows = [], []
-    for array in arrays:
-        height, width = array.shape[:2]
-        pixels = torch.from_numpy(array).to(device, non_blocking=True).permute(2, 0, 1)
-        own, stands = extract_patches(pixels, cover, backbone.patch_spec), None
-        if cover.skip_flat:
-            own, stands = without_flat(own, cover, width, height)
-        patches.append(own)
-        rows.append(stands)
-    return torch.cat(patches), [len(own) for own in patches], rows
 
 
 def _encode(

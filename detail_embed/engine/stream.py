@@ -12,25 +12,26 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
+from detail_embed.engine.box_patches import Boxes
 from detail_embed.engine.chunk import (
-    AnyImage,
     Chunk,
     EmbedError,
     ImagePatches,
     SkipLog,
-    Windows,
     make_chunk,
+    unit,
 )
 from detail_embed.engine.device_memory import released_after
 from detail_embed.engine.encode_files import Item, PatchFeatures, iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
+from detail_embed.engine.stream_known import stream_known
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import patch_slug
 from detail_embed.features.packing import StoredImage
@@ -44,6 +45,7 @@ _NOT_FINITE = (
 )
 _TWIN_BYTES = 2**27  # of the vectors that are kept for files of the same content
 
+_AnyImage = TypeVar("_AnyImage", PatchFeatures, StoredImage)
 _Row = tuple[  # of a chunk
     np.ndarray, np.ndarray, ImagePatches | None, np.ndarray | None
 ]
@@ -60,6 +62,7 @@ def stream(
     store: FeatureStore | None = None,
     single: Fuser | None = None,
     log: SkipLog | None = None,
+    boxes: Boxes | None = None,
 ) -> Iterator[Chunk]:
     """Embeds files.
 
@@ -77,6 +80,9 @@ def stream(
             are made of what was kept, as those of :func:`stream_stored`
         single (None): a fitted fuser of one vector, for another beside the first
         log (None): takes the files that cannot be embedded, by default one of its own
+        boxes (None): known boxes of the images; the vectors are made of these and of
+            the cover's patches. Then no file takes the vectors of an identical one,
+            and of images that are in the store the boxes alone are encoded
 
     Yields:
         a :class:`Chunk` for at most ``chunk_size`` items, in their order
@@ -92,23 +98,23 @@ def stream(
         store.require(patch_slug(backbone, cover))
     fuser = fuser.to(backbone.device)
     single = single and single.to(backbone.device)
-    window = _window(fuser) if options.skip_identical and store is None else 0
+    alone = store is None and boxes is None
+    window = _window(fuser) if options.skip_identical and alone else 0
     images = iter_patch_features(
-        items, backbone, cover, options,
-        identical_within=window,
+        items, backbone, cover, options, window, boxes,
+        uncovered=store if store is not None and boxes else (),
     )
     log, outcomes = log or SkipLog(), Outcomes(window)
     with released_after(backbone), closing(images):
         for part in map(_finite, _parts(images, chunk_size, chunk_seconds)):
             good = [image for image in part if image.features is not None]
             if store is None:
-                windows = functools.partial(_windows, cover=cover)
-                chunk = make_chunk(good, fuser, windows, single)
+                cut = [_of_cover(image, cover) for image in good]
             else:
-                _store(store, good, cover)
-                stored = [_unit(store[i.id], backbone.device) for i in good]
-                chunk = make_chunk(stored, fuser, _stored_windows, single)
-            chunk = _complete(part, chunk, outcomes)
+                _store(store, [i for i in good if len(i.features)], cover)
+                cut = [unit(store[i.id], backbone.device) for i in good]
+            own = [image.boxes for image in good] if boxes else ()
+            chunk = _complete(part, make_chunk(cut, fuser, single, own), outcomes)
             log.add(chunk.errors)
             yield chunk
 
@@ -139,9 +145,9 @@ def stream_stored(
     _check_size(chunk_size)
     buffer = next(fuser.buffers(), None)
     device = None if buffer is None else buffer.device
-    images = (_unit(store[id], device) for id in ids)
+    images = (unit(store[id], device) for id in ids)
     for part in _parts(images, chunk_size, math.inf):
-        yield make_chunk(part, fuser, _stored_windows, single)
+        yield make_chunk(part, fuser, single)
 
 
 def stream_reusing(
@@ -155,6 +161,7 @@ def stream_reusing(
     chunk_size: int = 256,
     chunk_seconds: float = 10.0,
     single: Fuser | None = None,
+    boxes: Boxes | None = None,
 ) -> Iterator[Chunk]:
     """Fuses what is stored, then encodes the rest.
 
@@ -169,6 +176,7 @@ def stream_reusing(
         chunk_size (256): items per chunk, at most
         chunk_seconds (10.0): as of :func:`stream`
         single (None): likewise
+        boxes (None): likewise
 
     Yields:
         the chunks of :func:`stream_stored`, then those of :func:`stream`
@@ -178,16 +186,26 @@ def stream_reusing(
         RuntimeError: likewise
     """
     items = list(items)
+    chunks = functools.partial(
+        stream, backbone=backbone, cover=cover, fuser=fuser, options=options,
+        chunk_size=chunk_size, chunk_seconds=chunk_seconds, single=single, boxes=boxes,
+    )
     if store is not None:
         store.require(patch_slug(backbone, cover))
-        held = [id for id, _ in items if id in store]
-        fuser, single = fuser.to(backbone.device), single and single.to(backbone.device)
-        yield from stream_stored(held, store, fuser, chunk_size, single)
+        held = [item for item in items if item[0] in store]
         items = [item for item in items if item[0] not in store]
-    yield from stream(
-        items, backbone, cover, fuser, options, chunk_size, chunk_seconds,
-        store if keep else None, single,
-    )
+        device = backbone.device
+        fuser, single = fuser.to(device), single and single.to(device)
+        if boxes is None:
+            ids = (id for id, _ in held)
+            yield from stream_stored(ids, store, fuser, chunk_size, single)
+        else:
+            lacking: list[Item] = []
+            yield from stream_known(
+                held, store, boxes, fuser, device, chunk_size, single, lacking
+            )
+            yield from chunks(lacking, store=store)
+    yield from chunks(items, store=store if keep else None)
 
 
 def _check_size(chunk_size: int) -> None:
@@ -195,19 +213,13 @@ def _check_size(chunk_size: int) -> None:
         raise ValueError(f"chunk_size={chunk_size}: give at least 1")
 
 
-def _unit(image: StoredImage, device: torch.device | None) -> StoredImage:
-    """Undoes what rounding did to the lengths of features."""
-    features = F.normalize(image.features.to(device), dim=1)
-    return dataclasses.replace(image, features=features)
-
-
 def _finite(part: list[PatchFeatures]) -> list[PatchFeatures]:
     """Gives a reason to images whose features are not finite, in place of these."""
-    sums = [image.features.sum() for image in part if image.features is not None]
+    sums = [image.encoded_sum for image in part if image.features is not None]
     if not sums or torch.stack(sums).isfinite().all():
         return part
     return [
-        image if image.features is None or image.features.isfinite().all()
+        image if image.features is None or image.encoded_sum.isfinite()
         else dataclasses.replace(image, features=None, reason=_NOT_FINITE)
         for image in part
     ]
@@ -216,26 +228,24 @@ def _finite(part: list[PatchFeatures]) -> list[PatchFeatures]:
 def _store(
     store: FeatureStore, images: list[PatchFeatures], cover: CompleteCover
 ) -> None:
-    windows = [_windows(image, cover) for image in images]
+    cut = [_of_cover(image, cover) for image in images]
     store.add(
-        [image.id for image in images], [image.features for image in images],
-        [boxes for boxes, _ in windows], [levels for _, levels in windows],
-        [image.source for image in images],
+        [image.id for image in cut], [image.features for image in cut],
+        [image.boxes for image in cut], [image.levels for image in cut],
+        [image.source for image in cut],
     )
 
 
-def _windows(image: PatchFeatures, cover: CompleteCover) -> Windows:
+def _of_cover(image: PatchFeatures, cover: CompleteCover) -> StoredImage:
     size = image.width, image.height
-    return cover.boxes(*size), cover.levels(*size)
-
-
-def _stored_windows(image: StoredImage) -> Windows:
-    return image.boxes, image.levels
+    return StoredImage(
+        image.id, image.features, cover.boxes(*size), cover.levels(*size), image.source
+    )
 
 
 def _parts(
-    images: Iterable[AnyImage], size: int, seconds: float
-) -> Iterator[list[AnyImage]]:
+    images: Iterable[_AnyImage], size: int, seconds: float
+) -> Iterator[list[_AnyImage]]:
     """Collects images until they are many, or large, or took long."""
     part, patches, started = [], 0, time.monotonic()
     for image in images:
