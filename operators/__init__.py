@@ -1,6 +1,7 @@
 """The operators: forms and progress, nothing is computed here."""
 
 from .curate.classify_by_prompts import ClassifyByPrompts
+from .curate.find_mistaken_labels import FindMistakenLabels
 from .curate.find_near_duplicates import FindNearDuplicates
 from .curate.find_outliers import FindOutliers
 from .curate.map_embeddings import MapEmbeddings
@@ -32,6 +33,7 @@ OPERATORS = (
     DeleteIndex,
     EvaluateRetrieval,
     ExportVectors,
+    FindMistakenLabels,
     FindNearDuplicates,
     FindOutliers,
     ImportVectors,

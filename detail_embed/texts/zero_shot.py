@@ -122,6 +122,11 @@ def parse(labels: str | Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
+def prompt_of(name: str) -> str:
+    """What is typed for a label that has no prompt: its name, without underscores."""
+    return " ".join(name.replace("_", " ").split()) or name
+
+
 def list_labels(labels: str | Sequence[str] | Mapping[str, Sequence[str]]) -> list[str]:
     """Labels as one line each.
 
@@ -157,7 +162,7 @@ def _read_label(line: str) -> tuple[str, list[str]]:
         prompt = read_prompt(name)
         return prompt.text, [line_of(prompt)]
     if not colon:
-        return name, [" ".join(name.replace("_", " ").split()) or name]
+        return name, [prompt_of(name)]
     prompts = [" ".join(part.split()) for part in rest.split(",")]
     prompts = [prompt for prompt in prompts if prompt]
     if not prompts:

@@ -58,13 +58,14 @@ class FindNearDuplicates(SummaryOperator):
 
     def summarise(self, result: NearDuplicates) -> str:
         """How many there are."""
+        one = "box" if result.noun == "boxes" else "image"
         found = (
-            f"Near duplicates: {result.duplicates}, each after the image it is like"
+            f"Near duplicates: {result.duplicates}, each after the {one} it is like"
             if result.groups
             else "No near duplicates; a larger threshold may find some"
         )
-        left_out = without(result.without)
-        return f"{found}. Images compared: {result.images}.{left_out}"
+        compared = f"{result.noun.capitalize()} compared: {result.images}"
+        return f"{found}. {compared}.{without(result.without)}"
 
     def show(
         self, ctx: foo.ExecutionContext, result: NearDuplicates

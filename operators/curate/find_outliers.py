@@ -55,8 +55,8 @@ class FindOutliers(SummaryOperator):
     def summarise(self, result: Outliers) -> str:
         """Where the distances are."""
         return (
-            f"The field '{result.field}' says how far each of {result.images} images "
-            f"is from its neighbours, 1 for the farthest."
+            f"The field '{result.field}' says how far each of {result.images} "
+            f"{result.noun} is from its neighbours, 1 for the farthest."
             f"{without(result.without)}"
         )
 

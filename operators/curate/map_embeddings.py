@@ -61,8 +61,8 @@ class MapEmbeddings(SummaryOperator):
         """Where the map is."""
         notice = f" {result.notice}." if result.notice else ""
         return (
-            f"{result.images} images are on the map '{result.brain_key}', in the panel "
-            f"'{_PANEL}'.{notice}{without(result.without)}"
+            f"{result.images} {result.noun} are on the map '{result.brain_key}', in "
+            f"the panel '{_PANEL}'.{notice}{without(result.without)}"
         )
 
     def show(

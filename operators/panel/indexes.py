@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 def choices(dataset: fo.Dataset) -> dict[str, str]:
     """Brain keys that can be searched by text, with what they are."""
-    from detail_embed.fiftyone_bridge.index import brain_runs
-    from detail_embed.fiftyone_bridge.index.index import BOXES, SINGLE, Index
+    from detail_embed.fiftyone_bridge.index import boxes, brain_runs
+    from detail_embed.fiftyone_bridge.index.index import SINGLE, Index
 
     labels, last = {}, {}
     for key in brain_runs.promptable(dataset):
-        record, part = Index(dataset, key).find()
-        first = last if part in (SINGLE, BOXES) else labels
-        first[key] = f"{key} · {_kind(record, part)}"
+        index = Index(dataset, key)
+        field = boxes.field_of(index)
+        record, part = index.find()
+        first = last if part == SINGLE or field else labels
+        kind = f"boxes of {field}" if field else _kind(record, part)
+        first[key] = f"{key} · {kind}"
     return labels | last
 
 
@@ -40,14 +43,12 @@ def captions(dataset: fo.Dataset) -> dict[str, str]:
 
 
 def _kind(record: Record | None, part: str) -> str:
-    from detail_embed.fiftyone_bridge.index.index import BOXES, WHOLE
+    from detail_embed.fiftyone_bridge.index.index import WHOLE
 
     if record is None:
         return "FiftyOne"
     if part == WHOLE:
         return "whole images"
-    if part == BOXES:
-        return f"boxes of {record.box_field}"
     if part or record.vectors == 1:
         return f"one vector ({record.single_fuser})"
     return f"{record.vectors} vectors"

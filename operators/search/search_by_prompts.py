@@ -14,6 +14,7 @@ from ..shared.form import add_index, filled, given
 from ..shared.form_operator import FormOperator
 
 if TYPE_CHECKING:
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search.examples import Box
     from detail_embed.fiftyone_bridge.search.found import Found
 
@@ -51,11 +52,8 @@ class SearchByPrompts(FormOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """Index, prompts and examples; for our panel, only the examples."""
-        from detail_embed.fiftyone_bridge.samples.images import images_of
-
         if not ctx.params.get("for_panel"):
-            images_of(samples)
-            _add_query(inputs, ctx)
+            _add_query(inputs, ctx, samples)
         _add_examples(inputs, ctx)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
@@ -65,8 +63,9 @@ class SearchByPrompts(FormOperator):
         from detail_embed.fiftyone_bridge.search.methods import AUTO, for_examples
         from detail_embed.fiftyone_bridge.search.search import search
 
-        params, shown = filled(ctx.params), _examples(ctx)
+        params = filled(ctx.params)
         index = Index(ctx.dataset, params["brain_key"])
+        shown = _examples(ctx, index)
         weight = params.get("weight", 1.0)
         if params.get("for_panel"):
             vector = examples.mix(index, **shown)
@@ -82,7 +81,7 @@ class SearchByPrompts(FormOperator):
         found = search(index, ctx.target_view(), query, **options)
         ctx.ops.set_view(found.view)
         ctx.ops.notify(
-            f"{len(found.ids)} of {found.searched} images, best first",
+            f"{len(found.ids)} of {found.searched} {found.noun}, best first",
             variant="success",
         )
         for hint in found.hints:
@@ -103,7 +102,7 @@ class SearchByPrompts(FormOperator):
         pictures: Sequence[bytes] = (),
         weight: float = 1.0,
     ) -> Found:
-        """Finds the images that fit prompts, examples, or both.
+        """Finds the images, or boxes, that fit prompts, examples, or both.
 
         Example usage::
 
@@ -113,7 +112,7 @@ class SearchByPrompts(FormOperator):
             dataset = fo.load_dataset("drone-photos")
             search = foo.get_operator("@detail/detail-embed/search_by_prompts")
             found = search(dataset, "a red helmet, -a bicycle", threshold=2.5)
-            found.view.values("detail_score")
+            found.view.values("detail_score")  # of boxes, a view of patches
 
             like_the_first = search(dataset, sample_ids=[dataset.first().id])
 
@@ -130,7 +129,8 @@ class SearchByPrompts(FormOperator):
             method ("auto"): ``"vectors"``, ``"reranked"`` or ``"patches"``; the
                 latter two where patch features are stored. By default the most exact
                 of them that takes no time; with examples, by the vectors
-            sample_ids (()): images to search by, which the index holds
+            sample_ids (()): images to search by, which the index holds; of an index of
+                boxes, labels
             boxes (()): parts of images, see
                 :class:`detail_embed.fiftyone_bridge.search.examples.Box`
             pictures (()): the bytes of image files
@@ -159,10 +159,15 @@ class SearchByPrompts(FormOperator):
         return search(index, sample_collection, text, k, threshold, templates, method)
 
 
-def _add_query(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+def _add_query(
+    inputs: types.Object, ctx: foo.ExecutionContext, samples: foc.SampleCollection
+) -> None:
     from detail_embed.fiftyone_bridge.index import brain_runs
+    from detail_embed.fiftyone_bridge.index.image_vectors import check_images_of_index
+    from detail_embed.fiftyone_bridge.index.index import Index
 
-    add_index(inputs, ctx.params, brain_runs.promptable(ctx.dataset))
+    key = add_index(inputs, ctx.params, brain_runs.promptable(ctx.dataset))
+    check_images_of_index(Index(ctx.dataset, key), samples)
     inputs.str(
         "text",
         label="Prompts",
@@ -202,15 +207,13 @@ def _add_examples(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         )
 
 
-def _examples(ctx: foo.ExecutionContext) -> dict[str, Any]:
+def _examples(ctx: foo.ExecutionContext, index: Index) -> dict[str, Any]:
     """The examples that were chosen, as arguments of ``mix``."""
-    from detail_embed.fiftyone_bridge.search.examples import boxes_of
+    from detail_embed.fiftyone_bridge.search import selected
 
-    chosen: dict[str, Any] = {}
-    if ctx.selected and ctx.params.get("use_images", True):
-        chosen["sample_ids"] = ctx.selected
-    if ctx.selected_labels and ctx.params.get("use_labels", True):
-        chosen["boxes"] = boxes_of(ctx.dataset, ctx.selected_labels)
+    images = ctx.selected if ctx.params.get("use_images", True) else ()
+    labels = ctx.selected_labels if ctx.params.get("use_labels", True) else ()
+    chosen = selected.arguments(index, ctx.view, images or (), labels or ())
     picture = ctx.params.get("picture")
     if picture and picture.get("content"):
         chosen["pictures"] = [_decode(picture)]

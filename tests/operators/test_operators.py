@@ -35,6 +35,7 @@ NAMES = (
     "detail_search",
     "evaluate_retrieval",
     "export_vectors",
+    "find_mistaken_labels",
     "find_near_duplicates",
     "find_outliers",
     "import_vectors",

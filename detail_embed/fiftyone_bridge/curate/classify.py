@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -167,10 +165,7 @@ def _classify(
 ) -> Generator[Progress, None, Classified]:
     yield Progress("Reading the vectors", 0.0)
     scorer = PromptScores(index, samples)
-    texts = [prompt for prompts in labels.values() for prompt in prompts]
-    features = yield from scorer.encode(texts)
-    groups = features.split([len(prompts) for prompts in labels.values()])
-    vectors = F.normalize(torch.stack([group.mean(0) for group in groups]), dim=1)
+    vectors = yield from prompt_scores.encode_labels(index, labels)
     scores = np.stack([scorer.scores(vector) for vector in vectors], axis=1)
     names = [*labels, *([none_label] if none_label is not None else [])]
     if multi:
@@ -186,7 +181,7 @@ def _classify(
         counts={name: counts[name] for name in names},
         images=len(scorer.ids),
         without=scorer.without,
-        hints=hints_of(index, texts),
+        hints=hints_of(index, [text for some in labels.values() for text in some]),
     )
 
 

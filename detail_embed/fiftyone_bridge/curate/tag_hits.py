@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import fiftyone.core.collections as foc
 
+from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index.image_vectors import check_images_of_index
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.search import prompt_scores
+from detail_embed.fiftyone_bridge.search.found_boxes import FoundBoxes
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts import query as queries
 from detail_embed.texts.score_summary import THRESHOLD
@@ -18,16 +23,18 @@ class Tagged:
     """What was tagged, or untagged.
 
     Attributes:
-        hits: images that were meant
+        hits: images that were meant, or boxes
         changed: those of them that had not, or had, the tag before
-        without: images that have no vector and were left as they are
+        without: images, or boxes, that have no vector and were left as they are
         hints: what to know of the prompts: cut off, or hardly understood
+        noun: ``"images"`` or ``"boxes"``
     """
 
     hits: int
     changed: int
     without: int
     hints: tuple[str, ...] = ()
+    noun: str = "images"
 
 
 def tag_hits(
@@ -40,7 +47,7 @@ def tag_hits(
 ) -> Tagged:
     """Tags images: all that are given, or those in which a query stands out.
 
-    z-scores are of all images of the index.
+    z-scores are of all images of the index. By an index of boxes, labels are tagged.
 
     Args:
         index: an index that can be searched by text; for a query
@@ -54,14 +61,16 @@ def tag_hits(
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
-    samples = index.images_of(samples)
     check_tagging(index, samples, query, threshold, tag)
-    hits, without, hints = samples, 0, ()
-    if query is not None:
-        found = search(index, samples, query, len(samples), threshold)
-        hits, without = samples.select(found.ids), found.missing
+    tag, without, hints = tag.strip(), 0, ()
+    if query is None:
+        hits = index.images_of(samples)
+    else:
+        found = search(index, samples, query, None, threshold)
+        if isinstance(found, FoundBoxes):
+            return _tag_boxes(found, tag, untag)
+        hits, without = found.samples.select(found.ids), found.missing
         hints = found.hints
-    tag = tag.strip()
     count, had = len(hits), len(hits.match_tags(tag))
     (hits.untag_samples if untag else hits.tag_samples)(tag)
     if index.is_of_frames:
@@ -77,10 +86,24 @@ def check_tagging(
     tag: str,
 ) -> None:
     """Checks what can be checked before tagging; see :func:`tag_hits`."""
-    samples = index.images_of(samples)
+    if query is None:
+        index.images_of(samples)
+    else:
+        check_images_of_index(index, samples)
     if not isinstance(tag, str) or not tag.strip():
         raise ValueError("type a tag")
     if query is not None:
-        prompt_scores.check_scorable(index, samples)
+        brain_runs.check_promptable(index)
         prompt_scores.check_threshold(threshold)
         prompt_scores.check_prompts(index, queries.parse(query).prompts)
+
+
+def _tag_boxes(found: FoundBoxes, tag: str, untag: bool) -> Tagged:
+    images = flat_images(dataset_of(found.samples)).select(found.sample_ids)
+    labels = images.select_labels(ids=found.ids, fields=found.label_field)
+    had = labels.count_label_tags(label_fields=found.label_field).get(tag, 0)
+    change = labels.untag_labels if untag else labels.tag_labels
+    change(tag, label_fields=found.label_field)
+    count = len(found.ids)
+    changed = had if untag else count - had
+    return Tagged(count, changed, found.missing, found.hints, found.noun)

@@ -10,7 +10,7 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.samples.app_defaults import is_made_by
 from detail_embed.fiftyone_bridge.samples.collection import flat_images, with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import label_path
+from detail_embed.fiftyone_bridge.samples.private_names import is_generated, label_path
 
 
 def read(samples: foc.SampleCollection, field: str, *names: str) -> dict[str, tuple]:
@@ -34,6 +34,24 @@ def read(samples: foc.SampleCollection, field: str, *names: str) -> dict[str, tu
         for id, *values in zip(*cells):
             of_name = dict(zip(known, values))
             found[id] = tuple(of_name.get(name) for name in names)
+    found.pop(None, None)  # of samples without a label
+    return found
+
+
+def images(samples: foc.SampleCollection, field: str) -> dict[str, str]:
+    """The ids of the images that labels are in, by the ids of the labels.
+
+    Args:
+        samples: a dataset or view of images, or of patches of the field
+        field: of labels, in lists or not
+    """
+    samples = with_fields(samples, field)
+    own = "sample_id" if is_generated(samples) else "id"
+    columns = samples.values([own, label_path(samples, field, "id")])
+    found = {}
+    for image, some in zip(*columns):
+        labels = some if isinstance(some, list) else [some]
+        found.update(dict.fromkeys(labels, image))
     found.pop(None, None)  # of samples without a label
     return found
 

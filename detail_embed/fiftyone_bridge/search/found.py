@@ -41,7 +41,7 @@ class Found:
         missing: images without a vector: they are not found
         above: images at or above the threshold
         vector: ``(d,)`` float32, the query
-        method: one of :data:`.search.METHODS`
+        method: one of :data:`.methods.METHODS`
         seconds: that it took
         text: what was looked for, in short
         likely: how many of these images, from the first, probably show it: below them
@@ -77,6 +77,11 @@ class Found:
         """
         prepare(home_of(self.samples))
         return self._view(self.samples)
+
+    @property
+    def noun(self) -> str:
+        """What was found, for a person."""
+        return "images"
 
     @property
     def images(self) -> Found:

@@ -34,6 +34,11 @@ class FoundBoxes(Found):
         return self.ids
 
     @property
+    def noun(self) -> str:
+        """What was found, for a person."""
+        return "boxes"
+
+    @property
     def view(self) -> fov.DatasetView:
         """Close-ups of the best 5,000 boxes: a patches view, in this order.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from numbers import Real
 
 import fiftyone.core.collections as foc
@@ -53,27 +53,53 @@ class PromptScores:
             )
 
     def encode(self, texts: Sequence[str]) -> Generator[Progress, None, torch.Tensor]:
-        """Encodes texts as the index does, and ``#names`` as the concepts they are.
-
-        Args:
-            texts: ``q`` prompts, see :func:`detail_embed.texts.read_query.read_prompt`
-
-        Returns:
-            ``(q, d)`` float32, unit length
-        """
-        parts = []
-        for start in range(0, len(texts), _BATCH):
-            yield Progress(
-                f"Encoding prompts: {start} of {len(texts)}", start / len(texts)
-            )
-            prompts = [read_prompt(text) for text in texts[start : start + _BATCH]]
-            part = query_vectors.encode_prompts(self._index, prompts)
-            parts.append(torch.from_numpy(part))
-        return F.normalize(torch.cat(parts), dim=1)
+        """Encodes texts as the index does; see :func:`encode_prompts`."""
+        return encode_prompts(self._index, texts)
 
     def scores(self, vector: torch.Tensor) -> np.ndarray:
         """Cosines of a query and the ``n`` images of the index, float32."""
         return self._vectors.scores(vector.numpy())
+
+
+def encode_prompts(
+    index: Index, texts: Sequence[str]
+) -> Generator[Progress, None, torch.Tensor]:
+    """Encodes texts as an index does, and ``#names`` as the concepts they are.
+
+    Args:
+        index: an index that can be searched by text
+        texts: ``q`` prompts, see :func:`detail_embed.texts.read_query.read_prompt`
+
+    Returns:
+        ``(q, d)`` float32, unit length
+    """
+    parts = []
+    for start in range(0, len(texts), _BATCH):
+        yield Progress(
+            f"Encoding prompts: {start} of {len(texts)}", start / len(texts)
+        )
+        prompts = [read_prompt(text) for text in texts[start : start + _BATCH]]
+        part = query_vectors.encode_prompts(index, prompts)
+        parts.append(torch.from_numpy(part))
+    return F.normalize(torch.cat(parts), dim=1)
+
+
+def encode_labels(
+    index: Index, labels: Mapping[str, Sequence[str]]
+) -> Generator[Progress, None, torch.Tensor]:
+    """Encodes labels, each as the mean of its prompts.
+
+    Args:
+        index: an index that can be searched by text
+        labels: the prompts of each, see :func:`detail_embed.texts.zero_shot.parse`
+
+    Returns:
+        ``(K, d)`` float32, unit length
+    """
+    texts = [prompt for prompts in labels.values() for prompt in prompts]
+    features = yield from encode_prompts(index, texts)
+    groups = features.split([len(prompts) for prompts in labels.values()])
+    return F.normalize(torch.stack([group.mean(0) for group in groups]), dim=1)
 
 
 def check_scorable(index: Index, samples: foc.SampleCollection) -> foc.SampleCollection:

@@ -13,7 +13,7 @@ from .. import pictures, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
 from ..state import search_state
-from . import search_output
+from . import mistaken_part, search_output
 
 _REPORT = {
     "prompt": "Prompt",
@@ -68,16 +68,26 @@ class CurateTab(PanelBase):
                 "Outliers": self.on_outliers,
                 "Map": self.on_map,
                 "Select a diverse subset": self.on_diverse,
+                "Mistaken labels": self.on_mistaken,
             },
         )
+        if hits := ctx.panel.get_state("mistaken"):
+            widgets.note(
+                part, "worst", "Labels that fit worst, and the class that fits better: "
+                "click to see.",
+            )
+            widgets.close_ups(part, hits, self.on_mistaken_open)
+            line = widgets.row(part, "mistaken")
+            widgets.button(line, "show", "Show them", self.on_mistaken_show)
         self.render_runs(ctx, part)
 
     def refresh_curate(self, ctx: foo.ExecutionContext) -> None:
         """Reads the newest long-tail report of the dataset."""
-        from detail_embed.fiftyone_bridge.curate import long_tail
+        from detail_embed.fiftyone_bridge.curate import judge_labels, long_tail
 
         report = long_tail.read(ctx.dataset)
-        search_state.change(ctx, {"long_tail": report})
+        hits = mistaken_part.hits(ctx.dataset, judge_labels.read(ctx.dataset))
+        search_state.change(ctx, {"long_tail": report, "mistaken": hits})
         if report:
             ctx.panel.set_data(_pictures(ctx.dataset, report["rows"][:_PICTURES]))
             rows = [
@@ -150,6 +160,24 @@ class CurateTab(PanelBase):
     def on_diverse(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that selects a diverse subset."""
         self._ask_with_index(ctx, "select_diverse_subset")
+
+    @guarded
+    def on_mistaken(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that finds mistaken labels, by boxes where there are some."""
+        chosen = search_state.read(ctx).brain_key
+        key = mistaken_part.index_of_boxes(ctx.dataset, chosen)
+        given = {} if key is None else {"brain_key": key}
+        widgets.ask(ctx, "find_mistaken_labels", self.on_look, **given)
+
+    @guarded
+    def on_mistaken_show(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the labels that fit worst."""
+        mistaken_part.show(ctx)
+
+    @guarded
+    def on_mistaken_open(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the image of a label that fits badly."""
+        mistaken_part.open_image(ctx, ctx.params["id"])
 
     def _ask_with_index(
         self, ctx: foo.ExecutionContext, operator: str, **values: object

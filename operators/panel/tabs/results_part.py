@@ -23,7 +23,9 @@ class ResultsPart(PanelBase):
         if result["has_places"]:
             label = "Images" if result["close"] else "Close-ups"
             widgets.button(part, "close_ups", label, self.on_close_ups)
-        if result["where"]:
+        if result["label_field"]:
+            widgets.button(part, "similar", "Find similar", self.on_similar)
+        elif result["where"]:
             widgets.button(part, "hide", "Hide where", self.on_hide_where)
         else:
             widgets.button(part, "where", "Show where", self.on_show_where)
@@ -38,6 +40,34 @@ class ResultsPart(PanelBase):
         else:
             ctx.ops.set_view(search_output.close_ups(ctx))
         result["close"] = not result["close"]
+        if result["label_field"]:
+            search_output.draw_labels(ctx)
+
+    @guarded
+    def on_similar(self, ctx: foo.ExecutionContext) -> None:
+        """Searches for boxes like those that are selected, without prompts."""
+        from detail_embed.fiftyone_bridge.index.index import Index
+        from detail_embed.fiftyone_bridge.search import examples, selected
+
+        index = Index(ctx.dataset, search_state.read(ctx).brain_key)
+        chosen = selected.arguments(
+            index, ctx.view, ctx.selected or (), ctx.selected_labels or ()
+        )
+        if not chosen:
+            raise ValueError(
+                "select a box first, in the grid or in an open image: then this finds "
+                "boxes like it"
+            )
+        count = sum(map(len, chosen.values()))
+        example = {
+            "vector": [float(x) for x in examples.mix(index, **chosen).round(6)],
+            "weight": 1.0,
+            "label": f"{count} {'box' if count == 1 else 'boxes'}",
+        }
+        search_state.write(
+            ctx, prompts=[], example=example, threshold=search_state.OFF
+        )
+        self.search(ctx)
 
     @guarded
     def on_show_where(self, ctx: foo.ExecutionContext) -> None:

@@ -62,6 +62,8 @@ def keep(
     What the App drew before is remembered, and drawn again by :func:`forget`.
     """
     known, edges = memory.of(ctx), answer.histogram.edges
+    are_boxes = answer.images is not answer
+    images = answer.images.view if are_boxes else view
     result = {
         "summary": _summarise(asked, answer),
         "low": math.floor(edges[0] / _STEP) * _STEP,
@@ -69,26 +71,29 @@ def keep(
         "hints": " ".join(answer.hints),
         "nothing": _nothing(answer),
         "hits": _hits(answer),
+        "places": _images(answer),
         "before": serialized(before),
-        "images": serialized(view),
-        "has_places": any(answer.boxes) and view.has_field(MATCH),
-        "shown": search_state.digest(view),
+        "images": serialized(images),
+        "boxes": serialized(view) if are_boxes else None,
+        "label_field": answer.label_field if are_boxes else None,
+        "has_places": any(answer.boxes) and images.has_field(MATCH),
+        "shown": [search_state.digest(one) for one in (view, images)],
         "where": False,
-        "close": False,  # what the view of an event tells only afterwards
+        "close": are_boxes,  # what the view of an event tells only afterwards
     }
     if found(ctx) is None:
         take_defaults(ctx)
         known[_ACTIVE] = [f for f in ctx.active_fields if f not in OURS]
     known.update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})
     refresh(ctx)
-    _draw(ctx, *OURS)
+    draw_labels(ctx)
 
 
 def is_shown(ctx: foo.ExecutionContext) -> bool:
     """Whether the grid shows the result: its images, or their close-ups."""
     result = found(ctx)
     return result is not None and (
-        _are_close_ups(ctx) or search_state.digest(ctx.view) == result["shown"]
+        _are_close_ups(ctx) or search_state.digest(ctx.view) in result["shown"]
     )
 
 
@@ -101,7 +106,10 @@ def close_ups(ctx: foo.ExecutionContext) -> fov.DatasetView:
     """The places that matched, best first; made only when it is asked for."""
     from detail_embed.fiftyone_bridge.search import match
 
-    if not require(ctx)["has_places"]:
+    result = require(ctx)
+    if result["boxes"]:
+        return view_of(ctx.dataset, result["boxes"])
+    if not result["has_places"]:
         raise ValueError(
             "nobody knows where these images match: compute the index again, with "
             "patch features or several vectors per image"
@@ -120,7 +128,20 @@ def show_where(ctx: foo.ExecutionContext, *fields: str) -> None:
 def hide_where(ctx: foo.ExecutionContext) -> None:
     """Draws scores and places alone again."""
     require(ctx)["where"] = False
-    _draw(ctx, *OURS)
+    draw_labels(ctx)
+
+
+def draw_labels(ctx: foo.ExecutionContext) -> None:
+    """Draws scores and places; of boxes that are close-ups, their labels."""
+    result = require(ctx)
+    label = result["label_field"] if result["close"] else None
+    _draw(ctx, SCORE, label or MATCH)
+
+
+def in_grid(ctx: foo.ExecutionContext, id: str) -> str:
+    """The id of a hit as the grid has it: a box is found by its image among images."""
+    result = require(ctx)
+    return id if result["close"] else result["places"].get(id, id)
 
 
 def refresh(ctx: foo.ExecutionContext) -> None:
@@ -193,7 +214,7 @@ def templates(name: str) -> str:
 
 def _summarise(asked: search_state.Asked, answer: Found) -> str:
     shown, total = len(answer.ids), answer.searched
-    text = f"**{shown:,}** of {total:,} images, best first, "
+    text = f"**{shown:,}** of {total:,} {answer.noun}, best first, "
     text += f"{_HOW[answer.method]}, in {1000 * answer.seconds:.0f} ms."
     if asked.threshold is not None:
         text += f" All that stand out by {asked.threshold:.1f} are shown."
@@ -225,20 +246,27 @@ def _nothing(answer: Found) -> str:
 
 def _hits(answer: Found) -> list[dict[str, Any]]:
     """The best images, for their close-ups."""
-    ids = answer.ids[:_CLOSE_UPS]
-    paths = dict(zip(*answer.samples.select(ids).values(["id", "filepath"])))
-    rows = zip(ids, answer.boxes, answer.scores)
+    images, found = _images(answer), answer.images
+    within = found.samples.select(list(set(images.values())))
+    paths = dict(zip(*within.values(["id", "filepath"])))
+    rows = zip(images, answer.boxes, answer.scores)
     return [
         {
             "id": id,
-            "filepath": paths[id],
+            "filepath": paths[images[id]],
             "box": box,
             "score": "" if score is None else f"{score:.2f}",
             "likely": answer.likely is None or place < answer.likely,
         }
         for place, (id, box, score) in enumerate(rows)
-        if id in paths
+        if images[id] in paths
     ]
+
+
+def _images(answer: Found) -> dict[str, str]:
+    """The images of the best hits, which may be boxes, by the ids of the hits."""
+    images = getattr(answer, "sample_ids", answer.ids)
+    return dict(zip(answer.ids[:_CLOSE_UPS], images))
 
 
 def _bars(answer: Found, threshold: float | None) -> list[dict[str, Any]]:
@@ -252,7 +280,7 @@ def _bars(answer: Found, threshold: float | None) -> list[dict[str, Any]]:
             "y": answer.histogram.counts.tolist(),
             "width": float(edges[1] - edges[0]),
             "marker": {"color": [_ABOVE if x >= cut else _BAR for x in middles]},
-            "hovertemplate": "%{y} images at %{x:.1f}<extra></extra>",
+            "hovertemplate": f"%{{y}} {answer.noun} at %{{x:.1f}}<extra></extra>",
         }
     ]
 

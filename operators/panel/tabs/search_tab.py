@@ -156,7 +156,7 @@ class SearchTab(PanelBase):
     @guarded
     def on_open(self, ctx: foo.ExecutionContext) -> None:
         """Opens the image of a close-up."""
-        ctx.ops.open_sample(id=ctx.params["id"])
+        ctx.ops.open_sample(id=search_output.in_grid(ctx, ctx.params["id"]))
 
     @guarded
     def on_options(self, ctx: foo.ExecutionContext) -> None:
@@ -194,8 +194,9 @@ class SearchTab(PanelBase):
         if not answer.ids:
             say(
                 ctx,
-                f"No image stands out by {asked.threshold:.1f}: move the slider to the "
-                "left to lower the threshold",
+                f"No {'box' if answer.noun == 'boxes' else 'image'} stands out by "
+                f"{asked.threshold:.1f}: move the slider to the left to lower the "
+                "threshold",
                 "warning",
             )
 
