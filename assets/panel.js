@@ -202,7 +202,30 @@
 
   const PLAIN = { p: 0, border: 0, background: "none", cursor: "pointer" };
 
-  function CloseUp({ hit, place, onOpen }) {
+  function Thumb({ hit, good, onJudge }) {
+    const isSet = hit.judged === good;
+    const [icon, title] = good ? ["👍", "More like this"] : ["👎", "Less like this"];
+    return h(
+      Box,
+      {
+        component: "button",
+        "aria-label": title,
+        "aria-pressed": isSet,
+        title: isSet ? `${title}: click again to take it back` : title,
+        onClick: () => onJudge({ id: hit.id, box: hit.box, good }),
+        sx: {
+          ...PLAIN,
+          fontSize: 14,
+          opacity: isSet ? 1 : 0.35,
+          filter: isSet ? "none" : "grayscale(1)",
+          "&:hover": { opacity: 1 },
+        },
+      },
+      icon
+    );
+  }
+
+  function CloseUp({ hit, place, onOpen, onJudge }) {
     const [ratio, setRatio] = useState(null);
     const measure = ({ target }) => setRatio(target.naturalWidth / target.naturalHeight);
     const box = hit.box || [0, 0, 1, 1];
@@ -226,25 +249,33 @@
       borderRadius: 0.5,
       bgcolor: "background.level2",
     };
-    return h(
+    const open = h(
       Box,
       {
         component: "button",
         "aria-label": `Close-up ${place + 1}`,
         title: hit.likely ? "Opens the image" : "Probably not. Opens the image",
         onClick: () => onOpen(hit.id),
-        sx: { ...PLAIN, opacity: hit.likely ? 1 : 0.45 },
+        sx: { ...PLAIN, width: "100%", opacity: hit.likely ? 1 : 0.45 },
       },
-      h(Box, { sx: frame }, image),
-      score
+      h(Box, { sx: frame }, image)
     );
+    const below = h(
+      Stack,
+      { direction: "row", justifyContent: "space-between", alignItems: "center" },
+      h(Thumb, { hit, good: true, onJudge }),
+      score,
+      h(Thumb, { hit, good: false, onJudge })
+    );
+    return h(Box, null, open, below);
   }
 
   function CloseUps({ schema }) {
     const panel = usePanelId();
     const trigger = usePanelEvent();
-    const { hits, on_open } = schema.view;
+    const { hits, on_open, on_judge } = schema.view;
     const open = (id) => trigger(panel, { operator: on_open, params: { id } });
+    const judge = (params) => trigger(panel, { operator: on_judge, params });
     const strip = {
       display: "grid",
       gap: 0.75,
@@ -253,7 +284,9 @@
     return h(
       Box,
       { sx: strip, "data-cy": "detail-close-ups" },
-      ...hits.map((hit, place) => h(CloseUp, { key: hit.id, hit, place, onOpen: open }))
+      ...hits.map((hit, place) =>
+        h(CloseUp, { key: hit.id, hit, place, onOpen: open, onJudge: judge })
+      )
     );
   }
 

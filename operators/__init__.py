@@ -1,5 +1,7 @@
 """The operators: forms and progress, nothing is computed here."""
 
+from .concepts.manage_concepts import ManageConcepts
+from .concepts.teach_concept import TeachConcept
 from .curate.classify_by_prompts import ClassifyByPrompts
 from .curate.find_mistaken_labels import FindMistakenLabels
 from .curate.find_near_duplicates import FindNearDuplicates
@@ -37,6 +39,7 @@ OPERATORS = (
     FindNearDuplicates,
     FindOutliers,
     ImportVectors,
+    ManageConcepts,
     ManageFusers,
     MapEmbeddings,
     OpenDetailSearch,
@@ -47,6 +50,7 @@ OPERATORS = (
     SelectDiverseSubset,
     ShowWhere,
     TagHits,
+    TeachConcept,
     TrainFuser,
     UpdateIndex,
 )

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from . import indexes, messages, widgets
 from .messages import guarded
-from .state import copies, echoes, search_state, warm_up
+from .state import copies, echoes, judgements, search_state, warm_up
 from .tabs import search_output
 from .tabs.compare_tab import CompareTab
 from .tabs.curate_tab import CurateTab
@@ -24,6 +24,7 @@ from .tabs.results_part import ResultsPart
 from .tabs.runs_part import RunsPart
 from .tabs.search_tab import SearchTab
 from .tabs.start_page import StartPage
+from .tabs.teach_part import TeachPart
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class DetailSearch(
     SearchTab,
     ResultsPart,
     HistoryPart,
+    TeachPart,
     CompareTab,
     CurateTab,
     IndexesTab,
@@ -106,6 +108,7 @@ class DetailSearch(
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
         """Starts anew with another dataset."""
         search_output.drop(ctx)
+        judgements.drop(ctx)
         search_state.write(ctx, prompts=[])
         ctx.panel.set_state({"search": {}, "compare": {}})
         self.on_load(ctx)

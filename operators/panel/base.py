@@ -67,6 +67,26 @@ class PanelBase(foo.Panel):
         """Reads the recent searches anew: the history."""
         raise NotImplementedError
 
+    def draw_teach(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        """Draws what judges the result: the concepts."""
+        raise NotImplementedError
+
+    def on_judge(self, ctx: foo.ExecutionContext) -> None:
+        """Takes a close-up as good or bad: the concepts."""
+        raise NotImplementedError
+
+    def render_concepts(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        """Draws the concepts of the dataset: the concepts."""
+        raise NotImplementedError
+
+    def refresh_concepts(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the concepts of the dataset anew: the concepts."""
+        raise NotImplementedError
+
+    def concepts(self, ctx: foo.ExecutionContext) -> list[str]:
+        """What is typed for the concepts of the dataset: the concepts."""
+        raise NotImplementedError
+
     def remember(self, ctx: foo.ExecutionContext, asked: Asked) -> None:
         """Keeps a search: the history."""
         raise NotImplementedError

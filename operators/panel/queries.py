@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import fiftyone.operators as foo
 
+from .state import judgements
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -13,11 +15,29 @@ if TYPE_CHECKING:
 
 
 def ask(ctx: foo.ExecutionContext, asked: Asked) -> str | np.ndarray:
-    """The prompts in one line; with examples, a vector of both.
+    """The prompts in one line; with examples or judgements, a vector of all.
 
     Raises:
         ValueError: if nothing is asked for
     """
+    judged = judgements.of(ctx, asked)
+    if not judged:
+        return unjudged(ctx, asked)
+    from detail_embed.fiftyone_bridge.index.index import Index
+    from detail_embed.fiftyone_bridge.teach.teach import learn_concept
+
+    text = _encode(ctx, asked, unjudged(ctx, asked))
+    index = Index(ctx.dataset, asked.brain_key)
+    return learn_concept(index, judged.up, judged.down, text).vector
+
+
+def encode(ctx: foo.ExecutionContext, asked: Asked) -> np.ndarray:
+    """The query as a vector; errors as of :func:`ask`."""
+    return _encode(ctx, asked, ask(ctx, asked))
+
+
+def unjudged(ctx: foo.ExecutionContext, asked: Asked) -> str | np.ndarray:
+    """The prompts in one line; with examples, a vector of both; errors as of ask."""
     from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search import examples
 
@@ -32,12 +52,12 @@ def ask(ctx: foo.ExecutionContext, asked: Asked) -> str | np.ndarray:
     return asked.text
 
 
-def encode(ctx: foo.ExecutionContext, asked: Asked) -> np.ndarray:
-    """The query as a vector; errors as of :func:`ask`."""
+def _encode(
+    ctx: foo.ExecutionContext, asked: Asked, query: str | np.ndarray
+) -> np.ndarray:
     from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search import query_vectors
 
-    query = ask(ctx, asked)
     if not isinstance(query, str):
         return query
     index = Index(ctx.dataset, asked.brain_key)

@@ -127,20 +127,22 @@ def prompt_box(
 
 
 def close_ups(
-    panel: types.Object, hits: Sequence[Mapping[str, Any]], on_open: Callable
+    panel: types.Object, hits: Sequence[Mapping[str, Any]], on_open: Callable,
+    on_judge: Callable,
 ) -> None:
     """Adds enlarged parts of images; see ``assets/panel.js``.
 
     Args:
         panel: where to
         hits: ``id`` and ``filepath`` of a sample, the ``box`` that is shown, left, top,
-            width and height as shares of the image, a ``score`` as text, and whether it
-            is ``likely``; others are dimmed
+            width and height as shares of the image, a ``score`` as text, whether it is
+            ``likely``; others are dimmed; and how it was ``judged``, None for not
         on_open: called with the ``id`` of the sample that was clicked
+        on_judge: called with ``id``, ``box`` and whether it is ``good``
     """
     view = types.View(
         component="DetailCloseUps", composite_view=True, hits=list(hits),
-        on_open=on_open,
+        on_open=on_open, on_judge=on_judge,
     )
     panel.define_property("strip", types.Object(), view=view)
 

@@ -39,6 +39,7 @@ NAMES = (
     "find_near_duplicates",
     "find_outliers",
     "import_vectors",
+    "manage_concepts",
     "manage_fusers",
     "map_embeddings",
     "open_detail_search",
@@ -49,6 +50,7 @@ NAMES = (
     "select_diverse_subset",
     "show_where",
     "tag_hits",
+    "teach_concept",
     "train_fuser",
     "update_index",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.concepts.concept import Mark
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_with,
+    is_generated,
     label_path,
     label_type,
 )
@@ -63,6 +64,41 @@ def read(
     return list(dict.fromkeys(marks)), left_out
 
 
+def selected(
+    view: foc.SampleCollection,
+    ids: Sequence[str] | None,
+    labels: Sequence[Mapping[str, str]] | None,
+) -> list[Mark]:
+    """What is selected in the App: labels where some are, else images or close-ups.
+
+    Args:
+        view: the view in the grid
+        ids: of its samples that are selected
+        labels: as the App names those that are selected
+
+    Raises:
+        ValueError: naming a label that has no box, or is gone
+    """
+    if is_generated(view):
+        return _close_ups(view, list(ids or ()))
+    if not labels:
+        return [Mark(id) for id in ids or ()]
+    images = flat_images(view).select([label["sample_id"] for label in labels])
+    wanted = [label["label_id"] for label in labels]
+    found = _labels(images, wanted)
+    for id in wanted:
+        if found.get(id) is None:
+            raise ValueError(f"the label {id} has no box here: select another")
+    return [found[id] for id in wanted]
+
+
+def _close_ups(view: foc.SampleCollection, ids: list[str]) -> list[Mark]:
+    """Places of images, of a view of patches."""
+    (field, *_) = view.get_field_schema(embedded_doc_type=fo.Detection)
+    columns = view.select(ids).values(["sample_id", f"{field}.bounding_box"])
+    return [Mark(id, _inside(box)) for id, box in zip(*columns)]
+
+
 def check_apart(positives: Sequence[Mark], negatives: Sequence[Mark]) -> None:
     """Checks that nothing was judged both ways.
 
@@ -92,7 +128,7 @@ def _list(items: Judged | None, what: str) -> list[Any]:
 
 def _given(item: Any, what: str) -> Mark:
     if isinstance(item, Mark):
-        item = item.sample_id if item.box is None else (item.sample_id, item.box)
+        item = item.sample_id, item.box
     is_pair = isinstance(item, (tuple, list)) and len(item) == 2
     id, box = item if is_pair else (item, None)
     id = str(getattr(id, "id", id))
@@ -101,7 +137,7 @@ def _given(item: Any, what: str) -> Mark:
             f"{what}: {item!r:.120} is no id of a sample or label, and no pair of a "
             "sample id and a box: give such as view.values('id')"
         )
-    if not is_pair:
+    if not is_pair or box is None:
         return Mark(id)
     if (inside := _inside(box)) is None:
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.view as fov
@@ -55,17 +55,25 @@ def require(ctx: foo.ExecutionContext) -> dict[str, Any]:
 
 def keep(
     ctx: foo.ExecutionContext, asked: search_state.Asked, answer: Found,
-    view: fov.DatasetView, before: fov.DatasetView,
+    view: fov.DatasetView, before: fov.DatasetView, summary: str | None = None,
 ) -> None:
     """Keeps what the panel shows of a result, and draws scores and places alone.
 
     What the App drew before is remembered, and drawn again by :func:`forget`.
+
+    Args:
+        ctx: of the panel
+        asked: what was asked
+        answer: what was found
+        view: of it
+        before: what the grid showed before it
+        summary (None): what is said of it, by default how it was searched
     """
     known, edges = memory.of(ctx), answer.histogram.edges
     are_boxes = answer.images is not answer
     images = answer.images.view if are_boxes else view
     result = {
-        "summary": _summarise(asked, answer),
+        "summary": summary or _summarise(asked, answer),
         "low": math.floor(edges[0] / _STEP) * _STEP,
         "high": math.ceil(edges[-1] / _STEP + 1) * _STEP,
         "hints": " ".join(answer.hints),
@@ -165,9 +173,10 @@ def drop(ctx: foo.ExecutionContext) -> None:
 
 def draw(
     part: types.Object, ctx: foo.ExecutionContext, on_threshold: Callable,
-    on_click: Callable, on_open: Callable,
+    on_click: Callable, on_open: Callable, on_judge: Callable,
+    judged: Mapping[str, bool],
 ) -> None:
-    """Draws the result, if there is one."""
+    """Draws the result, if there is one; and which images were judged, and how."""
     result = found(ctx)
     if not result:
         return
@@ -177,7 +186,8 @@ def draw(
             part.view(name, alert)
     widgets.note(part, "summary", result["summary"])
     if result["hits"]:
-        widgets.close_ups(part, result["hits"], on_open)
+        hits = [{**hit, "judged": judged.get(hit["id"])} for hit in result["hits"]]
+        widgets.close_ups(part, hits, on_open, on_judge)
     axis = {
         "title": {"text": "stronger match \N{RIGHTWARDS ARROW}", "standoff": 2},
         "fixedrange": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import fiftyone as fo
@@ -12,7 +13,7 @@ from fiftyone.operators import types
 from .. import indexes, queries, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
-from ..state import search_state, suggested, warm_up
+from ..state import judgements, search_state, suggested, warm_up
 from . import search_output
 
 _POLL = 1000  # milliseconds
@@ -39,8 +40,8 @@ class SearchTab(PanelBase):
         part = widgets.column(panel, search_state.ROOT)
         offers = suggested.offers(ctx, asked.brain_key)
         widgets.prompt_box(
-            part, asked.prompts, offers.words, offers.examples, self.on_enter,
-            self.on_take_away,
+            part, asked.prompts, [*self.concepts(ctx), *offers.words], offers.examples,
+            self.on_enter, self.on_take_away,
         )
         if asked.example:
             self._draw_example(part, asked.example)
@@ -48,10 +49,13 @@ class SearchTab(PanelBase):
         self._draw_which(part, ctx, asked)
         if ctx.panel.get_state("search.shows_options"):
             self._draw_options(part, asked)
+        self.draw_teach(ctx, part)
         search_output.draw(
-            part, ctx, self.on_threshold, self.on_histogram, self.on_open
+            part, ctx, self.on_threshold, self.on_histogram, self.on_open,
+            self.on_judge, judgements.of(ctx, asked).images,
         )
         self.render_history(ctx, part)
+        self.render_concepts(ctx, part)
         if warm_up.is_loading(ctx, asked.brain_key):
             timer = types.TimerView(interval=_POLL, on_interval=self.poll_offers)
             part.view("timer", timer)
@@ -62,6 +66,7 @@ class SearchTab(PanelBase):
     def refresh_search(self, ctx: foo.ExecutionContext) -> None:
         """Reads the list of searches anew; a page that was loaded anew needs all."""
         self.refresh_history(ctx)
+        self.refresh_concepts(ctx)
         search_output.refresh(ctx)
 
     @guarded
@@ -180,16 +185,19 @@ class SearchTab(PanelBase):
             raise ValueError("this dataset has no index yet: compute one first")
         turn = search_state.take_turn(ctx)
         method = for_examples(asked.method) if asked.example else asked.method
+        query = queries.ask(ctx, asked)
         answer = search(
             Index(ctx.dataset, asked.brain_key), self._samples(ctx, asked),
-            queries.ask(ctx, asked), asked.k, asked.threshold, asked.templates, method,
+            query, asked.k, asked.threshold, asked.templates, method,
         )
+        if asked.text and not asked.example:
+            answer = replace(answer, text=asked.text)  # also where it was judged
         if not search_state.is_turn(ctx, turn):
             return
         view = answer.view
         ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
         search_output.keep(ctx, asked, answer, view, _before(ctx))
-        if not asked.example:
+        if isinstance(query, str):
             self.remember(ctx, asked)
         if not answer.ids:
             say(
