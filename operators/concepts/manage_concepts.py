@@ -10,7 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import add_ways, filled, folder, refuse_empty, require_choice
+from ..shared.form import add_ways, filled, require_choice
 from ..shared.form_operator import FormOperator
 from ..shared.output import table
 
@@ -72,7 +72,7 @@ class ManageConcepts(FormOperator):
         """Does what was chosen; returns what is there then."""
         params = filled(ctx.params)
         action, prompt = params.get("action"), params.get("concept")
-        path, overwrite = folder(params.get("path")), bool(params.get("overwrite"))
+        path, overwrite = params.get("path", ""), bool(params.get("overwrite"))
         name = None if prompt is None else _name(prompt)
         if action == "rename":
             self(ctx.dataset, rename=name, new_name=params.get("new_name"))
@@ -81,7 +81,7 @@ class ManageConcepts(FormOperator):
         elif action == "export":
             self(ctx.dataset, export=name, path=path, overwrite=overwrite)
         elif action == "import":
-            self(ctx.dataset, path=path, overwrite=overwrite)
+            self(ctx.dataset, import_from=path, overwrite=overwrite)
         if action:
             ctx.ops.notify(f"{action.capitalize()}: done", variant="success")
         return {"concepts": _table(list(self(ctx.dataset).values()))}
@@ -100,6 +100,7 @@ class ManageConcepts(FormOperator):
         new_name: str | None = None,
         export: str | Sequence[str] | None = None,
         path: str | Path | None = None,
+        import_from: str | Path | None = None,
         overwrite: bool = False,
     ) -> dict[str, Concept]:
         """Lists the concepts of a dataset, after what is asked for was done.
@@ -115,7 +116,7 @@ class ManageConcepts(FormOperator):
             manage(dataset, export="helmet", path="helmet.safetensors")
             manage(dataset, rename="helmet", new_name="hard hat")
             manage(dataset, delete="hard hat")
-            manage(dataset, path="helmet.safetensors")  # imports it
+            manage(dataset, import_from="helmet.safetensors")
 
         Args:
             sample_collection: a dataset, or a view of it
@@ -123,7 +124,8 @@ class ManageConcepts(FormOperator):
             rename (None): name of a concept, with ``new_name``
             new_name (None): the name it shall have
             export (None): names of concepts that are written to ``path``
-            path (None): of a file; without ``export``, its concepts are imported
+            path (None): of the file that is written
+            import_from (None): path of a file whose concepts are kept
             overwrite (False): whether a file, or concepts of the same names, are
                 replaced
 
@@ -136,22 +138,19 @@ class ManageConcepts(FormOperator):
         from detail_embed.fiftyone_bridge.concepts import files, kept
         from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
-        refuse_empty(
-            {"delete": delete, "rename": rename, "new_name": new_name, "path": path}
-        )
         dataset = dataset_of(sample_collection)
         if (rename is None) != (new_name is None):
             raise ValueError("rename and new_name belong together: give both")
-        if export is not None and path is None:
-            raise ValueError("give the path of the file that export shall write")
+        if (export is None) != (path is None):
+            raise ValueError("export and path belong together: give both")
         if delete is not None:
             kept.delete(dataset, delete)
         if rename is not None:
             kept.rename(dataset, rename, new_name)
         if export is not None:
             files.export_concepts(dataset, path, export, overwrite)
-        elif path is not None:
-            files.import_concepts(dataset, path, overwrite)
+        if import_from is not None:
+            files.import_concepts(dataset, import_from, overwrite)
         return kept.read_all(dataset)
 
 

@@ -43,7 +43,7 @@ def export_concepts(
         raise ValueError(f"{path} cannot be a file: give one in a folder that exists")
     if path.exists() and not overwrite:
         raise ValueError(
-            f"{path} exists: choose another path, or say that it is overwritten"
+            f"{path} exists: choose another path, or overwrite=True"
         )
     names = kept.names(dataset) if names is None else names
     names = [names] if isinstance(names, str) else names

@@ -58,7 +58,7 @@ def check_free(dataset: fo.Dataset, name: str) -> str:
     if name in names(dataset):
         raise ValueError(
             f"the dataset {dataset.name!r} has a concept {name!r} already: choose "
-            "another name, or say that it is overwritten"
+            "another name, or overwrite=True"
         )
     return name
 
@@ -107,7 +107,7 @@ def unknown(dataset: fo.Dataset, name: str, known: Iterable[str]) -> ValueError:
     meant = f" Did you mean {prompt_of(alike[near[0]])}?" if near else ""
     there = f"There are {', '.join(map(prompt_of, known))}"
     if not known:
-        there = "It has none yet: teach it one by examples"
+        there = "It has none yet: select images that show it, and teach it one"
     return ValueError(
         f"there is no concept {name!r} in the dataset {dataset.name!r}.{meant} {there}."
         f' A text that begins with # needs quotes: "#{name}"'

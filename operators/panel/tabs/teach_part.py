@@ -182,8 +182,8 @@ class TeachPart(PanelBase):
         chosen = judged.selected(ctx.view, ctx.selected, ctx.selected_labels)
         if not chosen:
             raise ValueError(
-                "Select images in the grid, or boxes in an open image, and click again, "
-                "or click on a thumb below a close-up"
+                "Select images in the grid or boxes in an open image and click again, "
+                "or click a thumb below a close-up"
             )
         places = [(mark.sample_id, mark.box) for mark in chosen]
         before = judgements.of(ctx, search_state.read(ctx))
