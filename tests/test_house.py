@@ -19,7 +19,7 @@ FLOORS = (
     ("storage", "images", "cover", "evaluation"),
     ("backbone", "features", "fusers"),
     ("texts", "training", "engine", "patch_search"),
-    ("clver_ds", "concepts", "space"),
+    ("clver_ds", "classifiers", "concepts", "space"),
     ("distributed", "fiftyone_bridge.samples", "fiftyone_bridge.model"),
     ("fiftyone_bridge.runs",),
     ("fiftyone_bridge.index",),

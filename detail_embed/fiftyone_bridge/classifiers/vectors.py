@@ -1,0 +1,232 @@
+"""The vectors of an index as a classifier takes them: of images, patches or boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import fiftyone.core.collections as foc
+import numpy as np
+import torch
+from torch import Tensor
+
+from detail_embed.classifiers import Bags, VectorBags
+from detail_embed.features import FeatureStore
+from detail_embed.features.packing import StoredImage
+from detail_embed.fiftyone_bridge.classifiers.targets import BOX, Item
+from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
+from detail_embed.fiftyone_bridge.index.image_vectors import read_vectors
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
+
+_INSIDE = 0.5  # share of a window that lies in a box of which it is a part
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What of some images or boxes is in an index.
+
+    Attributes:
+        bags: the vectors of ``m`` of them
+        rows: ``(m,)`` int64, their places among those that were asked for, rising
+        space: of the vectors
+    """
+
+    bags: Bags
+    rows: np.ndarray
+    space: str
+
+
+def check_vectors(index: Index, samples: foc.SampleCollection, patches: bool) -> None:
+    """Checks that images can have what a classifier needs.
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    check_images(samples)
+    brain_runs.check_similarity(index)
+    if patches:
+        feature_stores.stored_features(index)
+
+
+def see(
+    index: Index,
+    samples: foc.SampleCollection,
+    items: Sequence[Item],
+    unit: str,
+    field: str,
+    patches: bool,
+) -> Seen:
+    """Finds the vectors of images or boxes in an index.
+
+    Of a box it is that of the index of the label field's boxes where there is one,
+    else that of the patch that is nearest to the box.
+
+    Args:
+        index: a similarity index
+        samples: a dataset or view of images
+        items: of these
+        unit: what they are
+        field: that the boxes are of
+        patches: whether all patches of an image, or all in a box, are wanted
+
+    Raises:
+        ValueError: if none has vectors
+    """
+    if unit == BOX and not patches and _has_box_vectors(index, field):
+        seen = _box_vectors(index, samples, items, field)
+    elif patches or unit == BOX:
+        seen = _patches(index, samples, items, unit, patches)
+    else:
+        seen = _image_vectors(index, samples, items)
+    if not len(seen.rows):
+        raise ValueError(
+            f"none of the {len(items)} {unit}{'es' if unit == BOX else 's'} has what "
+            f"is needed in the index {index.key!r}: update the index for these images"
+        )
+    return seen
+
+
+def space_of(index: Index) -> str:
+    """What the vectors of an index are comparable with."""
+    config = index.config
+    return getattr(config, "model", None) or f"{config.method} {index.key}"
+
+
+def _image_vectors(
+    index: Index, samples: foc.SampleCollection, items: Sequence[Item]
+) -> Seen:
+    images, matrix, _ = read_vectors(index, samples, fewest=1)
+    places = {id: place for place, id in enumerate(images.values("id"))}
+    rows = [row for row, item in enumerate(items) if item.sample_id in places]
+    found = matrix[[places[items[row].sample_id] for row in rows]]
+    single = index.single
+    used = single if index.owns_single and single.has_brain_run else index
+    return Seen(VectorBags(found), np.array(rows, np.int64), space_of(used))
+
+
+def _box_attribute(index: Index) -> str:
+    return f"{index.key}_boxes_embedding"
+
+
+def _box_index(index: Index) -> Index:
+    return Index(index.dataset, f"{index.key}_boxes")
+
+
+def _has_box_vectors(index: Index, field: str) -> bool:
+    path = label_path(index.dataset, field, _box_attribute(index))
+    return _box_index(index).has_brain_run and index.dataset.has_field(path)
+
+
+def _box_vectors(
+    index: Index, samples: foc.SampleCollection, items: Sequence[Item], field: str
+) -> Seen:
+    samples = with_fields(samples, field)
+    names = ("id", _box_attribute(index))
+    paths = [label_path(samples, field, name) for name in names]
+    ids, vectors = samples.values(paths, unwind=True)
+    held = {id: vector for id, vector in zip(ids, vectors) if vector is not None}
+    rows = [row for row, item in enumerate(items) if item.label_id in held]
+    matrix = np.array([held[items[row].label_id] for row in rows], np.float32)
+    matrix /= np.maximum(np.linalg.norm(matrix, axis=-1, keepdims=True), 1e-12)
+    matrix = matrix.reshape(len(rows), -1)
+    return Seen(
+        VectorBags(matrix), np.array(rows, np.int64), space_of(_box_index(index))
+    )
+
+
+def _patches(
+    index: Index, samples: foc.SampleCollection, items: Sequence[Item], unit: str,
+    all_of_them: bool,
+) -> Seen:
+    store = feature_stores.open_store(index)
+    store.hide(store.changed(zip(*samples.values(["id", "filepath"])), trust=True))
+    rows = [row for row, item in enumerate(items) if item.sample_id in store]
+    kept = [items[row] for row in rows]
+    if unit == BOX:
+        bags = BoxPatches(store, kept, all_of_them)
+    else:
+        bags = StoredPatches(store, [item.sample_id for item in kept])
+    return Seen(bags, np.array(rows, np.int64), f"patches {store.slug}")
+
+
+class StoredPatches:
+    """All patches of images, read from a store.
+
+    Args:
+        store: of their features
+        ids: of images that it holds
+    """
+
+    def __init__(self, store: FeatureStore, ids: Sequence[str]):
+        self._store, self._ids, self.dim = store, list(ids), store.dim
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def batch(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Reads some of them; see :class:`detail_embed.classifiers.Bags`."""
+        return self._store.batch([self._ids[number] for number in numbers])
+
+    def box(self, number: int, row: int) -> list[float]:
+        """Where a patch is, as shares of the image."""
+        return _shares(self._store[self._ids[number]])[row].tolist()
+
+
+class BoxPatches:
+    """The patches that lie in boxes, read from a store; at least the nearest one.
+
+    Args:
+        store: of the features of their images
+        items: the boxes
+        all_of_them: whether all that lie in the box, or the nearest one alone
+    """
+
+    def __init__(self, store: FeatureStore, items: Sequence[Item], all_of_them: bool):
+        self._items, self.dim, self._all = list(items), store.dim, all_of_them
+        self._read = lru_cache(4)(store.__getitem__)  # boxes of an image come together
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def batch(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Reads some of them; see :class:`detail_embed.classifiers.Bags`."""
+        found = [self._features(self._items[number]) for number in numbers]
+        longest = max(map(len, found), default=0)
+        vectors = torch.zeros(len(found), longest, self.dim)
+        mask = torch.zeros(len(found), longest, dtype=torch.bool)
+        for row, features in enumerate(found):
+            vectors[row, : len(features)], mask[row, : len(features)] = features, True
+        return vectors, mask
+
+    def _features(self, item: Item) -> Tensor:
+        image = self._read(item.sample_id)
+        overlap, union, area = _overlaps(_shares(image), item.box)
+        nearest = int((overlap / union).argmax())
+        rows = [nearest]
+        if self._all:
+            inside = np.flatnonzero(overlap >= _INSIDE * area).tolist()
+            rows += [row for row in inside if row != nearest]
+        return image.features[rows]
+
+
+def _shares(image: StoredImage) -> np.ndarray:
+    """The windows of an image as left, top, width, height in shares of it."""
+    boxes = np.asarray(image.boxes, np.float64)
+    size = boxes[0, 2:] - boxes[0, :2]  # row 0 is the whole image
+    corners = boxes.reshape(-1, 2, 2) / size
+    return np.concatenate([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1)
+
+
+def _overlaps(
+    windows: np.ndarray, box: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Areas of windows with a box: of the overlap, of both, and of the window."""
+    start, size = np.array(box[:2]), np.array(box[2:])
+    low = np.maximum(windows[:, :2], start)
+    high = np.minimum(windows[:, :2] + windows[:, 2:], start + size)
+    overlap = np.clip(high - low, 0, None).prod(axis=1)
+    area = windows[:, 2:].prod(axis=1)
+    return overlap, area + size.prod() - overlap, area
