@@ -79,7 +79,7 @@ def embed(name: str, mode: str, counter: str) -> None:
     import torch
 
     from detail_embed.backbone import Backbone
-    from detail_embed.fiftyone_bridge.compute import compute_index
+    from detail_embed.fiftyone_bridge.compute import compute_index, embed
     from detail_embed.fiftyone_bridge.index.index import Index
 
     food._disconnect()  # as FiftyOne's own workers do: the parent's connections
@@ -95,8 +95,8 @@ def embed(name: str, mode: str, counter: str) -> None:
         Backbone.encode_patches = count  # what fitting encoded before is no chunk
         return stream(*arguments, **options)
 
-    stream, compute_index.stream_reusing = compute_index.stream_reusing, begin
-    compute_index._CHUNKS = CHUNK, CHUNK
+    stream, embed.stream_reusing = embed.stream_reusing, begin
+    embed._CHUNKS = CHUNK, CHUNK
     is_single = mode != "k vectors"
     compute_index.compute(
         Index.of(fo.load_dataset(name), KEY),

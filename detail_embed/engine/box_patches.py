@@ -67,7 +67,7 @@ class Boxes:
             height: as the width
         """
         windows, reasons = square_windows(asked.boxes, width, height, self.padding)
-        return BoxPatches(asked, windows, reasons)
+        return BoxPatches(asked, self.padding, windows, reasons)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class BoxPatches:
 
     Attributes:
         asked: the boxes
+        padding: that was added around each
         windows: ``(n, 4)`` int64 in pixels; of those without a reason
         reasons: why a box cannot be used, in words, None for a good one
         encoded: ``(m, d)`` features of those in :attr:`todo`; None before they are
@@ -83,6 +84,7 @@ class BoxPatches:
     """
 
     asked: ImageBoxes
+    padding: float
     windows: np.ndarray
     reasons: list[str | None]
     encoded: Tensor | None = None
@@ -105,6 +107,8 @@ class BoxPatches:
                 for row in self.good if ids[row] in known}
         if self.encoded is not None:
             rows |= dict(zip(self.todo, self.encoded))
+        if not rows:
+            return torch.empty((0, self.encoded.shape[1]), device=device)
         return torch.stack([rows[row].to(device) for row in self.good])
 
     def with_encoded(self, features: Tensor) -> BoxPatches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
-from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.box_patches import Boxes
+from detail_embed.engine.encode_files import PatchFeatures, iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 
@@ -46,10 +47,45 @@ def of_files(
     Raises:
         ValueError: if no file can be read
     """
-    found = iter_patch_features(enumerate(paths), backbone, cover, options)
+    items = list(enumerate(paths))
+    return of_boxes(items, backbone, cover, max_patches, None, options=options)
+
+
+def of_boxes(
+    items: Sequence[tuple[Hashable, str | Path]], backbone: Backbone,
+    cover: CompleteCover, max_patches: int, boxes: Boxes | None,
+    store: FeatureStore | None = None, options: EncodeOptions = DEFAULT,
+) -> tuple[Tensor, Tensor]:
+    """As :func:`of_files`, with known boxes of the images as patches, too.
+
+    Args:
+        items: ids and paths
+        backbone: the model
+        cover: the windows
+        max_patches: where the sample ends, for memory's sake
+        boxes: of the images, None for none
+        store (None): patch features of the cover; what it has is not encoded
+        options (DEFAULT): how files are read and encoded
+
+    Raises:
+        ValueError: if no file can be read
+    """
+    held = () if store is None else store
+    found = iter_patch_features(
+        items, backbone, cover, options, boxes=boxes, uncovered=held
+    )
     with closing(found):
-        features = (i.features for i in found if i.features is not None)
-        return _take(features, max_patches)
+        images = (image for image in found if image.features is not None)
+        return _take((_features(image, store) for image in images), max_patches)
+
+
+def _features(image: PatchFeatures, store: FeatureStore | None) -> Tensor:
+    """All patches of an image: of its cover, encoded or stored, and of its boxes."""
+    own, device = image.features, image.features.device
+    if not len(own):
+        own = F.normalize(store[image.id].features.to(device), dim=1)
+    boxes = image.boxes
+    return own if boxes is None else torch.cat([own, boxes.features(device)])
 
 
 def of_store(

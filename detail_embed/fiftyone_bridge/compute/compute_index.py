@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import closing
 
 import fiftyone.core.collections as foc
 
-from detail_embed.backbone import Backbone
-from detail_embed.engine.stream import stream_reusing
 from detail_embed.fiftyone_bridge.compute import estimate, shards
 from detail_embed.fiftyone_bridge.compute.calibrate import calibrate
+from detail_embed.fiftyone_bridge.compute.embed import embed, embed_whole
 from detail_embed.fiftyone_bridge.compute.embeddings_map import keep_map
-from detail_embed.fiftyone_bridge.compute.open_space import Opened, open_space
+from detail_embed.fiftyone_bridge.compute.open_space import open_space
 from detail_embed.fiftyone_bridge.index import (
+    box_checks,
+    box_sources,
     brain_runs,
     checks,
     feature_stores,
@@ -26,21 +26,17 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.guard import under_lock
-from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Result, Run
+from detail_embed.fiftyone_bridge.samples.box_sink import BoxSink
 from detail_embed.fiftyone_bridge.samples.collection import (
     ids_with,
     refresh,
     without,
 )
 from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
-from detail_embed.fiftyone_bridge.samples.sink import WHOLE, Sink
-from detail_embed.space.embedding_space import make_global_space
+from detail_embed.fiftyone_bridge.samples.sink import Sink
 
 __all__ = ["check_compute", "compute", "delete", "prepare"]
-
-_CHUNKS = 16, 64  # images, at least and at most: what a kill loses
-_CHUNK_SECONDS = 2.0
 
 
 def compute(
@@ -63,6 +59,11 @@ def compute(
     once and is kept. Images whose patch features are stored are not encoded, unless
     their files have changed since. A vector of a file that has changed, or of another
     space, such as one that was merged into the dataset, is made anew.
+
+    With a label field, the boxes of its labels are patches, too. Their vectors go to
+    the attribute ``<brain_key>_boxes_embedding`` of the labels, which are indexed under
+    ``<brain_key>_boxes``; ``<brain_key>_boxes_error`` says why a box has none. Boxes
+    that are new or were moved are encoded, and the vectors of their images made anew.
 
     Args:
         index: the index; it need not exist
@@ -151,6 +152,7 @@ def check_compute(
     record = None if overwrite else index.record
     settings.check(fitted=record and record.identity["fuser"])
     feature_stores.check_disk_space(samples, settings)
+    box_checks.check_boxes(index, samples, settings, overwrite)
     _check_key(index, settings, backend, overwrite, also_global)
 
 
@@ -185,9 +187,12 @@ def _compute(
     opened = yield from open_space(index, samples, items, settings, overwrite)
     record, errors = index.record, index.error_field
     stale = yield from provenance.check(index, items)
+    boxes = None
+    if record.box_field is not None:
+        boxes = box_sources.known_boxes(index, stale.ids - stale.boxes)
     also_global = also_global or (bool(stale.ids) and index.has_whole)
     columns = columns_of(index, also_global, index.owns_single)
-    declare(index, columns, home)
+    declare(index, [*columns, *index.box_fields[:1]], home)
     if opened.store is not None:
         opened.store.discard(opened.store.unknown(stale.changed))
     done = stale.present - stale.ids
@@ -198,13 +203,15 @@ def _compute(
     todo = without(items, done)
     stored = opened.store is not None and any(id in opened.store for id, _ in todo)
     began = time.monotonic()
-    sink = Sink(home, columns, errors, void=stale.ids)
-    failed = yield from _embed(todo, opened, settings, sink)
-    if not stored:
+    sinks = [Sink(home, columns, errors, void=stale.ids)]
+    if boxes is not None:  # first: what is noted of an image is of boxes that are there
+        sinks.insert(0, BoxSink(index.dataset, *index.box_fields, void=stale.ids))
+    failed = yield from embed(todo, opened, settings, sinks, boxes)
+    if not (stored or boxes):
         paths = [path for _, path in todo]
         estimate.note(paths, settings, time.monotonic() - began)
     if also_global:
-        yield from _embed_whole(index, home, items, opened.space.backbone, settings)
+        yield from embed_whole(index, home, items, opened.space.backbone, settings)
     if shards.is_last(index, shard):
         yield Progress("Indexing", 1.0)
         refresh(home)
@@ -217,6 +224,8 @@ def _compute(
         brain_key=index.key,
         space=record.space,
         embedded=len(todo) - failed,
+        boxes=sinks[0].written if boxes else 0,
+        failed_boxes=sinks[0].failed if boxes else 0,
         present=len(items) - len(todo),
         failed=failed,
         error_field=errors,
@@ -245,49 +254,3 @@ def _check_some(home: Home, field: str, errors: str) -> None:
         f"none of the {len(failed)} images could be read; the field {errors!r} "
         f"says why, for example: {reason}"
     )
-
-
-def _embed_whole(
-    index: Index,
-    home: Home,
-    items: list[tuple[str, str]],
-    backbone: Backbone,
-    settings: Settings,
-) -> Generator[Progress, None, None]:
-    """Embeds whole images that have a vector, but none of the whole image."""
-    field = index.whole.vector_field
-    indexed = ids_with(home, index.field)
-    rest = without(items, ids_with(home, field))
-    rest = [item for item in rest if item[0] in indexed]
-    opened = Opened(make_global_space(backbone), None, None, False, "")
-    sink = Sink(home, {field: WHOLE}, index.error_field)
-    yield from _embed(rest, opened, settings, sink)
-
-
-def _embed(
-    items: list[tuple[str, str]], opened: Opened, settings: Settings, sink: Sink
-) -> Generator[Progress, None, int]:
-    """Embeds images into fields; returns how many failed."""
-    least, most = _CHUNKS
-    space, single = opened.space, opened.single
-    chunks = stream_reusing(
-        items,
-        space.backbone,
-        space.cover,
-        space.fuser,
-        opened.store,
-        settings,
-        keep=bool(opened.keep),
-        chunk_size=min(max(len(items) // 100, least), most),
-        chunk_seconds=_CHUNK_SECONDS,
-        single=single and single.fuser,
-    )
-    pace = Pace(len(items))
-    done = failed = 0
-    with closing(chunks):
-        for chunk in chunks:
-            sink.write(chunk)
-            done += len(chunk.ids) + len(chunk.errors)
-            failed += len(chunk.errors)
-            yield pace.report(done, failed)
-    return failed

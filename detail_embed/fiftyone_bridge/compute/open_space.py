@@ -10,11 +10,12 @@ from torch import Tensor
 
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
+from detail_embed.engine.box_patches import Boxes
 from detail_embed.engine.chunk import SkipLog
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary
-from detail_embed.fiftyone_bridge.index import feature_stores
+from detail_embed.fiftyone_bridge.index import box_sources, feature_stores
 from detail_embed.fiftyone_bridge.index.delete import clear, unshared_features
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
@@ -89,7 +90,7 @@ def open_space(
     folder = None if store is None else str(store.directory)
     if record is None:
         main, single, choice = yield from _fusers(
-            cut, samples, items, settings, store, bool(keep)
+            index, cut, samples, items, settings, store, bool(keep)
         )
         space = EmbeddingSpace(backbone, cut.cover, main)
         single = single and EmbeddingSpace(backbone, cut.cover, single)
@@ -118,6 +119,7 @@ def open_space(
 
 
 def _fusers(
+    index: Index,
     cut: EmbeddingSpace,
     samples: foc.SampleCollection,
     items: list[tuple[str, str]],
@@ -157,7 +159,10 @@ def _fusers(
             yield Progress(f"{verb} {step.text}", 0.0)
         readable = [item for item in chosen if item[0] in store]
     try:
-        images, mask = _sample(cut, readable, settings, store)
+        boxes = None
+        if settings.patches_field is not None:
+            boxes = box_sources.boxes(index, settings.patches_field, settings.padding)
+        images, mask = _sample(cut, readable, settings, store, boxes)
         if settings.measures:
             counts = ()
             if settings.count == AUTO:
@@ -179,13 +184,19 @@ def _sample(
     chosen: list[tuple[str, str]],
     settings: Settings,
     store: FeatureStore | None,
+    boxes: Boxes | None,
 ) -> tuple[Tensor, Tensor]:
     """Patch features of images; see :func:`.fit_sample.of_files`."""
     most = MEASURED_PATCHES if settings.measures else _FIT_PATCHES
+    backbone, cover = cut.backbone, cut.cover
     ids, paths = zip(*chosen) if chosen else ((), ())
+    if boxes is not None:
+        return fit_sample.of_boxes(
+            chosen, backbone, cover, most, boxes, store, settings
+        )
     if store is not None and all(id in store for id in ids):
-        return fit_sample.of_store(store, ids, most, cut.backbone.device)
-    return fit_sample.of_files(paths, cut.backbone, cut.cover, most, settings)
+        return fit_sample.of_store(store, ids, most, backbone.device)
+    return fit_sample.of_files(paths, backbone, cover, most, settings)
 
 
 def _fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import fiftyone.brain as fob
 
-from detail_embed.fiftyone_bridge.index import provenance
+from detail_embed.fiftyone_bridge.index import names, provenance
 from detail_embed.fiftyone_bridge.index.external_store import fill
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
@@ -60,7 +60,7 @@ def build(
     field: str,
     model: str,
     backend: str | None,
-    patches: bool = False,
+    attribute: str | None = None,
 ) -> None:
     """Makes the brain run of a field, or adds to it the vectors that it lacks.
 
@@ -69,12 +69,12 @@ def build(
 
     Args:
         index: what the run is of
-        field: the field of vectors, or of Detections
+        field: the field of vectors, or of labels
         model: name of the zoo model that encodes queries
         backend: a similarity backend, None for the default; a run that exists keeps
             the one it has
-        patches (False): whether the field holds Detections, with their vectors in
-            the attribute ``patch_detections.VECTOR``
+        attribute (None): of the labels, where their vectors are; None for a field of
+            vectors
     """
     dataset, images, results = index.dataset, index.images(), None
     if index.has_brain_run:
@@ -89,9 +89,9 @@ def build(
     else:
         results = fob.compute_similarity(
             images if index.is_of_frames else dataset,
-            patches_field=field if patches else None,
+            patches_field=field if attribute else None,
             embeddings=False,
-            embeddings_field=patch_detections.VECTOR if patches else field,
+            embeddings_field=attribute or field,
             model=model,
             brain_key=index.key,
             backend=backend,
@@ -99,7 +99,8 @@ def build(
     if results.is_external:
         images = images.exists(field)
         foreign = provenance.foreign_ids(index)
-        fill(results, images.exclude(foreign) if foreign else images, field, patches)
+        images = images.exclude(foreign) if foreign else images
+        fill(results, images, field, attribute)
 
 
 def build_all(index: Index, backend: str | None, also_global: bool) -> None:
@@ -110,12 +111,16 @@ def build_all(index: Index, backend: str | None, also_global: bool) -> None:
         backend: as of :func:`build`
         also_global: whether the whole-image vectors are indexed, too
     """
-    record, whole = index.record, index.whole
-    build(index, index.field, record.space, backend, patches=record.vectors > 1)
+    record, whole, boxes = index.record, index.whole, index.boxes
+    few = patch_detections.VECTOR if record.vectors > 1 else None
+    build(index, index.field, record.space, backend, few)
     if index.owns_single:
         build(index.single, index.vector_field, record.single_space, backend)
     if also_global:
         build(whole, whole.vector_field, record.global_space, backend)
+    if index.owns_boxes:  # each is a whole image to the backbone
+        vector = names.box_vector(index.key)
+        build(boxes, record.box_field, record.global_space, backend, vector)
 
 
 def promptable(dataset: fo.Dataset) -> list[str]:

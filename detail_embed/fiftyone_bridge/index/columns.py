@@ -39,7 +39,8 @@ def declare(index: Index, fields: Iterable[str], home: Home) -> None:
 
     Args:
         index: the index; a whole-image index beside it is claimed with its field
-        fields: their names, such as those of :func:`columns_of`
+        fields: their names, such as those of :func:`columns_of`, and the path of the
+            attribute for vectors of boxes
         home: where its images are, see :meth:`.index.Index.home_of`
     """
     prepare(home)
@@ -48,6 +49,9 @@ def declare(index: Index, fields: Iterable[str], home: Home) -> None:
             index.claim_whole()
         if name == index.source_field:
             _declare_source(home, name)
+            continue
+        if "." in name:
+            add_fields(index.dataset, [name], fo.VectorField)
             continue
         is_few = name == index.patches_field
         patch_detections.declare_vectors(home, name, is_few)

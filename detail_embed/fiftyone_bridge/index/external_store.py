@@ -10,6 +10,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.fiftyone_bridge.samples import patch_detections
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fusers.few_vectors import MAX_VECTORS
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ def fill(
     store: fob.SimilarityIndex,
     images: foc.SampleCollection,
     field: str,
-    patches: bool,
+    attribute: str | None,
 ) -> None:
     """Makes a store hold the vectors of images as they are in a field.
 
@@ -35,13 +36,12 @@ def fill(
     Args:
         store: an index whose backend has a store of its own
         images: those that have a value in the field
-        field: of vectors, or of Detections
-        patches: whether it is of Detections, with their vectors in the attribute
-            ``patch_detections.VECTOR``
+        field: of vectors, or of labels
+        attribute: of the labels, where their vectors are; None for a field of vectors
     """
-    wanted = _count(images, field, patches)
+    wanted = _count(images, field, attribute)
     if 0 < store.total_index_size <= wanted:
-        for block in _blocks(images, field, patches):
+        for block in _blocks(images, field, attribute):
             _complete(store, block)
     if store.total_index_size != wanted:
         if store.total_index_size:
@@ -50,7 +50,7 @@ def fill(
                 store.total_index_size, wanted,
             )
             store.cleanup()
-        for vectors, ids, labels in _blocks(images, field, patches):
+        for vectors, ids, labels in _blocks(images, field, attribute):
             store.add_to_index(vectors, ids, label_ids=labels)
     _cover_all(store)
     store.save()
@@ -104,19 +104,23 @@ def _cover_all(store: fob.SimilarityIndex) -> None:
         table.optimize()
 
 
-def _count(images: foc.SampleCollection, field: str, patches: bool) -> int:
-    return images.count(f"{field}.detections") if patches else images.count()
+def _count(images: foc.SampleCollection, field: str, attribute: str | None) -> int:
+    if attribute is None:
+        return images.count()
+    return images.count(label_path(images, field, attribute))
 
 
 def _blocks(
-    images: foc.SampleCollection, field: str, patches: bool
+    images: foc.SampleCollection, field: str, attribute: str | None
 ) -> Iterator[_Block]:
     """The vectors of images, a bounded number at a time."""
     ids = images.values("id")
-    step = _CHUNK // MAX_VECTORS if patches else _CHUNK
+    step = _CHUNK // MAX_VECTORS if attribute else _CHUNK
     for start in range(0, len(ids), step):
         part = images.select(ids[start : start + step], ordered=True)
-        if patches:
-            yield patch_detections.read(part, field)
+        if attribute:
+            block = patch_detections.read(part, field, attribute)
+            if len(block[0]):
+                yield block
         else:
             yield np.stack(part.values(field)), part.values("id"), None

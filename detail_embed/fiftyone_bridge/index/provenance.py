@@ -12,6 +12,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from detail_embed.engine.chunk import Chunk
+from detail_embed.fiftyone_bridge.index import box_sources
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples.frames import (
@@ -26,6 +27,7 @@ from detail_embed.images.file_source import FileSource, is_same, look, state_of
 logger = logging.getLogger(__name__)
 
 CHANGED = "their files have changed"
+BOXES = "their boxes have changed"
 UNKNOWN = "unknown"
 
 _BLOCK = 10_000  # images that are looked at, at a time
@@ -38,21 +40,23 @@ class Stale:
     Attributes:
         present: the images that have a vector
         changed: those of them whose file is another than the one it was made of
+        boxes: the others of them that have other boxes than it was made of
         foreign: how many have a vector of another space, by space; ``UNKNOWN`` where
             nobody knows what it is of
-        ids: all that are changed or foreign
+        ids: all that are changed or foreign, or have other boxes
     """
 
     present: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    boxes: set[str] = field(default_factory=set)
     foreign: Counter[str] = field(default_factory=Counter)
     ids: set[str] = field(default_factory=set)
 
     @property
     def reasons(self) -> dict[str, int]:
         """How many are stale, by a reason in words."""
-        found = {CHANGED: len(self.changed)} if self.changed else {}
-        return found | {
+        found = {CHANGED: len(self.changed), BOXES: len(self.boxes)}
+        return {reason: count for reason, count in found.items() if count} | {
             f"their vectors were of the space {space}": count
             for space, count in sorted(self.foreign.items())
         }
@@ -68,8 +72,11 @@ def column(space: str, few: bool) -> Column:
 
     def values(chunk: Chunk) -> Iterator[dict[str, Any]]:
         counts = (len(image.vectors) for image in chunk.patches) if few else None
+        boxes = iter(chunk.boxes)
         for source in chunk.sources:
-            yield _value(space, source, next(counts) if few else 1)
+            value = _value(space, source, next(counts) if few else 1)
+            noted = {"boxes": box_sources.note(next(boxes))} if chunk.boxes else {}
+            yield value | noted
 
     return values
 
@@ -112,6 +119,12 @@ def check(
             elif found.state != known.state:
                 moved[id] = found
         stale.ids |= stale.changed
+        boxes = box_sources.now(index, list(held))
+        stale.boxes.update(
+            id for id, (value, _) in held.items()
+            if id not in stale.ids and (value.get("boxes") or {}) != boxes.get(id, {})
+        )
+        stale.ids |= stale.boxes
         _note(index, moved)
         done = start + len(paths)
         if held:

@@ -12,6 +12,7 @@ from detail_embed import fusers
 from detail_embed.backbone import Backbone, checkpoint_names
 from detail_embed.backbone.weights import check_trained
 from detail_embed.cover import CompleteCover
+from detail_embed.cover.complete_cover import NO_COVER
 from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.features.packing import DTYPES
 from detail_embed.fusers import Fuser, library
@@ -32,13 +33,18 @@ class Settings(EncodeOptions):
         backbone: name of an open_clip model
         pretrained: open_clip tag or path of a checkpoint; None for random weights,
             or for the shipped weights where the backbone is the demo's
-        cover: c of the Complete Cover, 1 to 15, or ``"auto"``
+        cover: c of the Complete Cover, 1 to 15, or ``"auto"``; ``"none"`` with
+            ``patches_field`` for the whole image and the boxes alone, of which no patch
+            features are kept
         spacing: of the windows, ``"even"`` or ``"authors"``
         skip_flat: whether windows without detail take the feature of a larger one
         fuser: name of a fuser, for one vector per image; that of a kind, of one that
             was trained, or ``"auto"`` for the one that does best on the images
         fuser_options: options of what makes the vectors that text finds: of a few
             where there are more than one, else of that fuser
+        patches_field: a field of Detections or Polylines whose boxes are patches, too,
+            and have vectors of their own; None for none
+        padding: share of the longer side of a box that is added on each side of it
         vectors: per image, that text is compared with; above 1, one by the fuser is
             beside them. ``"auto"``: the fewest that keep 90 % of a full patch search on
             the images, 1 to 16; but 1 where a fuser is named
@@ -62,6 +68,8 @@ class Settings(EncodeOptions):
     skip_flat: bool = False
     fuser: str = AUTO
     fuser_options: dict[str, Any] = field(default_factory=dict)
+    patches_field: str | None = None
+    padding: float = 0.1
     vectors: int | str = AUTO
     vectors_by: str = "kmeans"
     vector_bytes: int = BUDGET
@@ -74,6 +82,8 @@ class Settings(EncodeOptions):
         if isinstance(self.pretrained, (str, Path)) and os.path.isfile(self.pretrained):
             path = str(Path(self.pretrained).resolve())
             object.__setattr__(self, "pretrained", path)
+        if self.cover == NO_COVER:
+            object.__setattr__(self, "keep_features", False)
 
     def check(self, fitted: str | None = None) -> None:
         """Checks what can be checked without loading the backbone.
@@ -173,6 +183,7 @@ class Settings(EncodeOptions):
     def identity(self) -> dict[str, Any]:
         """The choices that decide whether vectors can be compared, as JSON values."""
         budget = {"vector_bytes": self.vector_bytes} if self.count == AUTO else {}
+        padding = {} if self.patches_field is None else {"padding": self.padding}
         return {
             "backbone": self.backbone,
             "pretrained": checkpoint_names.identify(self.pretrained),
@@ -185,6 +196,8 @@ class Settings(EncodeOptions):
             "vectors_by": self.vectors_by,
             "proxies": list(dict.fromkeys(self.proxies)),
             "proxy_field": self.proxy_field,
+            "patches_field": self.patches_field,
+            **padding,
             **budget,
         }
 
@@ -233,7 +246,7 @@ class Settings(EncodeOptions):
         return {"k": self.count, "method": self.vectors_by, **self.fuser_options}
 
     def _check_types(self) -> None:
-        for name in ("backbone", "pretrained", "proxy_field"):
+        for name in ("backbone", "pretrained", "proxy_field", "patches_field"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise ValueError(f"{name} must be a text, not {value!r}")

@@ -49,6 +49,9 @@ class Result:
         reason: why number and fuser were chosen; empty where the user named them
         features: whether patch features are kept, in a sentence; empty where the user
             said it
+        boxes: of a label field that got a vector
+        failed_boxes: those that cannot have one; the attribute
+            ``<brain_key>_boxes_error`` of their labels says why
     """
 
     brain_key: str
@@ -63,6 +66,8 @@ class Result:
     fuser: str
     reason: str
     features: str
+    boxes: int = 0
+    failed_boxes: int = 0
 
 
 class Run:

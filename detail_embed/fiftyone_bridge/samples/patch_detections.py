@@ -10,6 +10,7 @@ from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.app_defaults import fold, hide
 from detail_embed.fiftyone_bridge.samples.collection import declare
 from detail_embed.fiftyone_bridge.samples.frames import Home, dataset_with
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
 LABEL = "patch"
 VECTOR = "vector"
@@ -59,18 +60,26 @@ def detections(chunk: Chunk) -> list[fo.Detections]:
 
 
 def read(
-    samples: foc.SampleCollection, field: str
+    samples: foc.SampleCollection, field: str, attribute: str = VECTOR
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """Reads the vectors of images that have some.
+    """Reads the vectors of the labels of images; those that there are.
+
+    Args:
+        samples: the images
+        field: of labels
+        attribute (VECTOR): of the labels, where their vectors are
 
     Returns:
         ``(n, d)`` vectors, and the ``n`` ids of their samples and of their labels
     """
-    ids, labels, vectors = samples.values(
-        ["id", f"{field}.detections.id", f"{field}.detections.{VECTOR}"]
-    )
-    return (
-        np.concatenate([np.stack(some) for some in vectors]),
-        [id for id, some in zip(ids, labels) for _ in some],
-        [label for some in labels for label in some],
-    )
+    paths = [label_path(samples, field, name) for name in ("id", attribute)]
+    found = [
+        (vector, id, label)
+        for id, labels, vectors in zip(*samples.values(["id", *paths]))
+        for label, vector in zip(labels or (), vectors or ())
+        if vector is not None
+    ]
+    if not found:
+        return np.empty((0, 0), np.float32), [], []
+    vectors, ids, labels = zip(*found)
+    return np.stack(vectors), list(ids), list(labels)

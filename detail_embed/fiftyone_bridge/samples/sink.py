@@ -96,13 +96,17 @@ class Sink:
 
 
 def _stored(field: fo.Field, value: Any) -> Any:
-    """A value as FiftyOne stores it.
+    """A value as FiftyOne stores it."""
+    is_vector = isinstance(field, fo.VectorField)
+    return stored_vector(value) if is_vector else field.to_mongo(value)
 
-    A vector is FiftyOne's zlib stream of ``numpy.save``, at zlib's level 0: floats
-    hardly shrink, and compressing them costs five times as much as all the rest.
+
+def stored_vector(vector: np.ndarray) -> Binary:
+    """A vector as FiftyOne stores it: a zlib stream of ``numpy.save``.
+
+    It is of zlib's level 0: floats hardly shrink, and compressing them costs five times
+    as much as all the rest.
     """
-    if not isinstance(field, fo.VectorField):
-        return field.to_mongo(value)
     with io.BytesIO() as file:
-        np.save(file, value, allow_pickle=False)
+        np.save(file, vector, allow_pickle=False)
         return Binary(zlib.compress(file.getvalue(), 0))

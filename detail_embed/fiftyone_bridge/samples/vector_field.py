@@ -89,14 +89,14 @@ def _documents(
 ) -> Iterator[tuple[str, np.ndarray | None]]:
     for document in documents_of(home).find(query, {field: 1}):
         id, value = sys.intern(str(document["_id"])), document.get(field)
-        yield id, None if value is None else _decode(value)
+        yield id, None if value is None else decode(value)
 
 
-def _decode(stored: bytes) -> np.ndarray:
-    """Undoes FiftyOne's ``serialize_numpy_array()``; most headers are the same."""
+def decode(stored: bytes) -> np.ndarray:
+    """Undoes FiftyOne's ``serialize_numpy_array()``, as of a stored vector."""
     raw = zlib.decompress(stored)
     start = 10 + int.from_bytes(raw[8:10], "little")  # of format 1.0
-    dtype, shape = _header(raw[:start])
+    dtype, shape = _header(raw[:start])  # most are the same
     return np.frombuffer(raw, dtype, offset=start).reshape(shape)
 
 

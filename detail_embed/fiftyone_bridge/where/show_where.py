@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from detail_embed.cover import CompleteCover
+from detail_embed.cover.complete_cover import NO_COVER
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
@@ -206,7 +207,7 @@ def _find(
     options: EncodeOptions,
 ) -> Iterator[_Found]:
     """Localises in what is stored, then encodes the rest."""
-    cover = space.cover if space.cover.c != 1 else CompleteCover()
+    cover = space.cover if space.cover.c not in (1, NO_COVER) else CompleteCover()
     store = _open_store(dataset, record, patch_slug(space.backbone, cover))
     if store is not None:
         store.hide(store.changed(items, trust=True))

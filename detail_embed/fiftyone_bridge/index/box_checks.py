@@ -1,0 +1,92 @@
+"""Whether the boxes of a label field can be patches."""
+
+from __future__ import annotations
+
+import fiftyone.core.collections as foc
+from fiftyone import ViewField as F
+
+from detail_embed.cover.complete_cover import NO_COVER
+from detail_embed.cover.squares import check_padding
+from detail_embed.fiftyone_bridge.index import names
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.samples import box_labels
+from detail_embed.fiftyone_bridge.samples.collection import with_fields
+from detail_embed.fiftyone_bridge.samples.private_names import is_generated, label_path
+
+
+def check_boxes(
+    index: Index, samples: foc.SampleCollection, settings: Settings, overwrite: bool
+) -> None:
+    """Checks the label field whose boxes are asked for.
+
+    Args:
+        index: the index; it need not exist
+        samples: the images
+        settings: the space asked for
+        overwrite: whether what is under the brain key is deleted first
+
+    Raises:
+        ValueError: naming what cannot be used and what to do
+    """
+    check_padding(settings.padding)
+    field = settings.patches_field
+    if field is None:
+        if settings.cover == NO_COVER:
+            raise ValueError(
+                "cover='none' leaves the whole image alone: name the label field whose "
+                "boxes are its patches, patches_field='ground_truth', or choose a "
+                "cover of 1 to 15"
+            )
+        return
+    if is_generated(samples):
+        raise ValueError(
+            f"patches_field={field!r} is for whole images; this is a view of patches, "
+            "clips or frames. Pass the dataset, or a view of its samples"
+        )
+    _check_kind(index, field)
+    record = None if overwrite else index.record
+    if record is not None:
+        return
+    _check_some(index, samples, field)
+    labels = label_path(index.dataset, field)
+    own = index.box_fields
+    for name in (names.box_vector(index.key), names.box_error(index.key)):
+        path = f"{labels}.{name}"
+        if index.dataset.has_field(path) and path not in own:
+            raise ValueError(
+                f"the labels have {path!r} already and no detail index is known under "
+                f"{index.key!r}; choose another brain key or delete it with "
+                f"dataset.delete_sample_field({path!r})"
+            )
+
+
+def _check_kind(index: Index, field: str) -> None:
+    dataset, known = index.dataset, box_labels.fields(index.dataset)
+    choice = f"give one of {known}" if known else "it has none, so add boxes first"
+    if not dataset.has_field(field):
+        raise ValueError(
+            f"patches_field={field!r}: the dataset {dataset.name!r} has no such field. "
+            f"Of those of Detections or Polylines, {choice}"
+        )
+    if field == index.patches_field or box_labels.is_ours(dataset.get_field(field)):
+        raise ValueError(
+            f"patches_field={field!r} is a field that detail-embed made: of those of "
+            f"Detections or Polylines of others, {choice}"
+        )
+    if field not in known:
+        kind = getattr(dataset.get_field(field), "document_type", None)
+        kind = kind or type(dataset.get_field(field))
+        raise ValueError(
+            f"patches_field={field!r} holds {kind.__name__}, which are no lists of "
+            f"boxes: of the fields of Detections or Polylines, {choice}"
+        )
+
+
+def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None:
+    held = with_fields(samples, field)
+    if not len(held.match(F(label_path(index.dataset, field)).length() > 0).limit(1)):
+        raise ValueError(
+            f"patches_field={field!r}: none of these images has a label there, so "
+            "there are no boxes. Take other images, or another field"
+        )

@@ -1,0 +1,93 @@
+"""Writes the vectors of boxes beside their labels, and why a box has none."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+import fiftyone as fo
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from detail_embed.engine.box_patches import BoxPatches
+from detail_embed.engine.chunk import Chunk
+from detail_embed.fiftyone_bridge.samples.mongo import patiently
+from detail_embed.fiftyone_bridge.samples.private_names import write_samples
+from detail_embed.fiftyone_bridge.samples.sink import stored_vector
+
+
+class BoxSink:
+    """Where the boxes of the engine's chunks go: into attributes of their labels.
+
+    They are to be written before what is noted of their images: a kill between the two
+    leaves boxes whose vectors are made again. A label that was deleted meanwhile is
+    left out, others are found wherever they are now.
+
+    Args:
+        dataset: the dataset
+        vectors: path of the attribute for vectors, ``"field.detections.attribute"``
+        errors: path of that for the reasons why a box has none; it is added with the
+            first one
+        void (()): the images whose vectors are not to be used any more: boxes of those
+            that cannot be read lose theirs
+
+    Attributes:
+        written: boxes that got a vector
+        failed: boxes that cannot have one
+    """
+
+    def __init__(
+        self, dataset: fo.Dataset, vectors: str, errors: str, void: Container[str] = ()
+    ):
+        self._dataset, self._void = dataset, void
+        self._labels, _, self._vector = vectors.rpartition(".")
+        self._errors, self._error = errors, errors.rpartition(".")[2]
+        self.written = self.failed = 0
+
+    def write(self, chunk: Chunk) -> None:
+        """Writes what is new of the boxes of a chunk.
+
+        Raises:
+            pymongo.errors.ConnectionFailure: if MongoDB stays away
+        """
+        operations = [
+            one for id, boxes in zip(chunk.ids, chunk.boxes)
+            for one in self._of_image(id, boxes)
+        ]
+        lost = [error.id for error in chunk.errors if error.id in self._void]
+        operations += [self._lose(id) for id in lost]
+        if operations:
+            ids = [*chunk.ids, *lost]
+            patiently(write_samples, self._dataset, operations, ids)
+
+    def _of_image(self, id: str, boxes: BoxPatches) -> Iterator[UpdateOne]:
+        labels = boxes.asked.ids
+        new = () if boxes.encoded is None else boxes.encoded.cpu().numpy()
+        for row, vector in zip(boxes.todo, new):
+            self.written += 1
+            yield self._set(id, labels[row], self._vector, stored_vector(vector))
+        for label, reason in zip(labels, boxes.reasons):
+            if reason is not None:
+                self._declare_errors()
+                self.failed += 1
+                yield self._set(id, label, self._error, reason)
+
+    def _set(self, id: str, label: str, name: str, value: object) -> UpdateOne:
+        """Gives a label a vector in place of an error, or the other way round."""
+        gone = self._error if name == self._vector else self._vector
+        return UpdateOne(
+            {"_id": ObjectId(id), f"{self._labels}._id": ObjectId(label)},
+            {
+                "$set": {f"{self._labels}.$.{name}": value},
+                "$unset": {f"{self._labels}.$.{gone}": ""},
+            },
+        )
+
+    def _lose(self, id: str) -> UpdateOne:
+        return UpdateOne(
+            {"_id": ObjectId(id), f"{self._labels}.0": {"$exists": True}},
+            {"$unset": {f"{self._labels}.$[].{self._vector}": ""}},
+        )
+
+    def _declare_errors(self) -> None:
+        if not self._dataset.has_field(self._errors):
+            patiently(self._dataset.add_sample_field, self._errors, fo.StringField)
