@@ -17,6 +17,7 @@ from ...shared.app import DRAW_IN_IMAGE, take_defaults
 from ...shared.output import PLOT
 from .. import widgets
 from ..state import memory, search_state
+from . import result_words
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.search.found import Found
@@ -24,15 +25,9 @@ if TYPE_CHECKING:
 OURS = SCORE, MATCH
 _FOUND, _BARS, _ACTIVE = "found", "bars", "active"
 _HISTOGRAM = "search.histogram"
-_SHOWN = 3  # templates
 _CLOSE_UPS = 12
 _STEP = 0.1  # of the threshold
 _EDGE = 16  # pixels beside a slider, and so beside the histogram above it
-_HOW = {
-    "vectors": "by its vectors",
-    "reranked": "by its vectors, the best of them by their patches",
-    "patches": "by all patches",
-}
 _BAR, _ABOVE = "#8a8f98", "#ff6d04"
 
 
@@ -73,11 +68,11 @@ def keep(
     are_boxes = answer.images is not answer
     images = answer.images.view if are_boxes else view
     result = {
-        "summary": summary or _summarise(asked, answer),
+        "summary": summary or result_words.summarise(asked, answer),
         "low": math.floor(edges[0] / _STEP) * _STEP,
         "high": math.ceil(edges[-1] / _STEP + 1) * _STEP,
         "hints": " ".join(answer.hints),
-        "nothing": _nothing(answer),
+        "nothing": result_words.nothing(answer),
         "hits": _hits(answer),
         "places": _images(answer),
         "before": serialized(before),
@@ -210,48 +205,6 @@ def draw(
         part, "threshold", "Show all from here on", result["low"], result["high"],
         _STEP, on_threshold,
     )
-
-
-def templates(name: str) -> str:
-    """The sentences of a set, or the first of them."""
-    from detail_embed.texts.templates import template_set
-
-    sentences = [f"“{text}”" for text in template_set(name)]
-    rest = len(sentences) - _SHOWN
-    more = f" and {rest} more" if rest > 0 else ""
-    return ", ".join(sentences[:_SHOWN]) + more
-
-
-def _summarise(asked: search_state.Asked, answer: Found) -> str:
-    shown, total = len(answer.ids), answer.searched
-    text = f"**{shown:,}** of {total:,} {answer.noun}, best first, "
-    text += f"{_HOW[answer.method]}, in {1000 * answer.seconds:.0f} ms."
-    if asked.threshold is not None:
-        text += f" All that stand out by {asked.threshold:.1f} are shown."
-    text += _probably(answer.likely or 0, shown)
-    if answer.missing:
-        text += f" {answer.missing:,} have no vector and were not searched."
-    bare = answer.scores.count(None)
-    if bare:
-        text += f" The last {bare:,} have no stored patches and are not re-ranked."
-    return text
-
-
-def _probably(likely: int, shown: int) -> str:
-    """Where the line runs, if some are above it."""
-    if not likely:
-        return ""
-    if likely >= shown:
-        return " It probably shows it." if shown == 1 else " All probably show it."
-    first = "probably shows" if likely == 1 else f"**{likely:,}** probably show"
-    return f" The first {first} it; below here: probably not."
-
-
-def _nothing(answer: Found) -> str:
-    """What is said where no image probably shows what was asked; else empty."""
-    if answer.likely != 0 or not answer.ids:
-        return ""
-    return f"Nothing here looks like “{answer.text}”. Shown is what comes nearest."
 
 
 def _hits(answer: Found) -> list[dict[str, Any]]:

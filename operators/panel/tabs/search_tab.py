@@ -14,7 +14,7 @@ from .. import indexes, queries, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
 from ..state import judgements, search_state, suggested, warm_up
-from . import search_output
+from . import result_words, search_output
 
 _POLL = 1000  # milliseconds
 _METHODS = {
@@ -276,7 +276,7 @@ class SearchTab(PanelBase):
         )
         widgets.dropdown(
             options, "templates", _TEMPLATES, "Sentences around a prompt",
-            self.on_option, caption=search_output.templates(asked.templates),
+            self.on_option, caption=result_words.templates(asked.templates),
         )
 
 

@@ -12,7 +12,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import brain_run_id
 from detail_embed.fiftyone_bridge.search.found import SCORE
 from detail_embed.fiftyone_bridge.search.match import MATCH
 from detail_embed.fiftyone_bridge.search.search import search
-from operators.panel.tabs import search_output
+from operators.panel.tabs import result_words
 from tests.operators.panel.helpers import OTHER, THING, queries
 
 
@@ -34,7 +34,7 @@ def test_a_prompt_that_is_hardly_understood(browser):
     ],
 )
 def test_what_is_said_of_the_line(likely, shown, text):
-    assert search_output._probably(likely, shown) == text
+    assert result_words._probably(likely, shown) == text
 
 
 def test_search(browser, indexed):
