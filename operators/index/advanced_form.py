@@ -14,7 +14,7 @@ from detail_embed import fusers
 from detail_embed.backbone import openvino_tower
 from detail_embed.backbone.presets import BACKBONES
 from detail_embed.cover import CompleteCover
-from detail_embed.cover.complete_cover import MAX_C
+from detail_embed.cover.complete_cover import MAX_C, NO_COVER
 from detail_embed.features.packing import DTYPES
 from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
 from detail_embed.fiftyone_bridge.index import feature_stores
@@ -25,29 +25,10 @@ from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS, MIN_VECTORS
 from detail_embed.space.choose_fuser import AUTO
 
 from ..shared.form import add_ways, choices, given, index_of
+from .advanced_labels import LABELS
+from .box_form import add_boxes
 from .compute_request import BY_QUALITY, NEVER, Request
 
-LABELS = {
-    "pretrained": "Weights",
-    "allow_random_weights": "Allow random weights",
-    "cover": "Complete Cover",
-    "spacing": "Spacing of the windows",
-    "skip_flat": "Leave flat windows out",
-    "skip_identical": "Embed identical files once",
-    "vectors": "Vectors per image",
-    "vectors_by": "How they are made",
-    "fuser": "How one vector is made",
-    "proxies": "Vocabulary",
-    "proxy_field": "Classes of a label field",
-    "keep_features": "Keep patch features",
-    "also_global": "Index whole-image vectors too",
-    "overwrite": "Start over",
-    "backend": "Similarity backend",
-    "device": "Device",
-    "batch_size": "Batch size",
-    "max_pixels": "Largest image",
-    "shards": "Shards",
-}
 _AUTO = "Measured on your images: what keeps most of a full patch search"
 _HOW = "How the patches of an image become its vectors"
 _AS_QUALITY = "As the quality says"
@@ -66,7 +47,8 @@ def add_advanced(
     _head(inputs, "The model")
     add_weights(inputs, params["backbone"])
     _head(inputs, "How images are cut")
-    add_cover(inputs)
+    add_cover(inputs, bool(params.get("patches_field")))
+    add_boxes(inputs, params, samples)
     _add_savings(inputs)
     _head(inputs, "What they become")
     _add_vectors(inputs, params, samples)
@@ -94,9 +76,11 @@ def add_weights(inputs: types.Object, backbone: str) -> None:
     )
 
 
-def add_cover(inputs: types.Object) -> None:
-    """Adds the cover and its spacing."""
+def add_cover(inputs: types.Object, has_boxes: bool = False) -> None:
+    """Adds the cover and its spacing; with boxes it may be left out."""
     view = types.DropdownView()
+    if has_boxes:
+        view.add_choice(NO_COVER, label="None: the boxes and the whole image alone")
     view.add_choice("auto", label="As fine as the model can use")
     for c in range(1, MAX_C + 1):
         count = len(CompleteCover(c).boxes(1000, 1000))

@@ -47,6 +47,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         "again": "Images embedded anew, by reason",
         "failed": "Images that could not be read",
         "error_field": "Field that says why",
+        "boxes": "Boxes embedded",
+        "failed_boxes": "Boxes that cannot be embedded",
         "seconds": "Seconds",
         "vectors": "Vectors per image",
         "reason": "Why so many",
@@ -102,6 +104,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         keep_features: bool | str = "auto",
         proxies: Sequence[str] = (),
         proxy_field: str | None = None,
+        patches_field: str | None = None,
+        padding: float = 0.1,
         backend: str | None = None,
         also_global: bool = True,
         batch_size: int | None = None,
@@ -132,7 +136,9 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             backbone ("ViT-B-32"): name of an open_clip model
             pretrained (None): open_clip tag or path of a checkpoint; by default a good
                 tag for the backbones that are offered in the App
-            cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``
+            cover (10): c of the Complete Cover, 1 to 15, or ``"auto"``; with
+                ``patches_field`` also ``"none"``, for the boxes and the whole image
+                alone
             fuser ("auto"): name of a fuser, for one vector per image; by default the
                 one that keeps most of a full patch search on a sample of the images
             brain_key ("detail"): key of the index; a second run under the same key
@@ -159,6 +165,12 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
                 ``"attention"``, ``"transformer"``, ``"facility-location"``; by default,
                 and without a label field, the commonest nouns
             proxy_field (None): a label field whose classes are such words
+            patches_field (None): a field of Detections or Polylines whose boxes are
+                patches of the images, too. Each has a vector of its own, in the
+                attribute ``<brain_key>_boxes_embedding`` of its label, and FiftyOne's
+                index of them is under ``<brain_key>_boxes``
+            padding (0.1): share of the longer side of a box that is added on each side
+                of it
             backend (None): a FiftyOne similarity backend
             also_global (True): whether to index the plain whole-image vectors too,
                 under ``<brain_key>_global``
@@ -181,8 +193,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
-            seconds, again, vectors, fuser, reason and features, or an
-            :class:`fiftyone.operators.ExecutionResult` if delegated
+            seconds, again, vectors, fuser, reason, features, boxes and failed_boxes,
+            or an :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
             ValueError: if the samples or an argument cannot be used, or no image could
@@ -205,6 +217,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             "keep_features": keep_features,
             "proxies": proxies,
             "proxy_field": proxy_field,
+            "patches_field": patches_field,
+            "padding": padding,
             "backend": backend,
             "also_global": also_global,
             "batch_size": batch_size,

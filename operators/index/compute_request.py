@@ -10,7 +10,7 @@ from typing import Any
 import fiftyone.core.collections as foc
 
 from detail_embed.backbone.presets import BACKBONES
-from detail_embed.cover.complete_cover import MAX_C
+from detail_embed.cover.complete_cover import MAX_C, NO_COVER
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
@@ -126,7 +126,7 @@ def _of_quality(quality: str | None) -> dict[str, Any]:
 
 
 def _read_cover(value: int | str) -> int | str:
-    if value == "auto":
+    if value in (AUTO, NO_COVER):
         return value
     try:
         if isinstance(value, bool) or int(value) != float(value):
@@ -136,7 +136,7 @@ def _read_cover(value: int | str) -> int | str:
         return int(value)
     except (ValueError, TypeError):
         raise ValueError(
-            f"cover must be 1 to {MAX_C} or 'auto', not {value!r}"
+            f"cover must be 1 to {MAX_C}, 'auto' or 'none', not {value!r}"
         ) from None
 
 

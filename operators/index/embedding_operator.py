@@ -29,6 +29,13 @@ class EmbeddingOperator(RunOperator):
                 f"{result.failed} could not be read (see the field "
                 f"{result.error_field!r})"
             )
+        if result.boxes:
+            parts.append(f"{result.boxes} boxes embedded")
+        if result.failed_boxes:
+            parts.append(
+                f"{result.failed_boxes} boxes cannot be (see the attribute "
+                f"'{result.brain_key}_boxes_error' of their labels)"
+            )
         text = f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
         return ". ".join(filter(None, [text, result.reason, result.features]))
 

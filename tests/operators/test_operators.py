@@ -271,7 +271,7 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
         "backend": "sklearn", "also_global": True, "batch_size": 8, "num_workers": 1,
         "device": "cpu", "precision": "fp32", "allow_random_weights": True,
         "overwrite": True, "max_pixels": 10**7, "skip_identical": False,
-        "skip_flat": True,
+        "skip_flat": True, "patches_field": "ground_truth", "padding": 0.2,
     }
     signature = inspect.signature(type(compute).__call__).parameters
     others = {"self", "sample_collection", "delegate", "shards"}
@@ -280,8 +280,11 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
     assert run.result.result["embedded"] == 4
     dataset.reload()
     searchable = similarities(dataset)
-    assert set(searchable) == {"other", "other_global", "other_single"}
+    assert set(searchable) == {
+        "other", "other_boxes", "other_global", "other_single"
+    }
     identity = dataset.get_run_info("other").config.identity
+    assert (identity["patches_field"], identity["padding"]) == ("ground_truth", 0.2)
     assert list(identity["proxies"]) == ["red cube", "cat, dog"]
     compute_index.delete(Index(dataset, "other"))
 

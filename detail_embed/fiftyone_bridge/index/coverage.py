@@ -8,13 +8,19 @@ from dataclasses import dataclass
 import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 
-from detail_embed.fiftyone_bridge.index import brain_runs, provenance, vectors
+from detail_embed.fiftyone_bridge.index import (
+    brain_runs,
+    names,
+    provenance,
+    vectors,
+)
 from detail_embed.fiftyone_bridge.index.index import BOXES, Index
 from detail_embed.fiftyone_bridge.samples.collection import (
     flat_images,
     ids_with,
     with_fields,
 )
+from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
 
 @dataclass(frozen=True)
@@ -99,13 +105,25 @@ class _Groups:
         self.errors = errors if errors and home.has_field(errors) else None
         self._ids: Sequence[str] = ()
         self.images = with_fields(self.images, *filter(None, (self._field, errors)))
-        if self._field is None:
+        if index.find()[1] == BOXES:
+            self._only_boxes(index)
+        elif self._field is None:
             self._ids = vectors.load(index).ids
         elif not home.has_field(self._field):
             self._field = None
         elif index.is_of_frames:  # of which a view shows a copy
             self._ids, self._field = list(ids_with(home, self._field)), None
         self._foreign = provenance.foreign_ids(index)
+
+    def _only_boxes(self, index: Index) -> None:
+        """Leaves out images without boxes; embedded is what has a vector of one."""
+        labels = label_path(index.dataset, index.field)
+        self.images = with_fields(self.images, index.field).match(
+            F(labels).length() > 0
+        )
+        has_vector = F(names.box_vector(index.base.key)) != None  # noqa: E711
+        found = self.images.match(F(labels).filter(has_vector).length() > 0)
+        self._ids = found.values("id")
 
     def embedded(self) -> foc.SampleCollection:
         if self._field is None:
