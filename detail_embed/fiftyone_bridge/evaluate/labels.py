@@ -14,7 +14,7 @@ from detail_embed.backbone.bundled_model import NAME
 from detail_embed.clver_ds import concepts
 from detail_embed.evaluation import ALL
 from detail_embed.fiftyone_bridge.index import names, records
-from detail_embed.fiftyone_bridge.index.index import SINGLE, WHOLE, Index
+from detail_embed.fiftyone_bridge.index.index import BOXES, SINGLE, WHOLE, Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
@@ -169,7 +169,7 @@ def word_groups(indexes: Iterable[Index], classes: Sequence[str]) -> list[str]:
             continue
         if record.identity["backbone"] == NAME:
             world = {concept.name: concept for concept in concepts()}
-        if part == WHOLE:
+        if part in (WHOLE, BOXES):
             continue
         settings = _made_with(record, part)
         if not settings.is_trained:

@@ -21,6 +21,7 @@ from tests.tiny import tiny_backbone
         {"vector_bytes": 9000},
         {"vectors": 1},
         {"fuser": "trained_here"},
+        {"patches_field": "ground_truth", "padding": 0.3, "cover": 3},
     ],
 )
 def test_an_identity_is_read_back(choices):
