@@ -16,6 +16,7 @@ from detail_embed.fiftyone_bridge.evaluate import evaluate_retrieval, labels, ru
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import BOXES, SINGLE, WHOLE, Index
 from detail_embed.fiftyone_bridge.runs.run import Run
+from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 from ..shared.form import choices, filled, folder
@@ -85,6 +86,7 @@ class EvaluationRequest:
 
 def add_inputs(inputs: types.Object, samples: foc.SampleCollection) -> None:
     """Adds the inputs of the form."""
+    samples = images_of(samples)
     dataset = dataset_of(samples)
     parts = {
         key: Index(dataset, key).find()[1] for key in brain_runs.promptable(dataset)

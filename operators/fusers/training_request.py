@@ -14,6 +14,7 @@ from detail_embed import fusers
 from detail_embed.fiftyone_bridge.compute import train_fuser
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Run
+from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers.transformer import SIZES
 from detail_embed.training import OBJECTIVES, TrainingConfig
@@ -78,7 +79,8 @@ class TrainingRequest:
 
     def estimate(self, samples: foc.SampleCollection) -> str:
         """What it will take of disk and time."""
-        return train_fuser.estimate(samples, self.settings, self.minutes)
+        images = images_of(samples)
+        return train_fuser.estimate(images, self.settings, self.minutes)
 
     def start(self, samples: foc.SampleCollection) -> Run:
         """Checks, and returns the run; see :func:`.train_fuser.train`."""
@@ -100,6 +102,7 @@ def add_inputs(
     Returns:
         what is asked for, with the defaults of the form
     """
+    samples = images_of(samples)
     inputs.str(
         "name",
         required=True,

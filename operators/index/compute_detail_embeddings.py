@@ -245,7 +245,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         """Makes the space, and queues the runs that share the images."""
         if not ctx.delegated:
             raise ValueError(_ONLY_DELEGATED)
-        samples, n = ctx.target_view(), request.shards
+        samples, n = self.target(ctx), request.shards
         result = progress.delegated(ctx, request.prepare(samples))
         for i in range(n):
             shared = {"shards": 1, "shard": [i, n], "overwrite": False}

@@ -13,6 +13,7 @@ from detail_embed.backbone.weights import check_weights
 from detail_embed.fiftyone_bridge.compute.estimate import Workload
 from detail_embed.fiftyone_bridge.index import checks
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples.images import images_of, refuse_patches
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 from ..shared.form import filled
@@ -38,6 +39,8 @@ def add_inputs(
     Raises:
         ValueError: if it cannot be done
     """
+    refuse_patches(samples)
+    samples = images_of(samples)
     given, dataset = filled(params), dataset_of(samples)
     models = types.Object()
     given["backbone"] = add_model(models, dataset, given.get("backbone"))

@@ -21,6 +21,8 @@ class EmbeddingOperator(RunOperator):
     def summarise(self, result: Result) -> str:
         """How many images were embedded, and what was measured and kept."""
         parts = [f"{result.embedded} images embedded"]
+        if result.group_slice:
+            parts[0] += f" of the slice {result.group_slice!r}"
         parts += [f"{n} of them anew, as {why}" for why, n in result.again.items()]
         if result.present:
             parts.append(f"{result.present} had a vector already")

@@ -78,8 +78,8 @@ class SearchByPrompts(FormOperator):
         if any(shown.values()):
             query = examples.mix(index, query, **shown, weight=weight)
             options["method"] = for_examples(options.get("method", AUTO))
-        found = search(index, ctx.target_view(), query, **options)
-        ctx.ops.set_view(found.view)
+        found = search(index, self.target(ctx), query, **options)
+        ctx.ops.set_view(found.shown)
         ctx.ops.notify(
             f"{len(found.ids)} of {found.searched} {found.noun}, best first",
             variant="success",

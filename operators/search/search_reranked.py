@@ -62,9 +62,9 @@ class SearchReranked(FormOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""
-        samples, params = ctx.target_view(), filled(ctx.params)
+        samples, params = self.target(ctx), filled(ctx.params)
         found = _search(index_of(samples, params), samples, **_arguments(params))
-        ctx.ops.set_view(found.view)
+        ctx.ops.set_view(found.shown)
         ctx.ops.notify(_summarise(found, len(samples)), variant="success")
         return {"found": len(found.ids), "scores": found.scores}
 

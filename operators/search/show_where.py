@@ -47,7 +47,10 @@ class ShowWhere(RunOperator):
     def target(self, ctx: foo.ExecutionContext) -> foc.SampleCollection:
         """The open image, or the target view."""
         from detail_embed.fiftyone_bridge.samples.collection import flat_images
+        from detail_embed.fiftyone_bridge.samples.private_names import is_generated
 
+        if ctx.current_sample and is_generated(ctx.view):
+            return ctx.view.select(ctx.current_sample)
         if ctx.current_sample:
             return flat_images(ctx.dataset).select(ctx.current_sample)
         return super().target(ctx)

@@ -83,7 +83,7 @@ class FormOperator(foo.Operator):
         """
         if ctx.dataset is None:
             raise ValueError("Open a dataset first")
-        return ctx.target_view()
+        return targets.of_run(ctx)
 
     def labels(self) -> Mapping[str, str]:
         """Labels of inputs that are not always shown, by name, for messages."""

@@ -5,12 +5,28 @@ What a search shows is a part of the dataset that nobody has chosen for anything
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import fiftyone.core.collections as foc
+import fiftyone.core.media as fom
 import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.constants import ViewTarget
+
+_CAN_BE_FLAT = (
+    "require_flat" in signature(foo.ExecutionContext.target_view).parameters
+)
+
+
+def of_run(ctx: foo.ExecutionContext) -> foc.SampleCollection:
+    """The target view; of groups the images of the slice that is shown, if it can be.
+
+    Before FiftyOne 1.22 groups stay groups, which mean that slice all the same.
+    """
+    if ctx.dataset.media_type != fom.GROUP or not _CAN_BE_FLAT:
+        return ctx.target_view()
+    return ctx.target_view(require_flat=True)
 
 
 def of_form(
@@ -32,7 +48,7 @@ def of_form(
         return target
     if not _shows_search(private_names.serialized(ctx.view)):
         return target
-    if private_names.is_generated(ctx.view):  # close-ups: parts of images
+    if private_names.is_patches(ctx.view):  # close-ups: parts of images
         hidden = types.HiddenView(read_only=False)
         inputs.enum(
             "view_target", [ViewTarget.DATASET], default=ViewTarget.DATASET, view=hidden

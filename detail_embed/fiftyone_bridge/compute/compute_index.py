@@ -34,6 +34,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     without,
 )
 from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
+from detail_embed.fiftyone_bridge.samples.images import refuse_patches, slice_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 
 __all__ = ["check_compute", "compute", "delete", "prepare"]
@@ -87,8 +88,8 @@ def compute(
             could be read
         RuntimeError: while iterating, if MongoDB stays away
     """
-    samples = index.images_of(samples)
     check_compute(index, samples, settings, backend, overwrite, also_global, shard)
+    samples = index.images_of(samples)
     steps = _compute(index, samples, settings, backend, also_global, overwrite, shard)
     return Run(under_lock(index.dataset, index.key, "a computation", steps, shard))
 
@@ -108,8 +109,8 @@ def prepare(
     Returns:
         a :class:`Run`, whose result is an :class:`.shards.Prepared`
     """
-    samples = index.images_of(samples)
     check_compute(index, samples, settings, overwrite=overwrite)
+    samples = index.images_of(samples)
     steps = _prepare(index, samples, settings, overwrite)
     return Run(under_lock(index.dataset, index.key, "a preparation", steps))
 
@@ -146,6 +147,8 @@ def check_compute(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
+    if index.record is None:
+        refuse_patches(samples)
     samples = index.images_of(samples)
     shards.check_shard(index, shard)
     lock.check_free(index.dataset, index.key, shard)
@@ -235,6 +238,7 @@ def _compute(
         fuser=record.fuser,
         reason=record.reason,
         features=opened.kept,
+        group_slice=slice_of(samples),
     )
 
 

@@ -13,7 +13,6 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors, Members
 from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE
 from detail_embed.fiftyone_bridge.samples.collection import (
-    check_images,
     flat_images,
     with_fields,
 )
@@ -77,7 +76,7 @@ def check_boxes(index: Index, samples: foc.SampleCollection) -> str:
                 "or those patches"
             )
     else:
-        check_images(samples)
+        index.images_of(samples)
     return field
 
 

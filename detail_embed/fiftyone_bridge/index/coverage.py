@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import fiftyone.core.collections as foc
+import fiftyone.core.media as fom
 from fiftyone import ViewField as F
 
 from detail_embed.fiftyone_bridge.index import (
@@ -20,6 +21,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     ids_with,
     with_fields,
 )
+from detail_embed.fiftyone_bridge.samples.images import active_slice, meant_by
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
 
@@ -98,9 +100,8 @@ class _Groups:
     """
 
     def __init__(self, index: Index, samples: foc.SampleCollection):
-        samples = index.images_of(samples) if index.is_of_frames else samples
-        home = index.home_of(samples)
-        self.images = flat_images(samples)
+        self.images = _images(index, samples)
+        home = index.home_of(self.images)
         self._field, errors = _fields(index)
         self.errors = errors if errors and home.has_field(errors) else None
         self._ids: Sequence[str] = ()
@@ -147,6 +148,14 @@ class _Groups:
         if self._foreign:
             return self.images.exclude(self.embedded().values("id"))
         return self.images.exists(self._field, False)
+
+
+def _images(index: Index, samples: foc.SampleCollection) -> foc.SampleCollection:
+    """The images that samples mean; of a slice without images those of all others."""
+    chosen = active_slice(samples)
+    if chosen and samples.group_media_types.get(chosen) != fom.IMAGE:
+        return flat_images(samples)
+    return meant_by(samples, index.is_of_frames)
 
 
 def _fields(index: Index) -> tuple[str | None, str | None]:

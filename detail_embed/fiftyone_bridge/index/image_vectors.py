@@ -12,6 +12,7 @@ import numpy as np
 from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples.private_names import is_patches
 
 _TINY = 1e-12
 
@@ -29,7 +30,7 @@ def check_images_of_index(
     """
     if boxes.field_of(index) is not None:
         boxes.check_boxes(index, samples)
-        images = samples
+        images = samples if is_patches(samples) else index.images_of(samples)
     else:
         images = index.images_of(samples)
     brain_runs.check_similarity(index)

@@ -52,6 +52,7 @@ class Result:
         boxes: of a label field that got a vector
         failed_boxes: those that cannot have one; the attribute
             ``<brain_key>_boxes_error`` of their labels says why
+        group_slice: the slice of groups whose images these are; None for no groups
     """
 
     brain_key: str
@@ -68,6 +69,7 @@ class Result:
     features: str
     boxes: int = 0
     failed_boxes: int = 0
+    group_slice: str | list[str] | None = None
 
 
 class Run:

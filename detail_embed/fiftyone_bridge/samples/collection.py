@@ -14,31 +14,22 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
     frames_config,
     is_frames,
-    is_generated,
     stored_fields,
 )
 
+_FRAMES = "such as dataset.to_frames(sample_frames=True, fps=1)"
+
 
 def check_images(samples: foc.SampleCollection) -> None:
-    """Checks that a collection holds images to embed.
+    """Checks that a collection holds images to embed, each by itself.
+
+    What is made of images, see :mod:`.images`.
 
     Raises:
         ValueError: if it is empty, or of another medium
     """
     if is_frames(samples):
         _check_files(samples)
-    elif is_generated(samples):
-        raise ValueError(
-            "detail-embed embeds whole images; this is a view of patches, clips or "
-            "frames. Pass the dataset, or a view of its samples"
-        )
-    if samples.media_type == fom.GROUP:
-        _check_slices(samples)
-        raise ValueError(
-            f"{samples.name!r} is grouped; choose one of its image slices "
-            f"{_image_slices(samples)}, for example "
-            "dataset.select_group_slices('<slice>')"
-        )
     if not len(samples.limit(1)):  # a view counts all that it holds
         if isinstance(samples, fov.DatasetView) and len(dataset_of(samples).limit(1)):
             raise ValueError(
@@ -55,23 +46,23 @@ def check_images(samples: foc.SampleCollection) -> None:
             "(no extension, or a rare one) that they are images. Make the samples "
             'anew with fo.Sample(filepath, media_type="image")'
         )
+    if samples.media_type == fom.VIDEO:
+        raise ValueError(
+            f"{samples.name!r} holds videos, and images are needed: give their frames, "
+            f"{_FRAMES}"
+        )
     if samples.media_type != fom.IMAGE:
         raise ValueError(
-            f"{samples.name!r} holds media of type {samples.media_type!r}; only image "
-            "datasets are supported, open one of these"
+            f"{samples.name!r} holds media of type {samples.media_type!r}; only images "
+            "and frames of videos are supported, open one of these"
         )
 
 
 def flat_images(dataset: foc.SampleCollection | Frames) -> foc.SampleCollection:
-    """All images of a dataset or view, whatever slice they are in; or all frames.
-
-    Raises:
-        ValueError: if it is a view that groups images by a field
-    """
+    """All images of a dataset or view, whatever slice they are in; or all frames."""
     if isinstance(dataset, Frames):
         return dataset.view()
     if dataset.media_type == fom.GROUP:
-        _check_slices(dataset)
         return dataset.select_group_slices(media_type=fom.IMAGE)
     return dataset
 
@@ -128,17 +119,3 @@ def _check_files(frames: foc.SampleCollection) -> None:
             "the frames of this view have no image files, FiftyOne takes them from the "
             "videos when it shows them: make them with to_frames(sample_frames=True)"
         )
-
-
-def _check_slices(samples: foc.SampleCollection) -> None:
-    """Checks that groups are those of a dataset, not made by a view."""
-    if samples.group_media_types is None:
-        raise ValueError(
-            "this view groups images by a field: pass the dataset or a view that does "
-            "not, or group_by(..., flat=True), which keeps every image by itself"
-        )
-
-
-def _image_slices(samples: foc.SampleCollection) -> list[str]:
-    media = samples.group_media_types
-    return sorted(name for name, kind in media.items() if kind == fom.IMAGE)

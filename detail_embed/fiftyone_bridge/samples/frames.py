@@ -23,7 +23,7 @@ from detail_embed.fiftyone_bridge.samples import private_names
 
 _STAGE = "fiftyone.core.stages.ToFrames"
 _FRAMES = "frames."
-_HAS_FILE = {"filepath": {"$ne": None}}
+_last: dict[ObjectId, list[dict[str, Any]]] = {}  # stages of views, by dataset
 
 
 class Frames:
@@ -60,17 +60,25 @@ class Frames:
     def view(self) -> fov.DatasetView:
         """All frames that have an image file.
 
-        The copy of the brain runs is shown, so that not each call makes one.
+        The copy of the brain runs is shown, or the one that was made last, so that not
+        each call makes one.
         """
         videos = videos_of(self.dataset)
         before = _plain(private_names.serialized(videos.view()))
-        for stages in private_names.stored_stages(self.dataset):
+        for stages in _known_stages(self.dataset):
             if stages and _is_of_all(stages[-1]) and _plain(stages[:-1]) == before:
                 view = private_names.view_of(self.dataset, stages)
-                if len(view) != self.documents.count_documents(_HAS_FILE):
+                if len(view) != self.count():
                     view.reload()
+                self._catch_up(private_names.own_dataset(view))
                 return view
-        return videos.to_frames()
+        view = videos.to_frames()
+        _last[private_names.dataset_id(self.dataset)] = private_names.serialized(view)
+        return view
+
+    def count(self) -> int:
+        """How many frames have an image file."""
+        return self.documents.count_documents({"filepath": {"$ne": None}})
 
     def write(self, operations: Sequence[UpdateOne], ids: Sequence[str]) -> None:
         """Changes frames in one bulk, then their copies."""
@@ -183,6 +191,12 @@ def home_of(samples: foc.SampleCollection) -> Home:
     return Frames(dataset) if dataset.media_type == fom.VIDEO else dataset
 
 
+def has_frames(dataset: fo.Dataset) -> bool:
+    """Whether a dataset has videos."""
+    slices = dataset.group_media_types or {}
+    return fom.VIDEO in (dataset.media_type, *slices.values())
+
+
 def dataset_with(home: Home) -> fo.Dataset:
     """The dataset that images, or the videos of frames, are of."""
     return home.dataset if isinstance(home, Frames) else home
@@ -223,10 +237,16 @@ def _is_of_all(stage: Mapping[str, Any]) -> bool:
     return stage["_cls"] == _STAGE and not dict(stage["kwargs"]).get("config")
 
 
+def _known_stages(dataset: fo.Dataset) -> list[list[dict[str, Any]]]:
+    """The stages of views of brain runs, of saved ones, and of the last of all."""
+    last = _last.get(private_names.dataset_id(dataset), [])
+    return [*private_names.stored_stages(dataset), last]
+
+
 def _copy_names(dataset: fo.Dataset) -> set[str]:
-    """The names of the datasets that saved frames views and brain runs show."""
+    """The names of the datasets that these show."""
     found = set()
-    for stages in private_names.stored_stages(dataset):
+    for stages in _known_stages(dataset):
         for stage in stages:
             if stage["_cls"] == _STAGE:
                 found.add((dict(stage["kwargs"]).get("_state") or {}).get("name"))

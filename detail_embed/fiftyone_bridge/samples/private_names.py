@@ -52,6 +52,16 @@ def is_frames(samples: foc.SampleCollection) -> bool:
     return _collection(samples)._is_frames
 
 
+def is_patches(samples: foc.SampleCollection) -> bool:
+    """Whether a view is of patches, of labels or of an evaluation: ``_is_patches``."""
+    return _collection(samples)._is_patches
+
+
+def is_clips(samples: foc.SampleCollection) -> bool:
+    """Whether a view is of clips of videos: ``_is_clips``."""
+    return _collection(samples)._is_clips
+
+
 def frames_config(view: fov.DatasetView) -> dict[str, Any]:
     """How a view of frames was asked for: ``_frames_stage``."""
     return view._frames_stage.config or {}

@@ -11,6 +11,7 @@ from detail_embed.fiftyone_bridge.index import boxes
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import label_attributes
+from detail_embed.fiftyone_bridge.samples.private_names import is_patches
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import DRAWN, EXAMPLE
 from detail_embed.fiftyone_bridge.search.found_boxes import FoundBoxes
@@ -53,6 +54,8 @@ def search_boxes(
     """
     started = time.monotonic()
     field = boxes.check_boxes(index, samples)
+    if not is_patches(samples):
+        samples = index.images_of(samples)
     check_request(1 if k is None else k, threshold, method)
     if method not in (AUTO, VECTORS):
         raise ValueError(

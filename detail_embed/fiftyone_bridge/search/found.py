@@ -11,6 +11,7 @@ import numpy as np
 from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, has_score, prepare
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.frames import home_of
+from detail_embed.fiftyone_bridge.samples.images import clips_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.texts.score_summary import ScoreHistogram
 
@@ -48,6 +49,7 @@ class Found:
             runs the line "probably not", and 0 means that nothing here looks like it;
             None where that cannot be told, see :func:`.likely.find_likely`
         hints: what to know of the prompts: cut off, or hardly understood
+        clips: the view of clips whose frames were searched; None for no clips
     """
 
     samples: foc.SampleCollection = field(repr=False)
@@ -65,6 +67,16 @@ class Found:
     text: str
     likely: int | None = None
     hints: tuple[str, ...] = ()
+    clips: fov.DatasetView | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> fov.DatasetView:
+        """What a grid shows: the images; of clips those, by their best frame."""
+        if self.clips is None:
+            return self.view
+        owners = clips_of(self.clips, self.samples.select(self.ids))
+        best = dict.fromkeys(clip for id in self.ids for clip in owners[id])
+        return self.clips.select(list(best), ordered=True)
 
     @property
     def view(self) -> fov.DatasetView:

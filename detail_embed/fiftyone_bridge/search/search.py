@@ -21,6 +21,7 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.samples.private_names import is_clips
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.box_search import search_boxes
 from detail_embed.fiftyone_bridge.search.found import DRAWN, EXAMPLE, Found
@@ -104,6 +105,7 @@ def search(
     if boxes.field_of(index) is not None:
         return search_boxes(index, samples, query, k, threshold, templates, method)
     started = time.monotonic()
+    clips = samples if is_clips(samples) else None
     samples = index.images_of(samples)
     k = len(samples) if k is None else k
     check_request(k, threshold, method)
@@ -155,6 +157,7 @@ def search(
         text=EXAMPLE if isinstance(query, np.ndarray) else str(query),
         likely=None if likely is None else min(int(likely.sum()), len(best)),
         hints=hints,
+        clips=clips,
     )
 
 

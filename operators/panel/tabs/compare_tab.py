@@ -107,11 +107,13 @@ class CompareTab(PanelBase):
 
     def refresh_compare(self, ctx: foo.ExecutionContext) -> None:
         """Makes the thumbnails, which the browser forgets when a page is loaded."""
+        from detail_embed.fiftyone_bridge.samples.images import paths_of
+
         from .. import thumbnails
 
         kept = ctx.panel.get_state("compare.kept") or {}
         ids = [id for side in kept.values() for id in side["ids"]]
-        paths = dict(zip(*ctx.dataset.select(ids).values(["id", "filepath"])))
+        paths = paths_of(ctx.dataset, ids)
         data = {}
         for name, side in kept.items():
             files = [paths.get(id, "") for id in side["ids"]]

@@ -197,10 +197,12 @@ class CurateTab(PanelBase):
 
 def _pictures(dataset: fo.Dataset, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The image that fits each prompt best, with the place, as panel data."""
+    from detail_embed.fiftyone_bridge.samples.images import paths_of
+
     from .. import thumbnails
 
     ids = [row["best_id"] for row in rows]
-    paths = dict(zip(*dataset.select(ids).values(["id", "filepath"])))
+    paths = paths_of(dataset, ids)
     drawn = thumbnails.draw(
         [paths.get(id, "") for id in ids],
         [_short(row["prompt"]) for row in rows],

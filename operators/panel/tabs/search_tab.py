@@ -194,7 +194,7 @@ class SearchTab(PanelBase):
             answer = replace(answer, text=asked.text)  # also where it was judged
         if not search_state.is_turn(ctx, turn):
             return
-        view = answer.view
+        view = answer.shown
         ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
         search_output.keep(ctx, asked, answer, view, _before(ctx))
         if isinstance(query, str):

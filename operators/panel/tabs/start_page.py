@@ -73,10 +73,10 @@ class StartPage(PanelBase):
 
 def _problem(ctx: foo.ExecutionContext) -> str:
     """Why nothing can be indexed; empty where something can."""
-    from detail_embed.fiftyone_bridge.samples.collection import check_images
+    from detail_embed.fiftyone_bridge.samples.images import check_dataset
 
     try:
-        check_images(ctx.dataset)
+        check_dataset(ctx.dataset)
     except ValueError as error:
         return f"Nothing can be searched here: {error}"
     return ""
