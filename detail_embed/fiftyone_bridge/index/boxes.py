@@ -116,15 +116,20 @@ def close_ups(
 ) -> fov.DatasetView:
     """Labels as patches, in the order given; FiftyOne writes a dataset for them.
 
+    It makes none of a field of one label an image: then these are the images.
+
     Args:
         samples: of the dataset
         field: of the labels
-        sample_ids: of the images, in any order
+        sample_ids: of the image of each label
         label_ids: of the patches
     """
     dataset = dataset_of(samples)
     scores = [SCORE] if dataset.has_field(SCORE) else None
-    images = flat_images(dataset).select(list(dict.fromkeys(sample_ids)))
+    within = list(dict.fromkeys(sample_ids))
+    images = flat_images(dataset).select(within, ordered=True)
+    if label_path(dataset, field) == field:
+        return images
     labels = images.select_labels(ids=list(label_ids), fields=field)
     patches = labels.to_patches(field, other_fields=scores)
     return patches.select(list(label_ids), ordered=True)

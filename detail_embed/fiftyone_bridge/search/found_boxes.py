@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import fiftyone.core.patches as fop
 import fiftyone.core.view as fov
 
 from detail_embed.fiftyone_bridge.index import boxes
@@ -50,7 +51,8 @@ class FoundBoxes(Found):
         view = boxes.close_ups(self.samples, self.label_field, images, ids)
         if has_score(dataset_of(self.samples)):
             values = match.item([round(score, 4) for score in scores])
-            view = view.set_field(SCORE, match.of_each(ids, values))
+            shown = ids if isinstance(view, fop.PatchesView) else images
+            view = view.set_field(SCORE, match.of_each(shown, values))
         return view
 
     def patches(self) -> fov.DatasetView:
