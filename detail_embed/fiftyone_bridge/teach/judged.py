@@ -8,6 +8,7 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import fiftyone.core.patches as fop
 import numpy as np
 from bson import ObjectId
 
@@ -15,7 +16,6 @@ from detail_embed.fiftyone_bridge.concepts.concept import Mark
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_with,
-    is_generated,
     label_path,
     label_type,
 )
@@ -79,7 +79,7 @@ def selected(
     Raises:
         ValueError: naming a label that has no box, or is gone
     """
-    if is_generated(view):
+    if isinstance(view, fop.PatchesView):
         return _close_ups(view, list(ids or ()))
     if not labels:
         return [Mark(id) for id in ids or ()]

@@ -252,7 +252,7 @@ def test_kept_renamed_deleted(index, dataset, ids):
 
 
 def test_an_unknown_name_is_answered_by_those_there_are(index, ids):
-    with pytest.raises(ValueError, match="It has none yet: teach it"):
+    with pytest.raises(ValueError, match="It has none yet: select images"):
         index.search("#helmet")
     index.teach("Helmet", ids[:1], text=THING)
     with pytest.raises(ValueError, match=r"Did you mean #Helmet\? There are #Helmet"):
