@@ -1,5 +1,8 @@
 """The operators: forms and progress, nothing is computed here."""
 
+from .classifiers.apply_classifier import ApplyClassifier
+from .classifiers.manage_classifiers import ManageClassifiers
+from .classifiers.train_classifier import TrainClassifier
 from .concepts.manage_concepts import ManageConcepts
 from .concepts.teach_concept import TeachConcept
 from .curate.classify_by_prompts import ClassifyByPrompts
@@ -28,6 +31,7 @@ from .search.search_reranked import SearchReranked
 from .search.show_where import ShowWhere
 
 OPERATORS = (
+    ApplyClassifier,
     ClassifyByPrompts,
     CleanFeatures,
     ComputeDetailEmbeddings,
@@ -39,6 +43,7 @@ OPERATORS = (
     FindNearDuplicates,
     FindOutliers,
     ImportVectors,
+    ManageClassifiers,
     ManageConcepts,
     ManageFusers,
     MapEmbeddings,
@@ -51,6 +56,7 @@ OPERATORS = (
     ShowWhere,
     TagHits,
     TeachConcept,
+    TrainClassifier,
     TrainFuser,
     UpdateIndex,
 )

@@ -28,6 +28,7 @@ FLOORS = (
      "fiftyone_bridge.where"),
     ("fiftyone_bridge.curate", "fiftyone_bridge.evaluate", "fiftyone_bridge.teach",
      "fiftyone_bridge.video"),
+    ("fiftyone_bridge.classifiers",),
     ("fiftyone_bridge",),
     ("demo",),
     ("operators",),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from detail_embed.texts.templates import apply_templates, template_set
 from detail_embed.texts.wordings import class_wordings
 
-TEMPLATES = "openai-80"
+TEMPLATES = "own"
 _WORDINGS = 2  # of a name: in its own case, and lower-case
 
 
@@ -18,7 +18,7 @@ def captions(
 
     Args:
         name: of the class, such as ``"TrafficLight"``
-        templates ("openai-80"): see
+        templates ("own"): see
             :func:`~detail_embed.texts.templates.template_set`
 
     Raises:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from detail_embed.classifiers.bags import Bags
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a cross-validation chooses.
+
+    Attributes:
+        strength: of the pull towards where the weights start
+        by_names: whether they start from the names of the classes
+    """
+
+    strength: float
+    by_names: bool = False
 
 
 class Kind(ABC):
@@ -19,8 +33,8 @@ class Kind(ABC):
         description: of it, for a person
         needs_patches: whether it looks at all patches of an image, not at one vector
         needs_captions: whether it cannot do without encoded class names
-        strengths: of the pull towards where it starts, to choose from, strongest first
-        default: the strength where nothing can be measured
+        choices: to choose from; of equally good ones the first is taken
+        default: the choice where nothing can be measured
         folds: parts of the cross-validation
     """
 
@@ -28,8 +42,8 @@ class Kind(ABC):
     description: ClassVar[str]
     needs_patches: ClassVar[bool] = False
     needs_captions: ClassVar[bool] = False
-    strengths: ClassVar[tuple[float, ...]]
-    default: ClassVar[float]
+    choices: ClassVar[tuple[Choice, ...]]
+    default: ClassVar[Choice]
     folds: ClassVar[int] = 5
 
     @property
@@ -44,7 +58,7 @@ class Kind(ABC):
         targets: np.ndarray,
         several: bool,
         captions: Tensor | None,
-        strength: float,
+        choice: Choice,
         seed: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Learns the weights.
@@ -55,7 +69,7 @@ class Kind(ABC):
             several: whether one may have several classes, or none
             captions: ``(K, M, d)``, encoded captions of the classes, unit length; None
                 for none
-            strength: one of :attr:`strengths`
+            choice: one of :attr:`choices`
             seed: of whatever is random
 
         Returns:

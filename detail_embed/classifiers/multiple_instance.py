@@ -10,7 +10,7 @@ from torch import Tensor
 
 from detail_embed.classifiers.bags import Bags, batches
 from detail_embed.classifiers.descend import descend, total_loss
-from detail_embed.classifiers.kind import Kind
+from detail_embed.classifiers.kind import Choice, Kind
 from detail_embed.classifiers.prompts import ensemble
 from detail_embed.classifiers.registry import register
 
@@ -26,16 +26,19 @@ class MultipleInstance(Kind):
 
     The patches that were the best for some class in any round are kept, and the best
     of these counts while the weights are learned: few are, so that this takes little.
-    It starts from the captions; without these from a linear layer by which each patch
-    is of the classes of its image. The pull is towards the start. Source of the
-    alternation: MI-SVM (Andrews et al., NIPS 2002).
+    It starts from the names of the classes, or, where these say nothing, from a linear
+    layer by which each patch is of the classes of its image; the pull is towards that.
+    Source of the alternation: MI-SVM (Andrews et al., NIPS 2002).
     """
 
     name = "multiple-instance"
     description = "The best patch of each image counts: for small things"
     needs_patches = True
-    strengths = (100.0, 30.0, 10.0, 3.0, 1.0)
-    default = 30.0
+    choices = (
+        *(Choice(pull, by_names=True) for pull in (10.0, 1.0, 0.1)),
+        *map(Choice, (1.0, 0.1)),
+    )
+    default = choices[0]
     folds = 3
 
     def solve(
@@ -44,11 +47,12 @@ class MultipleInstance(Kind):
         targets: np.ndarray,
         several: bool,
         captions: Tensor | None,
-        strength: float,
+        choice: Choice,
         seed: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Finds patches and weights by turns; see :meth:`Kind.solve`."""
-        start = _ridge(bags, targets) if captions is None else ensemble(captions)
+        by_names = choice.by_names and captions is not None
+        start = ensemble(captions) if by_names else _ridge(bags, targets)
         wanted = torch.from_numpy(targets)
         change = torch.zeros_like(start, requires_grad=True)
         scale = torch.tensor(math.log(_SCALE), requires_grad=True)
@@ -57,19 +61,16 @@ class MultipleInstance(Kind):
         for number in range(_ROUNDS):
             if not _choose(bags, (start + change).detach(), chosen):
                 break
-            vectors, mask = _gather(bags, chosen)
+            patches = _gather(bags, chosen)
+            if number == 0:
+                with torch.no_grad():
+                    bias.data = -_SCALE * _best(*patches, start).mean(dim=0)
 
-            def cosines() -> Tensor:
-                found = vectors @ (start + change).T
-                return found.masked_fill(~mask[..., None], _FAR).amax(dim=1)
-
-            def loss() -> Tensor:
-                pull = strength * change.square().sum()
-                logits = scale.exp() * cosines() + bias
+            def loss(patches: tuple[Tensor, Tensor] = patches) -> Tensor:
+                logits = scale.exp() * _best(*patches, start + change) + bias
+                pull = choice.strength * change.square().sum()
                 return total_loss(logits, wanted, several) + pull
 
-            if number == 0:
-                bias.data = -_SCALE * cosines().detach().mean(dim=0)
             descend(loss, [change, scale, bias])
         with torch.no_grad():
             return (scale.exp() * (start + change)).numpy(), bias.numpy()
@@ -98,6 +99,11 @@ def _gather(bags: Bags, chosen: list[set[int]]) -> tuple[Tensor, Tensor]:
             found[place, : len(rows)], mask[place, : len(rows)] = one[rows], True
             place += 1
     return found, mask
+
+
+def _best(vectors: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    """The scores of the best patches, ``(n, K)``."""
+    return (vectors @ weights.T).masked_fill(~mask[..., None], _FAR).amax(dim=1)
 
 
 def _ridge(bags: Bags, targets: np.ndarray) -> Tensor:

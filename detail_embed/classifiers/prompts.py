@@ -11,7 +11,7 @@ from torch import Tensor
 
 from detail_embed.classifiers.bags import Bags, first_vectors
 from detail_embed.classifiers.descend import descend, total_loss
-from detail_embed.classifiers.kind import Kind
+from detail_embed.classifiers.kind import Choice, Kind
 from detail_embed.classifiers.registry import register
 
 SCALE = 100.0  # 1 / temperature, where CLIP's training stops it
@@ -28,8 +28,8 @@ class Prompts(Kind):
     name = "prompts"
     description = "Class names in many sentences; learns which sentences count"
     needs_captions = True
-    strengths = (10.0, 1.0, 0.1, 0.01)  # of the pull towards equal weights
-    default = 1.0
+    choices = tuple(Choice(pull, by_names=True) for pull in (10.0, 1.0, 0.1, 0.01))
+    default = choices[0]
 
     def solve(
         self,
@@ -37,7 +37,7 @@ class Prompts(Kind):
         targets: np.ndarray,
         several: bool,
         captions: Tensor,
-        strength: float,
+        choice: Choice,
         seed: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Learns the weights of the captions; see :meth:`Kind.solve`."""
@@ -49,7 +49,7 @@ class Prompts(Kind):
 
         def loss() -> Tensor:
             logits = scale.exp() * vectors @ _sums(captions, shares).T + bias
-            pull = strength * shares.square().mean(dim=1).sum()
+            pull = choice.strength * shares.square().mean(dim=1).sum()
             return total_loss(logits, wanted, several) + pull
 
         if several:

@@ -1,4 +1,4 @@
-"""Trains a classifier: chooses how strong the pull is, learns, and calibrates."""
+"""Trains a classifier: chooses how it learns, learns, and calibrates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from detail_embed.classifiers.bags import Bags, Part, batches
 from detail_embed.classifiers.calibration import calibrate, log_loss
 from detail_embed.classifiers.classifier import Classifier
 from detail_embed.classifiers.folds import ALWAYS, folds
-from detail_embed.classifiers.kind import Kind
+from detail_embed.classifiers.kind import Choice, Kind
 from detail_embed.classifiers.prompts import SCALE, ensemble
 
 logger = logging.getLogger(__name__)
 
-_MOST = 2000  # examples by which the strength is chosen
+_MOST = 2000  # examples by which the choice is made
 _STANDS_OUT = 3.0  # z-score of a class that nothing was learned of
 _TINY = 1e-6
 
@@ -32,13 +32,13 @@ class Trained:
         classifier: trained on all examples
         held_out: ``(n, K)`` calibrated logits of each example by a classifier that did
             not see it; NaN for those that were in every training
-        strength: that was chosen
+        choice: that was made; None of names alone
         notes: what a person should know, in sentences
     """
 
     classifier: Classifier
     held_out: np.ndarray
-    strength: float
+    choice: Choice | None
     notes: tuple[str, ...]
 
 
@@ -77,8 +77,8 @@ def train_in_steps(
 ) -> Generator[float, None, Trained]:
     """Trains a classifier on examples, and says after each fit how far it is.
 
-    The strength of the pull is the one with the least log loss in a cross-validation,
-    whose held-out logits also calibrate the probabilities. A class with one example is
+    The choice is the one with the least log loss in a cross-validation, whose held-out
+    logits also calibrate the probabilities. A class with one example is
     trained on, but left out of that.
 
     Args:
@@ -101,11 +101,13 @@ def train_in_steps(
     targets = np.asarray(targets, bool)
     _check(kind, bags, targets, classes, several, captions)
     parts = folds(targets, kind.folds, seed)
-    tried = kind.strengths if (parts != ALWAYS).any() else (kind.default,)
+    tried = kind.choices if (parts != ALWAYS).any() else (kind.default,)
+    if captions is None:
+        tried = tuple(one for one in tried if not one.by_names) or (Choice(1.0),)
     fits = _Fits(kind, bags, targets, several, captions, seed)
     total = len(tried) * kind.folds + kind.folds + 1
     few = _some(targets, seed)
-    best, strength, done = np.inf, tried[0], 0
+    best, choice, done = np.inf, tried[0], 0
     for candidate in tried if len(tried) > 1 else ():
         logits = np.full(targets.shape, np.nan)
         for part in range(kind.folds):
@@ -113,25 +115,23 @@ def train_in_steps(
             done += 1
             yield done / total
         lost = _calibrated_loss(logits, targets, several)
-        logger.debug("%s, strength %g: log loss %.4f", kind.name, candidate, lost)
+        logger.debug("%s, %s: log loss %.4f", kind.name, candidate, lost)
         if lost < best - _TINY:
-            best, strength = lost, candidate
-    if len(tried) == 1:
-        strength = kind.default
+            best, choice = lost, candidate
     held_out = np.full(targets.shape, np.nan)
     for part in range(kind.folds):
-        fits.hold_out(held_out, parts, part, strength)
+        fits.hold_out(held_out, parts, part, choice)
         done += 1
         yield done / total
     slopes, offsets = _calibration(held_out, targets, several)
-    weights, bias = fits.solve(np.arange(len(targets)), strength)
+    weights, bias = fits.solve(np.arange(len(targets)), choice)
     classifier = Classifier(
         kind.name, list(classes), several, space,
         *(np.asarray(v, np.float32) for v in (weights, bias, slopes, offsets)),
         facts or {},
     )
     return Trained(
-        classifier, slopes * held_out + offsets, strength, _notes(targets, classes)
+        classifier, slopes * held_out + offsets, choice, _notes(targets, classes)
     )
 
 
@@ -181,15 +181,15 @@ class _Fits:
         self._seed = seed
 
     def solve(
-        self, numbers: np.ndarray, strength: float
+        self, numbers: np.ndarray, choice: Choice
     ) -> tuple[np.ndarray, np.ndarray]:
         part = Part(self._bags, numbers)
         return self._kind.solve(
-            part, self._targets[numbers], *self._rest, strength, self._seed
+            part, self._targets[numbers], *self._rest, choice, self._seed
         )
 
     def hold_out(
-        self, logits: np.ndarray, parts: np.ndarray, part: int, strength: float,
+        self, logits: np.ndarray, parts: np.ndarray, part: int, choice: Choice,
         among: np.ndarray | None = None,
     ) -> None:
         """Fills in the logits of a part, by a fit on the others."""
@@ -197,7 +197,7 @@ class _Fits:
         left = np.flatnonzero(allowed & (parts == part))
         if not len(left):
             return
-        weights, bias = self.solve(np.flatnonzero(allowed & (parts != part)), strength)
+        weights, bias = self.solve(np.flatnonzero(allowed & (parts != part)), choice)
         found = [
             (vectors.numpy() @ weights.T + np.where(mask, 0, -1e4)[..., None]).max(1)
             for vectors, mask in batches(Part(self._bags, left))

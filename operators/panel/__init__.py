@@ -14,6 +14,7 @@ from . import indexes, messages, widgets
 from .messages import guarded
 from .state import copies, echoes, judgements, search_state, warm_up
 from .tabs import search_output
+from .tabs.classifiers_part import ClassifiersPart
 from .tabs.compare_tab import CompareTab
 from .tabs.curate_tab import CurateTab
 from .tabs.evaluate_tab import EvaluateTab
@@ -52,6 +53,7 @@ class DetailSearch(
     TeachPart,
     CompareTab,
     CurateTab,
+    ClassifiersPart,
     IndexesTab,
     FusersTab,
     EvaluateTab,

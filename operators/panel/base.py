@@ -106,3 +106,11 @@ class PanelBase(foo.Panel):
     def on_started(self, ctx: foo.ExecutionContext) -> None:
         """Draws the run that was started: the runs."""
         raise NotImplementedError
+
+    def render_classifiers(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        """Draws what is said of classifiers: the part about these."""
+        raise NotImplementedError
+
+    def refresh_classifiers(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the classifiers of the dataset: the part about these."""
+        raise NotImplementedError

@@ -16,6 +16,7 @@ from detail_embed.images.image_file import open_image
 
 SIDE = 132  # pixels
 _KEPT = 2048
+_AROUND = 1.3  # sides of a part that are shown of it and around it
 _TAG, _FRAME, _BLANK = (20, 20, 20), (255, 109, 4), (64, 64, 64)
 
 
@@ -43,6 +44,56 @@ def draw(
     with ThreadPoolExecutor() as pool:
         pictures = list(pool.map(_shrink, paths))
     return [_finish(*picture) for picture in zip(pictures, tags, framed, boxes)]
+
+
+def crops(
+    paths: Sequence[str],
+    boxes: Sequence[Sequence[float] | None],
+    tags: Sequence[str] = (),
+) -> list[str]:
+    """Makes square pictures of parts of images, with some of what is around them.
+
+    Args:
+        paths: ``n`` image files; one that cannot be read is a grey square
+        boxes: left, top, width and height of the part, as shares of the image; None for
+            the whole
+        tags (()): short texts in their corners
+
+    Returns:
+        ``n`` data URLs of JPEGs
+    """
+    tags = tags or [""] * len(paths)
+    with ThreadPoolExecutor() as pool:
+        pictures = list(pool.map(_cut, paths, boxes))
+    return [_finish(*picture, False, None) for picture in zip(pictures, tags)]
+
+
+def _cut(path: str, box: Sequence[float] | None) -> Image.Image:
+    try:
+        return _read_part(path, os.stat(path).st_mtime_ns, box and tuple(box))
+    except Exception:  # Pillow's decoders raise errors of any kind
+        return Image.new("RGB", (SIDE, SIDE), _BLANK)
+
+
+@lru_cache(_KEPT)
+def _read_part(
+    path: str, modified: int, box: tuple[float, ...] | None
+) -> Image.Image:
+    if box is None:
+        return _read(path, modified)
+    with open_image(path) as image:
+        whole = upright_rgb(image)
+    width, height = whole.size
+    x, y, w, h = box
+    half = _AROUND * max(w * width, h * height) / 2
+    across, down = (x + w / 2) * width, (y + h / 2) * height
+    part = whole.crop(
+        (
+            max(0, round(across - half)), max(0, round(down - half)),
+            min(width, round(across + half) + 1), min(height, round(down + half) + 1),
+        )
+    )
+    return ImageOps.contain(part, (SIDE, SIDE))
 
 
 def _shrink(path: str) -> Image.Image:

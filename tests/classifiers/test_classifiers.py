@@ -204,7 +204,7 @@ def test_classes_with_one_example():
     )
     assert "not calibrated" in all_single.notes[0]
     assert np.isnan(all_single.held_out).all()
-    assert all_single.strength == classifiers.create("prompts").default
+    assert all_single.choice == classifiers.create("prompts").default
 
 
 def test_probabilities_are_as_often_right_as_they_say():

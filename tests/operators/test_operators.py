@@ -27,6 +27,7 @@ MANAGE = "@detail/detail-embed/manage_fusers"
 SEARCH = "@detail/detail-embed/search_reranked"
 TRAIN = "@detail/detail-embed/train_fuser"
 NAMES = (
+    "apply_classifier",
     "classify_by_prompts",
     "clean_features",
     "compute_detail_embeddings",
@@ -39,6 +40,7 @@ NAMES = (
     "find_near_duplicates",
     "find_outliers",
     "import_vectors",
+    "manage_classifiers",
     "manage_concepts",
     "manage_fusers",
     "map_embeddings",
@@ -51,6 +53,7 @@ NAMES = (
     "show_where",
     "tag_hits",
     "teach_concept",
+    "train_classifier",
     "train_fuser",
     "update_index",
 )

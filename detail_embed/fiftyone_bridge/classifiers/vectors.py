@@ -31,24 +31,28 @@ class Seen:
     Attributes:
         bags: the vectors of ``m`` of them
         rows: ``(m,)`` int64, their places among those that were asked for, rising
-        space: of the vectors
     """
 
     bags: Bags
     rows: np.ndarray
-    space: str
 
 
-def check_vectors(index: Index, samples: foc.SampleCollection, patches: bool) -> None:
-    """Checks that images can have what a classifier needs.
+def space_for(
+    index: Index, samples: foc.SampleCollection, unit: str, field: str, patches: bool
+) -> str:
+    """The space of the vectors that :func:`see` would give; names it for good.
 
     Raises:
-        ValueError: naming what cannot be used and what to do
+        ValueError: if the index cannot have what is needed, with what to do
     """
     check_images(samples)
     brain_runs.check_similarity(index)
-    if patches:
-        feature_stores.stored_features(index)
+    if unit == BOX and not patches and _has_box_vectors(index, field):
+        return _model_of(_box_index(index))
+    if patches or unit == BOX:
+        return f"patches {feature_stores.open_store(index).slug}"
+    single = index.single
+    return _model_of(single if index.owns_single and single.has_brain_run else index)
 
 
 def see(
@@ -89,8 +93,7 @@ def see(
     return seen
 
 
-def space_of(index: Index) -> str:
-    """What the vectors of an index are comparable with."""
+def _model_of(index: Index) -> str:
     config = index.config
     return getattr(config, "model", None) or f"{config.method} {index.key}"
 
@@ -102,9 +105,7 @@ def _image_vectors(
     places = {id: place for place, id in enumerate(images.values("id"))}
     rows = [row for row, item in enumerate(items) if item.sample_id in places]
     found = matrix[[places[items[row].sample_id] for row in rows]]
-    single = index.single
-    used = single if index.owns_single and single.has_brain_run else index
-    return Seen(VectorBags(found), np.array(rows, np.int64), space_of(used))
+    return Seen(VectorBags(found), np.array(rows, np.int64))
 
 
 def _box_attribute(index: Index) -> str:
@@ -132,9 +133,7 @@ def _box_vectors(
     matrix = np.array([held[items[row].label_id] for row in rows], np.float32)
     matrix /= np.maximum(np.linalg.norm(matrix, axis=-1, keepdims=True), 1e-12)
     matrix = matrix.reshape(len(rows), -1)
-    return Seen(
-        VectorBags(matrix), np.array(rows, np.int64), space_of(_box_index(index))
-    )
+    return Seen(VectorBags(matrix), np.array(rows, np.int64))
 
 
 def _patches(
@@ -149,7 +148,7 @@ def _patches(
         bags = BoxPatches(store, kept, all_of_them)
     else:
         bags = StoredPatches(store, [item.sample_id for item in kept])
-    return Seen(bags, np.array(rows, np.int64), f"patches {store.slug}")
+    return Seen(bags, np.array(rows, np.int64))
 
 
 class StoredPatches:
@@ -170,9 +169,9 @@ class StoredPatches:
         """Reads some of them; see :class:`detail_embed.classifiers.Bags`."""
         return self._store.batch([self._ids[number] for number in numbers])
 
-    def box(self, number: int, row: int) -> list[float]:
-        """Where a patch is, as shares of the image."""
-        return _shares(self._store[self._ids[number]])[row].tolist()
+    def boxes(self, number: int, rows: Sequence[int]) -> list[list[float]]:
+        """Where patches of an image are, as shares of it."""
+        return _shares(self._store[self._ids[number]])[rows].tolist()
 
 
 class BoxPatches:

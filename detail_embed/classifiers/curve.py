@@ -1,0 +1,129 @@
+"""How good a classifier is by the number of examples of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+
+from detail_embed.classifiers.bags import Bags, Part
+from detail_embed.classifiers.folds import draw_shots, folds
+from detail_embed.classifiers.kind import Kind
+from detail_embed.classifiers.train import train_in_steps, without_examples
+from detail_embed.evaluation.intervals import bootstrap
+
+SHOTS = (0, 1, 2, 4, 8, 16)
+DRAWS = 5
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Training on a number of examples.
+
+    Attributes:
+        kind: of classifier
+        shots: examples of each class
+        mean: share that is right of what was never trained on, over the draws; the mean
+            average precision of the classes where one thing may have several
+        low: of a 95 % bootstrap interval over the draws; None for one draw
+        high: likewise
+        draws: what each draw reached
+    """
+
+    kind: str
+    shots: int
+    mean: float
+    low: float | None
+    high: float | None
+    draws: list[float]
+
+
+def curve_in_steps(
+    kind: Kind,
+    bags: Bags,
+    targets: np.ndarray,
+    several: bool = False,
+    captions: Tensor | None = None,
+    shots: Sequence[int] = SHOTS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Generator[float, None, list[CurvePoint]]:
+    """Trains on a few examples, drawn several times, and measures on the same half.
+
+    Args:
+        kind: of classifier; one that needs examples has no point at 0
+        bags: ``n`` examples
+        targets: ``(n, K)`` bool: their classes
+        several (False): whether one may have several classes, or none
+        captions (None): ``(K, M, d)`` encoded captions of the classes
+        shots (SHOTS): examples of each class, from the other half; of a class that
+            has fewer, all
+        draws (DRAWS): how often they are drawn
+        seed (0): of halves and draws
+
+    Yields:
+        the share that is done, 0 to 1
+
+    Raises:
+        ValueError: if a class has less than two examples, so that none is left to
+            measure on
+    """
+    is_test = folds(targets, 2, seed) == 0
+    pool, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    if not targets[pool].any(axis=0).all() or not targets[test].any(axis=0).all():
+        raise ValueError(
+            "a curve needs two examples of each class, one to train on and one to "
+            "measure on: leave classes with one out, or do without the curve"
+        )
+    asked = [count for count in shots if count or kind.learns_from_none]
+    total, done, points = sum(draws if count else 1 for count in asked), 0, []
+    names = [str(number) for number in range(targets.shape[1])]
+    for count in asked:
+        values = []
+        for draw in range(draws if count else 1):
+            rows = pool[draw_shots(targets[pool], count, 1000 * seed + draw)]
+            if count:
+                steps = train_in_steps(
+                    kind, Part(bags, rows), targets[rows], names, "", several,
+                    captions, seed,
+                )
+                while True:
+                    try:
+                        yield (done + next(steps)) / total
+                    except StopIteration as end:
+                        found = end.value.classifier
+                        break
+            else:
+                found = without_examples(
+                    Part(bags, test), names, "", several, captions, kind.name
+                )
+            scores = found.scores(Part(bags, test))
+            values.append(goodness(scores, targets[test], several))
+            done += 1
+            yield done / total
+        points.append(_point(kind.name, count, values))
+    return points
+
+
+def goodness(scores: np.ndarray, targets: np.ndarray, several: bool) -> float:
+    """Share that is right; mean average precision where there are several classes.
+
+    Args:
+        scores: ``(n, K)``
+        targets: ``(n, K)`` bool; classes that nothing has do not count
+        several: whether one thing may have several classes, or none
+    """
+    if not several:
+        return float(targets[np.arange(len(scores)), scores.argmax(axis=1)].mean())
+    shown = targets.any(axis=0)
+    return float(average_precision_score(targets[:, shown], scores[:, shown]))
+
+
+def _point(kind: str, shots: int, values: list[float]) -> CurvePoint:
+    low, high = (
+        (None, None) if len(values) < 2 else (float(end) for end in bootstrap(values))
+    )
+    return CurvePoint(kind, shots, float(np.mean(values)), low, high, values)

@@ -1,0 +1,1 @@
+"""Operators of classifiers that are trained on labels."""
