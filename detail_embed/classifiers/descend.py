@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _STEPS = 60
+_ENOUGH = 1e-3  # a change of the loss, in nats over all examples, that is none
 
 
 def descend(loss: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
@@ -19,7 +20,8 @@ def descend(loss: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
         parameters: that require gradients
     """
     search = torch.optim.LBFGS(
-        parameters, max_iter=_STEPS, history_size=10, line_search_fn="strong_wolfe"
+        parameters, max_iter=_STEPS, tolerance_change=_ENOUGH, history_size=10,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from detail_embed import classifiers
 from detail_embed.classifiers import Classifier, VectorBags, calibration, train
 from detail_embed.classifiers.bags import Part
+from detail_embed.classifiers.curve import curve_in_steps
 from detail_embed.classifiers.folds import ALWAYS, draw_shots, folds
 from detail_embed.classifiers.train import without_examples
+from detail_embed.evaluation.curve_plot import plot_curve
 
 DIM, CLASSES = 24, ["cat", "dog", "fox"]
 SPACE = "tiny-cc2-mean"
@@ -205,6 +207,29 @@ def test_classes_with_one_example():
     assert "not calibrated" in all_single.notes[0]
     assert np.isnan(all_single.held_out).all()
     assert all_single.choice == classifiers.create("prompts").default
+
+
+def test_more_examples_are_better(tmp_path):
+    steps = curve_in_steps(
+        classifiers.create("prompts"), vectors_of(NUMBERS, noise=1.5),
+        one_hot(NUMBERS), captions=CAPTIONS, shots=(0, 1, 4), draws=2,
+    )
+    shares = []
+    while True:
+        try:
+            shares.append(next(steps))
+        except StopIteration as end:
+            points = end.value
+            break
+    assert shares == sorted(shares) and shares[-1] == 1
+    assert [point.shots for point in points] == [0, 1, 4]
+    assert points[0].low is None and len(points[0].draws) == 1
+    assert points[2].low <= points[2].mean <= points[2].high
+    assert points[2].mean > 0.5
+    plot_curve(points, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="no points"):
+        plot_curve([], tmp_path / "none.png")
 
 
 def test_probabilities_are_as_often_right_as_they_say():

@@ -156,12 +156,12 @@ def _read_boxes(samples: foc.SampleCollection, field: str) -> Labelled:
 def _read_images(samples: foc.SampleCollection, field: str) -> Labelled:
     samples = with_fields(samples, field)
     kind = label_type(samples, field)
-    path = label_path(samples, field, "label")
+    paths = [label_path(samples, field, name) for name in ("id", "label")]
     left_out: Counter[str] = Counter()
     items, shown = [], []
-    for sample_id, names in zip(*samples.values(["id", path])):
-        names = names if kind in _LISTS or names is None else [names]
-        if names is None:
+    for sample_id, label_ids, names in zip(*samples.values(["id", *paths])):
+        names = names if kind in _LISTS else [names]
+        if label_ids is None:
             left_out["unlabelled"] += 1
             continue
         items.append(Item(sample_id))

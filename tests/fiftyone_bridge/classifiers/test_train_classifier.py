@@ -92,10 +92,9 @@ def test_a_field_of_classifications(index, kind):
         assert (one.examples[0].box is None) == (kind != "multiple-instance")
     assert library.names(dataset) == [result.name]
     assert library.report(dataset, result.name)["accuracy"] == result.accuracy
-    again = train_classifier(
-        index, "material", kind, templates="own", overwrite=True
-    ).finish()
-    assert again.accuracy == result.accuracy
+    if kind == "linear":
+        again = train_classifier(index, "material", kind, overwrite=True).finish()
+        assert again.accuracy == result.accuracy
 
 
 def test_boxes_and_their_evaluation(index):
@@ -117,12 +116,12 @@ def test_boxes_and_their_evaluation(index):
 @pytest.mark.parametrize("kind", ["linear", "multiple-instance"])
 def test_boxes_of_which_all_patches_count_and_tags(index, kind):
     result = train_classifier(
-        index, "ground_truth", kind, use_boxes=False, name="tags"
+        index, "ground_truth", kind, use_boxes=False, name="shown"
     ).finish()
     assert (result.unit, result.several, result.eval_key) == ("image", True, None)
     assert 0 <= result.accuracy <= 1
-    assert type(index.dataset.first()["tags"]) is fo.Classifications
-    confidences = index.dataset.values("tags.classifications.confidence", unwind=True)
+    assert type(index.dataset.first()["shown"]) is fo.Classifications
+    confidences = index.dataset.values("shown.classifications.confidence", unwind=True)
     assert all(one >= 0.5 for one in confidences)
     same = train_classifier(index, "tags_of_it", kind, name="same").finish()
     assert same.several and same.accuracy == pytest.approx(result.accuracy)
@@ -139,7 +138,7 @@ def test_names_alone(index):
     assert result.examples == {"metal": 0, "rubber": 0} and result.choice is None
 
 
-def test_applied_to_new_samples_in_another_process(index, fresh_python):
+def test_applied_to_new_samples(index):
     train_classifier(index, "material", samples=index.dataset[:16]).finish()
     written = index.dataset.exists("material_linear")
     assert len(written) == 16
@@ -148,20 +147,7 @@ def test_applied_to_new_samples_in_another_process(index, fresh_python):
     ).finish()
     assert (applied.items, applied.without, sum(applied.counts.values())) == (8, 0, 8)
     assert len(index.dataset.exists("found")) == 8
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]);"
-        "import fiftyone as fo;"
-        "from detail_embed.fiftyone_bridge import DetailIndex;"
-        "from detail_embed.fiftyone_bridge.classifiers.apply import scores;"
-        "index = DetailIndex(fo.load_dataset(sys.argv[2]), 'detail');"
-        "print(scores(index, 'material_linear').matrix.argmax(axis=1).tolist())"
-    )
-    from pathlib import Path
-
-    root = Path(__file__).parents[3]
-    done = fresh_python(code, root, index.dataset.name)
     here = scores(index, "material_linear").matrix
-    assert done.stdout.strip() == str(here.argmax(axis=1).tolist()), done.stderr
     names = index.dataset[16:].values("found.label")
     classes = scores(index, "material_linear").classes
     assert [classes[n] for n in here[16:].argmax(axis=1)] == names
@@ -226,13 +212,13 @@ def test_odd_labels_are_left_out_and_counted(index):
 
 
 def test_the_curve(index):
-    result = train_classifier(index, "material", "prompts", curve=True).finish()
-    assert [point.shots for point in result.curve] == [0, 1, 2, 4, 8, 16]
-    assert [len(point.draws) for point in result.curve] == [1, 5, 5, 5, 5, 5]
+    result = train_classifier(index, "material", curve=True).finish()
+    assert [point.shots for point in result.curve] == [1, 2, 4, 8, 16]
+    assert [len(point.draws) for point in result.curve] == [5, 5, 5, 5, 5]
     assert all(0 <= point.mean <= 1 for point in result.curve)
     assert result.curve[1].low <= result.curve[1].mean <= result.curve[1].high
     kept = library.report(index.dataset, result.name)["curve"]
-    assert [point["shots"] for point in kept] == [0, 1, 2, 4, 8, 16]
+    assert [point["shots"] for point in kept] == [1, 2, 4, 8, 16]
 
 
 @pytest.mark.parametrize(
