@@ -15,7 +15,7 @@ from ..shared.output import without
 from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
-    from detail_embed.fiftyone_bridge.curate.brain_tools import Outliers
+    from detail_embed.fiftyone_bridge.curate.outliers import Outliers
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 
@@ -34,21 +34,21 @@ class FindOutliers(SummaryOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """Index and number of images."""
-        from detail_embed.fiftyone_bridge.curate import brain_tools
+        from detail_embed.fiftyone_bridge.curate import outliers
         from detail_embed.fiftyone_bridge.index import brain_runs
 
         keys = brain_runs.similarities(ctx.dataset)
         params = filled(ctx.params)
         params["brain_key"] = add_index(inputs, params, keys)
-        inputs.int("count", min=1, default=brain_tools.COUNT, label="Images to show")
+        inputs.int("count", min=1, default=outliers.COUNT, label="Images to show")
         self.start(samples, params)
 
     def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
-        """Checks, and returns the run; see :func:`brain_tools.find_outliers`."""
-        from detail_embed.fiftyone_bridge.curate import brain_tools
+        """Checks, and returns the run; see :func:`outliers.find_outliers`."""
+        from detail_embed.fiftyone_bridge.curate import outliers
 
         arguments = given(params, "count")
-        return brain_tools.find_outliers(
+        return outliers.find_outliers(
             index_of(samples, params), samples, **arguments
         )
 

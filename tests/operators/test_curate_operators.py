@@ -11,10 +11,10 @@ from fiftyone.operators.executor import Executor
 from PIL import Image, ImageEnhance
 
 from detail_embed.fiftyone_bridge.compute import compute_index, embeddings_map
-from detail_embed.fiftyone_bridge.curate import brain_tools, long_tail
 from detail_embed.fiftyone_bridge.curate import (
     classify as classification,
 )
+from detail_embed.fiftyone_bridge.curate import long_tail, near_duplicates, outliers
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -426,13 +426,13 @@ def test_a_view_is_tagged(curated):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda d: brain_tools.find_near_duplicates(
+        (lambda d: near_duplicates.find_near_duplicates(
             Index.of(d, "detail"), d, threshold=3
         ), "from 0 to 2"),
-        (lambda d: brain_tools.find_near_duplicates(
+        (lambda d: near_duplicates.find_near_duplicates(
             Index.of(d, "no"), d
         ), "no similarity index"),
-        (lambda d: brain_tools.find_outliers(
+        (lambda d: outliers.find_outliers(
             Index.of(d, "detail"), d, count=0
         ), "count must be a whole"),
         (lambda d: embeddings_map.map_embeddings(

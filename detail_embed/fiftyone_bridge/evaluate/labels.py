@@ -16,6 +16,10 @@ from detail_embed.evaluation import ALL
 from detail_embed.fiftyone_bridge.index import names, records
 from detail_embed.fiftyone_bridge.index.index import BOXES, SINGLE, WHOLE, Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.samples.app_defaults import (
+    DUPLICATE_MAKER,
+    is_made_by,
+)
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
     label_path,
@@ -76,6 +80,7 @@ def label_fields(
         if name not in ours
         and not where_fields.is_ours(field)
         and not match.is_ours(field)
+        and not is_made_by(field, DUPLICATE_MAKER)
     )
 
 

@@ -10,7 +10,7 @@ from fiftyone.core.patches import PatchesView
 from detail_embed.evaluation.mistakenness import mistakenness
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.compute import embeddings_map
-from detail_embed.fiftyone_bridge.curate import brain_tools, judge_labels
+from detail_embed.fiftyone_bridge.curate import judge_labels, near_duplicates, outliers
 from detail_embed.fiftyone_bridge.curate.mistaken_labels import find_mistaken_labels
 from detail_embed.fiftyone_bridge.samples import label_attributes
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -243,25 +243,25 @@ def test_tables_that_are_none(scores, own, message):
 
 
 def test_near_duplicates_of_boxes(mine):
-    found = brain_tools.find_near_duplicates(index_of(mine), mine, 0.2).finish()
+    found = near_duplicates.find_near_duplicates(index_of(mine), mine, 0.2).finish()
     total = len(mine.values(LABELS, unwind=True))
     assert found.noun == "boxes" and found.images == total
     assert isinstance(found.view, PatchesView) and found.duplicates
     assert found.view.values("id") == [
         id for kept, others in found.groups.items() for id in (kept, *dict(others))
     ]
-    few = brain_tools.find_near_duplicates(index_of(mine), mine.limit(2), 0.2).finish()
+    few = near_duplicates.find_near_duplicates(index_of(mine), mine.limit(2), 0.2).finish()
     assert few.images < found.images
 
 
 def test_outlying_boxes(mine):
-    found = brain_tools.find_outliers(index_of(mine), mine, 5).finish()
+    found = outliers.find_outliers(index_of(mine), mine, 5).finish()
     values = found.view.values(found.field)
     assert isinstance(found.view, PatchesView) and found.noun == "boxes"
     assert values[0] == 1 and values == sorted(values, reverse=True)
     path = f"{FIELD}.detections.detail_boxes_uniqueness"
     assert len(mine.values(path, unwind=True)) == found.images
-    few = brain_tools.find_outliers(index_of(mine), mine.limit(2), 5).finish()
+    few = outliers.find_outliers(index_of(mine), mine.limit(2), 5).finish()
     held = [value for value in mine.values(path, unwind=True) if value is not None]
     assert len(held) == few.images < found.images
 
