@@ -1,0 +1,171 @@
+"""How well things are found that appear in a video for a moment: best frame, or mean.
+
+    python benchmarks/video.py --n 60 --seed 4301
+
+Makes videos of CLVER-DS scenes in which small things appear and vanish, indexes their
+frames as the operator does, and asks for every word that some video shows: mAP in
+percent, by how long the thing is there. Those that are there all the time are a column
+of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from detail_embed.demo.fiftyone_home import isolate  # noqa: E402
+
+OUT = Path(__file__).parents[1] / "docs/results/video.md"
+DURATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
+SECONDS, RATE = 6.0, 8.0
+SCALES = (0.05, 0.08, 0.12)
+WAYS = {  # name: brain key's ending, pool, method
+    "whole frame, best frame": ("_global", "best", "vectors"),
+    "whole frame, mean of frames": ("_global", "mean", "vectors"),
+    "one vector (gmp), best frame": ("_single", "best", "vectors"),
+    "one vector (gmp), mean of frames": ("_single", "mean", "vectors"),
+    "8 vectors, best frame": ("", "best", "vectors"),
+    "8 vectors, mean of frames": ("", "mean", "vectors"),
+    "all patches, best frame": ("", "best", "patches"),
+}
+# With 8 vectors a frame, the mean is that of the one vector beside them.
+WAYS.pop("8 vectors, mean of frames")
+
+
+def make(folder: Path, n: int, seed: int) -> Path:
+    """Makes the videos: two things that appear, two or three that stay."""
+    from detail_embed.clver_ds import generate_videos
+
+    generate_videos(
+        folder, n, bank="things", size=(480, 480), seed=seed, seconds=SECONDS,
+        fps=RATE, objects=(2, 3), scales=SCALES, appearing=(2, 2),
+        appearing_scales=SCALES, durations=DURATIONS,
+    )
+    return folder
+
+
+def shown(dataset) -> tuple[list[str], np.ndarray]:
+    """The words, and ``(q, n)`` for how many seconds each video shows them at most."""
+    found: dict[str, np.ndarray] = {}
+    for column, truth in enumerate(dataset.values("ground_truth.detections")):
+        for label in truth:
+            first, last = label.support
+            seconds = (last - first + 1) / RATE if label.appears else SECONDS
+            row = found.setdefault(label.label, np.zeros(len(dataset)))
+            row[column] = max(row[column], seconds)
+    words = sorted(found)
+    return words, np.array([found[word] for word in words])
+
+
+def measure(dataset, words: list[str], seconds: np.ndarray, way: str) -> list[float]:
+    """mAP in percent by duration; videos that show a word for longer do not count."""
+    from detail_embed.evaluation.metrics import average_precision
+    from detail_embed.fiftyone_bridge.index.index import Index
+    from detail_embed.fiftyone_bridge.video.search_videos import search_videos
+
+    ending, pool, method = WAYS[way]
+    index = Index(dataset, f"detail{ending}")
+    columns = {id: i for i, id in enumerate(dataset.values("id"))}
+    scores = np.zeros(seconds.shape)
+    for row, word in enumerate(words):
+        found = search_videos(
+            index, word, k=len(columns), pool=pool, method=method
+        )
+        for rank, id in enumerate(found.ids):
+            scores[row, columns[id]] = -rank
+    values = []
+    for duration in (*DURATIONS, SECONDS):
+        relevant = seconds == duration
+        asked = relevant.any(1)
+        others = (seconds > 0) & ~relevant
+        values.append(100 * float(np.mean(
+            average_precision(scores[asked], relevant[asked], others[asked])
+        )))
+    return values
+
+
+def report(dataset, fps: float) -> str:
+    """Lays the numbers out as Markdown."""
+    words, seconds = shown(dataset)
+    names = [*(f"{d:g} s" for d in DURATIONS), "all 6 s"]
+    lines = [
+        f"| there for | {' | '.join(names)} | ms a search |", "|--|" + "--|" * 7
+    ]
+    for way in WAYS:
+        started = time.perf_counter()
+        values = measure(dataset, words, seconds, way)
+        taken = 1000 * (time.perf_counter() - started) / len(words)
+        cells = " | ".join(f"{value:.1f}" for value in values)
+        lines.append(f"| {way} | {cells} | {taken:.0f} |")
+        print(lines[-1], flush=True)
+    counts = [int((seconds == d).any(1).sum()) for d in (*DURATIONS, SECONDS)]
+    lines.append(f"| words asked | {' | '.join(map(str, counts))} | |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measures, prints, and writes the table between the marks of the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=60, help="videos")
+    parser.add_argument("--fps", type=float, default=4.0, help="frames a second")
+    parser.add_argument("--cover", type=int, default=5, help="c of the Complete Cover")
+    parser.add_argument("--seed", type=int, default=4301)
+    parser.add_argument("--folder", type=Path, help="keeps videos and the database")
+    parser.add_argument("--out", type=Path, default=OUT)
+    asked = parser.parse_args()
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as name:
+        folder = asked.folder or Path(name)
+        isolate(folder / "home")
+        from detail_embed.demo.home_database import start_database
+
+        start_database()
+        numbers = run(folder, asked)
+    command = f"python benchmarks/video.py --n {asked.n} --fps {asked.fps:g}"
+    command += f" --cover {asked.cover} --seed {asked.seed}"
+    made = f"`{command}`, {datetime.date.today()}."
+    before, _, rest = asked.out.read_text().partition("<!-- table -->\n")
+    after = rest.partition("<!-- end -->")[2]
+    asked.out.write_text(
+        f"{before}<!-- table -->\n{made}\n\n{numbers}\n<!-- end -->{after}"
+    )
+
+
+def run(folder: Path, asked: argparse.Namespace) -> str:
+    """Makes and indexes the videos, and measures."""
+    import fiftyone as fo
+
+    from detail_embed.backbone.bundled_model import NAME
+    from detail_embed.fiftyone_bridge.index.index import Index
+    from detail_embed.fiftyone_bridge.index.settings import Settings
+    from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+    from detail_embed.fiftyone_bridge.video.index_videos import index_videos
+
+    name = f"videos-{asked.n}-{asked.seed}"
+    if fo.dataset_exists(name):
+        dataset = fo.load_dataset(name)
+    else:
+        dataset = load_clver_ds(make(folder / name, asked.n, asked.seed), name)
+    settings = Settings(
+        backbone=NAME, cover=asked.cover, fuser="gmp", vectors=8, keep_features="int8"
+    )
+    started = time.perf_counter()
+    result = index_videos(
+        Index(dataset, "detail"), dataset, settings, asked.fps
+    ).finish(True)
+    taken = time.perf_counter() - started
+    print(f"{result.frames} frames of {result.videos} videos in {taken:.0f} s")
+    return report(dataset, asked.fps)
+
+
+if __name__ == "__main__":
+    main()
