@@ -34,11 +34,8 @@ WAYS = {  # name: brain key's ending, pool, method
     "one vector (gmp), best frame": ("_single", "best", "vectors"),
     "one vector (gmp), mean of frames": ("_single", "mean", "vectors"),
     "8 vectors, best frame": ("", "best", "vectors"),
-    "8 vectors, mean of frames": ("", "mean", "vectors"),
     "all patches, best frame": ("", "best", "patches"),
 }
-# With 8 vectors a frame, the mean is that of the one vector beside them.
-WAYS.pop("8 vectors, mean of frames")
 
 
 def make(folder: Path, n: int, seed: int) -> Path:
@@ -67,7 +64,7 @@ def shown(dataset) -> tuple[list[str], np.ndarray]:
 
 
 def measure(dataset, words: list[str], seconds: np.ndarray, way: str) -> list[float]:
-    """mAP in percent by duration; videos that show a word for longer do not count."""
+    """Percent mAP by duration; videos that show it for another time are left out."""
     from detail_embed.evaluation.metrics import average_precision
     from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.video.search_videos import search_videos

@@ -22,6 +22,7 @@ from .index.compute_detail_embeddings import ComputeDetailEmbeddings
 from .index.delete_index import DeleteIndex
 from .index.export_vectors import ExportVectors
 from .index.import_vectors import ImportVectors
+from .index.index_videos import IndexVideos
 from .index.rename_index import RenameIndex
 from .index.update_index import UpdateIndex
 from .panel import DetailSearch
@@ -43,6 +44,7 @@ OPERATORS = (
     FindNearDuplicates,
     FindOutliers,
     ImportVectors,
+    IndexVideos,
     ManageClassifiers,
     ManageConcepts,
     ManageFusers,

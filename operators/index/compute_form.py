@@ -44,14 +44,14 @@ def add_inputs(
     given, dataset = filled(params), dataset_of(samples)
     models = types.Object()
     given["backbone"] = add_model(models, dataset, given.get("backbone"))
-    readable = _readable(given)
+    readable = as_far_as_readable(given)
     settings = Request.from_params(readable).settings
     speed_probe.start(samples, settings)
     work = Workload.of(samples.values("filepath"), settings)
     add_quality(inputs, work, readable)
     given.setdefault("quality", usual(work))
     inputs.properties |= models.properties
-    given["brain_key"] = _add_name(inputs, given, samples)
+    given["brain_key"] = add_name(inputs, given, samples)
     is_open = any(name in params for name in LABELS)
     inputs.bool(
         "advanced",
@@ -63,12 +63,12 @@ def add_inputs(
     if params.get("advanced", is_open):
         add_advanced(inputs, given, samples)
     request = Request.from_params(given)
-    _check_same(request, samples)
+    check_same(request, samples)
     request.check(samples)
-    _tell_of_weights(inputs, request)
+    tell_of_weights(inputs, request)
 
 
-def _tell_of_weights(inputs: types.Object, request: Request) -> None:
+def tell_of_weights(inputs: types.Object, request: Request) -> None:
     """Says where weights cannot be had here; a scheduled run may be elsewhere."""
     try:
         check_weights(request.settings.backbone, request.settings.pretrained)
@@ -78,7 +78,7 @@ def _tell_of_weights(inputs: types.Object, request: Request) -> None:
         inputs.view("weights_alert", alert)
 
 
-def _readable(given: Mapping[str, Any]) -> Mapping[str, Any]:
+def as_far_as_readable(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """What was filled in, as far as it can be read; what is wrong is said later."""
     try:
         Request.from_params(given).settings.check()
@@ -88,7 +88,7 @@ def _readable(given: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"backbone": backbone} if isinstance(backbone, str) else {}
 
 
-def _add_name(
+def add_name(
     inputs: types.Object, given: Mapping[str, Any], samples: foc.SampleCollection
 ) -> str:
     """Adds the name of the index; one that is free is proposed."""
@@ -115,7 +115,7 @@ def _proposed(samples: foc.SampleCollection, given: Mapping[str, Any]) -> str:
     usual_one = Index.of(samples, _NAME)
     record = usual_one.record
     if record is not None and not usual_one.has_brain_run:
-        settings = Request.from_params(_readable(given)).settings
+        settings = Request.from_params(as_far_as_readable(given)).settings
         if not checks.differences(record, settings.identity()):
             return _NAME
     names = (_NAME if i == 1 else f"{_NAME}_{i}" for i in count(1))
@@ -130,7 +130,7 @@ def _is_free(index: Index) -> bool:
     return True
 
 
-def _check_same(request: Request, samples: foc.SampleCollection) -> None:
+def check_same(request: Request, samples: foc.SampleCollection) -> None:
     """Says in a person's words that an index was made otherwise."""
     index = Index.of(samples, request.brain_key)
     record = index.record if isinstance(request.brain_key, str) else None

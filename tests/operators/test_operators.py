@@ -40,6 +40,7 @@ NAMES = (
     "find_near_duplicates",
     "find_outliers",
     "import_vectors",
+    "index_videos",
     "manage_classifiers",
     "manage_concepts",
     "manage_fusers",

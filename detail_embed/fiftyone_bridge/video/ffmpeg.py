@@ -9,10 +9,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
+
+from detail_embed.images.file_source import state_of
 
 MISSING = (
     "frames of videos are made by the program ffmpeg, which is not on this machine: "
@@ -61,6 +64,26 @@ def probe(path: str) -> fo.VideoMetadata:
     if found.total_frame_count < 1:
         raise BadVideo(_NO_PICTURES)
     return found
+
+
+def look(path: str) -> fo.VideoMetadata:
+    """As :func:`probe`; what was seen of a file is kept until it is another.
+
+    Raises:
+        BadVideo: likewise
+    """
+    found = _look(path, state_of(path))
+    if isinstance(found, BadVideo):
+        raise found
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _look(path: str, state: str) -> fo.VideoMetadata | BadVideo:
+    try:
+        return probe(path)
+    except BadVideo as error:
+        return error
 
 
 def frame_numbers(total: int, rate: float, fps: float) -> list[int]:

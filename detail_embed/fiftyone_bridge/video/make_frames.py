@@ -129,8 +129,9 @@ def _make(
 
 
 def _making(pace: Pace, done: int) -> Progress:
-    step = pace.report(done)
-    return Progress(f"Making frames: {step.text}", step.fraction)
+    step = pace.report(done)  # at first it has no speed, and no time left
+    text = step.text if done else step.text.partition(",")[0]
+    return Progress(f"Making frames: {text}", step.fraction)
 
 
 def _files(samples: foc.SampleCollection, plan: Plan) -> dict[int, str]:

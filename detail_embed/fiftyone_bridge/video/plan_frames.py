@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from detail_embed.fiftyone_bridge.video import ffmpeg
 from detail_embed.fiftyone_bridge.video.ffmpeg import BadVideo
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE = 3.0  # seconds for which a form waits
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,48 @@ def check_request(fps: float, max_frames: int) -> None:
         raise ValueError(
             f"max_frames={max_frames!r:.80}: give a whole number of frames, at least 1"
         )
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What videos will give, as far as a look can tell.
+
+    Attributes:
+        videos: that were looked at and have frames
+        frames: of these
+        unknown: videos that were not looked at, for want of time
+        bad: videos that give no frames
+        size: width and height of the first one in pixels; None where it is not known
+    """
+
+    videos: int
+    frames: int
+    unknown: int
+    bad: int
+    size: tuple[int, int] | None
+
+
+def foresee(samples: foc.SampleCollection, fps: float) -> Foreseen:
+    """Counts the frames that videos will give; nothing is written.
+
+    Those without FiftyOne's metadata are opened, for a few seconds at most.
+    """
+    end = time.monotonic() + _PATIENCE
+    counts, unknown, bad, size = [], 0, 0, None
+    for path, metadata in zip(*samples.values(["filepath", "metadata"])):
+        if not _is_current(metadata, path):
+            if time.monotonic() > end:
+                unknown += 1
+                continue
+            try:
+                metadata = ffmpeg.look(path)
+            except BadVideo:
+                bad += 1
+                continue
+        total, rate = metadata.total_frame_count, metadata.frame_rate
+        counts.append(len(ffmpeg.frame_numbers(total, rate, fps)))
+        size = size or (metadata.frame_width, metadata.frame_height)
+    return Foreseen(len(counts), sum(counts), unknown, bad, size)
 
 
 def plan_frames(
