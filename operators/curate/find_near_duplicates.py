@@ -58,7 +58,7 @@ class FindNearDuplicates(SummaryOperator):
         self.start(samples, params)
 
     def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
-        """Checks, and returns the run; see :func:`near_duplicates.find_near_duplicates`."""
+        """Checks, and returns the run; see :func:`.find_near_duplicates`."""
         from detail_embed.fiftyone_bridge.curate import near_duplicates
 
         arguments = given(params, "threshold", "tag")

@@ -81,8 +81,9 @@ def find_near_duplicates(
 ) -> Run:
     """Finds images or boxes that are nearly the same.
 
-    How they are graded, see :func:`.grades.find_duplicates`. Files with the same content are the same, as far as the index knows contents. What
-    could go is said in a field, and nothing is deleted.
+    How they are graded, see :func:`.grades.find_duplicates`. Files with the same
+    content are the same, as far as the index knows contents. What could go is said in a
+    field, and nothing is deleted.
 
     Args:
         index: a similarity index

@@ -250,7 +250,8 @@ def test_near_duplicates_of_boxes(mine):
     assert found.view.values("id") == [
         id for kept, others in found.groups.items() for id in (kept, *dict(others))
     ]
-    few = near_duplicates.find_near_duplicates(index_of(mine), mine.limit(2), 0.2).finish()
+    few = mine.limit(2)
+    few = near_duplicates.find_near_duplicates(index_of(mine), few, 0.2).finish()
     assert few.images < found.images
 
 
