@@ -54,11 +54,12 @@ def curve_in_steps(
     """Trains on a few examples, drawn several times, and measures on the same half.
 
     Args:
-        kind: of classifier; one that needs examples has no point at 0
+        kind: of classifier
         bags: ``n`` examples
         targets: ``(n, K)`` bool: their classes
         several (False): whether one may have several classes, or none
-        captions (None): ``(K, M, d)`` encoded captions of the classes
+        captions (None): ``(K, M, d)`` encoded captions of the classes, by which there
+            is a point at 0: they are all that is known then
         shots (SHOTS): examples of each class, from the other half; of a class that
             has fewer, all
         draws (DRAWS): how often they are drawn
@@ -78,7 +79,7 @@ def curve_in_steps(
             "a curve needs two examples of each class, one to train on and one to "
             "measure on: leave classes with one out, or do without the curve"
         )
-    asked = [count for count in shots if count or kind.learns_from_none]
+    asked = [count for count in shots if count or captions is not None]
     total, done, points = sum(draws if count else 1 for count in asked), 0, []
     names = [str(number) for number in range(targets.shape[1])]
     for count in asked:

@@ -47,8 +47,8 @@ class Kind(ABC):
     folds: ClassVar[int] = 5
 
     @property
-    def learns_from_none(self) -> bool:
-        """Whether class names alone, without any example, make a classifier."""
+    def uses_captions(self) -> bool:
+        """Whether the names of the classes make a difference."""
         return self.needs_captions or self.needs_patches
 
     @abstractmethod

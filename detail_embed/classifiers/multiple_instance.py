@@ -17,7 +17,7 @@ from detail_embed.classifiers.registry import register
 _ROUNDS = 4
 _SCALE = 30.0  # of logits at the start
 _FAR = -1e4  # logit of what is no patch
-_RIDGE = 0.01  # of the mean variance
+_RIDGE = 0.001  # of the mean variance
 
 
 @register

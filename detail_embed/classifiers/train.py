@@ -233,20 +233,29 @@ def _calibration(
 
 
 def _notes(targets: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:
-    counts = targets.sum(axis=0)
-    single = [repr(name) for name, count in zip(classes, counts) if count == 1]
-    if not single:
-        return ()
-    some = ", ".join(single[:5]) + (", ..." if len(single) > 5 else "")
-    what = (
-        "No class has more" if len(single) == len(classes) else "They are trained on"
-    )
-    rest = (
-        ", so the probabilities are not calibrated, and nothing was held out"
-        if len(single) == len(classes)
-        else ", but left out of the cross-validation"
-    )
-    return (f"Classes with one example: {some}. {what}{rest}.",)
+    counts, notes = targets.sum(axis=0), []
+    always = [name for name, column in zip(classes, targets.T) if column.all()]
+    if always:
+        notes.append(
+            f"All examples have the class {_list(always)}: nothing tells it apart, so "
+            "everything gets it."
+        )
+    single = [name for name, count in zip(classes, counts) if count == 1]
+    if len(single) == len(classes):
+        notes.append(
+            f"Each class has one example ({_list(single)}): the probabilities are not "
+            "calibrated, and nothing was held out."
+        )
+    elif single:
+        notes.append(
+            f"Classes with one example: {_list(single)}. They are trained on, but left "
+            "out of the cross-validation."
+        )
+    return tuple(notes)
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
 
 
 def _check(
@@ -265,12 +274,6 @@ def _check(
         raise ValueError(
             f"there is one class only, {classes[0]!r}: nothing is to be told apart. "
             "Label a second one"
-        )
-    if several and targets.all(axis=0).any():
-        always = classes[int(targets.all(axis=0).argmax())]
-        raise ValueError(
-            f"all examples have the class {always!r}, so nothing tells it: add "
-            "examples without it, or leave it out"
         )
     if not several and (targets.sum(axis=1) != 1).any():
         raise ValueError("each example must have one class, or say several=True")

@@ -70,8 +70,8 @@ def test_the_forms(labelled):
     assert "use_boxes" in form(
         "train_classifier", labelled, labels_field="ground_truth"
     ).type.properties
-    asked = {"labels_field": "material", "shots": 0}
-    assert field_of(form("train_classifier", labelled, **asked)) == "shots"
+    asked = {"labels_field": "material", "name": "no name"}
+    assert field_of(form("train_classifier", labelled, **asked)) == "name"
     (problem,) = problems_of(form("apply_classifier", labelled))
     assert "use 'Train a classifier'" in problem
     (problem,) = problems_of(form("manage_classifiers", labelled))

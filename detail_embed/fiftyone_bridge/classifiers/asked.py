@@ -64,16 +64,11 @@ def check(index: Index, samples: foc.SampleCollection, asked: Asked) -> Labelled
     kind = create(asked.kind)
     _check_numbers(asked)
     template_set(asked.templates)
-    if asked.shots == 0 and not kind.learns_from_none:
-        raise ValueError(
-            f"shots=0: {kind.name!r} learns from examples alone, so give it some, or "
-            "choose 'prompts' or 'multiple-instance', which know the classes by name"
-        )
     check_labels(samples, asked.labels_field)
     is_box = asked.use_boxes and has_boxes(samples, asked.labels_field)
     unit = BOX if is_box else IMAGE
     space_for(index, samples, unit, asked.labels_field, kind.needs_patches)
-    if kind.learns_from_none:
+    if kind.uses_captions or asked.shots == 0:
         brain_runs.check_promptable(index)
     labelled = read_labels(samples, asked.labels_field, asked.use_boxes)
     check_classes(labelled, asked)

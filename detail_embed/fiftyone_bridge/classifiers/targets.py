@@ -13,7 +13,11 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import label_path, label_type
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    dataset_of,
+    label_path,
+    label_type,
+)
 
 IMAGE, BOX = "image", "box"
 _LISTS = (fo.Detections, fo.Classifications)
@@ -63,7 +67,7 @@ def check_labels(samples: foc.SampleCollection, field: str) -> None:
     Raises:
         ValueError: if it holds no Classifications or Detections
     """
-    fields = label_fields(samples)
+    fields = label_fields(dataset_of(samples))
     if field not in fields:
         choice = f"choose one of {fields}" if fields else "this dataset has none"
         raise ValueError(
@@ -74,7 +78,7 @@ def check_labels(samples: foc.SampleCollection, field: str) -> None:
 
 def has_boxes(samples: foc.SampleCollection, field: str) -> bool:
     """Whether the labels of a field have boxes."""
-    return label_type(samples, field) in _BOXED
+    return label_type(dataset_of(samples), field) in _BOXED
 
 
 def read_labels(

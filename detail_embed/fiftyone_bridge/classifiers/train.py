@@ -24,6 +24,7 @@ from detail_embed.fiftyone_bridge.classifiers.captions import encode_classes
 from detail_embed.fiftyone_bridge.classifiers.examples import Examples, find_examples
 from detail_embed.fiftyone_bridge.classifiers.report import Confused
 from detail_embed.fiftyone_bridge.classifiers.vectors import space_for
+from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 
@@ -146,7 +147,7 @@ def _train(
     kind = create(asked.kind)
     known = find_examples(index, samples, labelled, kind.needs_patches)
     captions = None
-    if kind.learns_from_none:
+    if kind.uses_captions or asked.shots == 0 or _can_start_at_none(index, asked):
         captions = yield from encode_classes(index, known.classes, asked.templates)
     patches = kind.needs_patches
     space = space_for(index, samples, labelled.unit, labelled.field, patches)
@@ -196,6 +197,11 @@ def _train(
         {**asdict(result), "brain_key": index.key},
     )
     return result
+
+
+def _can_start_at_none(index: Index, asked: Asked) -> bool:
+    """Whether the curve has a point without any example."""
+    return asked.curve and index.key in brain_runs.promptable(index.dataset)
 
 
 def _draw(known: Examples, asked: Asked) -> tuple[np.ndarray, list[str]]:

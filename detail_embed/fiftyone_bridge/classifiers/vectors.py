@@ -19,7 +19,7 @@ from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
 from detail_embed.fiftyone_bridge.index.image_vectors import read_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import label_path
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, label_path
 
 _INSIDE = 0.5  # share of a window that lies in a box of which it is a part
 
@@ -46,6 +46,11 @@ def space_for(
         ValueError: if the index cannot have what is needed, with what to do
     """
     check_images(samples)
+    if (other := dataset_of(samples).name) != index.dataset.name:
+        raise ValueError(
+            f"the samples are of the dataset {other!r}, but the index {index.key!r} is "
+            f"of {index.dataset.name!r}: give a view of that"
+        )
     brain_runs.check_similarity(index)
     if unit == BOX and not patches and _has_box_vectors(index, field):
         return _model_of(_box_index(index))

@@ -86,7 +86,9 @@ def delete(leftovers: Iterable[Leftover]) -> int:
         shutil.rmtree(one.folder)
         freed += one.num_bytes
         rest = one.folder.parent
-        if not any(path.is_dir() for path in rest.iterdir()):
+        folders = [path for path in rest.iterdir() if path.is_dir()]
+        has_stores = any((path / LABEL).is_file() for path in folders)
+        if not folders or (one.is_sure and not has_stores):  # classifiers go along
             shutil.rmtree(rest)
     return freed
 
