@@ -17,6 +17,7 @@ from .tabs import search_output
 from .tabs.classifiers_part import ClassifiersPart
 from .tabs.compare_tab import CompareTab
 from .tabs.curate_tab import CurateTab
+from .tabs.duplicates_part import DuplicatesPart
 from .tabs.evaluate_tab import EvaluateTab
 from .tabs.fusers_tab import FusersTab
 from .tabs.history_part import HistoryPart
@@ -54,6 +55,7 @@ class DetailSearch(
     CompareTab,
     CurateTab,
     ClassifiersPart,
+    DuplicatesPart,
     IndexesTab,
     FusersTab,
     EvaluateTab,

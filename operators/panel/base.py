@@ -91,6 +91,14 @@ class PanelBase(foo.Panel):
         """Keeps a search: the history."""
         raise NotImplementedError
 
+    def render_duplicates(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        """Draws the near duplicates that were found: the duplicates."""
+        raise NotImplementedError
+
+    def refresh_duplicates(self, ctx: foo.ExecutionContext) -> None:
+        """Reads which near duplicates were found: the duplicates."""
+        raise NotImplementedError
+
     def render_runs(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
         """Draws the runs that go on: the runs."""
         raise NotImplementedError

@@ -15,6 +15,7 @@ from detail_embed.fiftyone_bridge.curate import (
     classify as classification,
 )
 from detail_embed.fiftyone_bridge.curate import long_tail, near_duplicates, outliers
+from detail_embed.fiftyone_bridge.evaluate import labels as labels_of
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -310,6 +311,34 @@ def test_near_duplicates_are_side_by_side_and_search_stays(curated, key):
     assert (result.images, result.without) == (27, 1)
     assert answers(curated, key) == before
     assert operator("find_near_duplicates")(curated[1:20], key).groups == {}
+
+
+def test_grades_say_what_could_go_and_the_best_file_stays(curated):
+    copies = curated.match_tags(["copy0.jpg", "copy1.jpg"])
+    result = operator("find_near_duplicates")(curated, tag="hit")
+    field, first = result.field, curated.first()
+    labels = curated.match_tags("hit").values(f"{field}.label")
+    assert set(labels) <= {"same", "close"} and len(labels) == 2
+    assert curated[first.id][field].label == "kept"  # the larger of equal sizes
+    assert curated.match_tags("hit").values(f"{field}.kept") == [first.id] * 2
+    assert sum(len(g) for grade in result.grades.values() for g in grade.values()) == 2
+    assert {grade for grade, groups in result.grades.items() if groups} == set(labels)
+    assert field not in labels_of.label_fields(curated) and len(curated) == 28
+    sizes = {copies.first().id: 512, copies.last().id: 1024, first.id: 8}
+    for id, side in sizes.items():
+        curated[id].metadata = fo.ImageMetadata(width=side, height=side, size_bytes=9)
+        curated[id].save()
+    assert list(operator("find_near_duplicates")(curated).groups) == [copies.last().id]
+    nothing = operator("find_near_duplicates")(curated[1:20])
+    assert nothing.groups == {} and not curated.exists(field).count()
+    curated.clear_sample_field("metadata")
+    curated.delete_sample_field(field)
+    curated.add_sample_field(field, fo.StringField)
+    with pytest.raises(ValueError, match="'detail_duplicate' exists and does not"):
+        operator("find_near_duplicates")(curated)
+    curated.delete_sample_field(field)
+    with pytest.raises(ValueError, match="tag=' ': give a word"):
+        operator("find_near_duplicates")(curated, tag=" ")
 
 
 def test_outliers_are_sorted_and_search_stays(curated):

@@ -15,6 +15,7 @@ import fiftyone.operators as foo
 _TABS = ("compare", "curate", "indexes", "fusers", "evaluate")
 DATA = (
     "compare.strips",
+    "curate.duplicates",
     "curate.report",
     "indexes.list",
     "fusers.list",

@@ -79,13 +79,15 @@ class CurateTab(PanelBase):
             widgets.close_ups(part, hits, self.on_mistaken_open)
             line = widgets.row(part, "mistaken")
             widgets.button(line, "show", "Show them", self.on_mistaken_show)
+        self.render_duplicates(ctx, part)
         self.render_classifiers(ctx, part)
         self.render_runs(ctx, part)
 
     def refresh_curate(self, ctx: foo.ExecutionContext) -> None:
-        """Reads the newest long-tail report of the dataset, and its classifiers."""
+        """Reads the newest long-tail report, near duplicates and classifiers."""
         from detail_embed.fiftyone_bridge.curate import judge_labels, long_tail
 
+        self.refresh_duplicates(ctx)
         self.refresh_classifiers(ctx)
         report = long_tail.read(ctx.dataset)
         hits = mistaken_part.hits(ctx.dataset, judge_labels.read(ctx.dataset))

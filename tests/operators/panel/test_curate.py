@@ -1,9 +1,12 @@
 """The tab that does something with what was found."""
 
+import fiftyone as fo
 import pydash
 import pytest
 
-from tests.operators.panel.helpers import OTHER, THING, run
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index.index import Index
+from tests.operators.panel.helpers import OTHER, SETTINGS, THING, run
 
 
 def test_a_long_tail_report(browser, indexed):
@@ -36,6 +39,29 @@ def test_curating_opens_forms(browser, event, operator):
     browser.tab("curate")
     browser.event(event)
     assert browser.asked() == (operator, {"brain_key": "detail"})
+
+
+def test_near_duplicates_by_grade(on_mine, mine):
+    on_mine.tab("curate")
+    assert on_mine.part("curate.duplicates") is None
+    copy = fo.Sample(filepath=mine.first().filepath)
+    mine.add_sample(copy)
+    compute_index.compute(Index(mine, "detail"), mine, SETTINGS).finish()
+    run("find_near_duplicates", mine, brain_key="detail", threshold=0)
+    assert on_mine.tab("curate") is None and on_mine.part("curate.duplicates")
+    (row,) = pydash.get(on_mine.data, "curate.duplicates")
+    assert row == {"grade": "same", "groups": "1", "duplicates": "1"}
+    assert on_mine.event("on_duplicates_row", row=0) is None
+    first = mine.first()
+    assert on_mine.shown(mine).values("id") == [first.id, copy.id]
+    assert on_mine.event("on_only_duplicates", row=0) is None
+    assert on_mine.shown(mine).values("id") == [copy.id]
+    assert "1 images have the tag" in on_mine.event("on_tag_duplicates", row=0)
+    assert mine.match_tags("duplicate").values("id") == [copy.id]
+    mine.delete_samples([copy.id])
+    assert "open this tab again" in on_mine.event("on_duplicates_row", row=0)
+    on_mine.tab("curate")
+    assert on_mine.part("curate.duplicates") is None
 
 
 def test_tagging_takes_the_search_along(browser):
