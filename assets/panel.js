@@ -263,9 +263,9 @@
     const below = h(
       Stack,
       { direction: "row", justifyContent: "space-between", alignItems: "center" },
-      h(Thumb, { hit, good: true, onJudge }),
+      onJudge ? h(Thumb, { hit, good: true, onJudge }) : null,
       score,
-      h(Thumb, { hit, good: false, onJudge })
+      onJudge ? h(Thumb, { hit, good: false, onJudge }) : null
     );
     return h(Box, null, open, below);
   }
@@ -275,7 +275,9 @@
     const trigger = usePanelEvent();
     const { hits, on_open, on_judge } = schema.view;
     const open = (id) => trigger(panel, { operator: on_open, params: { id } });
-    const judge = (params) => trigger(panel, { operator: on_judge, params });
+    const judge = on_judge
+      ? (params) => trigger(panel, { operator: on_judge, params })
+      : null;
     const strip = {
       display: "grid",
       gap: 0.75,

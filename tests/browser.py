@@ -79,6 +79,7 @@ class Browser:
             "threshold": "threshold", "k": "options.k",
             "within": "options.within", "templates": "options.templates",
             "brain_key": "which.brain_key", "method": "which.method",
+            "pool": "options.pool",
         }
         for name, value in values.items():
             _set(self.state, f"search.{paths[name]}", value)

@@ -128,7 +128,7 @@ def prompt_box(
 
 def close_ups(
     panel: types.Object, hits: Sequence[Mapping[str, Any]], on_open: Callable,
-    on_judge: Callable,
+    on_judge: Callable | None = None,
 ) -> None:
     """Adds enlarged parts of images; see ``assets/panel.js``.
 
@@ -138,7 +138,8 @@ def close_ups(
             width and height as shares of the image, a ``score`` as text, whether it is
             ``likely``; others are dimmed; and how it was ``judged``, None for not
         on_open: called with the ``id`` of the sample that was clicked
-        on_judge: called with ``id``, ``box`` and whether it is ``good``
+        on_judge (None): called with ``id``, ``box`` and whether it is ``good``; None
+            for no thumbs
     """
     view = types.View(
         component="DetailCloseUps", composite_view=True, hits=list(hits),

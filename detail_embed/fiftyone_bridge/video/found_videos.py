@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -28,9 +29,11 @@ class FoundVideos:
         z_scores: how far that stands out: the best frame among all frames of the index;
             the mean among the videos that were searched
         clips: of each video, the clips that match, best first
+        frames: the id of the best frame of each video
+        boxes: the place in it that matched best, as of :class:`.found.Found`
         pool: ``"best"`` or ``"mean"``
         searched: how many videos these were
-        frames: and how many frames
+        frames_searched: and how many frames
         without: videos that have no frame in the index: they are not found
         vector: ``(d,)`` float32, the query
         method: how the frames were searched, one of :data:`.search.METHODS`
@@ -42,14 +45,18 @@ class FoundVideos:
         hints: what to know of the prompts
     """
 
+    noun: ClassVar[str] = "frames"  # what was scored
+
     samples: foc.SampleCollection = field(repr=False)
     ids: list[str]
     scores: list[float]
     z_scores: list[float]
     clips: list[list[Clip]]
+    frames: list[str]
+    boxes: list[list[float] | None]
     pool: str
     searched: int
-    frames: int
+    frames_searched: int
     without: int
     vector: np.ndarray = field(repr=False)
     method: str
@@ -75,7 +82,7 @@ class FoundVideos:
             ValueError: if the field holds something else
         """
         dataset = dataset_of(self.samples)
-        _declare(dataset, field)
+        declare(dataset, field)
         old = dataset.exists(field).values("id")
         dataset.set_values(field, dict.fromkeys(old), key_field="id")
         values = {id: self._labels(clips) for id, clips in zip(self.ids, self.clips)}
@@ -90,6 +97,11 @@ class FoundVideos:
         """
         self.write(field)
         return self.view.to_clips(field)
+
+    @property
+    def shown(self) -> fov.DatasetView:
+        """What the App shows: the clips."""
+        return self.clips_view()
 
     def _labels(self, clips: list[Clip]) -> fo.TemporalDetections:
         return fo.TemporalDetections(
@@ -106,7 +118,12 @@ class FoundVideos:
         )
 
 
-def _declare(dataset: fo.Dataset, name: str) -> None:
+def declare(dataset: fo.Dataset, name: str = HITS) -> None:
+    """Adds the field of hits where it is not there yet: the App reads fields early.
+
+    Raises:
+        ValueError: if the field holds something else
+    """
     found = dataset.get_field(name)
     if found is None:
         dataset.add_sample_field(

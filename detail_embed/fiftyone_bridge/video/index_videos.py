@@ -15,10 +15,11 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.run import Progress, Result, Run
 from detail_embed.fiftyone_bridge.samples.images import images_of
+from detail_embed.fiftyone_bridge.video.found_videos import HITS, declare
 from detail_embed.fiftyone_bridge.video.make_frames import FPS, MOST, Made, make_frames
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideosResult(Result):
     """What a run on videos did; the images of a :class:`Result` are frames.
 
@@ -98,6 +99,8 @@ def _index(
     of_frames = Index.of(chosen, index.key)
     run = compute(of_frames, chosen, settings, backend, also_global, overwrite)
     yield from run
+    if not index.dataset.has_field(HITS):
+        declare(index.dataset)
     embedded = {f.name: getattr(run.result, f.name) for f in fields(Result)}
     embedded["seconds"] += made.seconds
     return VideosResult(

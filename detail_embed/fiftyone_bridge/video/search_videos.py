@@ -79,10 +79,12 @@ def search_videos(
     every = first
     if len(first.ids) < first.searched:
         every = search(index, frames, first.vector, total, method=VECTORS)
-    ids = list(dict.fromkeys([*first.ids, *every.ids]))
     videos, numbers = _places(frames)
     timelines = _timelines(samples, videos, numbers, first, every)
-    ranked = dict.fromkeys(videos[id] for id in ids)  # by their best frames
+    best: dict[str, str] = {}
+    for id in (*first.ids, *every.ids):
+        best.setdefault(videos[id], id)
+    ranked, boxes = list(best), dict(zip(first.ids, first.boxes))
     scores, z_scores = _by_frame(timelines)
     likely = None
     if pool == MEAN:
@@ -102,9 +104,11 @@ def search_videos(
         scores=[scores[video] for video in shown],
         z_scores=[z_scores[video] for video in shown],
         clips=[clips[video] for video in shown],
+        frames=[best[video] for video in shown],
+        boxes=[boxes.get(best[video]) for video in shown],
         pool=pool,
         searched=len(ranked),
-        frames=first.searched,
+        frames_searched=first.searched,
         without=len(samples) - len(ranked),
         vector=first.vector,
         method=first.method,

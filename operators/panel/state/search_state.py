@@ -23,6 +23,7 @@ PATHS = {
     "templates": "search.options.templates",
     "k": "search.options.k",
     "within": "search.options.within",
+    "pool": "search.options.pool",
     "threshold": "search.threshold",
     "example": "search.example",
 }
@@ -31,6 +32,7 @@ DEFAULTS = {
     "templates": "own",
     "k": 25,
     "within": "dataset",
+    "pool": "best",
     "threshold": -100.0,
 }
 OFF = DEFAULTS["threshold"]  # below all z-scores: the best are shown
@@ -50,6 +52,7 @@ class Asked:
         templates: name of the set
         k: images to show
         within: ``"dataset"`` or ``"view"``
+        pool: what a video is as good as, ``"best"`` or ``"mean"`` of its frames
         threshold: z-score, None for none
         example: vector, weight and label of examples, None for none
     """
@@ -60,6 +63,7 @@ class Asked:
     templates: str
     k: int
     within: str
+    pool: str
     threshold: float | None
     example: dict[str, Any] | None
 

@@ -40,6 +40,15 @@ def nothing(answer: Found) -> str:
     return f"Nothing here looks like “{answer.text}”. Shown is what comes nearest."
 
 
+def none_stands_out(asked: search_state.Asked, answer: Found) -> str:
+    """What is said where nothing reaches the threshold."""
+    one = {"boxes": "box"}.get(answer.noun, answer.noun.removesuffix("s"))
+    return (
+        f"No {one} stands out by {asked.threshold:.1f}: move the slider to the left to "
+        "lower the threshold"
+    )
+
+
 def templates(name: str) -> str:
     """The sentences of a set, or the first of them."""
     from detail_embed.texts.templates import template_set

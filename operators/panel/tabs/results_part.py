@@ -23,6 +23,9 @@ class ResultsPart(PanelBase):
         if result["has_places"]:
             label = "Images" if result["close"] else "Close-ups"
             widgets.button(part, "close_ups", label, self.on_close_ups)
+        if result["clips"]:
+            widgets.button(part, "save", "Save view", self.on_save_view)
+            return
         if result["label_field"]:
             widgets.button(part, "similar", "Find similar", self.on_similar)
         elif result["where"]:

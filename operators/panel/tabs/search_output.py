@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.view as fov
@@ -51,6 +51,7 @@ def require(ctx: foo.ExecutionContext) -> dict[str, Any]:
 def keep(
     ctx: foo.ExecutionContext, asked: search_state.Asked, answer: Found,
     view: fov.DatasetView, before: fov.DatasetView, summary: str | None = None,
+    clips: Sequence[dict[str, Any]] | None = None, drawn: Sequence[str] = OURS,
 ) -> None:
     """Keeps what the panel shows of a result, and draws scores and places alone.
 
@@ -63,9 +64,11 @@ def keep(
         view: of it
         before: what the grid showed before it
         summary (None): what is said of it, by default how it was searched
+        clips (None): of videos: their best clips, in place of images
+        drawn (OURS): the fields that are drawn of clips
     """
     known, edges = memory.of(ctx), answer.histogram.edges
-    are_boxes = answer.images is not answer
+    are_boxes = clips is None and answer.images is not answer
     images = answer.images.view if are_boxes else view
     result = {
         "summary": summary or result_words.summarise(asked, answer),
@@ -73,23 +76,27 @@ def keep(
         "high": math.ceil(edges[-1] / _STEP + 1) * _STEP,
         "hints": " ".join(answer.hints),
         "nothing": result_words.nothing(answer),
-        "hits": _hits(answer),
-        "places": _images(answer),
+        "hits": _hits(answer) if clips is None else clips,
+        "places": _images(answer) if clips is None else {},
+        "clips": clips is not None,
         "before": serialized(before),
         "images": serialized(images),
         "boxes": serialized(view) if are_boxes else None,
         "label_field": answer.label_field if are_boxes else None,
-        "has_places": any(answer.boxes) and images.has_field(MATCH),
+        "has_places": clips is None and any(answer.boxes) and images.has_field(MATCH),
         "shown": [search_state.digest(one) for one in (view, images)],
         "where": False,
         "close": are_boxes,  # what the view of an event tells only afterwards
     }
     if found(ctx) is None:
         take_defaults(ctx)
-        known[_ACTIVE] = [f for f in ctx.active_fields if f not in OURS]
+        known[_ACTIVE] = [f for f in ctx.active_fields if f not in drawn]
     known.update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})
     refresh(ctx)
-    draw_labels(ctx)
+    if clips is None:
+        draw_labels(ctx)
+    else:
+        _draw(ctx, *drawn)
 
 
 def is_shown(ctx: foo.ExecutionContext) -> bool:
@@ -182,7 +189,7 @@ def draw(
     widgets.note(part, "summary", result["summary"])
     if result["hits"]:
         hits = [{**hit, "judged": judged.get(hit["id"])} for hit in result["hits"]]
-        widgets.close_ups(part, hits, on_open, on_judge)
+        widgets.close_ups(part, hits, on_open, None if result["clips"] else on_judge)
     axis = {
         "title": {"text": "stronger match \N{RIGHTWARDS ARROW}", "standoff": 2},
         "fixedrange": True,

@@ -14,7 +14,7 @@ from .. import indexes, queries, widgets
 from ..base import PanelBase
 from ..messages import guarded, say
 from ..state import judgements, search_state, suggested, warm_up
-from . import result_words, search_output
+from . import result_words, search_output, video_output
 
 _POLL = 1000  # milliseconds
 _METHODS = {
@@ -48,7 +48,7 @@ class SearchTab(PanelBase):
         self._draw_buttons(part, ctx, asked)
         self._draw_which(part, ctx, asked)
         if ctx.panel.get_state("search.shows_options"):
-            self._draw_options(part, asked)
+            self._draw_options(part, ctx, asked)
         self.draw_teach(ctx, part)
         search_output.draw(
             part, ctx, self.on_threshold, self.on_histogram, self.on_open,
@@ -185,28 +185,29 @@ class SearchTab(PanelBase):
             raise ValueError("this dataset has no index yet: compute one first")
         turn = search_state.take_turn(ctx)
         method = for_examples(asked.method) if asked.example else asked.method
+        index, samples = Index(ctx.dataset, asked.brain_key), self._samples(ctx, asked)
         query = queries.ask(ctx, asked)
-        answer = search(
-            Index(ctx.dataset, asked.brain_key), self._samples(ctx, asked),
-            query, asked.k, asked.threshold, asked.templates, method,
-        )
+        are_videos = video_output.are_videos(samples)
+        if are_videos:
+            answer = video_output.search(index, samples, query, asked, method)
+        else:
+            answer = search(
+                index, samples, query, asked.k, asked.threshold, asked.templates, method
+            )
         if asked.text and not asked.example:
             answer = replace(answer, text=asked.text)  # also where it was judged
         if not search_state.is_turn(ctx, turn):
             return
-        view = answer.shown
+        view, before = answer.shown, _before(ctx)
         ctx.ops.set_view(view)  # first: the App draws its panels anew for the rest
-        search_output.keep(ctx, asked, answer, view, _before(ctx))
+        if are_videos:
+            video_output.keep(ctx, asked, answer, view, before)
+        else:
+            search_output.keep(ctx, asked, answer, view, before)
         if isinstance(query, str):
             self.remember(ctx, asked)
         if not answer.ids:
-            say(
-                ctx,
-                f"No {'box' if answer.noun == 'boxes' else 'image'} stands out by "
-                f"{asked.threshold:.1f}: move the slider to the left to lower the "
-                "threshold",
-                "warning",
-            )
+            say(ctx, result_words.none_stands_out(asked, answer), "warning")
 
     def clear(self, ctx: foo.ExecutionContext) -> None:
         """Empties the form, and shows what was shown before the search."""
@@ -267,7 +268,9 @@ class SearchTab(PanelBase):
         label = "Fewer options" if shown else "Options"
         widgets.button(buttons, "options", label, self.on_options)
 
-    def _draw_options(self, part: types.Object, asked: search_state.Asked) -> None:
+    def _draw_options(
+        self, part: types.Object, ctx: foo.ExecutionContext, asked: search_state.Asked
+    ) -> None:
         options = widgets.fields(part, "options")
         options.int("k", label="Images to show", min=1, on_change=self.on_option)
         widgets.dropdown(
@@ -278,6 +281,11 @@ class SearchTab(PanelBase):
             options, "templates", _TEMPLATES, "Sentences around a prompt",
             self.on_option, caption=result_words.templates(asked.templates),
         )
+        if video_output.are_videos(ctx.dataset):
+            widgets.dropdown(
+                options, "pool", video_output.POOLS, "A video is as good as",
+                self.on_option,
+            )
 
 
 def _before(ctx: foo.ExecutionContext) -> fov.DatasetView:

@@ -9,9 +9,17 @@ from .. import indexes, messages, widgets
 from ..base import PanelBase
 from ..messages import guarded
 from ..state import search_state, warm_up
-from . import search_output
+from . import search_output, video_output
 
 _POLL = 1000  # milliseconds
+_INTRO = {  # whether the dataset is of videos
+    False: "**Find small things in big pictures**\n\nEvery image is cut into patches "
+    "of many sizes, and what they show becomes one vector that text finds. This "
+    "dataset has {n:,} images and no index yet.",
+    True: "**Find what appears in videos, and when**\n\nSome frames a second are made "
+    "and cut into patches, and what they show becomes vectors that text finds. This "
+    "dataset has {n:,} videos and no index yet.",
+}
 
 
 class StartPage(PanelBase):
@@ -34,13 +42,8 @@ class StartPage(PanelBase):
         if indexes.choices(ctx.dataset) and search_state.read(ctx).brain_key:
             return False  # a new index is chosen when the run that makes it has ended
         messages.add(ctx, panel)
-        widgets.note(
-            panel,
-            "intro",
-            "**Find small things in big pictures**\n\nEvery image is cut into patches "
-            "of many sizes, and what they show becomes one vector that text finds. "
-            f"This dataset has {len(ctx.dataset):,} images and no index yet.",
-        )
+        are_videos = video_output.are_videos(ctx.dataset)
+        widgets.note(panel, "intro", _INTRO[are_videos].format(n=len(ctx.dataset)))
         is_stale = search_output.found(ctx) is not None
         if is_stale:
             widgets.note(
@@ -49,9 +52,8 @@ class StartPage(PanelBase):
                 "deleted since. **Clear** shows what was shown before.",
             )
         buttons = widgets.row(panel, "start")
-        widgets.button(
-            buttons, "compute", "Compute an index", self.on_compute, primary=True
-        )
+        label = "Index the videos" if are_videos else "Compute an index"
+        widgets.button(buttons, "compute", label, self.on_compute, primary=True)
         if is_stale:
             widgets.button(buttons, "clear", "Clear", self.on_clear)
         widgets.button(buttons, "look", "Look again", self.on_look)
@@ -61,7 +63,9 @@ class StartPage(PanelBase):
     @guarded
     def on_compute(self, ctx: foo.ExecutionContext) -> None:
         """Opens the form that computes an index."""
-        widgets.ask(ctx, "compute_detail_embeddings", self.on_started, **widgets.LONG)
+        are_videos = video_output.are_videos(ctx.dataset)
+        operator = "index_videos" if are_videos else "compute_detail_embeddings"
+        widgets.ask(ctx, operator, self.on_started, **widgets.LONG)
 
     @guarded
     def on_look(self, ctx: foo.ExecutionContext) -> None:
@@ -74,9 +78,14 @@ class StartPage(PanelBase):
 def _problem(ctx: foo.ExecutionContext) -> str:
     """Why nothing can be indexed; empty where something can."""
     from detail_embed.fiftyone_bridge.samples.images import check_dataset
+    from detail_embed.fiftyone_bridge.video import ffmpeg, plan_frames
 
     try:
-        check_dataset(ctx.dataset)
+        if not video_output.are_videos(ctx.dataset):
+            check_dataset(ctx.dataset)
+        elif not indexes.choices(ctx.dataset):
+            plan_frames.check_videos(ctx.dataset)
+            ffmpeg.check_ffmpeg()
     except ValueError as error:
         return f"Nothing can be searched here: {error}"
     return ""

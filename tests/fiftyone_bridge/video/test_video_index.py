@@ -237,7 +237,8 @@ def test_videos_are_indexed_and_found_with_their_clips(videos, tmp_path):
     best = found.clips[0][0]
     assert best.best == 7 and best.first <= 7 and best.last >= 8
     assert (best.start, best.end) == ((best.first - 1) / 10, best.last / 10)
-    assert found.frames == len(held.ids) == 20
+    assert found.frames_searched == len(held.ids) == 20
+    assert found.frames[0] == wanted.id
     assert (found.searched, found.without) == (2, 6)
 
     above = found.z_scores[0] - 1e-3
@@ -247,7 +248,7 @@ def test_videos_are_indexed_and_found_with_their_clips(videos, tmp_path):
     assert not search_videos(index, query, threshold=99).ids
 
     part = search_videos(index, query, videos.limit(1))
-    assert part.ids == [videos.first().id] and part.frames == 10
+    assert part.ids == [videos.first().id] and part.frames_searched == 10
     again = index_videos(index, videos, SETTINGS, 5, also_global=False).finish()
     assert (again.embedded, again.present) == (0, 20)
 
