@@ -1,6 +1,6 @@
 """Are labels that somebody shuffled found by the texts of their classes alone?
 
-    python benchmarks/mistaken_labels.py         # 200 scenes, about five minutes
+    python benchmarks/mistaken_labels.py         # 200 scenes, some minutes
     python benchmarks/mistaken_labels.py --n 20 --out /tmp/look.md
 
 Writes docs/results/mistaken-labels.md.
@@ -45,21 +45,17 @@ _WAYS = ("as they are", "minus the mean of the class", "z-scores of the class")
 _TITLE = """\
 # Mistaken labels: are shuffled ones found?
 
-CLVER-DS scenes of 640 px, the demo backbone; each box is cropped square, with a tenth of
-its longer side around it. 10 % of the labels are changed: *any* gives a box the class of
-another box, *near* one of the 5 classes whose text is most like its own. Boxes are put in
-the order of `detail_embed.evaluation.mistakenness`, which knows texts alone. AP is the
-average precision of finding those that were changed, P@n the precision at their number,
-P@20 that of the first 20; in %, means of {shuffles} shuffles (in brackets the standard
-deviation of AP). A random order has 10.
+CLVER-DS scenes of 640 px, the demo backbone; each box is cropped square, with a tenth
+of its longer side around it. 10 % of the labels are changed: *any* gives a box the
+class of another box, *near* one of the 5 classes whose text is most like its own. Boxes
+are put in the order of `detail_embed.evaluation.mistakenness`, which knows texts alone.
+AP is the average precision of finding those that were changed, P@n the precision at
+their number, P@20 that of the first 20; in %, means of {shuffles} shuffles (in brackets
+the standard deviation of AP). A random order has 10.
 
 Scores of a class are compared with those of another *as they are* (cosines), *minus the
 mean of the class* over all boxes (what is done), or as *z-scores of the class*.
 
-"""
-_END = """
-The mean of the class was chosen on other scenes (seeds 9201 and 9202), where the order of
-the three was the same.
 """
 
 
@@ -75,13 +71,13 @@ def main() -> None:
         generate(scenes, args.n, bank="both", size=640, seed=_SEED)
         features, names, banks = encode(scenes, backbone)
     lines = [
-        f"{args.n} scenes of seed {_SEED}, {len(names):,} boxes; {os.cpu_count()} cores "
-        f"({platform.machine()}), {datetime.date.today()}; `python "
+        f"{args.n} scenes of seed {_SEED}, {len(names):,} boxes; {os.cpu_count()} "
+        f"cores ({platform.machine()}), {datetime.date.today()}; `python "
         f"benchmarks/mistaken_labels.py --n {args.n}`.", "",
         "| classes | changed to | scores | AP | P@n | P@20 |", "|--|--|--|--|--|--|",
         *rows(backbone, features, names, banks),
     ]
-    text = _TITLE.format(shuffles=_SHUFFLES) + "\n".join(lines) + "\n" + _END
+    text = _TITLE.format(shuffles=_SHUFFLES) + "\n".join(lines) + "\n"
     print(text)
     args.out.write_text(text, "utf-8")
 
