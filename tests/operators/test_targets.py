@@ -133,10 +133,10 @@ def test_python_means_the_view_that_it_gives(indexed, answer):
 
 
 ODD_VIEWS = {
-    "grouped": (lambda dataset: dataset.group_by("background"), "groups images"),
+    "grouped": (lambda dataset: dataset.group_by("background"), ""),
     "grouped, flat": (lambda dataset: dataset.group_by("background", flat=True), ""),
     "empty": (lambda dataset: dataset.limit(0), "has no samples"),
-    "patches": (lambda dataset: dataset.to_patches("ground_truth"), "view of patches"),
+    "patches": (lambda dataset: dataset.to_patches("ground_truth"), ""),
     "no fields": (lambda dataset: dataset.select_fields(), ""),
     "one field": (lambda dataset: dataset.exclude_fields("ground_truth"), ""),
     "sorted": (lambda dataset: dataset.sort_by("background"), ""),
