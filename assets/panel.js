@@ -10,8 +10,9 @@
  */
 (() => {
   const { createElement: h, useEffect, useReducer, useRef, useState } = window.React;
-  const { Autocomplete, Box, Button, Chip, Stack, TextField, Typography, createFilterOptions } =
-    window.__mui__;
+  const {
+    Autocomplete, Box, Button, Chip, Stack, SvgIcon, TextField, Typography, createFilterOptions,
+  } = window.__mui__;
   const { Operator, OperatorConfig, registerOperator, usePanelEvent } = window.__foo__;
   const { usePanelId } = window.__fosp__;
   const {
@@ -202,9 +203,14 @@
 
   const PLAIN = { p: 0, border: 0, background: "none", cursor: "pointer" };
 
+  const THUMB =
+    "M1 21h4V9H1v12zm22-11c0-1.1-.9-2-2-2h-6.31l.95-4.57.03-.32c0-.41-.17-.79-.44-1.06L14.17 1 " +
+    "7.59 7.59C7.22 7.95 7 8.45 7 9v10c0 1.1.9 2 2 2h9c.83 0 1.54-.5 1.84-1.22l3.02-7.05" +
+    "c.09-.23.14-.47.14-.73v-2z";
+
   function Thumb({ hit, good, onJudge }) {
     const isSet = hit.judged === good;
-    const [icon, title] = good ? ["👍", "More like this"] : ["👎", "Less like this"];
+    const title = good ? "More like this" : "Less like this";
     return h(
       Box,
       {
@@ -215,13 +221,17 @@
         onClick: () => onJudge({ id: hit.id, box: hit.box, good }),
         sx: {
           ...PLAIN,
-          fontSize: 14,
-          opacity: isSet ? 1 : 0.35,
-          filter: isSet ? "none" : "grayscale(1)",
+          display: "flex",
+          color: isSet ? "primary.main" : "text.secondary",
+          opacity: isSet ? 1 : 0.5,
           "&:hover": { opacity: 1 },
         },
       },
-      icon
+      h(
+        SvgIcon,
+        { sx: { fontSize: 17, transform: good ? "none" : "rotate(180deg)" } },
+        h("path", { d: THUMB })
+      )
     );
   }
 

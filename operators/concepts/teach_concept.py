@@ -94,8 +94,10 @@ class TeachConcept(FormOperator):
             "left_out": concept.left_out,
         }
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What it was taught by."""
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property | None:
+        """What it was taught by; our panel says it itself."""
+        if ctx.params.get("for_panel"):
+            return None
         return schema_of(ctx.results or {}, _SHOWN, self.label)
 
     def __call__(
