@@ -43,10 +43,12 @@ class Boxes:
     Attributes:
         read: gives the boxes of images, by id; called with a few hundred at a time
         padding: share of a box's longer side, see :func:`.square_windows`
+        most: of an image that are used; None for all
     """
 
     read: Callable[[Sequence[Hashable]], dict[Hashable, ImageBoxes]]
     padding: float
+    most: int | None = None
 
     def beside(
         self, items: Iterable[_Item]
@@ -67,6 +69,10 @@ class Boxes:
             height: as the width
         """
         windows, reasons = square_windows(asked.boxes, width, height, self.padding)
+        if self.most is not None:
+            good = [row for row, reason in enumerate(reasons) if reason is None]
+            for row in good[self.most :]:
+                reasons[row] = f"its image has more than {self.most:,} boxes"
         return BoxPatches(asked, self.padding, windows, reasons)
 
 

@@ -26,6 +26,7 @@ class EncodeOptions:
         max_pixels: images with more are not read, for memory's sake
         skip_identical: whether a file with the same content as one shortly before,
             among some 30,000, takes its vectors; it is encoded where features are kept
+            or boxes are patches, too
     """
 
     device: str = "auto"

@@ -192,7 +192,8 @@ def _compute(
     stale = yield from provenance.check(index, items)
     boxes = None
     if record.box_field is not None:
-        boxes = box_sources.known_boxes(index, stale.ids - stale.boxes)
+        void = stale.ids - stale.boxes
+        boxes = box_sources.known_boxes(index, void, opened.space.dim)
     also_global = also_global or (bool(stale.ids) and index.has_whole)
     columns = columns_of(index, also_global, index.owns_single)
     declare(index, [*columns, *index.box_fields[:1]], home)

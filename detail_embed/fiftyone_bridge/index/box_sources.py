@@ -16,6 +16,7 @@ from detail_embed.fiftyone_bridge.samples import box_labels
 from detail_embed.fiftyone_bridge.samples.box_labels import BoxLabel
 from detail_embed.fiftyone_bridge.samples.private_names import sample_documents
 
+_BYTES = 12 * 2**20  # of the vectors of an image's boxes: a sample has 16 MB at most
 _LACKING = ""  # of a box that has neither a vector nor a reason for that
 
 
@@ -58,13 +59,14 @@ def boxes(index: Index, field: str, padding: float) -> Boxes:
     return Boxes(read, padding)
 
 
-def known_boxes(index: Index, void: Container[str]) -> Boxes:
+def known_boxes(index: Index, void: Container[str], dim: int) -> Boxes:
     """The boxes of an index, with the vectors of those that were not changed.
 
     Args:
         index: one of ours that has boxes
         void: the images whose boxes are made anew: their files have changed, or their
             vectors are of another space
+        dim: of a vector
     """
     record = index.record
     field, padding = record.box_field, record.identity["padding"]
@@ -76,7 +78,7 @@ def known_boxes(index: Index, void: Container[str]) -> Boxes:
             for id, labels in _read(index, field, ids, also_vectors=True)
         }
 
-    return Boxes(read, padding)
+    return Boxes(read, padding, most=_BYTES // (4 * dim))
 
 
 def _image(

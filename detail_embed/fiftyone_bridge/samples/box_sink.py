@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
+from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
@@ -13,6 +14,8 @@ from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.mongo import patiently
 from detail_embed.fiftyone_bridge.samples.private_names import write_samples
 from detail_embed.fiftyone_bridge.samples.sink import stored_vector
+
+_AT_ONCE = 64  # labels: the database writes all of a sample with each change
 
 
 class BoxSink:
@@ -62,31 +65,39 @@ class BoxSink:
     def _of_image(self, id: str, boxes: BoxPatches) -> Iterator[UpdateOne]:
         labels = boxes.asked.ids
         new = () if boxes.encoded is None else boxes.encoded.cpu().numpy()
-        for row, vector in zip(boxes.todo, new):
-            self.written += 1
-            yield self._set(id, labels[row], self._vector, stored_vector(vector))
-        for label, reason in zip(labels, boxes.reasons):
-            if reason is not None:
-                self._declare_errors()
-                self.failed += 1
-                yield self._set(id, label, self._error, reason)
+        values = [
+            (labels[row], self._vector, stored_vector(vector))
+            for row, vector in zip(boxes.todo, new)
+        ]
+        self.written += len(values)
+        bad = [(labels[row], reason) for row, reason in enumerate(boxes.reasons)
+               if reason is not None]
+        if bad:
+            self._declare_errors()
+            self.failed += len(bad)
+            values += [(label, self._error, reason) for label, reason in bad]
+        for start in range(0, len(values), _AT_ONCE):
+            yield self._set(id, values[start : start + _AT_ONCE])
 
-    def _set(self, id: str, label: str, name: str, value: object) -> UpdateOne:
-        """Gives a label a vector in place of an error, or the other way round."""
-        gone = self._error if name == self._vector else self._vector
-        return UpdateOne(
-            {"_id": ObjectId(id), f"{self._labels}._id": ObjectId(label)},
-            {
-                "$set": {f"{self._labels}.$.{name}": value},
-                "$unset": {f"{self._labels}.$.{gone}": ""},
-            },
-        )
+    def _set(self, id: str, values: Sequence[tuple[str, str, Any]]) -> UpdateOne:
+        """Gives labels a vector in place of an error, or the other way round."""
+        given, gone, filters = {}, {}, []
+        for i, (label, name, value) in enumerate(values):
+            one = f"{self._labels}.$[one{i}]"
+            given[f"{one}.{name}"] = value
+            other = self._error if name == self._vector else self._vector
+            gone[f"{one}.{other}"] = ""
+            filters.append({f"one{i}._id": ObjectId(label)})
+        change = {"$set": given, "$unset": gone}
+        return UpdateOne(self._if_any(id), change, array_filters=filters)
 
     def _lose(self, id: str) -> UpdateOne:
-        return UpdateOne(
-            {"_id": ObjectId(id), f"{self._labels}.0": {"$exists": True}},
-            {"$unset": {f"{self._labels}.$[].{self._vector}": ""}},
-        )
+        gone = {f"{self._labels}.$[].{self._vector}": ""}
+        return UpdateOne(self._if_any(id), {"$unset": gone})
+
+    def _if_any(self, id: str) -> dict[str, Any]:
+        """A sample, if it still has labels: others cannot be changed so."""
+        return {"_id": ObjectId(id), f"{self._labels}.0": {"$exists": True}}
 
     def _declare_errors(self) -> None:
         if not self._dataset.has_field(self._errors):

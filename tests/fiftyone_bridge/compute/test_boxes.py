@@ -14,8 +14,10 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.cover import squares
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.compute import embed as embedding
+from detail_embed.fiftyone_bridge.index import box_sources
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.provenance import BOXES, CHANGED
+from detail_embed.fiftyone_bridge.samples import box_sink
 
 FIELD = "ground_truth"
 VECTOR, ERROR = "detail_boxes_embedding", "detail_boxes_error"
@@ -416,5 +418,15 @@ def test_very_many_boxes_are_cut_in_parts(few, monkeypatch):
     wanted = vectors(few)
     DetailIndex(few, "detail").delete()
     monkeypatch.setattr("detail_embed.engine.cut._MOST_BOXES", 1)
+    monkeypatch.setattr(box_sink, "_AT_ONCE", 1)
     compute(few)
     assert_same(vectors(few), wanted)
+
+
+def test_boxes_for_which_a_sample_has_no_room_are_recorded(few, monkeypatch):
+    monkeypatch.setattr(box_sources, "_BYTES", 4 * 256)
+    result = compute(few, cover="none")
+    assert (result.boxes, result.failed_boxes) == (N, N)
+    few.reload()
+    assert few.first()[FIELD].detections[1][ERROR] == "its image has more than 1 boxes"
+    assert update(few).embedded == 0
