@@ -105,7 +105,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         proxies: Sequence[str] = (),
         proxy_field: str | None = None,
         patches_field: str | None = None,
-        padding: float = 0.1,
+        padding: float = 0.0,
         backend: str | None = None,
         also_global: bool = True,
         batch_size: int | None = None,
@@ -169,8 +169,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
                 patches of the images, too. Each has a vector of its own, in the
                 attribute ``<brain_key>_boxes_embedding`` of its label, and FiftyOne's
                 index of them is under ``<brain_key>_boxes``
-            padding (0.1): share of the longer side of a box that is added on each side
-                of it
+            padding (0.0): share of the longer side of a box that is added on each side
+                of it, 0 to 10; none is best where it was measured
             backend (None): a FiftyOne similarity backend
             also_global (True): whether to index the plain whole-image vectors too,
                 under ``<brain_key>_global``

@@ -44,7 +44,8 @@ class Settings(EncodeOptions):
             where there are more than one, else of that fuser
         patches_field: a field of Detections or Polylines whose boxes are patches, too,
             and have vectors of their own; None for none
-        padding: share of the longer side of a box that is added on each side of it
+        padding: share of the longer side of a box that is added on each side of it, 0
+            to 10; none is best where it was measured, see docs/results/boxes.md
         vectors: per image, that text is compared with; above 1, one by the fuser is
             beside them. ``"auto"``: the fewest that keep 90 % of a full patch search on
             the images, 1 to 16; but 1 where a fuser is named
@@ -69,7 +70,7 @@ class Settings(EncodeOptions):
     fuser: str = AUTO
     fuser_options: dict[str, Any] = field(default_factory=dict)
     patches_field: str | None = None
-    padding: float = 0.1
+    padding: float = 0.0
     vectors: int | str = AUTO
     vectors_by: str = "kmeans"
     vector_bytes: int = BUDGET

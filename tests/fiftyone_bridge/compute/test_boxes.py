@@ -371,6 +371,7 @@ def test_renaming_and_deleting_take_the_boxes_along(few, encoded):
 
 def test_other_boxes_are_another_index(few):
     compute(few)
+    assert DetailIndex(few, "detail").record.identity["padding"] == 0.0
     for other in ({"padding": 0.2}, {"patches_field": None}):
         with pytest.raises(ValueError, match="another space.*overwrite=True"):
             compute(few, **other)
