@@ -130,6 +130,35 @@ def test_operators_on_views_of_images(kind, dataset, folder, monkeypatch):
     assert not wrong
 
 
+@pytest.fixture
+def frames(loaded):
+    """The scenes as the frames of two videos."""
+    made = fo.Dataset(persistent=True)
+    scenes = list(loaded)
+    for number in range(2):
+        video = fo.Sample(filepath=f"/videos/{number}.mp4")
+        for place, scene in enumerate(scenes[number::2], 1):
+            video.frames[place] = fo.Frame(
+                filepath=scene.filepath, ground_truth=scene.ground_truth.copy()
+            )
+        made.add_sample(video)
+    yield made
+    made.delete()
+
+
+def test_operators_on_frames(frames, folder):
+    view = frames.to_frames()
+    index = DetailIndex.of(view, "detail")
+    index.compute(view, SETTINGS)
+    index.export(folder / "all.parquet")
+    wrong = _wrong(view, N, frames, folder)
+    kept = frames.to_frames()
+    assert {"detail_where", "prompt_label"} <= kept.get_field_schema().keys()
+    assert len(kept.match_tags("seen")) == N == len(kept.exists("prompt_label"))
+    index.delete()
+    assert not wrong
+
+
 VIDEOS = {
     "videos": (lambda d: d, "to_frames(sample_frames=True, fps=1)"),
     "a view of videos": (lambda d: d.limit(1), "to_frames(sample_frames=True, fps=1)"),

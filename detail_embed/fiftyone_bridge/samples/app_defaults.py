@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from detail_embed.fiftyone_bridge.samples.frames import Frames, Home, dataset_with
+from detail_embed.fiftyone_bridge.samples.frames import (
+    FRAMES,
+    Frames,
+    Home,
+    dataset_with,
+)
 
 SCORE = "detail_score"  # what a search found, in its views alone
 MATCH = "detail_match"  # the best places of a search, likewise
@@ -87,9 +94,14 @@ def hide(home: Home, *fields: str) -> None:
     """
     dataset = dataset_with(home)
     config = dataset.app_config
-    shown = config.active_fields or fo.DatasetAppConfig.default_active_fields(dataset)
-    others = [path for path in shown.paths if path not in fields]
-    shown.paths = [*others, *fields] if shown.exclude else others
+    shown, hidden = config.active_fields, _paths(home, fields)
+    if shown is None:
+        shown = fo.DatasetAppConfig.default_active_fields(dataset)
+        if isinstance(home, Frames):
+            named = [path.removeprefix(FRAMES) for path in shown.paths]
+            shown.paths = list(dict.fromkeys([*shown.paths, *named]))
+    others = [path for path in shown.paths if path not in hidden]
+    shown.paths = [*others, *hidden] if shown.exclude else others
     config.active_fields = shown
     dataset.save()
 
@@ -104,15 +116,22 @@ def fold(home: Home, *fields: str) -> None:
     groups = config.sidebar_groups
     if groups is None:
         groups = fo.DatasetAppConfig.default_sidebar_groups(dataset)
+    moved = _paths(home, fields)
     for group in groups:
-        group.paths = [path for path in group.paths if path not in fields]
+        group.paths = [path for path in group.paths if path not in moved]
     ours = next((group for group in groups if group.name == GROUP), None)
     if ours is None:
         ours = fo.SidebarGroupDocument(name=GROUP, paths=[], expanded=False)
         groups = [*groups, ours]
-    ours.paths = [*ours.paths, *fields]
+    ours.paths = [*ours.paths, *moved]
     config.sidebar_groups = groups
     dataset.save()
+
+
+def _paths(home: Home, fields: Iterable[str]) -> list[str]:
+    """What fields are called in the App; those of frames also where videos play."""
+    videos = [FRAMES + field for field in fields] if isinstance(home, Frames) else []
+    return [*fields, *videos]
 
 
 def _colour(dataset: fo.Dataset, field: str, value: str) -> None:

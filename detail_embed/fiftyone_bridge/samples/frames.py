@@ -22,7 +22,7 @@ from pymongo.collection import Collection
 from detail_embed.fiftyone_bridge.samples import private_names
 
 _STAGE = "fiftyone.core.stages.ToFrames"
-_FRAMES = "frames."
+FRAMES = "frames."  # before the names of their fields
 _last: dict[ObjectId, list[dict[str, Any]]] = {}  # stages of views, by dataset
 
 
@@ -93,11 +93,11 @@ class Frames:
 
     def has_field(self, name: str) -> bool:
         """Whether frames have a field, or a field of labels an attribute."""
-        return self.dataset.has_field(_FRAMES + name)
+        return self.dataset.has_field(FRAMES + name)
 
     def get_field(self, name: str) -> fo.Field | None:
         """The field of a name; None for none."""
-        return self.dataset.get_field(_FRAMES + name)
+        return self.dataset.get_field(FRAMES + name)
 
     def get_field_schema(self, **kwargs: Any) -> Mapping[str, fo.Field]:
         """The fields of frames."""
