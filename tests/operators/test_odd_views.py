@@ -213,7 +213,7 @@ SLICES = {
     "another": (lambda d: _with_slice(d, "right"), 3),
     "no images": (lambda d: _with_slice(d, "film"), "choose one of its image slices"),
     "one": (lambda d: d.select_group_slices("left"), 3),
-    "the film": (lambda d: d.select_group_slices("film"), "holds videos"),
+    "the film": (lambda d: d.select_group_slices("film"), "to_frames("),
     "without fields": (lambda d: d.select_group_slices("right").select_fields(), 3),
 }
 
