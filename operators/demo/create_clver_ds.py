@@ -12,15 +12,25 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from detail_embed.clver_ds import BANKS, SCALES, SceneConfig, generate_in_steps
+from detail_embed.clver_ds import (
+    BANKS,
+    SCALES,
+    SceneConfig,
+    VideoConfig,
+    generate_in_steps,
+    generate_videos_in_steps,
+)
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
 from ..shared.form import filled, folder, plain, refuse_empty
 from ..shared.form_operator import FormOperator
 from ..shared.run_operator import RunOperator
 
+IMAGES, VIDEOS = "images", "videos"
 _DEFAULTS = {
     "name": "clver-ds",
+    "medium": IMAGES,
+    "seconds": VideoConfig.seconds,
     "bank": "both",
     "n": 200,
     "size": 1120,
@@ -72,6 +82,8 @@ class CreateClverDs(FormOperator):
         objects: tuple[int, int] = SceneConfig.objects,
         scales: tuple[float, ...] = SCALES,
         seed: int = _DEFAULTS["seed"],
+        medium: str = IMAGES,
+        seconds: float = VideoConfig.seconds,
     ) -> fo.Dataset:
         """Makes a CLVER-DS dataset and loads it.
 
@@ -87,11 +99,14 @@ class CreateClverDs(FormOperator):
             directory (None): where the images go; by default in FiftyOne's default
                 directory for datasets
             bank ("both"): ``"things"``, ``"solids"`` or ``"both"``
-            n (200): number of scenes
+            n (200): number of scenes, or of videos
             size (1120): side of the images in pixels, at most 4096
             objects ((4, 8)): smallest and largest number of objects in a scene
             scales: of the objects, ``sqrt(box area / image area)``
             seed (0): of everything
+            medium ("images"): or ``"videos"``, in which a camera moves over a scene, and
+                one or two more objects appear for some time and vanish
+            seconds (6.0): of a video
 
         Returns:
             a persistent :class:`fiftyone.core.dataset.Dataset`, see
@@ -117,6 +132,8 @@ class CreateClverDs(FormOperator):
             "high": high,
             "scales": scales,
             "seed": seed,
+            "medium": medium,
+            "seconds": seconds,
         }
         refuse_empty(params)
         return _create(**_read(plain(params)))
@@ -127,13 +144,13 @@ class CreateClverDs(FormOperator):
         count = arguments["n"]
         try:
             for done in _make(**arguments):
-                label = f"{done} of {count} scenes made"
+                label = f"{done} of {count} {arguments['medium']} made"
                 yield ctx.ops.set_progress(label=label, progress=done / count)
             dataset = load_clver_ds(arguments["directory"], arguments["name"])
         except Exception as error:
             yield ctx.ops.notify(str(error), variant="error")
             raise
-        yield ctx.ops.set_progress(label=f"{count} scenes are made", progress=1)
+        yield ctx.ops.set_progress(label=f"{count} {arguments['medium']} are made", progress=1)
         yield ctx.ops.open_dataset(dataset.name)
 
 
@@ -149,8 +166,11 @@ def _add_inputs(inputs: types.Object) -> None:
             choose_button_label="Accept",
         ),
     )
+    inputs.enum(
+        "medium", [IMAGES, VIDEOS], default=IMAGES, label="Images, or videos of scenes"
+    )
     inputs.enum("bank", [*BANKS, "both"], default=_DEFAULTS["bank"], label="Objects")
-    inputs.int("n", min=1, default=_DEFAULTS["n"], label="Number of scenes")
+    inputs.int("n", min=1, default=_DEFAULTS["n"], label="How many")
     inputs.int(
         "size", min=64, max=4096, default=_DEFAULTS["size"], label="Side in pixels"
     )
@@ -162,6 +182,7 @@ def _add_inputs(inputs: types.Object) -> None:
         label="Scales",
         description="Side of an object by side of the image, separated by commas",
     )
+    inputs.float("seconds", default=_DEFAULTS["seconds"], label="Seconds of a video")
     inputs.int("seed", min=0, default=_DEFAULTS["seed"], label="Seed")
 
 
@@ -182,12 +203,18 @@ def _read(params: dict[str, Any]) -> dict[str, Any]:
     if directory is None:
         folder_name = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "clver-ds"
         directory = Path(fo.config.default_dataset_dir) / folder_name
-    settings = {
-        "objects": (given["low"], given["high"]),
-        "scales": _read_scales(given["scales"]),
-    }
-    size = given["size"]
-    SceneConfig(bank=given["bank"], width=size, height=size, **settings)
+    scales = _read_scales(given["scales"])
+    settings = {"objects": (given["low"], given["high"]), "scales": scales}
+    medium, size = given["medium"], given["size"]
+    if medium not in (IMAGES, VIDEOS):
+        raise ValueError(f"medium={medium!r}: give {IMAGES!r} or {VIDEOS!r}")
+    kind = SceneConfig
+    if medium == VIDEOS:
+        kind, seconds = VideoConfig, _read_seconds(given["seconds"])
+        fitting = tuple(d for d in VideoConfig.durations if d <= seconds)
+        settings |= {"seconds": seconds, "durations": fitting or (seconds,)}
+        settings |= {"appearing_scales": scales}
+    kind(bank=given["bank"], width=size, height=size, **settings)
     return {
         "name": name,
         "directory": directory,
@@ -195,8 +222,15 @@ def _read(params: dict[str, Any]) -> dict[str, Any]:
         "bank": given["bank"],
         "size": size,
         "seed": given["seed"],
+        "medium": medium,
         "settings": settings,
     }
+
+
+def _read_seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"seconds={value!r}: give a number, such as 6")
+    return float(value)
 
 
 def _read_scales(value: str | tuple[float, ...]) -> tuple[float, ...]:
@@ -209,8 +243,12 @@ def _read_scales(value: str | tuple[float, ...]) -> tuple[float, ...]:
         ) from None
 
 
-def _make(name, directory, n, bank, size, seed, settings) -> Iterator[int]:
+def _make(name, directory, n, bank, size, seed, medium, settings) -> Iterator[int]:
     """The number of scenes so far, for the dataset of this name."""
+    if medium == VIDEOS:
+        return generate_videos_in_steps(
+            directory, n, bank, (size, size), seed, **settings
+        )
     return generate_in_steps(directory, n, bank, size, seed, **settings)
 
 

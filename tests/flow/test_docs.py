@@ -30,7 +30,7 @@ from tests.flow.documents import PAGES, ROOT, blocks, parts, read, rows, spans
 PLUGIN = ["__init__.py", "fiftyone.yml", "requirements.txt", "operators", "assets",
           "detail_embed"]
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"
-NAMES = ["drone-photos", "photos"]
+NAMES = ["drone-photos", "drone-videos", "photos"]
 REPLACED = {  # the model that ships for one that would be downloaded; the rest is time
     'load("ViT-B-32", pretrained="laion2b_s34b_b79k")': f'load("{DEMO}")',
     '"ViT-B-32",\n    pretrained="laion2b_s34b_b79k",': f'"{DEMO}",',
@@ -231,6 +231,12 @@ def _makes_the_dataset():
 
 def _is_call(part):
     return part.language == "python" or part.language == "row" and "(" in part.text
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="frames are made by ffmpeg")
+def test_the_page_about_videos(session):
+    checks = "assert len(found.ids) == 3 and clips.media_type == 'video' and frames"
+    session(*_pieces(blocks("docs/videos.md", "python")), ["checks", checks])
 
 
 def test_the_page_about_many_images(session, tmp_path, fresh_python):

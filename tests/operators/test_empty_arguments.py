@@ -11,7 +11,7 @@ from tests.operators.panel.helpers import OPERATORS, SETTINGS
 NAMES = [
     "classify_by_prompts", "compute_detail_embeddings", "create_clver_ds",
     "delete_index", "evaluate_retrieval", "find_near_duplicates", "find_outliers",
-    "map_embeddings", "rename_index", "report_long_tail", "search_by_prompts",
+    "index_videos", "map_embeddings", "rename_index", "report_long_tail", "search_by_prompts",
     "search_reranked", "show_where", "tag_hits", "train_fuser", "update_index",
 ]
 NEEDED = {

@@ -110,3 +110,21 @@ def test_it_can_be_delegated(videos):
     ctx.request_params["delegated"] = True
     results = foo.get_operator(URI).execute(ctx)
     assert (results["videos"], results["frames"]) == (2, 6)
+
+
+def test_clver_ds_can_be_videos(tmp_path):
+    create, name = foo.get_operator(CREATE), "made-of-videos"
+    small = {"n": 2, "size": 64, "objects": (1, 1), "scales": (0.3,), "seconds": 0.5}
+    dataset = create(name, tmp_path / "a", medium="videos", **small)
+    assert dataset.media_type == "video" and len(dataset) == 2
+    assert dataset.first().metadata.total_frame_count == 4
+    assert True in dataset.values("ground_truth.detections.appears")[0]
+    dataset.delete()
+    for wrong, said in (
+        ({"medium": "films"}, "medium='films': give 'images' or 'videos'"),
+        ({"seconds": "6"}, "seconds='6'"),
+        ({"seconds": 0}, "seconds must be"),
+        ({"size": 65}, "an even number"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            create(name, tmp_path / "b", **{"medium": "videos"} | small | wrong)
