@@ -21,7 +21,7 @@ from detail_embed.cover.patches import whole_image
 from detail_embed.demo.table import encode
 from detail_embed.texts.templates import encode_queries
 
-SIDE, COVER = 1120, CompleteCover(10)
+SIDE = 1120
 WORDS = 24  # taught, of each bank: a half of all objects, the other half is any word
 OBJECTS = (6, 10)
 BACKGROUNDS = {
@@ -81,23 +81,25 @@ def taught_words(part: str, seed: int = 48) -> list[str]:
     return [str(word) for word in words]
 
 
-def make(backbone: Backbone, folder: Path, part: str, n: int, seed: int) -> Scenes:
+def make(
+    backbone: Backbone, folder: Path, part: str, n: int, seed: int, c: int
+) -> Scenes:
     """Makes the scenes of a part and encodes them, unless the folder has them."""
-    words, name = taught_words(part), f"{part}-{n}-{seed}"
+    words, name, cover = taught_words(part), f"{part}-{n}-{seed}", CompleteCover(c)
     target = clver_ds.generate(
         folder / name, n, "both", SIDE, seed, num_workers=2, objects=OBJECTS,
         backgrounds=BACKGROUNDS[part], words=_weighted(words),
     )
     paths = clver_ds.read_queries(target.parent).paths
     coco = json.loads(target.read_text())
-    file = folder / f"{name}.npz"
+    file = folder / f"{name}-{cover.slug}.npz"
     if not file.exists():
-        images = [image.half().numpy() for image in encode(paths, backbone, COVER)]
+        images = [image.half().numpy() for image in encode(paths, backbone, cover)]
         crops = _crops(backbone, coco, paths)
         np.savez(file, patches=np.stack(images), crops=crops.half().numpy())
     with np.load(file) as kept:
         patches, crops = _unit(kept["patches"]), _unit(kept["crops"])
-    boxes = COVER.boxes(SIDE, SIDE)
+    boxes = cover.boxes(SIDE, SIDE)
     things = [
         Shown(
             words.index(concept) if concept in words else -1, note["image_id"],

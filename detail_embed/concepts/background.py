@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from detail_embed.concepts.example import unit_rows
 
-KEPT = 2048  # patches of the sample that stay: weak examples of what is not meant
-_FLOOR = 0.01  # of the spectrum, as a share of its largest value
+KEPT = 2048  # patches of the sample that stay: what chance looks like
+_FLOOR = 0.3  # added to the spectrum, as a share of its largest value
+_CHANCE = 0.975  # quantile of all patches that an image's best reaches by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Background:
             seed (0): of the choice of the rows that are kept
 
         Raises:
-            ValueError: if these are no unit rows, or fewer than two, or all are equal
+            ValueError: if these are no unit rows, or all are equal
         """
         sample = unit_rows(sample, "the sample of the background")
         mean = sample.mean(axis=0, dtype=np.float64)
@@ -47,10 +49,10 @@ class Background:
                 "the sample of the background: all patches are equal. Give patches of "
                 "other images, too"
             )
-        rng = np.random.default_rng(seed)
-        chosen = rng.permutation(len(sample))[:KEPT]
-        kept = sample[np.sort(chosen)]
-        return cls(mean.astype(np.float32), covariance.astype(np.float32), kept)
+        kept = np.random.default_rng(seed).permutation(len(sample))[:KEPT]
+        return cls(
+            mean.astype(np.float32), covariance.astype(np.float32), sample[kept]
+        )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns arrays by name, fit for a file."""
@@ -61,8 +63,30 @@ class Background:
         """Rebuilds what :meth:`to_arrays` gave."""
         return cls(arrays["mean"], arrays["covariance"], arrays["rows"])
 
-    def precision(self) -> np.ndarray:
-        """``(d, d)`` float64, the inverse covariance, its spectrum floored."""
+    @cached_property
+    def whitening(self) -> np.ndarray:
+        """``(d, d)`` float32: after it, directions that vary much count no more."""
         values, vectors = np.linalg.eigh(self.covariance.astype(np.float64))
-        floored = values.clip(min=0) + _FLOOR * values[-1]
-        return (vectors / floored) @ vectors.T
+        scale = 1 / np.sqrt(values.clip(min=0) + _FLOOR * values[-1])
+        return ((vectors * scale) @ vectors.T).astype(np.float32)
+
+    def direction(self, to: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+        """The scorer that tells patches around ``to`` from others, scaled.
+
+        Linear discriminant analysis with the background's covariance.
+
+        Args:
+            to: ``(..., d)``
+            start (None): ``(..., d)``, where the others are; None for the mean
+        """
+        away = to - (self.mean if start is None else start)
+        return self.scaled(away @ self.whitening @ self.whitening)
+
+    def scaled(self, scorer: np.ndarray) -> np.ndarray:
+        """``(..., d)``, so that the scores of the background have a spread of 1."""
+        spread = np.sqrt(((scorer @ self.covariance) * scorer).sum(-1, keepdims=True))
+        return scorer / np.maximum(spread, 1e-12)
+
+    def chance(self, scorer: np.ndarray) -> np.ndarray:
+        """The score that the best patch of an image reaches by chance, ``(...)``."""
+        return np.quantile(self.rows @ scorer.T, _CHANCE, axis=0)

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from detail_embed.concepts.background import Background
+from detail_embed.concepts.choose import agreed, best
 from detail_embed.concepts.example import Example
 
-_HALF = 4.0  # positives at which examples count as much as the text
-_AGAINST = 0.3  # weight of the negatives
+_BELIEVED = 2.0  # examples by which a text is believed before it is tried
+_TYPICAL = 1.0  # how far above chance that is for a text that is known
+_KNOWN = 0.8  # how far above chance a text finds its examples that needs none
+_LEAST = 0.07  # share of the examples where the text is all that is needed
+_CONFUSED = 4.0  # negatives that count as much as all of the background
 _ROUNDS = 3  # of choosing patches and learning from them
 
 
@@ -39,29 +43,42 @@ def learn(
             spaces, or not finite
     """
     _check(text, positives, negatives, background)
-    precision = background.precision()
     if not positives and not negatives:
         return _unit(text)
-    known = None if text is None else _scaled(text, background)
-    vector = known
-    if vector is None:
-        vector = _scaled(precision @ (_mean_of_all(positives) - background.mean),
-                         background)
+    share = 1.0 if text is None else examples_share(text, positives, background)
+    known = 0.0 if text is None else background.scaled(text)
+    chosen = agreed(positives, negatives, background) if share > 0.5 else None
+    vector = background.direction(chosen.mean(axis=0)) if share > 0.5 else known
     for _ in range(_ROUNDS):
-        direction = np.zeros_like(vector)
-        for examples, weight in ((positives, 1.0), (negatives, -_AGAINST)):
-            if examples:
-                best = [e.candidates[np.argmax(e.candidates @ vector)]
-                        for e in examples]
-                direction += weight * (np.mean(best, axis=0) - background.mean)
-        learned = _scaled(precision @ direction, background)
-        share = len(positives) / (len(positives) + _HALF)
-        vector = learned if known is None else (1 - share) * known + share * learned
+        learned = _from_examples(vector, positives, negatives, background)
+        vector = share * learned + (1 - share) * known
     return _unit(vector)
 
 
-def _mean_of_all(examples: Sequence[Example]) -> np.ndarray:
-    return np.mean([e.candidates.mean(axis=0) for e in examples], axis=0)
+def examples_share(
+    text: np.ndarray, positives: Sequence[Example], background: Background
+) -> float:
+    """How much examples count, 0 to 1, where a text counts the rest.
+
+    A text that finds its own examples, among what random images show, needs no more
+    than a touch of them; one that does not find them says nothing, such as a made-up
+    name. Few examples cannot tell: until there are some, the text is believed.
+    """
+    scorer = background.scaled(text)
+    scores = [(e.candidates @ scorer).max() for e in positives]
+    above = np.sum(scores - background.chance(scorer))
+    above = (above + _BELIEVED * _TYPICAL) / (len(positives) + _BELIEVED)
+    return float(np.clip(1 - above / _KNOWN, _LEAST, 1))
+
+
+def _from_examples(vector, positives, negatives, background) -> np.ndarray:
+    to = best(positives, vector).mean(axis=0)
+    if not negatives:
+        return background.direction(to)
+    weight = len(negatives) / (len(negatives) + _CONFUSED)
+    confused = best(negatives, vector).mean(axis=0)
+    start = (1 - weight) * background.mean + weight * confused
+    return background.direction(to, start)
 
 
 def _check(text, positives, negatives, background) -> None:
@@ -87,12 +104,6 @@ def _check(text, positives, negatives, background) -> None:
                 f"an example has {example.features.shape[1]} dimensions and the "
                 f"background {size}: they were made with different models"
             )
-
-
-def _scaled(vector: np.ndarray, background: Background) -> np.ndarray:
-    """So that the scores of the background's patches have a spread of 1."""
-    spread = np.sqrt(vector @ background.covariance @ vector)
-    return np.asarray(vector, np.float64) / max(spread, 1e-12)
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
