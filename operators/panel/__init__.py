@@ -82,6 +82,8 @@ class DetailSearch(
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Does what an event asks for, once, and draws the panel."""
+        if ctx.params.get("panel_id") is None:
+            return {"problem": "A panel is opened, not run: use 'Open Detail Search'"}
         messages.look_for_database(ctx)
         if not messages.has_database(ctx):
             ctx.ops.show_panel_output(self.render(ctx))

@@ -10,7 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared.form import add_index, filled, given
+from ..shared.form import add_index, filled, given, index_of
 from ..shared.form_operator import FormOperator
 
 if TYPE_CHECKING:
@@ -58,13 +58,12 @@ class SearchByPrompts(FormOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found; for our panel, only makes the query of the examples."""
-        from detail_embed.fiftyone_bridge.index.index import Index
         from detail_embed.fiftyone_bridge.search import examples
         from detail_embed.fiftyone_bridge.search.methods import AUTO, for_examples
         from detail_embed.fiftyone_bridge.search.search import search
 
         params = filled(ctx.params)
-        index = Index(ctx.dataset, params["brain_key"])
+        index = index_of(ctx.dataset, params)
         shown = _examples(ctx, index)
         weight = params.get("weight", 1.0)
         if params.get("for_panel"):
@@ -202,9 +201,10 @@ def _add_examples(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         description="Against 1 of the text; below 0: not like these",
     )
     if not (images or labels or ctx.params.get("picture") or ctx.params.get("text")):
-        raise ValueError(
-            "Select images in the grid, or boxes in an open image, or give a picture"
-        )
+        way = "Select images in the grid, or boxes in an open image, or give a picture"
+        if not ctx.params.get("for_panel"):
+            way += ", or type a prompt"
+        raise ValueError(way)
 
 
 def _examples(ctx: foo.ExecutionContext, index: Index) -> dict[str, Any]:

@@ -8,6 +8,17 @@ from fiftyone.operators.message import GeneratedMessage
 DRAW_IN_IMAGE = "@detail/detail-embed/draw_in_image"  # ``fields``, ``id`` to read
 TAKE_DEFAULTS = "@detail/detail-embed/take_defaults"  # ``colors``, ``group``
 
+_OF_APP = ("extended", "filters", "prompt_id", "selected_samples")
+
+
+def is_app(ctx: foo.ExecutionContext) -> bool:
+    """Whether the App asks, which draws messages; others want an answer.
+
+    What it sends with each call is more than what ``foo.execute_operator()``, and so
+    FiftyOne's MCP server, knows.
+    """
+    return any(name in ctx.request_params for name in _OF_APP)
+
 
 def take_defaults(ctx: foo.ExecutionContext) -> GeneratedMessage:
     """Makes an open page take colours and a group that were made since it was loaded.

@@ -109,9 +109,9 @@ def add_ways(
 
 
 def require_choice(choice: types.Property, chosen: str | None) -> None:
-    """Makes a form wait for a choice, without calling what is not chosen invalid."""
+    """Makes a form wait for a choice."""
     choice.invalid = not chosen
-    choice.error_message = " "  # else the App calls what is not chosen yet invalid
+    choice.error_message = "Choose one"  # else the App calls what is not chosen invalid
 
 
 def add_index(

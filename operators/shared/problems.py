@@ -33,7 +33,8 @@ def add(
     fields = list(_mentions(inputs, params, text))
     if not fields:
         warning = types.Warning(label="Not yet", description=said)
-        inputs.view("problem", warning).invalid = True
+        field = inputs.view("problem", warning)
+        field.invalid, field.error_message = True, said  # agents read the latter alone
         return
     field = inputs.properties[min(fields)[1]]
     field.invalid, field.error_message = True, said

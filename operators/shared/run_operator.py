@@ -11,7 +11,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from . import progress
+from . import app, progress
 from .form import filled, plain, refuse_empty
 from .form_operator import FormOperator
 from .output import schema_of
@@ -24,8 +24,9 @@ class RunOperator(FormOperator):
     """An operator that does a run, wherever it is started.
 
     In the App it runs in steps, with a bar; delegated, the runs page shows how far it
-    is; for the panel it runs beside the server's other work; from Python it runs to
-    the end, or is queued. A subclass starts the run, and tells what it did.
+    is; for the panel it runs beside the server's other work; from Python, and for
+    agents, it runs to the end, or is queued. A subclass starts the run, and tells what
+    it did.
 
     Attributes:
         shown: ``{field of the result: label}`` that a delegated run shows
@@ -84,12 +85,30 @@ class RunOperator(FormOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Does the run, where and how it was asked for."""
-        run = self.start(self.target(ctx), filled(ctx.params))
+        try:
+            self.check_here(ctx)
+            run = self.start(self.target(ctx), filled(ctx.params))
+        except (ValueError, TypeError, ImportError) as error:
+            if ctx.delegated or app.is_app(ctx):
+                raise
+            return {"problem": str(error)}  # FiftyOne would make it a trace
         if ctx.delegated:
             return self.results(progress.delegated(ctx, run), ctx.params)
         if progress.is_for_panel(ctx):
             return progress.in_background(ctx, run)
-        return self.in_app(ctx, run)
+        steps = self.in_app(ctx, run)
+        if app.is_app(ctx):
+            return steps
+        for _ in steps:  # FiftyOne would drop the result of a generator
+            pass
+        return self.results(run.result, ctx.params)
+
+    def check_here(self, ctx: foo.ExecutionContext) -> None:
+        """Checks what a run needs that begins now, on this machine.
+
+        Raises:
+            ValueError: naming what is missing and what to do
+        """
 
     def in_app(
         self, ctx: foo.ExecutionContext, run: Run
