@@ -104,8 +104,8 @@ class CreateClverDs(FormOperator):
             objects ((4, 8)): smallest and largest number of objects in a scene
             scales: of the objects, ``sqrt(box area / image area)``
             seed (0): of everything
-            medium ("images"): or ``"videos"``, in which a camera moves over a scene, and
-                one or two more objects appear for some time and vanish
+            medium ("images"): or ``"videos"``, in which a camera moves over a scene,
+                and one or two more objects appear for some time and vanish
             seconds (6.0): of a video
 
         Returns:
@@ -150,7 +150,8 @@ class CreateClverDs(FormOperator):
         except Exception as error:
             yield ctx.ops.notify(str(error), variant="error")
             raise
-        yield ctx.ops.set_progress(label=f"{count} {arguments['medium']} are made", progress=1)
+        done = f"{count} {arguments['medium']} are made"
+        yield ctx.ops.set_progress(label=done, progress=1)
         yield ctx.ops.open_dataset(dataset.name)
 
 
