@@ -13,7 +13,7 @@ from detail_embed.backbone.weights import check_weights
 from detail_embed.fiftyone_bridge.compute.estimate import Workload
 from detail_embed.fiftyone_bridge.index import checks
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples.images import images_of, refuse_patches
+from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 from ..shared.form import filled
@@ -39,7 +39,6 @@ def add_inputs(
     Raises:
         ValueError: if it cannot be done
     """
-    refuse_patches(samples)
     samples = images_of(samples)
     given, dataset = filled(params), dataset_of(samples)
     models = types.Object()

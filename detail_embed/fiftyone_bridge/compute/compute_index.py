@@ -34,7 +34,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     without,
 )
 from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
-from detail_embed.fiftyone_bridge.samples.images import refuse_patches, slice_of
+from detail_embed.fiftyone_bridge.samples.images import slice_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 
 __all__ = ["check_compute", "compute", "delete", "prepare"]
@@ -65,10 +65,15 @@ def compute(
     the attribute ``<brain_key>_boxes_embedding`` of the labels, which are indexed under
     ``<brain_key>_boxes``; ``<brain_key>_boxes_error`` says why a box has none. Boxes
     that are new or were moved are encoded, and the vectors of their images made anew.
+    A view of patches asks for the boxes of its label field.
+
+    Of frames of videos, all fields are those of the frames; the record, the lock and
+    the brain runs are of the dataset with the videos, which outlasts a view of frames.
+    The brain runs are on ``dataset.to_frames()``, which every process can make.
 
     Args:
         index: the index; it need not exist
-        samples: a dataset or view of images
+        samples: a dataset or view of images, or of what :mod:`.samples.images` says
         settings: the space asked for
         backend (None): a FiftyOne similarity backend, by default FiftyOne's default
         also_global (True): whether to index the plain whole-image vectors too, under
@@ -89,6 +94,7 @@ def compute(
         RuntimeError: while iterating, if MongoDB stays away
     """
     check_compute(index, samples, settings, backend, overwrite, also_global, shard)
+    settings = box_checks.asked_by(index, samples, settings)
     samples = index.images_of(samples)
     steps = _compute(index, samples, settings, backend, also_global, overwrite, shard)
     return Run(under_lock(index.dataset, index.key, "a computation", steps, shard))
@@ -110,6 +116,7 @@ def prepare(
         a :class:`Run`, whose result is an :class:`.shards.Prepared`
     """
     check_compute(index, samples, settings, overwrite=overwrite)
+    settings = box_checks.asked_by(index, samples, settings)
     samples = index.images_of(samples)
     steps = _prepare(index, samples, settings, overwrite)
     return Run(under_lock(index.dataset, index.key, "a preparation", steps))
@@ -147,8 +154,7 @@ def check_compute(
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    if index.record is None:
-        refuse_patches(samples)
+    settings = box_checks.asked_by(index, samples, settings)
     samples = index.images_of(samples)
     shards.check_shard(index, shard)
     lock.check_free(index.dataset, index.key, shard)

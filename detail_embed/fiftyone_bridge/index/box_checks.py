@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 
@@ -12,7 +14,26 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import box_labels
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import is_generated, label_path
+from detail_embed.fiftyone_bridge.samples.images import label_field_of
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    is_generated,
+    is_patches,
+    label_path,
+)
+
+
+def asked_by(
+    index: Index, samples: foc.SampleCollection, settings: Settings
+) -> Settings:
+    """The settings that samples ask for: those of patches, with the boxes they are of.
+
+    An index that exists without boxes stays so.
+    """
+    record = index.record
+    has_none = record is not None and record.box_field is None
+    if settings.patches_field is not None or has_none or not is_patches(samples):
+        return settings
+    return replace(settings, patches_field=label_field_of(samples))
 
 
 def check_boxes(
@@ -41,8 +62,8 @@ def check_boxes(
         return
     if is_generated(samples):
         raise ValueError(
-            f"patches_field={field!r} is for whole images; this is a view of patches, "
-            "clips or frames. Pass the dataset, or a view of its samples"
+            f"patches_field={field!r} is for images, and these are frames of videos: "
+            "make a dataset of them, frames = view.clone(persistent=True), and pass it"
         )
     _check_kind(index, field)
     record = None if overwrite else index.record

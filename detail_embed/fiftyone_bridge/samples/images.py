@@ -94,18 +94,10 @@ def check_dataset(dataset: fo.Dataset) -> None:
     images_of(dataset)
 
 
-def refuse_patches(samples: foc.SampleCollection) -> None:
-    """Checks that a new index is not asked for of patches as if they were images.
-
-    Raises:
-        ValueError: saying how boxes are indexed
-    """
-    if is_patches(samples):
-        raise ValueError(
-            "this is a view of patches, which are boxes of images: to index boxes give "
-            "the images and the field of the labels, such as "
-            f"patches_field={_label_field(samples)!r}; to index the images, give these"
-        )
+def label_field_of(patches: foc.SampleCollection) -> str:
+    """The field of labels that patches are of; of an evaluation, the true ones."""
+    field = getattr(patches, "patches_field", None) or patches.gt_field
+    return field.split(".")[0]
 
 
 def slice_of(images: foc.SampleCollection) -> str | list[str] | None:
@@ -190,12 +182,6 @@ def _frames_of(videos: foc.SampleCollection) -> foc.SampleCollection:
     if isinstance(videos, fo.Dataset):
         return frames
     return frames.select_by("sample_id", videos.values("id"))
-
-
-def _label_field(patches: foc.SampleCollection) -> str:
-    """The field of labels that patches are of; of an evaluation, the true ones."""
-    field = getattr(patches, "patches_field", None) or patches.gt_field
-    return field.split(".")[0]
 
 
 def _within(clips: foc.SampleCollection, frames: foc.SampleCollection) -> list[str]:

@@ -62,12 +62,15 @@ def test_what_is_made_of_images_means_these(kind, scenes_index, tmp_path):
     assert index.export(tmp_path / "x.parquet", view).images == len(ids)
 
 
-def test_a_new_index_of_patches_is_one_of_boxes(scenes_index):
-    dataset = scenes_index.dataset
-    new = DetailIndex(dataset, "new")
-    with pytest.raises(ValueError, match="patches_field='ground_truth'"):
-        new.compute(dataset.to_patches("ground_truth"), SETTINGS)
-    assert new.record is None
+def test_a_new_index_of_patches_has_their_boxes(dataset):
+    patches = dataset.limit(3).to_patches("ground_truth")
+    index = DetailIndex.of(patches, "detail")
+    made = index.compute(patches, SETTINGS)
+    assert made.embedded == 3 and made.boxes + made.failed_boxes >= len(patches)
+    some = patches.limit(4)
+    found = index.boxes.search(TEXT, some, k=None)
+    assert set(found.ids) <= set(some.values("id"))
+    assert set(index.search(TEXT, some, k=None).ids) == set(some.values("sample_id"))
 
 
 def test_grouped_by_a_view_it_is_computed(dataset):
