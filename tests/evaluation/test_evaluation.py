@@ -356,8 +356,6 @@ def test_what_cannot_be_evaluated_is_said_at_once(clean, evaluation, wrong, mess
 def test_samples_that_cannot_be_evaluated(clean):
     with pytest.raises(ValueError, match="no samples"):
         evaluate(clean.limit(0), "detail", FIELD)
-    with pytest.raises(ValueError, match="whole images"):
-        evaluate(clean.to_patches(FIELD), "detail", FIELD)
 
 
 def test_one_class_only(clean):

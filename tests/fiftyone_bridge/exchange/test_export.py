@@ -141,12 +141,6 @@ def test_what_cannot_be_exported(dataset, tmp_path):
     path = tmp_path / "a.parquet"
     with pytest.raises(ValueError, match="'nope' is no similarity index.*'detail'"):
         export_vectors(Index(dataset, "nope"), dataset, path)
-    with pytest.raises(ValueError, match="view of patches"):
-        export_vectors(
-            Index.of(dataset.to_patches("ground_truth"), "detail"),
-            dataset.to_patches("ground_truth"),
-            path,
-        )
     with pytest.raises(ValueError, match="none of the images has a vector"):
         export_vectors(Index.of(dataset[4:], "detail"), dataset[4:], path).finish()
     sample = dataset.first()
