@@ -123,11 +123,11 @@ def _encode(
     templates: str,
     concepts: tuple[tuple[str, bytes], ...],
 ) -> np.ndarray:
-    model = load_model(name, options)
+    model = load_model(name, options) if _has_text(query) else None
     is_ours = hasattr(model, "space")
     own = ("{}",) if templates == "own" and not is_ours else templates
     encoder = model.space.backbone if is_ours else _TextEncoder(model)
-    device = encoder.device if is_ours else "cpu"
+    device = getattr(encoder, "device", "cpu")
     known = {
         name: torch.from_numpy(np.frombuffer(vector, np.float32).copy()).to(device)
         for name, vector in concepts
@@ -137,7 +137,7 @@ def _encode(
 
 @lru_cache(_QUERIES)
 def _hints(name: str, options: str, query: Query, templates: str) -> tuple[str, ...]:
-    model = load_model(name, options)
+    model = load_model(name, options) if _has_text(query) else None
     if not hasattr(model, "space"):
         return ()
     return prompt_hints(model.space.backbone, query, templates)
@@ -161,6 +161,11 @@ def load_model(name: str, options: str = "{}") -> fom.Model:
             f"the model {name!r} of this index cannot be loaded on this machine: "
             f"{error}. Compute the index again here, or choose another"
         ) from error
+
+
+def _has_text(query: Query) -> bool:
+    """Whether a model is needed: concepts are vectors already."""
+    return not all(prompt.is_concept for prompt in query.prompts)
 
 
 def _encode_texts(model: fom.Model, texts: list[str]) -> np.ndarray:

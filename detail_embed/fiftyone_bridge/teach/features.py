@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -24,8 +25,8 @@ from detail_embed.fiftyone_bridge.search.methods import own_store
 from detail_embed.images.image_file import UnreadableImage, read_image
 
 _IMAGES, _PATCHES = 256, 16  # of the sample that says what is common
-_backgrounds: dict[tuple[str, int], Background] = {}
-_KEPT = 4  # of them
+_of_stores: dict[tuple[str, int], Background] = {}
+_of_vectors: WeakKeyDictionary[IndexVectors, Background] = WeakKeyDictionary()
 
 
 class Patches:
@@ -71,16 +72,15 @@ class Patches:
     def background(self) -> Background:
         """What patches of the dataset look like; read once."""
         store, vectors = self._store, self._vectors
-        if store is not None and len(store):
-            known = str(store.directory), len(store)
-        else:
-            known = str(id(vectors.matrix)), len(vectors.matrix)
-        if known not in _backgrounds:
-            sample = _sample(store) if store else _spread(vectors.matrix, _IMAGES * 16)
-            _backgrounds[known] = Background.fit(sample)
-            for oldest in list(_backgrounds)[:-_KEPT]:
-                _backgrounds.pop(oldest, None)
-        return _backgrounds[known]
+        if not store:
+            if vectors not in _of_vectors:
+                sample = _spread(vectors.matrix, _IMAGES * _PATCHES)
+                _of_vectors[vectors] = Background.fit(sample)
+            return _of_vectors[vectors]
+        known = str(store.directory), len(store)
+        if known not in _of_stores:
+            _of_stores[known] = Background.fit(_sample(store))
+        return _of_stores[known]
 
     def _is_stored(self, mark: Mark) -> bool:
         return self._store is not None and mark.sample_id in self._store
@@ -107,8 +107,7 @@ class Patches:
         return self._encoded(mark, path)
 
     def _rows(self, place: int) -> np.ndarray:
-        vectors: IndexVectors = self._vectors
-        return vectors.matrix[vectors.rows(place)]
+        return self._vectors.matrix[self._vectors.rows(place)]
 
     def _encoded(self, mark: Mark, path: str) -> Example:
         model = query_vectors.model_of(self._index)
