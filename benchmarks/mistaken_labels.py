@@ -41,7 +41,7 @@ _SHUFFLES = 20
 _NEAR = 5
 _FIRST = 20
 _WORDS = {"colour": 0, "material": 1, "shape": 2}  # of a solid's name
-_WAYS = ("as they are", "minus the mean of the class", "z-scores of the class")
+_WAYS = ("as they are", "minus means", "z-scores", "minus levels: **done**")
 _TITLE = """\
 # Mistaken labels: are shuffled ones found?
 
@@ -53,8 +53,10 @@ AP is the average precision of finding those that were changed, P@n the precisio
 their number, P@20 that of the first 20; in %, means of {shuffles} shuffles (in brackets
 the standard deviation of AP). A random order has 10.
 
-Scores of a class are compared with those of another *as they are* (cosines), *minus the
-mean of the class* over all boxes (what is done), or as *z-scores of the class*.
+Scores of a class are compared with those of another *as they are* (cosines); *minus
+means* of each class over all boxes; as *z-scores* of each class; or *minus levels*,
+midway between that mean and the mean over the boxes that are labelled so, which is what
+is done. It was chosen on 300 other scenes (seeds 9201 and 9202).
 
 """
 
@@ -134,8 +136,10 @@ def measure(
     texts = encode_queries(backbone, classes).numpy()
     right = np.array([classes.index(name) for name in names])
     cosines = features @ texts.T
-    z_scores = (cosines - cosines.mean(0)) / cosines.std(0)
-    ways = dict(zip(_WAYS, ((cosines, True), (cosines, False), (z_scores, True))))
+    centred = cosines - cosines.mean(0)
+    z_scores = centred / cosines.std(0)
+    tables = (cosines, True), (centred, True), (z_scores, True), (cosines, False)
+    ways = dict(zip(_WAYS, tables))
     for kind in kinds:
         shuffled = [shuffle(right, texts, kind, seed) for seed in range(_SHUFFLES)]
         for way, (scores, comparable) in ways.items():

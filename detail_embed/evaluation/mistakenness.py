@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 DOUBTFUL = 0.5  # above it, another class fits better than a label's own
+_LABELS = 20  # of all classes, that count beside those of a class
 _TINY = 1e-12
 
 
@@ -19,9 +20,10 @@ def mistakenness(
     """Says of each label how much better another class fits than its own.
 
     The scores of some classes are higher than those of others whatever is shown: of
-    each class, its mean over all things is taken away first. What is left of the best
-    other class, minus that of the own one, in standard deviations of what is left of
-    all, goes through the logistic function.
+    each class a level is taken away first, midway between its mean over all things and
+    that over those that are labelled so, which leans on all labels where there are few.
+    What is left of the best other class, minus that of the own one, in standard
+    deviations of what is left of all, goes through the logistic function.
 
     Args:
         scores: ``(n, K)`` of ``n`` things and ``K`` classes, higher fits better: such
@@ -53,7 +55,7 @@ def mistakenness(
     if not is_whole or own.min() < 0 or own.max() >= classes:
         raise ValueError(f"own: {n} whole numbers from 0 to {classes - 1} expected")
     if not comparable:
-        scores -= scores.mean(axis=0)
+        scores -= _levels(scores, own)
     spread = max(scores.std(), _TINY)
     rows = np.arange(n)
     fits = scores[rows, own]
@@ -63,3 +65,13 @@ def mistakenness(
     margin = others[rows, suggested] - fits
     suggested[np.isinf(margin)] = own[np.isinf(margin)]
     return expit(margin / spread), suggested
+
+
+def _levels(scores: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Of each class, the score that says neither yes nor no: ``(K,)``."""
+    classes = scores.shape[1]
+    fits = scores[np.arange(len(scores)), own]
+    counts = np.bincount(own, minlength=classes)
+    sums = np.bincount(own, fits, minlength=classes)
+    labelled = (sums + _LABELS * fits.mean()) / (counts + _LABELS)
+    return (labelled + scores.mean(axis=0)) / 2

@@ -147,7 +147,7 @@ def _near_duplicates(
     groups = _grouped(found)
     shown = [id for kept, others in groups.items() for id in (kept, *dict(others))]
     return NearDuplicates(
-        view=items.view(list(dict.fromkeys(shown))),
+        view=items.view(samples, list(dict.fromkeys(shown))),
         groups=groups,
         grades={
             grade: _grouped(one for one in found if one[3] == grade) for grade in LIMITS
@@ -163,7 +163,7 @@ def _near_duplicates(
 def _tag(items: Items, ids: list[str], tag: str) -> None:
     """Tags images, or the labels that boxes are."""
     if items.field is None:
-        items.view(ids).tag_samples(tag)
+        items.samples.select(ids).tag_samples(tag)
         return
     labels = items.samples.select_labels(ids=ids, fields=items.field)
     labels.tag_labels(tag, label_fields=items.field)

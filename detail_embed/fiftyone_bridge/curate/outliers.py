@@ -141,5 +141,5 @@ def _outlying_boxes(
     label_attributes.declare(dataset, items.field, name, fo.FloatField, _MAKER)
     label_attributes.write(dataset, items.field, name, values)
     best = sorted(values, key=values.get, reverse=True)[:count]
-    view = items.view(best)
+    view = items.view(samples, best)
     return view, label_path(view, items.field, name)

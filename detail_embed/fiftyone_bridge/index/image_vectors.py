@@ -62,10 +62,12 @@ class Items:
         """What they are, for a person."""
         return "images" if self.field is None else "boxes"
 
-    def view(self, ids: Sequence[str]) -> fov.DatasetView:
-        """Some of them in the order given: images, or boxes as patches."""
+    def view(
+        self, samples: foc.SampleCollection, ids: Sequence[str]
+    ) -> fov.DatasetView:
+        """Some of them in the order given: images of the samples, boxes as patches."""
         if self.field is None:
-            return self.samples.select(ids, ordered=True)
+            return samples.select(ids, ordered=True)
         images = dict(zip(self.ids, self.sample_ids))
         within = [images[id] for id in ids]
         return boxes.close_ups(self.samples, self.field, within, ids)

@@ -221,12 +221,23 @@ def test_mistakenness_by_hand():
     assert (values > 0.5).tolist() == [False, False, True]
     spread = scores.std()
     assert values[2] == pytest.approx(1 / (1 + np.exp(-0.5 / spread)))
-    always = scores + [[0.0, 5.0]]  # a class that fits everything
-    same, _ = mistakenness(always, [0, 1, 1])
-    assert same == pytest.approx(mistakenness(scores, [0, 1, 1])[0])
     taken = np.array([[False, True]] * 3)
     values, suggested = mistakenness(scores, [0, 0, 0], taken)
     assert values.tolist() == [0] * 3 and suggested.tolist() == [0] * 3
+
+
+def test_a_class_that_fits_everything():
+    rng = np.random.default_rng(0)
+    right = rng.integers(0, 2, 400)
+    scores = np.eye(2)[right] + rng.normal(0, 0.2, (400, 2)) + [0.0, 0.8]
+    own = right.copy()
+    own[:20] = 1 - own[:20]
+
+    def found(comparable):
+        values, _ = mistakenness(scores, own, comparable=comparable)
+        return (np.argsort(-values)[:20] < 20).sum()
+
+    assert found(False) == 20 > found(True) + 3
 
 
 @pytest.mark.parametrize("scores, own, message", [

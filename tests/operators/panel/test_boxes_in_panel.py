@@ -55,7 +55,7 @@ def test_boxes_are_shown_as_close_ups_at_once(browser, boxed):
     assert f"of {expected.searched} boxes, best first" in browser.summary
     hits = browser.part("search.strip")["view"]["hits"]
     assert [hit["id"] for hit in hits] == expected.ids
-    assert [hit["box"] for hit in hits] == pytest.approx(expected.boxes)
+    assert [hit["box"] for hit in hits] == expected.boxes
     assert browser.part("search.buttons.where") is None
     assert queries(browser)[0] == THING
 
