@@ -45,7 +45,8 @@ class DetailIndex(TaughtIndex):
     Nothing is made or read until it is asked for, so the index may be one that is yet
     to be computed. What needs no features or space of ours, such as search, coverage
     and export, works on every similarity index. ``samples`` is always a dataset or
-    view of images, by default the whole dataset.
+    view, by default the whole dataset; which images each kind of view means, such as
+    of groups, patches and frames of videos, is in :mod:`.samples.images`.
 
     Args:
         dataset: the dataset

@@ -11,6 +11,7 @@ import fiftyone.core.view as fov
 
 from detail_embed.fiftyone_bridge.samples.frames import Frames, Home
 from detail_embed.fiftyone_bridge.samples.private_names import (
+    base_of,
     dataset_of,
     frames_config,
     is_frames,
@@ -59,9 +60,15 @@ def check_images(samples: foc.SampleCollection) -> None:
 
 
 def flat_images(dataset: foc.SampleCollection | Frames) -> foc.SampleCollection:
-    """All images of a dataset or view, whatever slice they are in; or all frames."""
+    """All images of a dataset or view, whatever slice they are in.
+
+    Of a dataset of videos, and of frames, these are all frames that have a file.
+    """
     if isinstance(dataset, Frames):
         return dataset.view()
+    if isinstance(dataset, fo.Dataset) and dataset.media_type == fom.VIDEO:
+        frames = Frames(dataset)
+        return frames.view() if frames.count() else dataset
     if dataset.media_type == fom.GROUP:
         return dataset.select_group_slices(media_type=fom.IMAGE)
     return dataset
@@ -73,10 +80,13 @@ def with_fields(samples: foc.SampleCollection, *fields: str) -> foc.SampleCollec
     Such a view would say that no sample has a value there.
     """
     dataset = dataset_of(samples)
+    home = Frames(dataset) if is_frames(samples) else dataset
+    if all(samples.has_field(f) or not home.has_field(f) for f in fields):
+        return samples
     if is_frames(samples):
-        return samples
-    if all(samples.has_field(f) or not dataset.has_field(f) for f in fields):
-        return samples
+        return base_of(samples).select(samples.values("id"), ordered=True)
+    if samples.media_type == fom.VIDEO:
+        return dataset.select(samples.values("id"), ordered=True)
     return flat_images(dataset).select(samples.values("id"), ordered=True)
 
 

@@ -72,6 +72,11 @@ def own_dataset(view: fov.DatasetView) -> fo.Dataset:
     return view._dataset
 
 
+def base_of(view: fov.DatasetView) -> fov.DatasetView:
+    """A view of frames before any other stage: ``_base_view``."""
+    return view._base_view
+
+
 def source_of(view: fov.DatasetView) -> foc.SampleCollection:
     """What patches, clips or frames were made of: ``_source_collection``."""
     return view._source_collection

@@ -90,9 +90,8 @@ def _taught_by(index: Index, query: Query) -> tuple[list, list]:
         return [], []
     concept = kept.read(index.dataset, query.concepts[0])
     marks = [*concept.positives, *concept.negatives]
-    there = set(
-        index.dataset.select([mark.sample_id for mark in marks]).values("id")
-    )
+    held = index.images().select([mark.sample_id for mark in marks])
+    there = set(held.values("id"))
     return tuple(
         [mark for mark in some if mark.sample_id in there]
         for some in (concept.positives, concept.negatives)

@@ -94,9 +94,11 @@ class ClassifiersPart(PanelBase):
     @guarded
     def on_confused(self, ctx: foo.ExecutionContext) -> None:
         """Shows the images in which the two classes of a pair are confused."""
+        from detail_embed.fiftyone_bridge.samples.collection import flat_images
+
         report = ctx.panel.get_state("classifier_report") or {}
         pair = widgets.clicked(ctx, report.get("pairs"))
-        ctx.ops.set_view(ctx.dataset.select(pair["ids"], ordered=True))
+        ctx.ops.set_view(flat_images(ctx.dataset).select(pair["ids"], ordered=True))
         say(ctx, f"{len(pair['ids'])} images in which {pair['text']} are confused")
 
     def _show_classifier(self, ctx: foo.ExecutionContext, name: str | None) -> None:
