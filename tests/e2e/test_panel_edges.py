@@ -215,7 +215,7 @@ def test_videos(panel):
     films.add_sample(fo.Sample(filepath="/nowhere/film.mp4"))
     panel.page.goto(f"{panel.app.url}/datasets/{FILMS}")
     _show(panel)
-    panel.await_text("only image datasets are supported")
+    panel.await_text("Find what appears in videos, and when")
 
 
 def test_the_index_then_the_dataset_are_deleted(panel, scenes):
