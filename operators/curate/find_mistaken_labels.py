@@ -16,6 +16,7 @@ from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.judge_labels import MistakenLabels
+    from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.runs.run import Run
 
 _KEY = "detail_boxes"
@@ -37,14 +38,25 @@ class FindMistakenLabels(SummaryOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """Index, classes, and for an index of images the field."""
+        from detail_embed.fiftyone_bridge.classifiers import library
         from detail_embed.fiftyone_bridge.curate import judge_labels
         from detail_embed.fiftyone_bridge.index import boxes, brain_runs
         from detail_embed.fiftyone_bridge.index.index import Index
 
+        params = filled(ctx.params)
+        known = library.names(ctx.dataset)
+        if known:
+            inputs.enum(
+                "classifier", known, label="Classifier",
+                description="That was trained on the labels; left empty, texts judge",
+                view=choices(types.DropdownView(), known),
+            )
+        if params.get("classifier"):
+            self.start(samples, params)
+            return
         keys = brain_runs.promptable(ctx.dataset)
         of_boxes = {key: boxes.field_of(Index(ctx.dataset, key)) for key in keys}
         keys.sort(key=lambda key: of_boxes[key] is None)
-        params = filled(ctx.params)
         params["brain_key"] = add_index(inputs, params, keys)
         if of_boxes.get(params["brain_key"]) is None:
             kinds = judge_labels.OF_IMAGES
@@ -66,10 +78,16 @@ class FindMistakenLabels(SummaryOperator):
 
     def start(self, samples: foc.SampleCollection, params: Mapping[str, Any]) -> Run:
         """Checks, and returns the run; see :mod:`.curate.mistaken_labels`."""
+        from detail_embed.fiftyone_bridge.classifiers import mistaken
         from detail_embed.fiftyone_bridge.curate import mistaken_labels
 
+        if name := params.get("classifier"):
+            index = _index_of(samples, params)
+            return mistaken.find_mistaken_labels(
+                index, name, samples, **given(params, "count")
+            )
         arguments = given(params, "label_field", "classes", "count")
-        index = index_of(samples, {"brain_key": _KEY, **params})
+        index = _index_of(samples, params)
         return mistaken_labels.find_mistaken_labels(index, samples, **arguments)
 
     def summarise(self, result: MistakenLabels) -> str:
@@ -96,8 +114,7 @@ class FindMistakenLabels(SummaryOperator):
         """Shows the worst first, and keeps them for the panel."""
         from detail_embed.fiftyone_bridge.curate import judge_labels
 
-        key = filled(ctx.params).get("brain_key", _KEY)
-        judge_labels.keep(index_of(ctx.dataset, {"brain_key": key}), result)
+        judge_labels.keep(_index_of(ctx.dataset, filled(ctx.params)), result)
         yield ctx.ops.reload_dataset()
         yield ctx.ops.set_view(result.view)
         yield from super().show(ctx, result)
@@ -109,6 +126,7 @@ class FindMistakenLabels(SummaryOperator):
         label_field: str | None = None,
         classes: str | Sequence[str] | None = None,
         count: int = 100,
+        classifier: str | None = None,
         delegate: bool = False,
     ) -> MistakenLabels | foo.ExecutionResult:
         """Finds labels whose class fits far worse than another one, by texts alone.
@@ -131,6 +149,9 @@ class FindMistakenLabels(SummaryOperator):
             classes (None): names, or ``"name: prompt, prompt"``; by default those of
                 the labels
             count (100): labels in the view
+            classifier (None): name of one that was trained on the labels of the
+                dataset, see ``train_classifier``; it judges instead of texts, by the
+                index that it was trained on
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
@@ -148,8 +169,20 @@ class FindMistakenLabels(SummaryOperator):
             "label_field": label_field,
             "classes": None if classes is None else list_labels(classes),
             "count": count,
+            "classifier": classifier,
         }
         return self.run(sample_collection, params, delegate)
+
+
+def _index_of(samples: foc.SampleCollection, params: Mapping[str, Any]) -> Index:
+    """The index that was chosen, or that a classifier was trained on."""
+    from detail_embed.fiftyone_bridge.classifiers import library
+    from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+
+    key = params.get("brain_key", _KEY)
+    if name := params.get("classifier"):
+        key = library.report(dataset_of(samples), name)["brain_key"]
+    return index_of(samples, {"brain_key": key})
 
 
 def _left_out(result: MistakenLabels) -> Iterator[str]:

@@ -46,12 +46,12 @@ def operator(name):
     return foo.get_operator(f"{OPERATORS}/{name}")
 
 
-def form(name, dataset, **params):
+def form(of, dataset, **params):
     request = {"dataset_name": dataset.name, "params": params}
     ctx = foo.ExecutionContext(
-        request_params=request, executor=Executor(), operator_uri=name
+        request_params=request, executor=Executor(), operator_uri=of
     )
-    return operator(name).resolve_input(ctx)
+    return operator(of).resolve_input(ctx)
 
 
 def test_from_python(labelled):
@@ -67,6 +67,8 @@ def test_from_python(labelled):
 
 def test_the_forms(labelled):
     assert problems_of(form("train_classifier", labelled)) == []
+    with pytest.raises(TypeError, match=r"fo.load_dataset\('x'\)"):
+        operator("train_classifier")("x", "material")
     assert "use_boxes" in form(
         "train_classifier", labelled, labels_field="ground_truth"
     ).type.properties

@@ -19,7 +19,7 @@ from detail_embed.fiftyone_bridge.classifiers.targets import (
     check_labels,
     has_boxes,
 )
-from detail_embed.fiftyone_bridge.classifiers.vectors import see, space_for
+from detail_embed.fiftyone_bridge.classifiers.vectors import images_of, see, space_for
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 
@@ -91,10 +91,10 @@ def apply_classifier(
     Raises:
         ValueError: if an argument cannot be used, or the classifier is of another space
     """
-    samples = index.dataset if samples is None else samples
+    samples = images_of(index, samples)
     classifier = library.load(index.dataset, name)
     field = Path(name).name if field is None else field
-    boxes_field = _check(index, samples, classifier, boxes_field)
+    boxes_field = check_appliable(index, samples, classifier, boxes_field)
     kind = predictions.kind_of(unit_of(classifier), classifier.several)
     predictions.check_target(samples, field, kind, overwrite)
     return Run(_apply(index, samples, name, classifier, field, boxes_field))
@@ -120,9 +120,9 @@ def scores(
     Raises:
         ValueError: likewise
     """
-    samples = index.dataset if samples is None else samples
+    samples = images_of(index, samples)
     classifier = library.load(index.dataset, name)
-    boxes_field = _check(index, samples, classifier, boxes_field)
+    boxes_field = check_appliable(index, samples, classifier, boxes_field)
     scored = _score(index, samples, name, classifier, boxes_field)
     is_box = unit_of(classifier) == BOX
     return Scores(
@@ -183,10 +183,18 @@ def _score(
     return _Scored(kept, matrix, len(items) - len(kept), left_out)
 
 
-def _check(
+def check_appliable(
     index: Index, samples: foc.SampleCollection, classifier: Classifier,
-    boxes_field: str | None,
+    boxes_field: str | None = None,
 ) -> str:
+    """Checks that a classifier knows what the vectors of an index mean.
+
+    Returns:
+        the field of the boxes that it classifies, or of the labels it learned from
+
+    Raises:
+        ValueError: if it is of another space, or there are no boxes
+    """
     field = classifier.facts["labels_field"] if boxes_field is None else boxes_field
     if unit_of(classifier) == BOX:
         check_labels(samples, field)
@@ -196,7 +204,7 @@ def _check(
                 "choose a field of Detections"
             )
     patches = create(classifier.kind).needs_patches
-    space = space_for(index, samples, unit_of(classifier), field, patches)
+    space = space_for(index, unit_of(classifier), field, patches)
     if space != classifier.space:
         raise ValueError(
             f"this classifier was trained in the space {classifier.space}, but the "

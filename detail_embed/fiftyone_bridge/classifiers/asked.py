@@ -67,7 +67,7 @@ def check(index: Index, samples: foc.SampleCollection, asked: Asked) -> Labelled
     check_labels(samples, asked.labels_field)
     is_box = asked.use_boxes and has_boxes(samples, asked.labels_field)
     unit = BOX if is_box else IMAGE
-    space_for(index, samples, unit, asked.labels_field, kind.needs_patches)
+    space_for(index, unit, asked.labels_field, kind.needs_patches)
     if kind.uses_captions or asked.shots == 0:
         brain_runs.check_promptable(index)
     labelled = read_labels(samples, asked.labels_field, asked.use_boxes)

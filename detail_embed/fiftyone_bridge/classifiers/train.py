@@ -23,7 +23,7 @@ from detail_embed.fiftyone_bridge.classifiers.asked import Asked, check
 from detail_embed.fiftyone_bridge.classifiers.captions import encode_classes
 from detail_embed.fiftyone_bridge.classifiers.examples import Examples, find_examples
 from detail_embed.fiftyone_bridge.classifiers.report import Confused
-from detail_embed.fiftyone_bridge.classifiers.vectors import space_for
+from detail_embed.fiftyone_bridge.classifiers.vectors import images_of, space_for
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
@@ -130,7 +130,7 @@ def train_classifier(
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
-    samples = index.dataset if samples is None else samples
+    samples = images_of(index, samples)
     asked = Asked(
         labels_field, kind, shots, seed, name, use_boxes, field, templates, curve, top,
         overwrite,
@@ -150,7 +150,7 @@ def _train(
     if kind.uses_captions or asked.shots == 0 or _can_start_at_none(index, asked):
         captions = yield from encode_classes(index, known.classes, asked.templates)
     patches = kind.needs_patches
-    space = space_for(index, samples, labelled.unit, labelled.field, patches)
+    space = space_for(index, labelled.unit, labelled.field, patches)
     drawn, notes = _draw(known, asked)
     trained = yield from _fit(kind, known, drawn, captions, space, asked)
     scores, places = trained.classifier.look(known.bags)

@@ -15,11 +15,11 @@ from detail_embed.classifiers import Bags, VectorBags
 from detail_embed.features import FeatureStore
 from detail_embed.features.packing import StoredImage
 from detail_embed.fiftyone_bridge.classifiers.targets import BOX, Item
-from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores
+from detail_embed.fiftyone_bridge.index import boxes, brain_runs, feature_stores
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.image_vectors import read_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, label_path
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 _INSIDE = 0.5  # share of a window that lies in a box of which it is a part
 
@@ -37,23 +37,39 @@ class Seen:
     rows: np.ndarray
 
 
-def space_for(
-    index: Index, samples: foc.SampleCollection, unit: str, field: str, patches: bool
-) -> str:
-    """The space of the vectors that :func:`see` would give; names it for good.
+def images_of(
+    index: Index, samples: foc.SampleCollection | None
+) -> foc.SampleCollection:
+    """The images that samples mean, by default all of the dataset.
 
     Raises:
-        ValueError: if the index cannot have what is needed, with what to do
+        ValueError: if they are of another dataset, or frames of videos
     """
-    check_images(samples)
+    samples = index.dataset if samples is None else samples
     if (other := dataset_of(samples).name) != index.dataset.name:
         raise ValueError(
             f"the samples are of the dataset {other!r}, but the index {index.key!r} is "
             f"of {index.dataset.name!r}: give a view of that"
         )
+    if index.is_of_frames:
+        raise ValueError(
+            f"the index {index.key!r} is of frames of videos, and a classifier is of "
+            "images: choose an index of images"
+        )
+    return index.images_of(samples)
+
+
+def space_for(index: Index, unit: str, field: str, patches: bool) -> str:
+    """The space of the vectors that :func:`see` would give; names it for good.
+
+    Raises:
+        ValueError: if the index cannot have what is needed, with what to do
+    """
     brain_runs.check_similarity(index)
-    if unit == BOX and not patches and _has_box_vectors(index, field):
-        return _model_of(_box_index(index))
+    of_boxes = _index_of_boxes(index, field)
+    if unit == BOX and not patches and of_boxes is not None:
+        return _model_of(of_boxes)
+    index = _index_of_images(index)
     if patches or unit == BOX:
         return f"patches {feature_stores.open_store(index).slug}"
     single = index.single
@@ -84,12 +100,13 @@ def see(
     Raises:
         ValueError: if none has vectors
     """
-    if unit == BOX and not patches and _has_box_vectors(index, field):
-        seen = _box_vectors(index, samples, items, field)
+    of_boxes = _index_of_boxes(index, field)
+    if unit == BOX and not patches and of_boxes is not None:
+        seen = _box_vectors(of_boxes, items)
     elif patches or unit == BOX:
-        seen = _patches(index, samples, items, unit, patches)
+        seen = _patches(_index_of_images(index), samples, items, unit, patches)
     else:
-        seen = _image_vectors(index, samples, items)
+        seen = _image_vectors(_index_of_images(index), samples, items)
     if not len(seen.rows):
         raise ValueError(
             f"none of the {len(items)} {unit}{'es' if unit == BOX else 's'} has what "
@@ -113,31 +130,35 @@ def _image_vectors(
     return Seen(VectorBags(found), np.array(rows, np.int64))
 
 
-def _box_attribute(index: Index) -> str:
-    return f"{index.key}_boxes_embedding"
+def _index_of_boxes(index: Index, field: str) -> Index | None:
+    """The index itself or the one beside it that holds the boxes of a field."""
+    for one in (index, index.boxes):
+        if boxes.field_of(one) == field:
+            return one
+    return None
 
 
-def _box_index(index: Index) -> Index:
-    return Index(index.dataset, f"{index.key}_boxes")
+def _index_of_images(index: Index) -> Index:
+    """The index itself, or the one that an index of boxes is beside.
+
+    Raises:
+        ValueError: if it is an index of boxes alone
+    """
+    if boxes.field_of(index) is None:
+        return index
+    if index.base.key == index.key or not index.base.has_brain_run:
+        raise ValueError(
+            f"the index {index.key!r} holds boxes of {boxes.field_of(index)!r}, and "
+            "images, or other boxes, are to be classified: choose an index of images"
+        )
+    return index.base
 
 
-def _has_box_vectors(index: Index, field: str) -> bool:
-    path = label_path(index.dataset, field, _box_attribute(index))
-    return _box_index(index).has_brain_run and index.dataset.has_field(path)
-
-
-def _box_vectors(
-    index: Index, samples: foc.SampleCollection, items: Sequence[Item], field: str
-) -> Seen:
-    samples = with_fields(samples, field)
-    names = ("id", _box_attribute(index))
-    paths = [label_path(samples, field, name) for name in names]
-    ids, vectors = samples.values(paths, unwind=True)
-    held = {id: vector for id, vector in zip(ids, vectors) if vector is not None}
-    rows = [row for row, item in enumerate(items) if item.label_id in held]
-    matrix = np.array([held[items[row].label_id] for row in rows], np.float32)
-    matrix /= np.maximum(np.linalg.norm(matrix, axis=-1, keepdims=True), 1e-12)
-    matrix = matrix.reshape(len(rows), -1)
+def _box_vectors(index: Index, items: Sequence[Item]) -> Seen:
+    vectors = index_vectors.load(index)
+    places = {id: place for place, id in enumerate(vectors.labels)}
+    rows = [row for row, item in enumerate(items) if item.label_id in places]
+    matrix = vectors.matrix[[places[items[row].label_id] for row in rows]]
     return Seen(VectorBags(matrix), np.array(rows, np.int64))
 
 

@@ -98,7 +98,8 @@ class ClassifiersPart(PanelBase):
 
         report = ctx.panel.get_state("classifier_report") or {}
         pair = widgets.clicked(ctx, report.get("pairs"))
-        ctx.ops.set_view(flat_images(ctx.dataset).select(pair["ids"], ordered=True))
+        images = flat_images(ctx.dataset)
+        ctx.ops.set_view(images.select(pair["ids"], ordered=True))
         say(ctx, f"{len(pair['ids'])} images in which {pair['text']} are confused")
 
     def _show_classifier(self, ctx: foo.ExecutionContext, name: str | None) -> None:
@@ -154,10 +155,12 @@ def _crops(
     dataset: fo.Dataset, examples: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
     """What was called what it is not, close up, as panel data."""
+    from detail_embed.fiftyone_bridge.samples.images import paths_of
+
     from .. import thumbnails
 
     ids = [example["sample_id"] for example in examples]
-    paths = dict(zip(*dataset.select(ids).values(["id", "filepath"]))) if ids else {}
+    paths = paths_of(dataset, ids)
     drawn = thumbnails.crops(
         [paths.get(id, "") for id in ids],
         [example["box"] for example in examples],

@@ -12,6 +12,7 @@ from detail_embed.fiftyone_bridge.classifiers import (
     train_classifier,
 )
 from detail_embed.fiftyone_bridge.classifiers.apply import scores
+from detail_embed.fiftyone_bridge.classifiers.mistaken import find_mistaken_labels
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
@@ -274,11 +275,8 @@ def test_a_second_training_replaces_nothing_unasked(index):
     apply_classifier(index, "material_linear", overwrite=True).finish()
 
 
-def test_the_boxes_of_an_index_of_boxes(index):
-    """As another part of detail-embed writes them: on the labels."""
+def test_the_boxes_of_an_index_of_boxes_and_a_mistaken_label(index):
     import fiftyone.brain as fob
-
-    from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
     dataset = index.dataset
     rng = np.random.default_rng(0)
@@ -293,10 +291,35 @@ def test_the_boxes_of_an_index_of_boxes(index):
         dataset, patches_field="ground_truth", embeddings=False,
         embeddings_field="detail_boxes_embedding", brain_key="detail_boxes",
     )
+    wrong = dataset.first().ground_truth.detections[0].id
+    other = "rubber" if names[0][0] == "metal" else "metal"
+    flipped = [[other, *names[0][1:]], *names[1:]]
+    dataset.set_values("ground_truth.detections.label", flipped)
     try:
-        assert dataset.has_field(label_path(dataset, "ground_truth")), path
         result = train_classifier(index, "ground_truth", name="crops").finish()
-        assert result.accuracy == 1 and "detail_boxes" in result.space
+        boxes = sum(map(len, names))
+        assert result.accuracy == pytest.approx((boxes - 1) / boxes)
+        assert "detail_boxes" in result.space
+        found = find_mistaken_labels(index, "crops").finish()
+        assert next(iter(found.mistakenness)) == wrong and found.doubtful == 1
+        assert found.suggested[wrong] == names[0][0]
+        (pair,) = result.confused
+        assert [one.label_id for one in pair.examples] == [wrong]
+        by_itself = train_classifier(index.boxes, "ground_truth", name="same").finish()
+        assert by_itself.accuracy == result.accuracy
     finally:
+        dataset.set_values("ground_truth.detections.label", names)
         dataset.delete_brain_run("detail_boxes")
-        dataset.delete_sample_field(path)
+        for name in ("detail_boxes_embedding", "mistakenness", "suggested_label"):
+            dataset.delete_sample_field(f"ground_truth.detections.{name}")
+
+
+def test_mistaken_labels_of_images(index):
+    train_classifier(index, "material").finish()
+    found = find_mistaken_labels(index, "material_linear", count=3).finish()
+    assert len(found.mistakenness) == 24 and len(found.view) == 3
+    index.dataset.delete_sample_fields(["material.mistakenness",
+                                        "material.suggested_label"])
+    train_classifier(index, "tags_of_it", name="several").finish()
+    with pytest.raises(ValueError, match="'several' gives an image several classes"):
+        find_mistaken_labels(index, "several")
