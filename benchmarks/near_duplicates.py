@@ -215,9 +215,9 @@ def _head(asked: argparse.Namespace) -> str:
 
 `{command}`, {date.today()}, {os.cpu_count()} CPU cores ({platform.machine()}).
 
-{asked.backbone}, cover {asked.cover}, scenes of {asked.size} pixels, one vector an image
-by two fusers. Variants are JPEGs of quality 90 where nothing else is said. In each cell:
-the distance to the original (5 %, median, 95 %), and how many in 100 are
+{asked.backbone}, cover {asked.cover}, scenes of {asked.size} pixels, one vector an
+image by two fusers. Variants are JPEGs of quality 90 where nothing else is said. In
+each cell: the distance to the original (5 %, median, 95 %), and how many in 100 are
 *{", ".join(LIMITS)}*: {limits}.
 """
 
@@ -225,17 +225,21 @@ the distance to the original (5 %, median, 95 %), and how many in 100 are
 _TRUST = """
 ## What the limits mean, and how far to trust them
 
-- **same**: a picture that was saved anew. It holds 97 in 100 scenes as JPEG 95 and 93 as
-  JPEG 80 with `gmp`, and most of what was made a tenth brighter; files with equal contents
-  are the same whatever their distance.
+- **same**: a picture that was saved anew. It holds 97 in 100 scenes as JPEG 95 and 93
+  as JPEG 80 with `gmp`, and most of what was made a tenth brighter; files with equal
+  contents are the same whatever their distance.
 - **close**: strong compression, half the side, the middle 95 %, mirrored.
-- **related**: the middle 80 to 90 %, a third darker or brighter, a quarter of the side.
-- No scene was within 0.3 of another one, nor a photograph by `gmp`. By `ridge`, fitted on
-  words of the demo's world, 2 of 19 photographs were: so *related* is to be looked at.
-- A vector does not know a file: a scene that is a tenth darker is as near as a JPEG of
-  quality 80. Small pictures of a quarter of their side lose the details that are compared.
+- **related**: the middle 80 to 90 %, a third darker or brighter, a quarter of the
+  side.
+- No scene was within 0.3 of another one, nor a photograph by `gmp`. By `ridge`,
+  fitted on words of the demo's world, 2 of 19 photographs were: so *related* is to be
+  looked at.
+- A vector does not know a file: a scene that is a tenth darker is as near as a JPEG
+  of quality 80. Small pictures of a quarter of their side lose the details that are
+  compared.
 - Without colours, or with less than the middle 60 %, most are not found.
-- One small backbone. Other models have other distances: set the threshold by what you see.
+- One small backbone. Other models have other distances: set the threshold by what you
+  see.
 """
 
 if __name__ == "__main__":

@@ -79,14 +79,13 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         return Request.from_params(params).start(samples)
 
     def check_here(self, ctx: foo.ExecutionContext) -> None:
-        """Checks the weights; a delegated run looks for them when it begins."""
+        """Checks the weights; in the App the form has told of them."""
         from detail_embed.backbone.weights import check_weights
 
         from .compute_request import Request
 
-        if not ctx.delegated:
-            settings = Request.from_params(ctx.params).settings
-            check_weights(settings.backbone, settings.pretrained)
+        settings = Request.from_params(ctx.params).settings
+        check_weights(settings.backbone, settings.pretrained)
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Does the run, or queues those that share the images."""

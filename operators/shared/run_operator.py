@@ -85,21 +85,26 @@ class RunOperator(FormOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Does the run, where and how it was asked for."""
-        try:
-            self.check_here(ctx)
-            run = self.start(self.target(ctx), filled(ctx.params))
-        except (ValueError, TypeError, ImportError) as error:
-            if ctx.delegated or app.is_app(ctx):
-                raise
-            return {"problem": str(error)}  # FiftyOne would make it a trace
+        if not (ctx.delegated or app.is_app(ctx)):
+            return self._answer(ctx)
+        run = self.start(self.target(ctx), filled(ctx.params))
         if ctx.delegated:
             return self.results(progress.delegated(ctx, run), ctx.params)
         if progress.is_for_panel(ctx):
             return progress.in_background(ctx, run)
-        steps = self.in_app(ctx, run)
-        if app.is_app(ctx):
-            return steps
-        for _ in steps:  # FiftyOne would drop the result of a generator
+        return self.in_app(ctx, run)
+
+    def _answer(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
+        """Does the run for an agent, to whom FiftyOne shows results and traces alone.
+
+        It drops what a generator returns, so that is none; and a trace is no answer.
+        """
+        try:
+            self.check_here(ctx)
+            run = self.start(self.target(ctx), filled(ctx.params))
+        except (ValueError, TypeError, ImportError) as error:
+            return {"problem": str(error)}
+        for _ in self.in_app(ctx, run):
             pass
         return self.results(run.result, ctx.params)
 

@@ -224,6 +224,8 @@ def test_the_app_says_why_a_fuser_was_chosen(compute, dataset):
 def test_the_app_shows_why_a_run_failed(compute, dataset, tmp_path):
     missing = str(tmp_path / "missing.pt")
     ctx = _context(COMPUTE, dataset, **(PARAMS | {"pretrained": missing}))
+    assert "missing.pt" in compute.execute(ctx)["problem"]  # to an agent
+    ctx.request_params["filters"] = {}  # as the App asks
     with pytest.raises(ValueError, match="missing.pt"):
         list(compute.execute(ctx))
     (notice,) = _requests(ctx, "notify")
