@@ -12,8 +12,8 @@ NAMES = [
     "classify_by_prompts", "compute_detail_embeddings", "create_clver_ds",
     "delete_index", "evaluate_retrieval", "find_near_duplicates", "find_outliers",
     "index_videos", "map_embeddings", "rename_index", "report_long_tail",
-    "search_by_prompts", "search_reranked", "show_where", "tag_hits", "train_fuser",
-    "update_index",
+    "search_by_prompts", "search_reranked", "select_diverse_subset", "show_where",
+    "tag_hits", "train_fuser", "update_index",
 ]
 NEEDED = {
     "query": "a car", "text": "a car", "prompts": ["a car"], "new_key": "other",

@@ -15,8 +15,8 @@ BESIDE_A_DATASET = [
     "classify_by_prompts", "compute_detail_embeddings", "delete_index",
     "evaluate_retrieval", "export_vectors", "find_near_duplicates", "find_outliers",
     "import_vectors", "map_embeddings", "rename_index", "report_long_tail",
-    "search_by_prompts", "search_reranked", "show_where", "tag_hits", "train_fuser",
-    "update_index",
+    "search_by_prompts", "search_reranked", "select_diverse_subset", "show_where",
+    "tag_hits", "train_fuser", "update_index",
 ]
 MORE = {"classes": ["a"], "path": "x.parquet"}
 

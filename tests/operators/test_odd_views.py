@@ -33,6 +33,8 @@ CALLS = {  # an operator, and how many images its answer says it was about
     "find_near_duplicates": lambda v, f: _seen(operator("find_near_duplicates")(
         v, threshold=0.5)),
     "find_outliers": lambda v, f: _seen(operator("find_outliers")(v, count=3)),
+    "select_diverse_subset": lambda v, f: _seen(operator("select_diverse_subset")(
+        v, 3)),
     "map_embeddings": lambda v, f: operator("map_embeddings")(
         v, method="pca", overwrite=True).images,
     "evaluate_retrieval": lambda v, f: operator("evaluate_retrieval")(

@@ -26,6 +26,7 @@ PARAMS = {
     "find_near_duplicates": {},
     "find_outliers": {},
     "map_embeddings": {},
+    "select_diverse_subset": {"n": 3},
     "tag_hits": {"tag": "seen"},
     "train_fuser": {"name": "drones", "backbone": DEMO},
     "search_by_prompts": {"text": "cube"},
