@@ -1,6 +1,7 @@
 """The skill for agents: FiftyOne finds it, it is whole, and its examples run."""
 
 import json
+import shutil
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -11,7 +12,7 @@ from tests.flow.documents import blocks, read, rows
 
 PLUGIN = "@detail/detail-embed"
 PAGE = "skills/detail-embed/SKILL.md"
-NAME = "drone-photos"
+NAME, VIDEOS = "drone-photos", "drone-videos"
 REPLACED = {  # the model that ships for one that would be downloaded; the rest is time
     '"ViT-B-32"': f'"{DEMO}"',
     '"minutes": 30': '"minutes": 0.05, "epochs": 1',
@@ -48,8 +49,9 @@ def examples(tmp_path_factory):
         patch.setenv("DETAIL_EMBED_DATA", str(folder / "data"))
         patch.setattr(fo.config, "default_dataset_dir", str(folder))
         yield {row.name.strip("`"): _here(row.text, folder) for row in rows(PAGE)}
-    if fo.dataset_exists(NAME):
-        fo.delete_dataset(NAME)
+    for name in (NAME, VIDEOS):
+        if fo.dataset_exists(name):
+            fo.delete_dataset(name)
 
 
 def _here(text, folder):
@@ -58,10 +60,17 @@ def _here(text, folder):
     return json.loads(text.replace("/data/", f"{folder}/"))
 
 
+def _make_videos():
+    create = foo.get_operator(f"{PLUGIN}/create_clver_ds")
+    return create(VIDEOS, n=2, size=128, medium="videos", seconds=1.0).name
+
+
 def test_its_examples_run(examples, tmp_path):
     for name, params in examples.items():
-        is_there = fo.dataset_exists(NAME)
-        uri, ctx = f"{PLUGIN}/{name}", {"dataset": NAME} if is_there else {}
+        if name == "index_videos" and not shutil.which("ffmpeg"):
+            continue
+        on = _make_videos() if name == "index_videos" else NAME
+        uri, ctx = f"{PLUGIN}/{name}", {"dataset": on} if fo.dataset_exists(on) else {}
         result = foo.execute_operator(uri, ctx=ctx, params=params).result
         assert "problem" not in str(result), (name, result)
     dataset = fo.load_dataset(NAME)
