@@ -146,7 +146,9 @@ def _entries(dataset: fo.Dataset) -> list[_Entry]:
         for one in index.beside:
             if one.key in runs:
                 run, kind = runs.pop(one.key), _KINDS[one.find()[1]]
-                path = _path_of(index.home, run) if kind == BOXES else one.field
+                path = one.field
+                if kind == BOXES:  # of nothing where the label field is gone
+                    path = _path_of(index.home, run) or one.vector_field
                 entries.append(_Entry(one.key, kind, run, path, record, of_frames))
     for key, run in runs.items():
         index = Index(dataset, key)

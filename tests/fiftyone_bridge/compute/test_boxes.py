@@ -15,6 +15,7 @@ from detail_embed.cover import squares
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.compute import embed as embedding
 from detail_embed.fiftyone_bridge.index import box_sources
+from detail_embed.fiftyone_bridge.index.facts import facts
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.provenance import BOXES, CHANGED
 from detail_embed.fiftyone_bridge.samples import box_sink
@@ -408,6 +409,7 @@ def test_what_cannot_be_a_field_of_boxes_is_named(few, choices, message):
 def test_a_field_that_is_gone_is_named(few):
     compute(few)
     few.delete_sample_field(FIELD)
+    assert [one.images for one in facts(few)] == [N, 0]
     with pytest.raises(ValueError, match="'ground_truth'.*no such field"):
         update(few)
     DetailIndex(few, "detail").delete()
