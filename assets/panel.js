@@ -290,6 +290,7 @@
       : null;
     const strip = {
       display: "grid",
+      alignItems: "start",
       gap: 0.75,
       gridTemplateColumns: "repeat(auto-fill, minmax(76px, 1fr))",
     };

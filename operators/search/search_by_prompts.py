@@ -176,10 +176,13 @@ def _add_query(
 
 
 def _add_examples(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
+    from detail_embed.fiftyone_bridge.samples.private_names import is_generated
+
     images, labels = len(ctx.selected or ()), len(ctx.selected_labels or ())
+    noun = "boxes" if is_generated(ctx.view) else "images"
     if images:
         inputs.bool(
-            "use_images", default=True, label=f"Like the selected images: {images}"
+            "use_images", default=True, label=f"Like the selected {noun}: {images}"
         )
     if labels:
         inputs.bool(

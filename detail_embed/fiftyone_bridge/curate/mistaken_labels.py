@@ -115,9 +115,13 @@ def _check_field(
 ) -> str:
     """Checks index, samples and field; returns the field."""
     if not index.has_brain_run:
+        keys = brain_runs.promptable(index.dataset)
+        every = (Index(index.dataset, key) for key in keys)
+        known = [one.key for one in every if boxes.field_of(one) is not None]
+        choice = f"choose one of {known}, or " if known else ""
         raise ValueError(
-            f"there is no index {index.key!r}: compute one of the boxes of a label "
-            "field, or give the brain key of another"
+            f"there is no index {index.key!r}: {choice}compute one of the boxes of a "
+            "label field, or give the brain key of one of images"
         )
     brain_runs.check_promptable(index)
     if boxes.field_of(index) is not None:

@@ -31,7 +31,7 @@ class CurateTab(PanelBase):
         """Draws the tab."""
         part = widgets.column(panel, "curate")
         found = search_output.found(ctx)
-        query = search_state.read(ctx).text
+        query = search_state.read(ctx).text or "an example"
         text = f"The search for **{query}**" if found else "No search is shown"
         self._draw_group(
             part, "hits", f"**What was found**\n\n{text}.",

@@ -165,7 +165,7 @@ def test_kept_for_the_panel(mine):
 
 
 BAD = {
-    "no index": (dict(key="gone_boxes"), "there is no index 'gone_boxes': compute"),
+    "no index": (dict(key="gone_boxes"), "no index 'gone_boxes': choose"),
     "images": (dict(key="detail"), "holds whole images.*choose an index of boxes"),
     "other field": (dict(label_field="other"), "holds the boxes of 'ground_truth'"),
     "one class": (dict(classes=["cube"]), "'cube' is the only class"),
