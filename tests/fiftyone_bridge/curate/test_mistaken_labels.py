@@ -229,7 +229,7 @@ def test_mistakenness_by_hand():
 def test_a_class_that_fits_everything():
     rng = np.random.default_rng(0)
     right = rng.integers(0, 2, 400)
-    scores = np.eye(2)[right] + rng.normal(0, 0.2, (400, 2)) + [0.0, 0.8]
+    scores = np.eye(2)[right] + rng.normal(0, 0.2, (400, 2)) + [0.0, 2.0]
     own = right.copy()
     own[:20] = 1 - own[:20]
 
