@@ -450,7 +450,7 @@ def test_an_empty_dataset_and_an_empty_view(dataset, new_dataset):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("a.mp4", r"no frame of the videos .* to_frames\(sample_frames=True"),
+        ("a.mp4", r"no frame of the videos .*to_frames\(sample_frames=True"),
         ("a.fo3d", "'3d'; only images and frames"),
         ("a.pcd", "'point-cloud'; only images and frames"),
     ],
