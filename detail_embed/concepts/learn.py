@@ -9,14 +9,9 @@ import numpy as np
 from detail_embed.concepts.background import Background
 from detail_embed.concepts.choose import agreed, best
 from detail_embed.concepts.example import Example
+from detail_embed.concepts.share import blend, find_share
 
-_BELIEVED = 2.0  # examples by which a text is believed before it is tried
-_TYPICAL = 1.0  # how far above chance that is for a text that is known
-_KNOWN = 0.8  # how far above chance a text finds its examples that needs none
-_LEAST = 0.07  # share of the examples where the text is all that is needed
-_CONFUSED = 4.0  # negatives that count as much as all of the background
-_ROUNDS = 3  # of choosing patches and learning from them
-
+_PUSH = 0.07  # away from what was thumbed down, where nothing was thumbed up
 
 def learn(
     text: np.ndarray | None,
@@ -43,42 +38,23 @@ def learn(
             spaces, or not finite
     """
     _check(text, positives, negatives, background)
-    if not positives and not negatives:
-        return _unit(text)
-    share = 1.0 if text is None else examples_share(text, positives, background)
-    known = 0.0 if text is None else background.scaled(text)
-    chosen = agreed(positives, negatives, background) if share > 0.5 else None
-    vector = background.direction(chosen.mean(axis=0)) if share > 0.5 else known
-    for _ in range(_ROUNDS):
-        learned = _from_examples(vector, positives, negatives, background)
-        vector = share * learned + (1 - share) * known
-    return _unit(vector)
+    if not positives:
+        return _unit(_away_from(text, negatives, background))
+    may_choose = text is None or len(positives) > 1 or positives[0].patch is not None
+    chosen = agreed(positives, negatives, background) if may_choose else None
+    examples = chosen, positives, negatives, background
+    share = 1.0 if text is None else find_share(text, *examples)
+    known = np.zeros(len(background.mean)) if text is None else background.scaled(text)
+    return _unit(blend(share, known, *examples))
 
 
-def examples_share(
-    text: np.ndarray, positives: Sequence[Example], background: Background
-) -> float:
-    """How much examples count, 0 to 1, where a text counts the rest.
-
-    A text that finds its own examples, among what random images show, needs no more
-    than a touch of them; one that does not find them says nothing, such as a made-up
-    name. Few examples cannot tell: until there are some, the text is believed.
-    """
-    scorer = background.scaled(text)
-    scores = [(e.candidates @ scorer).max() for e in positives]
-    above = np.sum(scores - background.chance(scorer))
-    above = (above + _BELIEVED * _TYPICAL) / (len(positives) + _BELIEVED)
-    return float(np.clip(1 - above / _KNOWN, _LEAST, 1))
-
-
-def _from_examples(vector, positives, negatives, background) -> np.ndarray:
-    to = best(positives, vector).mean(axis=0)
+def _away_from(text, negatives, background) -> np.ndarray:
+    """A text, and a little less of what it is mistaken for."""
     if not negatives:
-        return background.direction(to)
-    weight = len(negatives) / (len(negatives) + _CONFUSED)
-    confused = best(negatives, vector).mean(axis=0)
-    start = (1 - weight) * background.mean + weight * confused
-    return background.direction(to, start)
+        return text
+    known = background.scaled(text)
+    confused = best(negatives, known).mean(axis=0)
+    return known - _PUSH * background.direction(confused)
 
 
 def _check(text, positives, negatives, background) -> None:
