@@ -13,6 +13,7 @@ from detail_embed.concepts.share import blend, find_share
 
 _PUSH = 0.07  # away from what was thumbed down, where nothing was thumbed up
 
+
 def learn(
     text: np.ndarray | None,
     positives: Sequence[Example],
@@ -37,6 +38,7 @@ def learn(
         ValueError: if there is nothing to learn from, or the vectors are of different
             spaces, or not finite
     """
+    text = None if text is None else np.asarray(text, np.float64)
     _check(text, positives, negatives, background)
     if not positives:
         return _unit(_away_from(text, negatives, background))
@@ -65,7 +67,6 @@ def _check(text, positives, negatives, background) -> None:
         )
     size = len(background.mean)
     if text is not None:
-        text = np.asarray(text)
         if text.shape != (size,):
             raise ValueError(
                 f"the text has shape {text.shape} and the images' patches {size} "
@@ -83,4 +84,9 @@ def _check(text, positives, negatives, background) -> None:
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
+    length = np.linalg.norm(vector)
+    if length < 1e-9:
+        raise ValueError(
+            "the examples look like every other image: give others, or a text"
+        )
+    return (vector / length).astype(np.float32)

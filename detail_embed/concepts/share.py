@@ -1,9 +1,9 @@
 """How much examples count against a text: as much as it takes to find them.
 
 A text that a model knows finds its own examples, and needs but a touch of them; of a
-general word they say which kind is meant; a made-up name says nothing, and all must come
-from them. Which of it is true is not told by a constant, but by the examples: each is
-looked for by what was learned from the others, among what random images show.
+general word they say which kind is meant; a made-up name says nothing, and all must
+come from them. Which of it is true is not told by a constant, but by the examples: each
+is looked for by what was learned from the others, among what random images show.
 """
 
 from __future__ import annotations
@@ -106,15 +106,14 @@ def _left_out(share, known, chosen, positives, negatives, background) -> float:
 def _log_ranks(scorers, positives, negatives, background) -> float:
     """How early positives come among patches of the background, and of negatives.
 
-    Args:
-        scorers: ``(n, d)``, one of each positive, or ``(1, d)`` for all
+    Of ``(n, d)`` scorers, each is for one positive; one of ``(1, d)`` is for all.
     """
     each = np.broadcast_to(scorers, (len(positives), scorers.shape[1]))
     found = np.array([(e.candidates @ v).max() for e, v in zip(positives, each)])
     above = (background.rows @ scorers.T > found).sum(axis=0)
     ranks = np.log((1 + above) / (1 + len(background.rows)))
     if negatives:
-        wrong = np.stack([(e.features @ scorers.T).max(axis=0) for e in negatives])
+        wrong = np.stack([(e.candidates @ scorers.T).max(axis=0) for e in negatives])
         above = (wrong > found).sum(axis=0)
         ranks = ranks + np.log((1 + above) / (1 + len(negatives)))
     return float(ranks.mean())
