@@ -31,3 +31,17 @@ def test_a_problem_stands_beside_its_field(app):
     app.await_problem("Index name 'two words': use letters")
     app.shoot("22-form-problem")
     app.cancel()
+
+
+def test_boxes_of_a_label_field_are_chosen(app):
+    app.open_operator(LABEL)
+    app.await_valid()
+    app.check("Advanced")
+    padding = app.form.get_by_text("Padding of the boxes", exact=True)
+    expect(padding).to_have_count(0)
+    app.choose("Boxes of a label field", "ground_truth")
+    expect(padding).to_be_visible()
+    app.await_valid()
+    padding.scroll_into_view_if_needed()
+    app.shoot("22-form-boxes")
+    app.cancel()
