@@ -13,7 +13,8 @@ from tests.operators.test_empty_arguments import NEEDED
 
 BESIDE_A_DATASET = [
     "classify_by_prompts", "compute_detail_embeddings", "delete_index",
-    "evaluate_retrieval", "export_vectors", "find_near_duplicates", "find_outliers",
+    "evaluate_retrieval", "export_vectors", "find_mistaken_labels",
+    "find_near_duplicates", "find_outliers",
     "import_vectors", "map_embeddings", "rename_index", "report_long_tail",
     "search_by_prompts", "search_reranked", "select_diverse_subset", "show_where",
     "tag_hits", "train_fuser", "update_index",
