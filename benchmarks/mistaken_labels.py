@@ -59,6 +59,11 @@ midway between that mean and the mean over the boxes that are labelled so, which
 is done. It was chosen on 300 other scenes (seeds 9201 and 9202).
 
 """
+_END = """
+Levels help where classes are few and frequent: 8 points of AP for materials, 3 for
+shapes. They cost 1 where a class of 544 was changed to one most like it. One world, one
+small backbone that knows these names: nothing here says how it is with photographs.
+"""
 
 
 def main() -> None:
@@ -79,7 +84,7 @@ def main() -> None:
         "| classes | changed to | scores | AP | P@n | P@20 |", "|--|--|--|--|--|--|",
         *rows(backbone, features, names, banks),
     ]
-    text = _TITLE.format(shuffles=_SHUFFLES) + "\n".join(lines) + "\n"
+    text = _TITLE.format(shuffles=_SHUFFLES) + "\n".join(lines) + "\n" + _END
     print(text)
     args.out.write_text(text, "utf-8")
 
