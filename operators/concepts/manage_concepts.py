@@ -73,6 +73,10 @@ class ManageConcepts(FormOperator):
         params = filled(ctx.params)
         action, prompt = params.get("action"), params.get("concept")
         path, overwrite = params.get("path", ""), bool(params.get("overwrite"))
+        if action not in (None, *_ACTIONS):
+            raise ValueError(f"action={action!r}: give one of {', '.join(_ACTIONS)}")
+        if action not in (None, "import") and prompt is None:
+            raise ValueError(f"choose the concept to {action}")
         name = None if prompt is None else _name(prompt)
         if action == "rename":
             self(ctx.dataset, rename=name, new_name=params.get("new_name"))

@@ -225,3 +225,27 @@ def test_the_forms(indexed, taught):
     with pytest.raises(ExecutionError, match="'three' already.* switch on 'Rep"):
         do("teach_concept", indexed, {"name": "three", "text": THING})
     assert list(manage(indexed, delete="three")) == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "params", "said"),
+    [
+        ("manage_concepts", {}, "no concept yet"),
+        ("manage_concepts", {"action": "delete"}, "choose the concept to delete"),
+        ("manage_concepts", {"action": "fly"}, "give one of rename, delete, export"),
+        ("manage_concepts", {"action": "delete", "concept": "#no"}, "no concept 'no'"),
+        ("manage_concepts", {"action": "import"}, "give the path of a file"),
+        ("manage_concepts", {"action": "import", "path": "/no"}, "no file /no"),
+        ("teach_concept", {}, "Not yet|required|a name such as"),
+        ("teach_concept", {"name": "a", "positives": ["x"]}, "'x' is no id"),
+    ],
+)
+def test_what_is_missing_is_said(indexed, operator, params, said):
+    request = {"dataset_name": indexed.name, "params": params}
+    ctx = foo.ExecutionContext(request_params=request)
+    if params or operator == "teach_concept":
+        with pytest.raises((ValueError, TypeError), match=said):
+            foo.get_operator(f"{OPERATORS}/{operator}").execute(ctx)
+    else:
+        found = foo.get_operator(f"{OPERATORS}/{operator}").execute(ctx)
+        assert said in found["concepts"]
