@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Protocol
 
 _MARKERS = "osD^vPX*"
+_WIDE = 70  # letters of a line of the title
 
 
 class Point(Protocol):
@@ -39,7 +41,7 @@ def plot_curve(
 
     if not points:
         raise ValueError("there are no points, so there is nothing to draw")
-    figure = Figure(figsize=(5.6, 4.0), dpi=110, layout="constrained")
+    figure = Figure(figsize=(6.4, 4.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     steps = sorted({point.shots for point in points})
@@ -61,8 +63,8 @@ def plot_curve(
     axes.set_ylim(bottom=0)
     axes.set_xlabel("examples of each class")
     axes.set_ylabel(f"{measure}, %")
-    axes.set_title(title, loc="left", fontweight="bold")
+    figure.suptitle(textwrap.fill(title, _WIDE), fontweight="bold", fontsize="medium")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path)
