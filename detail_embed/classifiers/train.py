@@ -106,7 +106,7 @@ def train_in_steps(
         tried = tuple(one for one in tried if not one.by_names) or (Choice(1.0),)
     fits = _Fits(kind, bags, targets, several, captions, seed)
     total = len(tried) * kind.folds + kind.folds + 1
-    few = _some(targets, seed)
+    few = _some(targets, parts, seed)
     best, choice, done = np.inf, tried[0], 0
     for candidate in tried if len(tried) > 1 else ():
         logits = np.full(targets.shape, np.nan)
@@ -205,15 +205,16 @@ class _Fits:
         logits[left] = np.concatenate(found) + bias
 
 
-def _some(targets: np.ndarray, seed: int) -> np.ndarray:
-    """At most 2,000 of the examples; of each class at least two, where it has them."""
+def _some(targets: np.ndarray, parts: np.ndarray, seed: int) -> np.ndarray:
+    """At most 2,000 of the examples; of each class some of two parts, if there are."""
     keep = np.ones(len(targets), bool)
     if len(targets) > _MOST:
         order = np.random.default_rng(seed).permutation(len(targets))
         keep[order[_MOST:]] = False
         for column in targets.T:
             members = order[column[order]]
-            keep[members[:2]] = True
+            _, firsts = np.unique(parts[members], return_index=True)
+            keep[members[np.sort(firsts)[:2]]] = True
     return keep
 
 

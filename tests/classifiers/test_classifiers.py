@@ -167,6 +167,16 @@ def test_a_classifier_loads_in_another_process(tmp_path, fresh_python):
     assert done.stdout.strip() == f"{first.hash} {SPACE} {CLASSES}", done.stderr
 
 
+def test_many_examples_and_a_rare_class():
+    numbers = np.r_[np.arange(2400) % 2, 2, 2]
+    trained = train(
+        classifiers.create("linear"), vectors_of(numbers), one_hot(numbers), CLASSES,
+        SPACE,
+    )
+    assert np.isfinite(trained.held_out).all() and trained.notes == ()
+    assert (trained.held_out.argmax(axis=1) == numbers).mean() > 0.9
+
+
 def test_a_class_that_all_have():
     targets = np.c_[one_hot(NUMBERS)[:, :2], [True] * 90]
     trained = train(
