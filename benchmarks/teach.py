@@ -93,6 +93,23 @@ def tables(taught: dict[tuple[str, bool], Taught]) -> str:
     return "\n".join(lines)
 
 
+def examples(
+    scenes: Scenes, texts: dict, background: Background, draws: int, seed: int
+) -> str:
+    """The tables of examples, and how long it took."""
+    taught = {
+        (name, boxes): teach(
+            scenes, texts[name], background, words_of(scenes, name), boxes, draws, seed
+        )
+        for name in NAMES for boxes in (False, True)
+    }
+    each = 1000 * np.concatenate([t.seconds for t in taught.values()])
+    return (
+        f"{tables(taught)}\n\nMilliseconds to learn one: median {np.median(each):.0f},"
+        f" 95 % below {np.quantile(each, 0.95):.0f}.\n"
+    )
+
+
 def thumbs(scenes: Scenes, texts: dict, background: Background, seed: int) -> str:
     """The table of rounds."""
     ends = [10 * r for r in (1, 3, 5)]
@@ -138,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--c", type=int, default=5, help="of the cover")
     parser.add_argument("--draws", type=int, default=2, help="of positives, a word")
     parser.add_argument("--seed", type=int, default=11, help="of the draws")
-    parser.add_argument("--no-rounds", action="store_true", help="examples only")
+    parser.add_argument("--only", choices=("examples", "rounds"))
     args = parser.parse_args(arguments)
     torch.set_num_threads(2)
     backbone = Backbone.load("detail-demo")
@@ -146,16 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     background, texts = background_of(scenes), texts_of(backbone, scenes)
     print(f"{datetime.date.today()}, {args.part}, {len(scenes.words)} words, "
           f"{args.n} scenes of {scenes.patches.shape[1]} patches.\n", flush=True)
-    taught = {
-        (name, boxes): teach(scenes, texts[name], background, words_of(scenes, name),
-                             boxes, args.draws, args.seed)
-        for name in NAMES for boxes in (False, True)
-    }
-    print(tables(taught), flush=True)
-    seconds = np.concatenate([t.seconds for t in taught.values()])
-    print(f"\nMilliseconds to learn one: median {1000 * np.median(seconds):.0f}, "
-          f"95 % below {1000 * np.quantile(seconds, 0.95):.0f}.\n", flush=True)
-    if not args.no_rounds:
+    if args.only != "rounds":
+        print(examples(scenes, texts, background, args.draws, args.seed), flush=True)
+    if args.only != "examples":
         print(thumbs(scenes, texts, background, args.seed))
 
 

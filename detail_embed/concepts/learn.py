@@ -11,7 +11,7 @@ from detail_embed.concepts.choose import agreed, best
 from detail_embed.concepts.example import Example
 from detail_embed.concepts.share import blend, find_share
 
-_PUSH = 0.07  # away from what was thumbed down, where nothing was thumbed up
+_PUSH = 0.1  # of a text, away from what was thumbed down
 
 
 def learn(
@@ -40,23 +40,25 @@ def learn(
     """
     text = None if text is None else np.asarray(text, np.float64)
     _check(text, positives, negatives, background)
+    known = np.zeros(len(background.mean))
+    if text is not None:
+        known = _away_from(background.scaled(text), negatives, background)
     if not positives:
-        return _unit(_away_from(text, negatives, background))
+        return _unit(known)
     may_choose = text is None or len(positives) > 1 or positives[0].patch is not None
     chosen = agreed(positives, negatives, background) if may_choose else None
     examples = chosen, positives, negatives, background
-    share = 1.0 if text is None else find_share(text, *examples)
-    known = np.zeros(len(background.mean)) if text is None else background.scaled(text)
+    share = 1.0 if text is None else find_share(known, *examples)
     return _unit(blend(share, known, *examples))
 
 
-def _away_from(text, negatives, background) -> np.ndarray:
+def _away_from(known, negatives, background) -> np.ndarray:
     """A text, and a little less of what it is mistaken for."""
     if not negatives:
-        return text
-    known = background.scaled(text)
-    confused = best(negatives, known).mean(axis=0)
-    return known - _PUSH * background.direction(confused)
+        return known
+    confused = background.direction(best(negatives, known).mean(axis=0))
+    push = _PUSH * len(negatives) / (len(negatives) + 1)
+    return background.scaled(known - push * confused)
 
 
 def _check(text, positives, negatives, background) -> None:

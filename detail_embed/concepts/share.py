@@ -20,6 +20,7 @@ SHARES = np.array([0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 1.0])
 HALF = 0.5  # from here on the examples say first which patches are meant
 _ROUNDS = 3  # of choosing patches and learning from them
 _EARLY = 5.5  # examples up to which a text that is known is trusted more than they are
+_DOUBT = 0.5  # that a text is unknown, where it was tried on one image without a box
 _ONE = 0.1  # share of one image without a box: only the text tells what is meant
 _KNOWN = 0.85  # of the best log rank: what a text reaches that is known
 _ALIKE = 0.9  # exponent of the patches of an image that are like no other of it
@@ -55,7 +56,7 @@ def blend(
 
 
 def find_share(
-    text: np.ndarray,
+    known: np.ndarray,
     chosen: np.ndarray | None,
     positives: Sequence[Example],
     negatives: Sequence[Example],
@@ -64,7 +65,7 @@ def find_share(
     """Weighs the shares by how well each finds examples that it was not taught.
 
     Args:
-        text: ``(d,)``
+        known: ``(d,)`` of the text, scaled
         chosen: as for :func:`blend`
         positives: at least one
         negatives: any number
@@ -75,11 +76,12 @@ def find_share(
     """
     if len(positives) == 1 and positives[0].patch is None:
         return _ONE
-    known = background.scaled(text)
-    alone = _log_ranks(known[None], positives, negatives, background)
+    alone = _log_ranks(known[None], positives, (), background)
     certain = -_KNOWN * np.log(len(background.rows) + 1)
     by_chance = np.mean([-_ALIKE * np.log(len(e.candidates)) for e in positives])
     trust = np.clip((by_chance - alone) / max(by_chance - certain, 1), 0, 1)
+    open_ = np.mean([e.patch is None for e in positives])
+    trust = min(1.0, trust + open_ * _DOUBT / np.sqrt(len(positives)))
     if len(positives) == 1:
         ranks = np.where(SHARES < HALF, alone, certain)
     else:
