@@ -75,6 +75,7 @@ NOT_RUN = {
     ("docs/performance.md", "python benchmarks/less_work.py --n 100 -"): _MINUTES,
     ("docs/performance.md", "x86_64, torch 2.15.0+cu132"): _PRINTED,
     ("docs/performance.md", "python benchmarks/write.py"): _MINUTES,
+    ("docs/performance.md", "python benchmarks/diverse_subset.py --si"): _MINUTES,
     ("docs/performance.md", "python benchmarks/kill.py --kills 25 --m"): _MINUTES,
     ("docs/performance.md", "OMP_NUM_THREADS=1 python benchmarks/vect"): _MINUTES,
     ("docs/scaling.md", "16 images of 2240 px, cover 10, detail-d"): _PRINTED,
