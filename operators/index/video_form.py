@@ -19,8 +19,8 @@ from detail_embed.fiftyone_bridge.video.plan_frames import (
     Foreseen,
     check_request,
     check_total,
-    check_videos,
     foresee,
+    videos_of,
 )
 
 from ..shared.form import filled
@@ -53,7 +53,7 @@ def add_inputs(
         ValueError: if it cannot be done
     """
     given, dataset = filled(params), dataset_of(samples)
-    check_videos(samples)
+    samples = videos_of(samples)
     ffmpeg.check_ffmpeg()
     inputs.float(
         "fps",

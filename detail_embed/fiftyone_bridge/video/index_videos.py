@@ -17,6 +17,7 @@ from detail_embed.fiftyone_bridge.runs.run import Progress, Result, Run
 from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.fiftyone_bridge.video.found_videos import HITS, declare
 from detail_embed.fiftyone_bridge.video.make_frames import FPS, MOST, Made, make_frames
+from detail_embed.fiftyone_bridge.video.plan_frames import videos_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ def index_videos(
         ValueError: if ffmpeg is missing, or an argument cannot be used; while
             iterating, if there were too many frames, or nothing could be read
     """
+    samples = videos_of(samples)
     frames = make_frames(samples, fps, max_frames, directory)
     lock.check_free(index.dataset, index.key)
     record = None if overwrite else index.record

@@ -22,8 +22,8 @@ from detail_embed.fiftyone_bridge.video.plan_frames import (
     Plan,
     check_request,
     check_total,
-    check_videos,
     plan_frames,
+    videos_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def make_frames(
         ValueError: if ffmpeg is missing, or an argument cannot be used; while
             iterating, if there were too many frames, or no video could be read
     """
-    check_videos(samples)
+    samples = videos_of(samples)
     check_request(fps, max_frames)
     ffmpeg.check_ffmpeg()
     folder = None if directory is None else Path(directory).expanduser()
@@ -118,7 +118,7 @@ def _make(
             except (BadVideo, OSError) as error:
                 failed[plan.id] = _reason(error)
                 logger.warning("%s: %s", plan.path, failed[plan.id])
-            there = _record(dataset, plan, there)
+            there = _record(samples, plan, there)
         numbers[plan.id] = sorted(there)
         before += len(plan.numbers)
         yield _making(pace, before)
@@ -148,7 +148,9 @@ def _files(samples: foc.SampleCollection, plan: Plan) -> dict[int, str]:
     }
 
 
-def _record(dataset: fo.Dataset, plan: Plan, there: dict[int, str]) -> dict[int, str]:
+def _record(
+    samples: foc.SampleCollection, plan: Plan, there: dict[int, str]
+) -> dict[int, str]:
     """Writes down which images there are; those that are known stay."""
     since, found = os.path.getmtime(plan.path), {}
     for number in plan.numbers:
@@ -156,7 +158,7 @@ def _record(dataset: fo.Dataset, plan: Plan, there: dict[int, str]) -> dict[int,
         if number not in there and ffmpeg.is_new(image, since):
             found[number] = str(image)
     if found:
-        dataset.set_values(_FILES, {plan.id: found}, key_field="id")
+        samples.set_values(_FILES, {plan.id: found}, key_field="id")
     return there | found
 
 
@@ -168,7 +170,7 @@ def _note(
         return
     declare(dataset, [ERRORS], fo.StringField)
     reasons = {id: failed.get(id) for id in samples.values("id")}
-    dataset.set_values(ERRORS, reasons, key_field="id")
+    samples.set_values(ERRORS, reasons, key_field="id")
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,7 @@ import fiftyone.core.collections as foc
 import fiftyone.core.media as fom
 
 from detail_embed.fiftyone_bridge.runs.run import Progress
+from detail_embed.fiftyone_bridge.samples.images import active_slice
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
     is_generated,
@@ -47,11 +48,11 @@ class Plan:
     folder: Path
 
 
-def check_videos(samples: foc.SampleCollection) -> None:
-    """Checks that a collection holds videos.
+def videos_of(samples: foc.SampleCollection) -> foc.SampleCollection:
+    """The videos that a dataset or view means: of groups, those of the active slice.
 
     Raises:
-        ValueError: naming it, and what to do
+        ValueError: if it has none; the message names it, and says what to do
         TypeError: if it is no collection
     """
     dataset = dataset_of(samples)
@@ -61,12 +62,7 @@ def check_videos(samples: foc.SampleCollection) -> None:
             f"{dataset.name!r}, or a view of its samples"
         )
     if samples.media_type == fom.GROUP:
-        media = samples.group_media_types or {}
-        slices = sorted(name for name, kind in media.items() if kind == fom.VIDEO)
-        raise ValueError(
-            f"{dataset.name!r} is grouped: choose one of its slices of videos "
-            f"{slices}, for example dataset.select_group_slices('<slice>')"
-        )
+        samples = _slice_of(samples, dataset.name)
     if not len(samples.limit(1)):
         raise ValueError(f"{dataset.name!r} has no samples here: add videos first")
     if samples.media_type != fom.VIDEO:
@@ -74,6 +70,21 @@ def check_videos(samples: foc.SampleCollection) -> None:
             f"{dataset.name!r} holds media of type {samples.media_type!r}, not videos: "
             "for images use compute_detail_embeddings"
         )
+    return samples
+
+
+def _slice_of(samples: foc.SampleCollection, name: str) -> foc.SampleCollection:
+    chosen, media = active_slice(samples), samples.group_media_types or {}
+    if media.get(chosen) == fom.VIDEO:
+        return samples.select_group_slices(chosen)
+    videos = sorted(name for name, kind in media.items() if kind == fom.VIDEO)
+    advice = "it has no slice of videos: for images use compute_detail_embeddings"
+    if videos:
+        advice = (
+            f"choose one of its slices of videos {videos}, by dataset.group_slice = "
+            f"{videos[0]!r}"
+        )
+    raise ValueError(f"the active slice {chosen!r} of {name!r} has no videos: {advice}")
 
 
 def check_request(fps: float, max_frames: int) -> None:
@@ -172,7 +183,7 @@ def plan_frames(
         numbers = ffmpeg.frame_numbers(total, rate, fps)
         plans.append(Plan(id, path, rate, numbers, folder))
     if found:
-        dataset_of(samples).set_values("metadata", found, key_field="id")
+        samples.set_values("metadata", found, key_field="id")
     return plans, failed
 
 

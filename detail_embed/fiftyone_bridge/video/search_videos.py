@@ -15,7 +15,7 @@ from detail_embed.fiftyone_bridge.search.methods import AUTO, VECTORS
 from detail_embed.fiftyone_bridge.search.search import check_request, search
 from detail_embed.fiftyone_bridge.video.clips import Clip, Frames, merge
 from detail_embed.fiftyone_bridge.video.found_videos import FoundVideos
-from detail_embed.fiftyone_bridge.video.plan_frames import check_videos
+from detail_embed.fiftyone_bridge.video.plan_frames import videos_of
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import THRESHOLD, standardise
 
@@ -66,8 +66,7 @@ def search_videos(
         ValueError: if nothing can be searched so; the message says what to do
     """
     started = time.monotonic()
-    samples = index.dataset if samples is None else samples
-    check_videos(samples)
+    samples = videos_of(index.dataset if samples is None else samples)
     _check(k, threshold, method, pool, gap)
     _check_of_frames(index)
     frames = index.images_of(samples)

@@ -84,7 +84,7 @@ def _problem(ctx: foo.ExecutionContext) -> str:
         if not video_output.are_videos(ctx.dataset):
             check_dataset(ctx.dataset)
         elif not indexes.choices(ctx.dataset):
-            plan_frames.check_videos(ctx.dataset)
+            plan_frames.videos_of(ctx.dataset)
             ffmpeg.check_ffmpeg()
     except ValueError as error:
         return f"Nothing can be searched here: {error}"

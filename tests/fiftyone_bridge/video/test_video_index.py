@@ -325,3 +325,21 @@ def test_hits_that_are_close_are_one_clip():
     assert merge(line, [], 1) == []
     (alone,) = merge(timeline([7], total=0), [0], 1)
     assert (alone.first, alone.last) == (7, 7)
+
+
+@needs_ffmpeg
+def test_of_groups_the_active_slice_is_taken(tmp_path):
+    dataset = fo.Dataset()
+    dataset.add_group_field("group", default="film")
+    group = fo.Group()
+    paths = {"film": write_video(tmp_path / "a.mp4", 20), "still": tmp_path / "a.png"}
+    cv2.imwrite(str(paths["still"]), np.zeros((8, 8, 3), np.uint8))
+    dataset.add_samples(
+        [fo.Sample(filepath=str(p), group=group.element(n)) for n, p in paths.items()]
+    )
+    assert make_frames(dataset, 2).finish().frames == 4
+    assert dataset.first().metadata.total_frame_count == 20
+    dataset.group_slice = "still"
+    with pytest.raises(ValueError, match=r"slices of videos \['film'\]"):
+        make_frames(dataset, 2)
+    dataset.delete()
