@@ -24,7 +24,8 @@ from detail_embed.texts.read_query import read_query
 from detail_embed.texts.score_summary import THRESHOLD, standardise
 
 COUNT = 12
-_POOL = 4  # times as many are near the boundary, of which the most different are taken
+_FEWEST, _MOST = 2, 4  # times as many are near the boundary, and the most different taken
+_NEAR = 4  # and no more than one of so many images
 _SAME = 1e-6  # distance of vectors of one picture
 
 
@@ -78,7 +79,8 @@ def most_uncertain(
             "images"
         )
     off = np.abs(z_scores - _boundary(ids, z_scores, up, down))
-    near = [i for i in np.argsort(off, kind="stable") if open_[i]][: _POOL * k]
+    near = [i for i in np.argsort(off, kind="stable") if open_[i]]
+    near = near[: min(_MOST * k, max(_FEWEST * k, len(near) // _NEAR))]
     chosen = _spread(vectors, [ids[i] for i in near], k)
     found = search(index, samples.select(chosen), vector, k)
     return found if is_vector else replace(found, text=str(asked))

@@ -117,8 +117,7 @@ class TeachPart(PanelBase):
         ctx.ops.set_view(view)
         search_output.keep(
             ctx, asked, answer, view, before,
-            f"**{len(answer.ids)}** images to judge next: those of which is least sure "
-            "whether they show it.",
+            f"**{len(answer.ids)}** images to judge next: it is least sure of these.",
         )
 
     @guarded
