@@ -24,7 +24,7 @@ from detail_embed.texts.read_query import read_query
 from detail_embed.texts.score_summary import THRESHOLD, standardise
 
 COUNT = 12
-_FEWEST, _MOST = 2, 4  # times as many are near the boundary, and the most different taken
+_FEWEST, _MOST = 2, 4  # times as many are near the boundary, of which some are taken
 _NEAR = 4  # and no more than one of so many images
 _SAME = 1e-6  # distance of vectors of one picture
 
