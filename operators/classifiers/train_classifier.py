@@ -10,7 +10,15 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.form import add_index, add_ways, choices, filled, given, index_of
+from ..shared.form import (
+    add_index,
+    add_ways,
+    choices,
+    filled,
+    given,
+    index_of,
+    require_choice,
+)
 from ..shared.run_operator import RunOperator
 
 if TYPE_CHECKING:
@@ -57,13 +65,15 @@ class TrainClassifier(RunOperator):
                 "This dataset has no field of Classifications or Detections: label "
                 "some images first"
             )
-        inputs.enum(
+        choice = inputs.enum(
             "labels_field", fields, required=True, label="Labels",
             view=choices(types.DropdownView(), fields),
         )
         ways = {n: classifiers.create(n).description for n in classifiers.names()}
         add_ways(inputs, "kind", "Kind", ways, "linear", required=True)
         labels = params.get("labels_field")
+        if not labels:
+            require_choice(choice, labels)
         if labels in fields and has_boxes(samples, labels):
             inputs.bool(
                 "use_boxes", default=True, label="Classify each box",

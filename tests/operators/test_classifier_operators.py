@@ -12,6 +12,7 @@ from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from tests.browser import PANEL, Browser
 from tests.forms import field_of, problems_of
 from tests.operators.panel.helpers import OPERATORS, SETTINGS, run
+from tests.operators.test_agents import answer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,7 +67,7 @@ def test_from_python(labelled):
 
 
 def test_the_forms(labelled):
-    assert problems_of(form("train_classifier", labelled)) == []
+    assert problems_of(form("train_classifier", labelled)) == ["Choose one"]
     with pytest.raises(TypeError, match=r"fo.load_dataset\('x'\)"):
         operator("train_classifier")("x", "material")
     assert "use_boxes" in form(
@@ -87,9 +88,10 @@ def test_the_forms(labelled):
 
 
 def test_calls_without_what_they_need(labelled):
-    for name in ("train_classifier", "apply_classifier"):
-        with pytest.raises(ValueError, match="choose"):
-            run(name, labelled)
+    said = answer(f"{OPERATORS}/train_classifier", labelled)
+    assert "labels_field" in said and "Traceback" not in said
+    said = answer(f"{OPERATORS}/apply_classifier", labelled)
+    assert "use 'Train a classifier'" in said
     run("manage_classifiers", labelled)
     for call in (
         lambda: operator("train_classifier")(labelled, ""),
