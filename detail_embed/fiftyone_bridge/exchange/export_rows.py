@@ -78,8 +78,9 @@ def _reader(index: Index) -> tuple[_Read, str | None]:
     config = index.config
     if config.embeddings_field and not config.patches_field:
         return _ReadImages(config.embeddings_field), config.embeddings_field
-    if index.record is not None:
-        return _ReadPatches(config.patches_field), config.patches_field
+    if index.find()[0] is not None:
+        field = config.patches_field
+        return _ReadLabels(field, config.embeddings_field), field
     return _ReadIndex(index_vectors.open_index(index)), None
 
 
@@ -95,21 +96,14 @@ class _ReadImages:
 
 
 @dataclass(frozen=True)
-class _ReadPatches:
+class _ReadLabels:
     field: str
+    attribute: str
 
     def __call__(
         self, view: foc.SampleCollection
-    ) -> tuple[list[Any], list[str], list[str]]:
-        root = f"{self.field}.detections"
-        paths = ["id", f"{root}.id", f"{root}.{patch_detections.VECTOR}"]
-        found = [
-            (vector, id, label)
-            for id, labels, vectors in zip(*view.values(paths))
-            for label, vector in zip(labels or (), vectors or ())
-            if vector is not None
-        ]
-        return tuple(map(list, zip(*found))) if found else ([], [], [])
+    ) -> tuple[np.ndarray, list[str], list[str]]:
+        return patch_detections.read(view, self.field, self.attribute)
 
 
 @dataclass(frozen=True)

@@ -428,10 +428,14 @@ def test_very_many_boxes_are_cut_in_parts(few, monkeypatch):
     assert_same(vectors(few), wanted)
 
 
-def test_boxes_for_which_a_sample_has_no_room_are_recorded(few, monkeypatch):
+def test_boxes_for_which_a_sample_has_no_room_are_recorded(
+    few, monkeypatch, tmp_path
+):
     monkeypatch.setattr(box_sources, "_BYTES", 4 * 256)
     result = compute(few, cover="none")
     assert (result.boxes, result.failed_boxes) == (N, N)
     few.reload()
     assert few.first()[FIELD].detections[1][ERROR] == "its image has more than 1 boxes"
+    exported = DetailIndex(few, "detail_boxes").export(tmp_path / "boxes.parquet")
+    assert exported.vectors == N
     assert update(few).embedded == 0
