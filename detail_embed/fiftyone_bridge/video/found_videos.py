@@ -36,7 +36,7 @@ class FoundVideos:
         frames_searched: and how many frames
         without: videos that have no frame in the index: they are not found
         vector: ``(d,)`` float32, the query
-        method: how the frames were searched, one of :data:`.search.METHODS`
+        method: how the frames were searched, one of :data:`.methods.METHODS`
         seconds: that it took
         text: what was looked for, in short
         histogram: the z-scores of the frames
