@@ -21,7 +21,8 @@ class TeachPart(PanelBase):
 
     def draw_teach(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
         """Draws the buttons, where there is a result to judge."""
-        if not search_output.found(ctx):
+        result = search_output.found(ctx)
+        if not result or result["clips"]:  # what is judged is an image
             return
         judged = judgements.of(ctx, search_state.read(ctx))
         buttons = widgets.row(part, "teach")

@@ -50,6 +50,7 @@ def test_a_search_shows_clips_and_a_click_opens_one(panel, videos):
     assert "of 3 videos, best first, by their best frame" in browser.summary
     assert browser.active == ["detail_hits"]
     assert browser.part("search.buttons.where") is None
+    assert browser.part("search.teach") is None
     clips = view.values("id")
     browser.event("on_open", id=clips[0])
     assert ("open_sample", clips[0]) in [(n, p.get("id")) for n, p in browser.requests]
