@@ -110,7 +110,9 @@ def examples(
     )
 
 
-def thumbs(scenes: Scenes, texts: dict, background: Background, seed: int) -> str:
+def thumbs(
+    scenes: Scenes, texts: dict, background: Background, seed: int, step: int
+) -> str:
     """The table of rounds."""
     ends = [10 * r for r in (1, 3, 5)]
     lines = [
@@ -121,7 +123,7 @@ def thumbs(scenes: Scenes, texts: dict, background: Background, seed: int) -> st
     ]
     for name, boxed in (("its name", False), ("a general word", False),
                         ("a made-up name", False), ("a made-up name", True)):
-        words = words_of(scenes, name)
+        words = words_of(scenes, name)[::step]
         known = [int(next(drawn(scenes, w, 1, seed))[0]) if boxed else None
                  for w in words]
         plain = np.array([rounds.plain(scenes, texts[name][w], w, k)
@@ -155,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--c", type=int, default=5, help="of the cover")
     parser.add_argument("--draws", type=int, default=2, help="of positives, a word")
     parser.add_argument("--seed", type=int, default=11, help="of the draws")
+    parser.add_argument("--step", type=int, default=1, help="every so many words judge")
     parser.add_argument("--only", choices=("examples", "rounds"))
     args = parser.parse_args(arguments)
     torch.set_num_threads(2)
@@ -166,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.only != "rounds":
         print(examples(scenes, texts, background, args.draws, args.seed), flush=True)
     if args.only != "examples":
-        print(thumbs(scenes, texts, background, args.seed))
+        print(thumbs(scenes, texts, background, args.seed, args.step))
 
 
 if __name__ == "__main__":
