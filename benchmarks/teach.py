@@ -3,8 +3,8 @@
     python benchmarks/teach.py --c 5
 
 Makes CLVER-DS scenes, encodes them once (they stay in --home), and teaches words by
-some images that show them. Nothing of the method was chosen on the words, scenes and
-backgrounds that are judged here; --part tune has those it was chosen on.
+some images that show them. The method was chosen on the words, scenes and backgrounds
+of --part tune; docs/results/teach.md says what was changed after a look at the others.
 """
 
 from __future__ import annotations
