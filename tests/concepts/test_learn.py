@@ -112,7 +112,7 @@ def test_negatives_push_away(world, background):
         return (kind - background.mean) @ vector / spread
 
     before = learn(general, [], [], background)
-    after = learn(general, [], down, background)
+    after = learn(general, [], boxed(world, 8, kind=1), background)
     assert standing(after) < standing(before)
 
 
