@@ -66,7 +66,7 @@ def write(index: Index, found: Iterable[tuple[str, str, float, str]]) -> None:
     dataset, field, found = index.dataset, field_of(index), list(found)
     if _is_there(index):
         dataset.clear_sample_field(field)
-    elif found:
+    else:
         declare_labels(dataset, field, fo.Classification, DUPLICATE_MAKER)
         for name, kind in _ATTRIBUTES.items():
             dataset.add_sample_field(f"{field}.{name}", kind)
