@@ -316,3 +316,13 @@ def test_queries_read_back(tmp_path):
         assert queries.target_scale[row, note["image_id"]] >= scale
     with pytest.raises(ValueError, match="nowhere"):
         read_queries(tmp_path / "nowhere")
+
+
+def test_scenes_of_chosen_words():
+    words = [concept.name for concept in concepts("things")[:2]]
+    config = SceneConfig(bank="things", width=128, height=128, words=words)
+    scenes = [make_scene(config, [0, i]) for i in range(3)]
+    shown = {thing.concept.name for scene in scenes for thing in scene.objects}
+    assert shown and shown <= set(words)
+    with pytest.raises(ValueError, match="at least one of the solids"):
+        SceneConfig(bank="both", words=words)
