@@ -46,10 +46,15 @@ def test_it_names_every_operator(operators):
 def examples(tmp_path_factory):
     """The params of each row, as they can be run here."""
     folder = tmp_path_factory.mktemp("skill")
+    _delete()  # also of a run that was cut short
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DETAIL_EMBED_DATA", str(folder / "data"))
         patch.setattr(fo.config, "default_dataset_dir", str(folder))
         yield {row.name.strip("`"): _here(row.text, folder) for row in rows(PAGE)}
+    _delete()
+
+
+def _delete():
     for name in (NAME, VIDEOS):
         if fo.dataset_exists(name):
             fo.delete_dataset(name)
