@@ -86,6 +86,7 @@ def test_its_examples_run(examples, tmp_path):
     dataset = fo.load_dataset(NAME)
     assert len(dataset.match_tags("to label")) == 10
     names = {}
+    dataset.untag_samples("to label")
     dataset.limit(3).tag_samples("labelled")
     for block in blocks(PAGE, "python"):
         code = block.text.replace('"ViT-B-32"', f'"{DEMO}"')
