@@ -178,6 +178,8 @@ def test_one_group_of_words_is_told_once(evaluate, dataset):
 
 def test_the_app_shows_why_a_run_failed(evaluate, dataset):
     ctx = _context(dataset, **(PARAMS | {"brain_keys": ["gone"]}))
+    assert "gone" in evaluate.execute(ctx)["problem"]  # to an agent
+    ctx.request_params["filters"] = {}  # as the App asks
     with pytest.raises(ValueError, match="gone"):
         list(evaluate.execute(ctx))
 
