@@ -56,7 +56,7 @@ class CreateClverDs(FormOperator):
         self, ctx: foo.ExecutionContext, inputs: types.Object, samples: None
     ) -> None:
         """Name, folder, and what the scenes show."""
-        _add_inputs(inputs)
+        _add_inputs(inputs, ctx.params.get("medium") or IMAGES)
         _read(ctx.params)
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
@@ -150,16 +150,16 @@ class CreateClverDs(FormOperator):
         except Exception as error:
             yield ctx.ops.notify(str(error), variant="error")
             raise
-        done = f"{count} {arguments['medium']} are made"
+        done = f"{count} {_noun(arguments['medium'])} are made"
         yield ctx.ops.set_progress(label=done, progress=1)
         yield ctx.ops.open_dataset(dataset.name)
 
 
-def _add_inputs(inputs: types.Object) -> None:
+def _add_inputs(inputs: types.Object, medium: str) -> None:
     inputs.str("name", required=True, default=_DEFAULTS["name"], label="Name")
     inputs.file(
         "directory",
-        label="Folder for the images",
+        label=f"Folder for the {medium}",
         description=f"Empty: a new one in {fo.config.default_dataset_dir}",
         view=types.FileExplorerView(
             choose_dir=True,
@@ -168,10 +168,14 @@ def _add_inputs(inputs: types.Object) -> None:
         ),
     )
     inputs.enum(
-        "medium", [IMAGES, VIDEOS], default=IMAGES, label="Images, or videos of scenes"
+        "medium", [IMAGES, VIDEOS], default=IMAGES, label="Medium"
     )
     inputs.enum("bank", [*BANKS, "both"], default=_DEFAULTS["bank"], label="Objects")
-    inputs.int("n", min=1, default=_DEFAULTS["n"], label="How many")
+    inputs.int("n", min=1, default=_DEFAULTS["n"], label=f"Number of {_noun(medium)}")
+    if medium == VIDEOS:
+        inputs.float(
+            "seconds", default=_DEFAULTS["seconds"], label="Seconds of a video"
+        )
     inputs.int(
         "size", min=64, max=4096, default=_DEFAULTS["size"], label="Side in pixels"
     )
@@ -183,8 +187,11 @@ def _add_inputs(inputs: types.Object) -> None:
         label="Scales",
         description="Side of an object by side of the image, separated by commas",
     )
-    inputs.float("seconds", default=_DEFAULTS["seconds"], label="Seconds of a video")
     inputs.int("seed", min=0, default=_DEFAULTS["seed"], label="Seed")
+
+
+def _noun(medium: str) -> str:
+    return "scenes" if medium == IMAGES else medium
 
 
 def _read(params: dict[str, Any]) -> dict[str, Any]:

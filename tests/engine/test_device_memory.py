@@ -151,7 +151,7 @@ def test_patches_are_cut_on_the_cpu_where_memory_is_short(
         return extract_patches(*arguments)
 
     monkeypatch.setattr(
-        "detail_embed.engine.encode_files.extract_patches", once_out_of_memory
+        "detail_embed.engine.cut.extract_patches", once_out_of_memory
     )
     assert np.array_equal(vectors(backbone, files), wanted)
     assert len(calls) > len(files)

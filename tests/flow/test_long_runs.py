@@ -24,7 +24,7 @@ def test_a_generator_outlives_the_limit(dataset):
     limited = coroutine_timeout(LIMIT)(execute_or_delegate_operator.__wrapped__)
     warm = {"brain_key": "warm", **MEAN}
     foo.get_operator(URI)(dataset[:1], **warm)  # what takes long to import is imported
-    request = {"dataset_name": dataset.name, "params": MEAN}
+    request = {"dataset_name": dataset.name, "params": MEAN, "filters": {}}
     started = time.monotonic()
     execution = asyncio.run(limited(URI, request))
     assert execution.is_generator

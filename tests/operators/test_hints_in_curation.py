@@ -40,7 +40,8 @@ def test_the_app_shows_them(name, field, dataset):
     params = {field: f"a cube\n{LONG}"}
     uri = f"{OPERATORS}/{name}"
     ctx = foo.ExecutionContext(
-        request_params={"dataset_name": dataset.name, "params": params},
+        request_params={
+            "dataset_name": dataset.name, "params": params, "filters": {}},
         executor=Executor(), operator_uri=uri)
     shown = str([message.to_json() for message in operator(name).execute(ctx)])
     assert "is not read: it is longer than" in shown

@@ -12,7 +12,7 @@ import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import Executor
 
-from detail_embed.engine import encode_files
+from detail_embed.engine import cut
 from detail_embed.fiftyone_bridge.compute import compute_index, train_fuser
 from detail_embed.fiftyone_bridge.compute.train_fuser import TrainResult
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -74,8 +74,8 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("patches are stored and not to be encoded again")
 
-    extract = encode_files.extract_patches
-    monkeypatch.setattr(encode_files, "extract_patches", fail)
+    extract = cut.extract_patches
+    monkeypatch.setattr(cut, "extract_patches", fail)
     settings = Settings(fuser="solids_1", **CHOICES)
     found = compute_index.compute(
         Index(dataset, "trained"), dataset, settings
@@ -93,7 +93,7 @@ def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     assert again.values("id") == view.values("id")
 
     extra = dataset.add_sample(fo.Sample(filepath=dataset.first().filepath))
-    monkeypatch.setattr(encode_files, "extract_patches", extract)
+    monkeypatch.setattr(cut, "extract_patches", extract)
     ctx = context(COMPUTE, dataset, brain_key="trained", advanced=True)
     properties = compute.resolve_input(ctx).type.properties
     assert properties["fuser"].type.values[-1] == "solids_1"

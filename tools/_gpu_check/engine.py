@@ -14,7 +14,7 @@ import torch
 
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
-from detail_embed.engine import encode_files
+from detail_embed.engine import cut
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import EncodeOptions
 
@@ -121,7 +121,7 @@ def _delayed(scale: Scale, late: tuple[str, ...]) -> Iterator[None]:
 
         return delayed
 
-    stages = {"cut": (encode_files, "extract_patches"), "encode": (Backbone, "_encode")}
+    stages = {"cut": (cut, "extract_patches"), "encode": (Backbone, "_encode")}
     with ExitStack() as stack:
         for place, name in map(stages.get, late):
             delayed = after_a_while(getattr(place, name))

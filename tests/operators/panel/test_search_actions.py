@@ -84,7 +84,7 @@ def test_history(browser, indexed):
     browser.event("on_history_row", row=1)
     assert browser.get("search.which.method") == "patches"
     assert browser.get("search.options") == {
-        "templates": "plain", "k": 9, "within": "dataset"
+        "templates": "plain", "k": 9, "within": "dataset", "pool": "best"
     }
     assert browser.get("search.threshold") == 0.4
     want = search(

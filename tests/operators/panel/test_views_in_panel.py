@@ -46,7 +46,7 @@ def test_a_view_of_frames_is_searched(panel, films):
     browser = Browser(panel, films.name)
     browser.view = films.to_frames()._serialize()
     browser.event("on_load")
-    assert browser.search(THING, k=3) is None
+    assert browser.search(THING, k=3, within="view") is None
     shown = browser.shown(films)
     assert len(shown) == 3 and shown.has_field("detail_score")
     assert browser.event("on_show_where") is None
