@@ -28,8 +28,8 @@ class ClassifiersPart(PanelBase):
 
         widgets.note(
             part, "classifiers_text",
-            "**By labels**\n\nLearn the classes of a label field, and see which are "
-            "taken for each other.",
+            "Learn the classes of a label field, and see which are taken for each "
+            "other.",
         )
         line = widgets.row(part, "classifiers")
         widgets.button(line, "train", "Train a classifier", self.on_train_classifier)

@@ -68,8 +68,13 @@ class CurateTab(PanelBase):
                 "Outliers": self.on_outliers,
                 "Map": self.on_map,
                 "Select a diverse subset": self.on_diverse,
-                "Mistaken labels": self.on_mistaken,
             },
+        )
+        self.render_duplicates(ctx, part)
+        self._draw_group(
+            part, "judged", "**By labels**\n\nWhich are wrong, and what can be learned "
+            "from them?",
+            {"Mistaken labels": self.on_mistaken},
         )
         if hits := ctx.panel.get_state("mistaken"):
             widgets.note(
@@ -79,7 +84,6 @@ class CurateTab(PanelBase):
             widgets.close_ups(part, hits, self.on_mistaken_open)
             line = widgets.row(part, "mistaken")
             widgets.button(line, "show", "Show them", self.on_mistaken_show)
-        self.render_duplicates(ctx, part)
         self.render_classifiers(ctx, part)
         self.render_runs(ctx, part)
 

@@ -100,6 +100,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(empty, holder, caplog):
 def test_a_process_that_its_parent_has_not_collected_is_gone(empty, holder):
     process = holder()
     os.kill(process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended
     run_lock.check_free(empty, "detail")
 
 
