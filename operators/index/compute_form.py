@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -51,20 +51,38 @@ def add_inputs(
     given.setdefault("quality", usual(work))
     inputs.properties |= models.properties
     given["brain_key"] = add_name(inputs, given, samples)
-    is_open = any(name in params for name in LABELS)
-    inputs.bool(
-        "advanced",
-        default=is_open,
-        label="Advanced",
-        description="Weights, patches, vectors, what is kept, and the machine",
-        view=types.SwitchView(),
-    )
-    if params.get("advanced", is_open):
+    described = "Weights, patches, vectors, what is kept, and the machine"
+    if add_switch(inputs, params, LABELS, described):
         add_advanced(inputs, given, samples)
     request = Request.from_params(given)
     check_same(request, samples)
     request.check(samples)
     tell_of_weights(inputs, request)
+
+
+def add_switch(
+    inputs: types.Object,
+    params: Mapping[str, Any],
+    labels: Iterable[str],
+    description: str,
+) -> bool:
+    """Adds the switch of what is under Advanced; it is on where some was filled in.
+
+    Args:
+        inputs: of the form
+        params: what has been filled in so far
+        labels: names of the inputs that are under it
+        description: what these are
+
+    Returns:
+        whether it is on
+    """
+    is_open = any(name in params for name in labels)
+    inputs.bool(
+        "advanced", default=is_open, label="Advanced", description=description,
+        view=types.SwitchView(),
+    )
+    return params.get("advanced", is_open)
 
 
 def tell_of_weights(inputs: types.Object, request: Request) -> None:

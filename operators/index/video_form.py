@@ -25,7 +25,13 @@ from detail_embed.fiftyone_bridge.video.plan_frames import (
 
 from ..shared.form import filled
 from .advanced_form import add_cover, add_weights
-from .compute_form import add_name, as_far_as_readable, check_same, tell_of_weights
+from .compute_form import (
+    add_name,
+    add_switch,
+    as_far_as_readable,
+    check_same,
+    tell_of_weights,
+)
 from .compute_request import Request
 from .model_choice import add_model
 from .quality_choice import add_quality, usual
@@ -74,15 +80,8 @@ def add_inputs(
     given.setdefault("quality", usual(work))
     inputs.properties |= models.properties
     given["brain_key"] = add_name(inputs, given, samples)
-    is_open = any(name in params for name in LABELS)
-    inputs.bool(
-        "advanced",
-        default=is_open,
-        label="Advanced",
-        description="How many frames, where they go, weights and patches",
-        view=types.SwitchView(),
-    )
-    if params.get("advanced", is_open):
+    described = "How many frames, where they go, weights and patches"
+    if add_switch(inputs, params, LABELS, described):
         _add_advanced(inputs, given)
     request = Request.from_params(given)
     check_same(request, samples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import fiftyone.core.collections as foc
 import numpy as np
@@ -29,6 +29,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 
 _SHARE_OF_CURVE = 0.6  # of the time, roughly
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -242,12 +243,7 @@ def _fit(
         kind, known.examples(drawn), known.targets[drawn], known.classes, space,
         known.several, captions, asked.seed, facts,
     )
-    while True:
-        try:
-            share = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield Progress(f"Training on {len(drawn)} examples", 0.1 + 0.2 * share)
+    return (yield from _told(steps, f"Training on {len(drawn)} examples", 0.1, 0.2))
 
 
 def _judged(
@@ -266,9 +262,17 @@ def _curve(
     steps = curve_in_steps(
         kind, everything, known.targets, several, captions, seed=seed
     )
+    text = "Measuring fewer examples"
+    return (yield from _told(steps, text, 0.4, _SHARE_OF_CURVE))
+
+
+def _told(
+    steps: Generator[float, None, _Result], text: str, start: float, share: float
+) -> Generator[Progress, None, _Result]:
+    """Shares of some work as progress of a run, from ``start`` on."""
     while True:
         try:
-            share = next(steps)
+            done = next(steps)
         except StopIteration as end:
             return end.value
-        yield Progress("Measuring fewer examples", 0.4 + _SHARE_OF_CURVE * share)
+        yield Progress(text, start + share * done)

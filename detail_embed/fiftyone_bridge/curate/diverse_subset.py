@@ -18,6 +18,7 @@ import numpy as np
 from detail_embed.fiftyone_bridge.curate.k_centre import SAME, Cover
 from detail_embed.fiftyone_bridge.curate.labelled import Labelled
 from detail_embed.fiftyone_bridge.curate.long_tail import list_prompts
+from detail_embed.fiftyone_bridge.curate.optional_tag import read_tag
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.image_vectors import (
@@ -100,8 +101,7 @@ def select_diverse_subset(
     samples = check_images_of_index(index, samples)
     _check_amount(n, distance, len(samples))
     lines = [] if prompts is None else _read_lines(index, prompts, n, distance)
-    if tag is not None and (not isinstance(tag, str) or not tag.strip()):
-        raise ValueError(f"tag={tag!r}: give a word, or leave it out for no tag")
+    tag = read_tag(tag)
     known = (labelled or Labelled()).ids(index.dataset)
     return Run(_select(index, samples, n, distance, lines, known, tag))
 
@@ -177,10 +177,10 @@ def _select(
     chosen = [ids[place] for place in cover.chosen]
     view = samples.select(chosen, ordered=True)
     if tag is not None and chosen:
-        view.tag_samples(tag.strip())
+        view.tag_samples(tag)
     return DiverseSubset(
         ids=chosen, view=view, radius=cover.radius, images=len(ids), labelled=labelled,
-        without=without, copies=copies, tag=tag and tag.strip(), hints=hints,
+        without=without, copies=copies, tag=tag, hints=hints,
     )
 
 

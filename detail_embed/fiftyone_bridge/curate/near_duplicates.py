@@ -25,6 +25,7 @@ from detail_embed.fiftyone_bridge.curate.grades import (
     RELATED,
     find_duplicates,
 )
+from detail_embed.fiftyone_bridge.curate.optional_tag import read_tag
 from detail_embed.fiftyone_bridge.index import provenance
 from detail_embed.fiftyone_bridge.index.image_vectors import (
     Items,
@@ -100,8 +101,7 @@ def find_near_duplicates(
         ValueError: if an argument cannot be used; the message says what to do
     """
     check_threshold(threshold)
-    if tag is not None and (not isinstance(tag, str) or not tag.strip()):
-        raise ValueError(f"tag={tag!r}: give a word, or leave it out for no tag")
+    tag = read_tag(tag)
     images = check_images_of_index(index, samples)
     duplicate_field.check(index)
     return Run(_near_duplicates(index, images, threshold, tag))
@@ -143,7 +143,7 @@ def _near_duplicates(
     if has_field:
         duplicate_field.write(index, found)
     if tag is not None and found:
-        _tag(items, [id for id, *_ in found], tag.strip())
+        _tag(items, [id for id, *_ in found], tag)
     groups = _grouped(found)
     shown = [id for kept, others in groups.items() for id in (kept, *dict(others))]
     return NearDuplicates(
@@ -155,7 +155,7 @@ def _near_duplicates(
         field=duplicate_field.field_of(index) if has_field else None,
         images=len(ids),
         without=items.without,
-        tag=tag and tag.strip(),
+        tag=tag,
         noun=items.noun,
     )
 
