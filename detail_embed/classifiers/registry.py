@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TypeVar
 
 from detail_embed.classifiers.kind import Kind
+from detail_embed.storage.known_names import unknown
 
 _REGISTRY: dict[str, type[Kind]] = {}
 _KindType = TypeVar("_KindType", bound="type[Kind]")
@@ -29,9 +29,5 @@ def create(name: str) -> Kind:
         ValueError: if there is no such kind
     """
     if not isinstance(name, str) or name not in _REGISTRY:
-        near = difflib.get_close_matches(str(name), names(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(
-            f"unknown kind of classifier {name!r}{hint} Choose one of {names()}"
-        )
+        raise unknown("kind of classifier", name, names())
     return _REGISTRY[name]()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from detail_embed.fusers import files
 from detail_embed.fusers.base import Fuser
+from detail_embed.storage.known_names import unknown
 
 _REGISTRY: dict[str, type[Fuser]] = {}
 _FuserType = TypeVar("_FuserType", bound="type[Fuser]")
@@ -34,9 +34,7 @@ def kind(name: str) -> type[Fuser]:
         ValueError: if there is no such fuser
     """
     if name not in _REGISTRY:
-        near = difflib.get_close_matches(str(name), names(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown fuser {name!r}{hint} Choose one of {names()}")
+        raise unknown("fuser", name, names())
     return _REGISTRY[name]
 
 

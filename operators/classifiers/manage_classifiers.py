@@ -8,6 +8,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared import problems
 from ..shared.form import add_ways, require_choice
 from ..shared.form_operator import FormOperator
 from ..shared.output import table
@@ -46,6 +47,7 @@ class ManageClassifiers(FormOperator):
         """The button says what it does."""
         return types.PromptView(label=self.label, submit_button_label="Delete")
 
+    @problems.answered
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Deletes what was chosen; returns what is left."""
         dataset, name = ctx.dataset, ctx.params.get("delete")

@@ -10,6 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared import problems
 from ..shared.form import add_ways, filled, require_choice
 from ..shared.form_operator import FormOperator
 from ..shared.output import table
@@ -68,6 +69,7 @@ class ManageConcepts(FormOperator):
             )
             inputs.bool("overwrite", default=False, label="Replace what is there")
 
+    @problems.answered
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Does what was chosen; returns what is there then."""
         params = filled(ctx.params)

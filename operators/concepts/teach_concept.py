@@ -9,6 +9,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared import problems
 from ..shared.form import add_index, filled, index_of
 from ..shared.form_operator import FormOperator
 from ..shared.output import schema_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN = {"prompt": "Concept", "positives": "Up", "negatives": "Down"}
 _UP, _DOWN = "These show it", "These do not show it"
+_JUDGED = ("positives", "negatives")
 
 
 class TeachConcept(FormOperator):
@@ -69,6 +71,7 @@ class TeachConcept(FormOperator):
             if not params.get("overwrite"):
                 kept.check_free(ctx.dataset, params["name"])
 
+    @problems.answered
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Teaches, keeps, and tells what was left out."""
         import numpy as np
@@ -160,9 +163,11 @@ def _add_examples(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
             "selected_are", ways.values(), default="up", view=ways,
             label=f"Of the {chosen} that are selected",
         )
-    elif not ctx.params.get("text"):
+    elif not any(ctx.params.get(given) for given in ("text", *_JUDGED)):
         raise ValueError(
-            "Select images in the grid, or boxes in an open image, or give a text"
+            "Select images in the grid, or boxes in an open image, or give a text. "
+            "Without an App, give a name, and positives, which are ids of images or of "
+            "labels, or a text"
         )
 
 
@@ -174,13 +179,25 @@ def _examples(
 
     given = [
         [
-            (place["sample_id"], place["box"]) if isinstance(place, dict) else place
-            for place in params.get(name, ())
+            _place(place)
+            for place in _list(params.get(name, ()))
         ]
-        for name in ("positives", "negatives")
+        for name in _JUDGED
     ]
     if params.get("for_panel") or any(given):
         return given[0], given[1]
     chosen = selected(ctx.view, ctx.selected, ctx.selected_labels)
     is_up = params.get("selected_are", "up") == "up"
     return (chosen, []) if is_up else ([], chosen)
+
+
+def _list(items: Any) -> list[Any]:
+    """What was given as a list; one text is one id."""
+    return [items] if isinstance(items, (str, dict)) else list(items)
+
+
+def _place(item: Any) -> Any:
+    """An image, or a place in it, as :func:`.teach.judged.read` takes it."""
+    if isinstance(item, dict) and "sample_id" in item:
+        return item["sample_id"], item.get("box")
+    return item

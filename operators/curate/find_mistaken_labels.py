@@ -111,10 +111,7 @@ class FindMistakenLabels(SummaryOperator):
     def show(
         self, ctx: foo.ExecutionContext, result: MistakenLabels
     ) -> Iterator[GeneratedMessage]:
-        """Shows the worst first, and keeps them for the panel."""
-        from detail_embed.fiftyone_bridge.curate import judge_labels
-
-        judge_labels.keep(_index_of(ctx.dataset, filled(ctx.params)), result)
+        """Shows the worst first."""
         yield ctx.ops.reload_dataset()
         yield ctx.ops.set_view(result.view)
         yield from super().show(ctx, result)

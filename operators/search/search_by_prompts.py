@@ -10,6 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared import problems
 from ..shared.form import add_index, filled, given, index_of
 from ..shared.form_operator import FormOperator
 
@@ -56,6 +57,7 @@ class SearchByPrompts(FormOperator):
             _add_query(inputs, ctx, samples)
         _add_examples(inputs, ctx)
 
+    @problems.answered
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found; for our panel, only makes the query of the examples."""
         from detail_embed.fiftyone_bridge.search import examples

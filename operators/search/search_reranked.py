@@ -9,6 +9,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared import problems
 from ..shared.form import add_index, filled, index_of
 from ..shared.form_operator import FormOperator
 
@@ -60,6 +61,7 @@ class SearchReranked(FormOperator):
         if "text" in params:
             _check(index_of(samples, params), samples, **_arguments(params))
 
+    @problems.answered
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Shows what is found, best first."""
         samples, params = self.target(ctx), filled(ctx.params)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from typing import Any
 
+import fiftyone.operators as foo
 from fiftyone.operators import types
+
+from . import app
 
 _TERMS = {"brain key": "index name"}
 _GIVEN = re.compile(r"(?:\bpass )?\b(\w+)=('[^']*'|\[[^\]]*\]|\{[^}]*\}|[\w.+-]+)")
@@ -82,3 +86,23 @@ def _mentions(
         found = [match.start() for p in patterns if (match := re.search(p, text))]
         if found:
             yield min(found), name
+
+
+def answered(
+    execute: Callable[[Any, foo.ExecutionContext], dict[str, Any]],
+) -> Callable[[Any, foo.ExecutionContext], dict[str, Any]]:
+    """Makes ``execute`` answer an agent with what cannot work, in words.
+
+    FiftyOne would show it a trace; the App shows the message of the error.
+    """
+
+    @wraps(execute)
+    def answer(self: Any, ctx: foo.ExecutionContext) -> dict[str, Any]:
+        try:
+            return execute(self, ctx)
+        except (ValueError, TypeError, ImportError) as error:
+            if app.is_app(ctx):
+                raise
+            return {"problem": str(error)}
+
+    return answer

@@ -102,10 +102,10 @@ class RunOperator(FormOperator):
         try:
             self.check_here(ctx)
             run = self.start(self.target(ctx), filled(ctx.params))
+            for _ in self.in_app(ctx, run):
+                pass
         except (ValueError, TypeError, ImportError) as error:
             return {"problem": str(error)}
-        for _ in self.in_app(ctx, run):
-            pass
         return self.results(run.result, ctx.params)
 
     def check_here(self, ctx: foo.ExecutionContext) -> None:

@@ -18,6 +18,7 @@ from detail_embed.fiftyone_bridge.curate.judge_labels import (
     SUGGESTED,
     MistakenLabels,
     judge,
+    keep,
 )
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
@@ -77,6 +78,8 @@ def _find(
         pairs = list(zip(found.label_ids, range(len(found.label_ids))))
     ids, rows = [id for id, _ in pairs], [row for _, row in pairs]
     yield Progress(f"Judging {len(ids)} labels", 0.7)
-    return judge(
+    mistaken = judge(
         samples, field, ids, found.matrix[rows], found.classes, count, comparable=True
     )
+    keep(index, mistaken)
+    return mistaken

@@ -15,6 +15,7 @@ import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
 
+from detail_embed.fiftyone_bridge.concepts import resolve
 from detail_embed.fiftyone_bridge.curate.k_centre import SAME, Cover
 from detail_embed.fiftyone_bridge.curate.labelled import Labelled
 from detail_embed.fiftyone_bridge.curate.long_tail import list_prompts
@@ -129,8 +130,10 @@ def _read_lines(
 ) -> list[str]:
     brain_runs.check_promptable(index)
     lines = [line for line in list_prompts(prompts) if str(line).strip()]
-    for line in lines:
-        read_query(line)
+    concepts = dict.fromkeys(
+        name for line in lines for name in read_query(line).concepts
+    )
+    resolve.vectors(index, concepts)
     if not lines:
         raise ValueError(
             f"prompts={prompts!r:.80}: there is no prompt, give one a line, or leave "

@@ -17,6 +17,7 @@ from detail_embed.fiftyone_bridge.curate.judge_labels import (
     SUGGESTED,
     MistakenLabels,
     judge,
+    keep,
     key_of,
     some_of,
 )
@@ -161,7 +162,9 @@ def _find(
     yield Progress(f"Judging {len(ids)} labels", 0.7)
     found = judge(samples, field, ids, scores, list(prompts), count)
     hints = hints_of(index, [text for some in prompts.values() for text in some])
-    return replace(found, without=without, hints=hints)
+    found = replace(found, without=without, hints=hints)
+    keep(index, found)
+    return found
 
 
 def _score_images(
