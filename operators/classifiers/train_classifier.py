@@ -53,12 +53,14 @@ class TrainClassifier(RunOperator):
         from detail_embed import classifiers
         from detail_embed.fiftyone_bridge.classifiers import library
         from detail_embed.fiftyone_bridge.classifiers.targets import has_boxes
+        from detail_embed.fiftyone_bridge.classifiers.vectors import images_of
         from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
         from detail_embed.fiftyone_bridge.index import brain_runs
 
         params = filled(ctx.params)
         keys = brain_runs.similarities(ctx.dataset)
         params["brain_key"] = add_index(inputs, params, keys)
+        images_of(index_of(samples, params), samples)
         fields = label_fields(samples)
         if not fields:
             raise ValueError(

@@ -192,8 +192,8 @@ def _examples(
 
 
 def _list(items: Any) -> list[Any]:
-    """What was given as a list; one text is one id."""
-    return [items] if isinstance(items, (str, dict)) else list(items)
+    """What was given as a list; one thing is one example."""
+    return list(items) if isinstance(items, (list, tuple)) else [items]
 
 
 def _place(item: Any) -> Any:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
     from detail_embed.fiftyone_bridge.index.index import Index
 
+_MOST_NAMED = 10  # of what can be chosen
 _NO_INDEX = "No index of this dataset can be used: use 'Compute detail embeddings'"
 
 
@@ -111,7 +112,9 @@ def add_ways(
 def require_choice(choice: types.Property, chosen: str | None) -> None:
     """Makes a form wait for a choice."""
     choice.invalid = not chosen
-    choice.error_message = "Choose one"  # else the App calls what is not chosen invalid
+    names = ", ".join(map(str, choice.type.values[:_MOST_NAMED]))
+    # else the App calls what is not chosen invalid, and an agent knows no choice
+    choice.error_message = f"Choose one: {names}"
 
 
 def add_index(

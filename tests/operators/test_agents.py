@@ -87,3 +87,24 @@ def test_every_form_can_be_read(kind, datasets):
 )
 def test_what_was_done_is_told(name, params, said, datasets):
     assert said in answer(f"{OPERATORS}/{name}", datasets["full"], **params)
+
+
+def test_examples_are_enough_to_teach_and_what_is_wrong_is_said(datasets):
+    dataset, uri = datasets["full"], f"{OPERATORS}/teach_concept"
+    first, *_, last = dataset.values("id")
+    place = {"sample_id": first, "box": [0.1, 0.1, 0.5, 0.5]}
+    for positives in ([first], first, [place]):
+        said = answer(uri, dataset, name="it", positives=positives, overwrite=True)
+        assert "'prompt': '#it', 'positives': 1" in said
+    assert "'negatives': 1" in answer(
+        uri, dataset, name="it", text="cube", negatives=[last], overwrite=True
+    )
+    assert "give a name, and positives" in answer(uri, dataset, name="other")
+    said = answer(uri, dataset, name="other", positives=5)
+    assert said.startswith("{'problem'") and "5 is no id" in said
+    said = answer(f"{OPERATORS}/search_by_prompts", dataset, text="#nothing")
+    assert said.startswith("{'problem'") and "Did you mean #it" not in said
+    said = answer(f"{OPERATORS}/select_diverse_subset", dataset, n=2, prompts="#no")
+    assert "no concept 'no'" in said and "Traceback" not in said
+    said = answer(f"{OPERATORS}/manage_concepts", dataset)
+    assert "Choose one: rename, delete, export, import" in said

@@ -139,7 +139,8 @@ def test_delete(dataset, tmp_path):
         dataset, embeddings="detail_embedding", model=model, brain_key="theirs"
     )
     properties, problems = _form("delete_index", dataset)
-    assert problems == ["Choose one"] and "what" not in properties
+    assert problems == ["Choose one: detail, detail_global"]
+    assert "what" not in properties
     properties, problems = _form("delete_index", dataset, brain_key="detail")
     assert problems == []
     shards = (tmp_path / "data").rglob("*.safetensors")

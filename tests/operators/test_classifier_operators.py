@@ -67,7 +67,9 @@ def test_from_python(labelled):
 
 
 def test_the_forms(labelled):
-    assert problems_of(form("train_classifier", labelled)) == ["Choose one"]
+    assert problems_of(form("train_classifier", labelled)) == [
+        "Choose one: ground_truth, material"
+    ]
     with pytest.raises(TypeError, match=r"fo.load_dataset\('x'\)"):
         operator("train_classifier")("x", "material")
     assert "use_boxes" in form(

@@ -54,7 +54,9 @@ def images_of(
     if index.is_of_frames:
         raise ValueError(
             f"the index {index.key!r} is of frames of videos, and a classifier is of "
-            "images: choose an index of images"
+            "images: choose an index of images, or make a dataset of the frames, such "
+            "as dataset.to_frames(sample_frames=True).clone(), and compute an index of it "
+            "with another name"
         )
     return index.images_of(samples)
 

@@ -14,6 +14,7 @@ from bson import ObjectId
 
 from detail_embed.fiftyone_bridge.concepts.concept import Mark
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.frames import has_frames, videos_of
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_with,
     label_path,
@@ -58,7 +59,7 @@ def read(
         elif mark.box is None and mark.sample_id in labels:
             left_out[mark.sample_id] = "is a label without a box in its image"
         else:
-            left_out[mark.sample_id] = f"is not in the dataset {dataset.name!r}"
+            left_out[mark.sample_id] = _lack(dataset, mark.sample_id)
     if given and not marks:
         raise _nothing(dataset, left_out, what)
     return list(dict.fromkeys(marks)), left_out
@@ -188,6 +189,13 @@ def _mark(sample_id: str, label: fo.Label) -> Mark | None:
         label = label.to_detection()
     box = _inside(label.bounding_box)
     return None if box is None else Mark(sample_id, box)
+
+
+def _lack(dataset: fo.Dataset, id: str) -> str:
+    """Why an id is none of the images of a dataset."""
+    if has_frames(dataset) and len(videos_of(dataset).select(id)):
+        return "is a whole video: give frames of it"
+    return f"is not in the dataset {dataset.name!r}"
 
 
 def _nothing(
