@@ -55,8 +55,8 @@ def images_of(
         raise ValueError(
             f"the index {index.key!r} is of frames of videos, and a classifier is of "
             "images: choose an index of images, or make a dataset of the frames, such "
-            "as dataset.to_frames(sample_frames=True).clone(), and compute an index of it "
-            "with another name"
+            "as dataset.to_frames(sample_frames=True).clone(), and compute an index of "
+            "it with another name"
         )
     return index.images_of(samples)
 
