@@ -189,11 +189,14 @@ def _name_of(view: fov.DatasetView) -> str:
 
 def _add_labelled(inputs: types.Object, dataset: fo.Dataset) -> None:
     """Adds what says what is labelled already, as far as the dataset has it."""
-    from detail_embed.fiftyone_bridge.curate.labelled import label_fields
+    from detail_embed.fiftyone_bridge.index.label_fields import label_fields
+    from detail_embed.fiftyone_bridge.samples.collection import flat_images
+
+    images = flat_images(dataset)
 
     for name, label, known in (
-        ("labelled_field", "Labelled already: by a field", label_fields(dataset)),
-        ("labelled_tag", "Labelled already: by a tag", dataset.distinct("tags")),
+        ("labelled_field", "Labelled already: by a field", label_fields(images)),
+        ("labelled_tag", "Labelled already: by a tag", images.distinct("tags")),
         ("labelled_view", "Labelled already: a saved view", dataset.list_saved_views()),
     ):
         if known:

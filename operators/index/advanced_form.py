@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.brain as fob
 import fiftyone.core.collections as foc
 from fiftyone.operators import types
@@ -16,9 +15,9 @@ from detail_embed.backbone.presets import BACKBONES
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import MAX_C, NO_COVER
 from detail_embed.features.packing import DTYPES
-from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fusers import library
 from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS, MIN_VECTORS
@@ -117,7 +116,7 @@ def add_vocabulary(inputs: types.Object, samples: foc.SampleCollection) -> None:
         "proxy_field",
         label=LABELS["proxy_field"],
         description="Used as vocabulary, too",
-        view=choices(types.DropdownView(), label_fields(samples, fo.Label)),
+        view=choices(types.DropdownView(), label_fields(samples)),
     )
 
 

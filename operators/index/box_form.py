@@ -9,6 +9,7 @@ import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
 from detail_embed.cover.squares import MAX_PADDING
+from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import box_labels
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
@@ -27,7 +28,7 @@ def add_boxes(
         params: what has been filled in so far
         samples: the samples that will be embedded
     """
-    known = box_labels.fields(dataset_of(samples))
+    known = label_fields(dataset_of(samples), box_labels.KINDS)
     if not known:
         return
     inputs.str(

@@ -29,6 +29,7 @@ from detail_embed.fiftyone_bridge.index.image_vectors import (
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.tags import tag_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.texts.read_query import read_query
 
@@ -103,7 +104,7 @@ def select_diverse_subset(
     _check_amount(n, distance, len(samples))
     lines = [] if prompts is None else _read_lines(index, prompts, n, distance)
     tag = read_tag(tag)
-    known = (labelled or Labelled()).ids(index.dataset)
+    known = (labelled or Labelled()).ids(index)
     return Run(_select(index, samples, n, distance, lines, known, tag))
 
 
@@ -180,7 +181,7 @@ def _select(
     chosen = [ids[place] for place in cover.chosen]
     view = samples.select(chosen, ordered=True)
     if tag is not None and chosen:
-        view.tag_samples(tag)
+        tag_images(view, tag)
     return DiverseSubset(
         ids=chosen, view=view, radius=cover.radius, images=len(ids), labelled=labelled,
         without=without, copies=copies, tag=tag, hints=hints,

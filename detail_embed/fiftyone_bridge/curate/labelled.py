@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from detail_embed.fiftyone_bridge.index import names, records
-from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 
@@ -28,22 +28,23 @@ class Labelled:
     tag: str | None = None
     view: str | foc.SampleCollection | None = None
 
-    def ids(self, dataset: fo.Dataset) -> list[str]:
-        """The ids of the images, each once, in the order of the dataset.
+    def ids(self, index: Index) -> list[str]:
+        """The ids of the images of an index, each once, in the order of the dataset.
 
         Raises:
-            ValueError: if the dataset has no such field, tag or view
+            ValueError: if the images have no such field or tag, or there is no view
         """
-        images, found = flat_images(dataset), set()
+        images, found = index.images(), set()
         if self.field is not None:
-            known = label_fields(dataset)
+            known = label_fields(images)
             _check("labelled_field", self.field, known, "field of labels")
             found.update(images.exists(self.field).values("id"))
         if self.tag is not None:
-            _check("labelled_tag", self.tag, dataset.distinct("tags"), "tag")
+            _check("labelled_tag", self.tag, images.distinct("tags"), "tag")
             found.update(images.match_tags(self.tag).values("id"))
         if self.view is not None:
-            found.update(self._view(dataset).values("id"))
+            view = index.images_of(self._view(index.dataset))
+            found.update(view.values("id"))
         return [id for id in images.values("id") if id in found]
 
     def _view(self, dataset: fo.Dataset) -> foc.SampleCollection:
@@ -56,16 +57,6 @@ class Labelled:
                 f"{dataset.name!r}: give a view of that"
             )
         return self.view
-
-
-def label_fields(dataset: fo.Dataset) -> list[str]:
-    """Names of the fields of labels that a person, or a model, gave."""
-    schema = dataset.get_field_schema(embedded_doc_type=fo.Label)
-    ours = {names.patches_field(key) for key in records.read_all(dataset)}
-    return sorted(
-        name for name, field in schema.items()
-        if name not in ours and "made_by" not in (field.info or {})
-    )
 
 
 def _check(name: str, value: object, known: Iterable[str], what: str) -> None:

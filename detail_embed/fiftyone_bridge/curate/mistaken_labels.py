@@ -25,6 +25,7 @@ from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.image_vectors import read_items
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples import label_attributes
 from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
@@ -134,7 +135,7 @@ def _check_field(
             )
         return field
     check_images(samples)
-    fields = sorted(index.dataset.get_field_schema(embedded_doc_type=OF_IMAGES))
+    fields = label_fields(index.dataset, OF_IMAGES)
     if label_field not in fields:
         choice = f"give one of {fields}, or" if fields else "choose"
         raise ValueError(

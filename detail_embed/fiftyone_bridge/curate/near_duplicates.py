@@ -30,6 +30,7 @@ from detail_embed.fiftyone_bridge.index import provenance
 from detail_embed.fiftyone_bridge.index.image_vectors import (
     Items,
     check_images_of_index,
+    mean,
     read_items,
 )
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -143,7 +144,7 @@ def _near_duplicates(
     if has_field:
         duplicate_field.write(index, found)
     if tag is not None and found:
-        _tag(items, [id for id, *_ in found], tag)
+        items.tag([id for id, *_ in found], tag)
     groups = _grouped(found)
     shown = [id for kept, others in groups.items() for id in (kept, *dict(others))]
     return NearDuplicates(
@@ -160,15 +161,6 @@ def _near_duplicates(
     )
 
 
-def _tag(items: Items, ids: list[str], tag: str) -> None:
-    """Tags images, or the labels that boxes are."""
-    if items.field is None:
-        items.samples.select(ids).tag_samples(tag)
-        return
-    labels = items.samples.select_labels(ids=ids, fields=items.field)
-    labels.tag_labels(tag, label_fields=items.field)
-
-
 def _centred(index: Index, items: Items) -> np.ndarray:
     """Takes away the mean of all that is in the index; of unit length again.
 
@@ -176,7 +168,7 @@ def _centred(index: Index, items: Items) -> np.ndarray:
     as copies of one, stay as they are.
     """
     matrix = items.matrix
-    centred = matrix - read_items(index, index.images(), 1).matrix.mean(axis=0)
+    centred = matrix - mean(index)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.where(lengths > _TINY, centred / np.maximum(lengths, _TINY), matrix)
 

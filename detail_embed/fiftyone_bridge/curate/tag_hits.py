@@ -9,8 +9,7 @@ import fiftyone.core.collections as foc
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.image_vectors import check_images_of_index
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.samples.collection import flat_images
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.tags import tag_images, tag_labels
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.found_boxes import FoundBoxes
 from detail_embed.fiftyone_bridge.search.search import search
@@ -71,11 +70,7 @@ def tag_hits(
             return _tag_boxes(found, tag, untag)
         hits, without = found.samples.select(found.ids), found.missing
         hints = found.hints
-    count, had = len(hits), len(hits.match_tags(tag))
-    (hits.untag_samples if untag else hits.tag_samples)(tag)
-    if index.is_of_frames:
-        index.home_of(samples).keep_tags(hits)
-    return Tagged(count, had if untag else count - had, without, hints)
+    return Tagged(len(hits), tag_images(hits, tag, untag), without, hints)
 
 
 def check_tagging(
@@ -99,11 +94,7 @@ def check_tagging(
 
 
 def _tag_boxes(found: FoundBoxes, tag: str, untag: bool) -> Tagged:
-    images = flat_images(dataset_of(found.samples)).select(found.sample_ids)
-    labels = images.select_labels(ids=found.ids, fields=found.label_field)
-    had = labels.count_label_tags(label_fields=found.label_field).get(tag, 0)
-    change = labels.untag_labels if untag else labels.tag_labels
-    change(tag, label_fields=found.label_field)
-    count = len(found.ids)
-    changed = had if untag else count - had
-    return Tagged(count, changed, found.missing, found.hints, found.noun)
+    changed = tag_labels(
+        found.samples, found.label_field, found.sample_ids, found.ids, tag, untag
+    )
+    return Tagged(len(found.ids), changed, found.missing, found.hints, found.noun)

@@ -13,20 +13,14 @@ import numpy as np
 from detail_embed.backbone.bundled_model import NAME
 from detail_embed.clver_ds import concepts
 from detail_embed.evaluation import ALL
-from detail_embed.fiftyone_bridge.index import names, records
+from detail_embed.fiftyone_bridge.index import label_fields as index_fields
+from detail_embed.fiftyone_bridge.index import records
 from detail_embed.fiftyone_bridge.index.index import BOXES, SINGLE, WHOLE, Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.samples.app_defaults import (
-    DUPLICATE_MAKER,
-    is_made_by,
-)
 from detail_embed.fiftyone_bridge.samples.private_names import (
-    dataset_of,
     label_path,
     label_type,
 )
-from detail_embed.fiftyone_bridge.search import match
-from detail_embed.fiftyone_bridge.where import fields as where_fields
 from detail_embed.fusers import library
 from detail_embed.space.choose_fuser import default_vocabulary, enough
 from detail_embed.texts.vocabulary import Vocabulary
@@ -63,25 +57,9 @@ class Labels:
         return scale
 
 
-def label_fields(
-    samples: foc.SampleCollection, kinds: type | tuple[type, ...] = _KINDS
-) -> list[str]:
-    """Names of the fields whose classes can be queries; what we made is none.
-
-    Args:
-        samples: a dataset or view
-        kinds: of labels; by default those that can be evaluated
-    """
-    schema = samples.get_field_schema(embedded_doc_type=kinds)
-    dataset = dataset_of(samples)
-    ours = {names.patches_field(key) for key in records.read_all(dataset)}
-    return sorted(
-        name for name, field in schema.items()
-        if name not in ours
-        and not where_fields.is_ours(field)
-        and not match.is_ours(field)
-        and not is_made_by(field, DUPLICATE_MAKER)
-    )
+def label_fields(samples: foc.SampleCollection) -> list[str]:
+    """Names of the fields whose classes can be queries; what we made is none."""
+    return index_fields.label_fields(samples, _KINDS)
 
 
 def check_field(samples: foc.SampleCollection, field: str) -> None:

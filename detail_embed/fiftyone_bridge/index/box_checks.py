@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import fiftyone as fo
 import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 
@@ -11,8 +12,10 @@ from detail_embed.cover.complete_cover import NO_COVER
 from detail_embed.cover.squares import check_padding
 from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import box_labels
+from detail_embed.fiftyone_bridge.samples.app_defaults import is_ours
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.images import label_field_of
 from detail_embed.fiftyone_bridge.samples.private_names import (
@@ -20,6 +23,8 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     is_patches,
     label_path,
 )
+
+_SINGLE = {fo.Detection: "detections", fo.Polyline: "polylines"}
 
 
 def asked_by(
@@ -83,25 +88,38 @@ def check_boxes(
 
 
 def _check_kind(index: Index, field: str) -> None:
-    dataset, known = index.dataset, box_labels.fields(index.dataset)
+    dataset = index.dataset
+    known = label_fields(dataset, box_labels.KINDS)
     choice = f"give one of {known}" if known else "it has none, so add boxes first"
     if not dataset.has_field(field):
         raise ValueError(
             f"patches_field={field!r}: the dataset {dataset.name!r} has no such field. "
             f"Of those of Detections or Polylines, {choice}"
         )
-    if field == index.patches_field or box_labels.is_ours(dataset.get_field(field)):
+    if field == index.patches_field or is_ours(dataset.get_field(field)):
         raise ValueError(
             f"patches_field={field!r} is a field that detail-embed made: of those of "
             f"Detections or Polylines of others, {choice}"
         )
+    if (kind := _kind(dataset, field)) in _SINGLE:
+        raise ValueError(
+            f"patches_field={field!r} holds one {kind.__name__} an image, of which "
+            "FiftyOne makes neither patches nor an index. Copy them into lists, "
+            f"dataset.set_values('{field}s', [fo.{kind.__name__}s({_SINGLE[kind]}="
+            f"[label]) if label else None for label in dataset.values({field!r})]), "
+            f"and give patches_field='{field}s'"
+        )
     if field not in known:
-        kind = getattr(dataset.get_field(field), "document_type", None)
-        kind = kind or type(dataset.get_field(field))
         raise ValueError(
             f"patches_field={field!r} holds {kind.__name__}, which are no lists of "
             f"boxes: of the fields of Detections or Polylines, {choice}"
         )
+
+
+def _kind(dataset: fo.Dataset, field: str) -> type:
+    """What a field holds: labels, or values."""
+    found = dataset.get_field(field)
+    return getattr(found, "document_type", None) or type(found)
 
 
 def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.private_names import is_patches
+from detail_embed.fiftyone_bridge.samples.tags import tag_images, tag_labels
 
 _TINY = 1e-12
 
@@ -72,6 +74,15 @@ class Items:
         within = [images[id] for id in ids]
         return boxes.close_ups(self.samples, self.field, within, ids)
 
+    def tag(self, ids: Sequence[str], tag: str) -> None:
+        """Tags some of them: images, or the labels that boxes are."""
+        if self.field is None:
+            tag_images(self.samples.select(ids), tag)
+            return
+        images = dict(zip(self.ids, self.sample_ids))
+        within = [images[id] for id in ids]
+        tag_labels(self.samples, self.field, within, ids, tag)
+
 
 def read_items(index: Index, samples: foc.SampleCollection, fewest: int) -> Items:
     """Reads one vector for each image, or of an index of boxes for each box.
@@ -123,18 +134,35 @@ def read_vectors(
     Raises:
         ValueError: if there are too few
     """
-    single = index.single
-    has_single = index.owns_single and single.has_brain_run
-    vectors = index_vectors.load(single if has_single else index)
+    vectors = _load(index)
     places = {id: place for place, id in enumerate(vectors.ids)}
     ids = samples.values("id")
     held = [id for id in ids if id in places]
     _check_enough(index, len(held), fewest, "images")
-    sums = np.add.reduceat(vectors.matrix, vectors.starts)
-    matrix = sums[[places[id] for id in held]]
-    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), _TINY)
+    matrix = _one_each(vectors)[[places[id] for id in held]]
     images = samples.select(held, ordered=True) if len(held) < len(ids) else samples
     return images, matrix, len(ids) - len(held)
+
+
+def mean(index: Index) -> np.ndarray:
+    """The mean of one vector for each image, or box, that an index holds: ``(d,)``."""
+    if boxes.field_of(index) is not None:
+        return index_vectors.load(index).matrix.mean(axis=0)
+    return _one_each(_load(index)).mean(axis=0)
+
+
+def _load(index: Index) -> IndexVectors:
+    """The vectors that stand for images: of the index beside it where there is one."""
+    single = index.single
+    has_single = index.owns_single and single.has_brain_run
+    return index_vectors.load(single if has_single else index)
+
+
+def _one_each(vectors: IndexVectors) -> np.ndarray:
+    """One vector of unit length for each image: of several, their mean; a copy."""
+    matrix = np.add.reduceat(vectors.matrix, vectors.starts)
+    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), _TINY)
+    return matrix
 
 
 def _check_enough(index: Index, count: int, fewest: int, noun: str) -> None:

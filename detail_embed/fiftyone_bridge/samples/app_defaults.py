@@ -85,6 +85,11 @@ def is_made_by(field: fo.Field, maker: str) -> bool:
     return (field.info or {}).get("made_by") == maker
 
 
+def is_ours(field: fo.Field) -> bool:
+    """Whether a field says that detail-embed made it."""
+    return str((field.info or {}).get("made_by", "")).startswith("detail_embed")
+
+
 def hide(home: Home, *fields: str) -> None:
     """Keeps fields of labels out of those that the App draws from the start.
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.collections as foc
 import numpy as np
 from bson import ObjectId
 
@@ -39,17 +38,6 @@ class BoxLabel:
     has_vector: bool
     has_error: bool
     vector: np.ndarray | None = None
-
-
-def fields(samples: foc.SampleCollection) -> list[str]:
-    """Names of the fields of Detections and Polylines; what we made is none."""
-    schema = samples.get_field_schema(embedded_doc_type=KINDS)
-    return sorted(name for name, field in schema.items() if not is_ours(field))
-
-
-def is_ours(field: fo.Field) -> bool:
-    """Whether a field of labels says that detail-embed made it."""
-    return str((field.info or {}).get("made_by", "")).startswith("detail_embed")
 
 
 def read(

@@ -390,6 +390,7 @@ def test_other_boxes_are_another_index(few):
         ({"patches_field": "nope"}, "no such field.*'ground_truth'"),
         ({"patches_field": "background"}, "holds StringField, which are no lists"),
         ({"patches_field": "kind"}, "holds Classification, which are no lists"),
+        ({"patches_field": "one"}, "holds one Detection an image.*Copy them into list"),
         ({"patches_field": "empty"}, "none of these images has a label there"),
         ({"patches_field": 5}, "patches_field must be a text"),
         ({"padding": -0.1}, "padding=-0.1: give a number from 0 to 10"),
@@ -403,6 +404,7 @@ def test_what_cannot_be_a_field_of_boxes_is_named(few, choices, message):
         "empty", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
     )
     few.set_values("kind", [fo.Classification(label="a")] * N)
+    few.set_values("one", [fo.Detection(bounding_box=[0.1, 0.1, 0.2, 0.2])] * N)
     with pytest.raises(ValueError, match=message):
         compute(few, **choices)
     assert not few.list_runs()

@@ -1,0 +1,64 @@
+"""Tags of images, and of labels, that stay: one way to give them and to take them away.
+
+FiftyOne keeps the tags that frames of videos get in the copy which a view shows, and
+makes that anew; so those of frames go to the frames of the videos, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import fiftyone.core.collections as foc
+
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.frames import Frames, home_of
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, is_frames
+
+
+def tag_images(images: foc.SampleCollection, tag: str, untag: bool = False) -> int:
+    """Tags images, or takes the tag away.
+
+    Args:
+        images: a dataset or view of images
+        tag: the tag
+        untag (False): whether to take it away
+
+    Returns:
+        how many had not, or had, the tag before
+    """
+    had = len(images.match_tags(tag))
+    changed = had if untag else len(images) - had
+    (images.untag_samples if untag else images.tag_samples)(tag)
+    home = home_of(images)
+    if isinstance(home, Frames):
+        home.keep_tags(images)
+    return changed
+
+
+def tag_labels(
+    samples: foc.SampleCollection,
+    field: str,
+    sample_ids: Sequence[str],
+    label_ids: Sequence[str],
+    tag: str,
+    untag: bool = False,
+) -> int:
+    """Tags labels of a field, or takes the tag away.
+
+    Args:
+        samples: of the dataset
+        field: of the labels
+        sample_ids: of the images that they are in
+        label_ids: of the labels
+        tag: the tag
+        untag (False): whether to take it away
+
+    Returns:
+        how many had not, or had, the tag before
+    """
+    home = home_of(samples) if is_frames(samples) else dataset_of(samples)
+    images = flat_images(home).select(list(dict.fromkeys(sample_ids)))
+    labels = images.select_labels(ids=list(label_ids), fields=field)
+    had = labels.count_label_tags(label_fields=field).get(tag, 0)
+    (labels.untag_labels if untag else labels.tag_labels)(tag, label_fields=field)
+    return had if untag else len(label_ids) - had
