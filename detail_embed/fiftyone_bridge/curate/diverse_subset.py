@@ -85,7 +85,8 @@ def select_diverse_subset(
 
     Args:
         index: a similarity index; with prompts, one that can be searched by text. Of
-            several vectors per image, the one beside these stands for the image
+            several vectors per image, the one beside these stands for the image; of
+            an index of boxes, the mean of its boxes
         samples: a dataset or view of images
         n (None): images to choose
         distance (None): a cosine distance, 0 to 2
@@ -100,7 +101,8 @@ def select_diverse_subset(
         ValueError: if an argument cannot be used; the message says what to do
         TypeError: if a prompt is no text
     """
-    samples = check_images_of_index(index, samples)
+    check_images_of_index(index, samples)
+    samples = index.images_of(samples)
     _check_amount(n, distance, len(samples))
     lines = [] if prompts is None else _read_lines(index, prompts, n, distance)
     tag = read_tag(tag)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import fiftyone.core.media as fom
 from fiftyone import ViewField as F
 
 from detail_embed.cover.complete_cover import NO_COVER
@@ -123,9 +124,30 @@ def _kind(dataset: fo.Dataset, field: str) -> type:
 
 
 def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None:
-    held = with_fields(samples, field)
-    if not len(held.match(F(label_path(index.dataset, field)).length() > 0).limit(1)):
+    if not _have_some(index, with_fields(samples, field), field):
         raise ValueError(
             f"patches_field={field!r}: none of these images has a label there, so "
-            "there are no boxes. Take other images, or another field"
+            f"there are no boxes. {_other_slices(index, field)}Take other images, or "
+            "another field"
         )
+
+
+def _have_some(index: Index, samples: foc.SampleCollection, field: str) -> bool:
+    labels = label_path(index.dataset, field)
+    return bool(len(samples.match(F(labels).length() > 0).limit(1)))
+
+
+def _other_slices(index: Index, field: str) -> str:
+    """Where a dataset of groups has boxes, as a sentence; empty for no such place."""
+    dataset = index.dataset
+    found = [
+        name for name, kind in (dataset.group_media_types or {}).items()
+        if kind == fom.IMAGE
+        and _have_some(index, dataset.select_group_slices(name), field)
+    ]
+    if not found:
+        return ""
+    return (
+        f"Images of the slices {found} have some: choose one by dataset.group_slice = "
+        f"{found[0]!r}, or give dataset.select_group_slices({found[0]!r}). "
+    )

@@ -69,6 +69,12 @@ def search_boxes(
     vectors = index_vectors.load(index)
     members = boxes.held(vectors, field, samples)
     if not len(members.rows):
+        if not members.without:
+            raise ValueError(
+                f"none of these images has a label in {field!r}, so there is no box to "
+                "find: search in others, or in the whole dataset; of groups, in the "
+                "slice that has the labels"
+            )
         raise ValueError(
             f"none of these {members.without} labels of {field!r} has a vector in the "
             f"index {index.key!r}: update the index, or search in the whole dataset"

@@ -150,6 +150,8 @@ def make_images(
     found = first + placed
     if found < max(1, len(numbers) - 1):
         part = f"only {found} of {len(numbers)} frames could be read"
+        if not found:
+            part = "no frame could be read, so the file is damaged: make it anew"
         raise BadVideo(f"{part}: {wrong}" if wrong else part)
 
 

@@ -14,6 +14,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.cover import squares
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.compute import embed as embedding
+from detail_embed.fiftyone_bridge.curate.diverse_subset import select_diverse_subset
 from detail_embed.fiftyone_bridge.index import box_sources
 from detail_embed.fiftyone_bridge.index.facts import facts
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -408,6 +409,38 @@ def test_what_cannot_be_a_field_of_boxes_is_named(few, choices, message):
     with pytest.raises(ValueError, match=message):
         compute(few, **choices)
     assert not few.list_runs()
+
+
+def test_boxes_of_another_slice_are_named(few):
+    grouped = fo.Dataset(persistent=True)
+    try:
+        group = fo.Group()
+        left, right = few.limit(2)
+        samples = [fo.Sample(left.filepath, group=group.element("left")),
+                   fo.Sample(right.filepath, group=group.element("right"))]
+        samples[1][FIELD] = fo.Detections(
+            detections=[fo.Detection(label="cube", bounding_box=[0.1, 0.1, 0.4, 0.4])]
+        )
+        grouped.add_samples(samples)
+        assert grouped.group_slice == "left"
+        with pytest.raises(ValueError, match=r"slices \['right'\] have some: choose"):
+            compute(grouped)
+        compute(grouped.select_group_slices("right"), cover="none")
+        boxes = DetailIndex(grouped, "detail").boxes
+        with pytest.raises(ValueError, match="of groups, in the slice that has"):
+            boxes.search("a cube", grouped)
+        assert len(boxes.search("a cube", grouped.select_group_slices("right")).ids)
+    finally:
+        grouped.delete()
+
+
+def test_a_diverse_subset_of_patches_is_of_their_images(few):
+    compute(few, cover="none")
+    index = DetailIndex(few, "detail").boxes
+    patches = few.limit(2).to_patches(FIELD)
+    chosen = select_diverse_subset(index, patches, n=2, tag="todo").finish()
+    assert sorted(chosen.ids) == few.limit(2).values("id")
+    assert few.match_tags("todo").values("id") == sorted(chosen.ids)
 
 
 def test_a_field_that_is_gone_is_named(few):
