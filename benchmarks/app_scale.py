@@ -168,7 +168,8 @@ def clicks(browser: Browser) -> Iterator[tuple[str, str, dict]]:
         browser.fill(threshold=None)
         yield "no threshold", "on_threshold", {}
         if number % 4 == 0:
-            yield "a second prompt", "on_enter", {"text": WORDS[number % 7], "how": "also"}
+            also = {"text": WORDS[number % 7], "how": "also"}
+            yield "a second prompt", "on_enter", also
     for name in ("indexes", "curate", "compare", "search"):
         for _ in range(5):
             browser.state["tab"] = name

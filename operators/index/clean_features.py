@@ -6,6 +6,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared import app
 from ..shared.form_operator import FormOperator
 from ..shared.output import schema_of, table
 
@@ -50,9 +51,19 @@ class CleanFeatures(FormOperator):
         return types.PromptView(label=self.label, submit_button_label="Delete")
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, str]:
-        """Deletes them; returns how much is free now."""
+        """Deletes them; returns how much is free now.
+
+        Its button says *Delete* to a person; an agent has to say so.
+        """
+        from detail_embed.fiftyone_bridge.index import leftovers
         from detail_embed.storage.whole_files import megabytes
 
+        if not app.is_app(ctx) and ctx.params.get("delete") is not True:
+            size = megabytes(sum(one.num_bytes for one in leftovers.find()))
+            return {
+                "problem": f"{size} of patch features are left over: give delete=True "
+                "to delete those of deleted datasets, and everything=True for all"
+            }
         freed = megabytes(self(everything=bool(ctx.params.get("everything"))))
         ctx.ops.notify(f"{freed} of patch features deleted", variant="success")
         return {"freed": freed}

@@ -66,6 +66,16 @@ def test_what_may_be_wanted_is_deleted_on_request_only(computed):
     computed.delete()
 
 
+def test_an_agent_deletes_nothing_unasked(computed):
+    uri = "@detail/detail-embed/clean_features"
+    folder = Index(computed, "detail").record.features
+    computed.delete()
+    answer = foo.execute_operator(uri, params={}).result
+    assert "delete=True" in answer["problem"] and os.path.isdir(folder)
+    answer = foo.execute_operator(uri, params={"delete": True}).result
+    assert "MB" in answer["freed"] and not os.path.exists(folder)
+
+
 def test_features_of_another_database_are_left_alone(computed):
     folder = Path(Index(computed, "detail").record.features)
     owner = folder.parent / "dataset.json"
