@@ -113,7 +113,7 @@ def iter_patch_features(
     budget = PixelBudget(_WAITING_PIXELS)
     files = _read(
         items, num_workers=options.num_workers or _decoders(backbone),
-        max_pixels=options.max_pixels,
+        max_pixels=options.max_pixels, read_seconds=options.read_seconds,
         identical_within=identical_within,
         pin=backbone.device.type == "cuda", budget=budget,
         boxes=boxes,

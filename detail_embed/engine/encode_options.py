@@ -11,6 +11,7 @@ import torch
 
 from detail_embed.backbone.devices import resolve_device
 from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
+from detail_embed.images.read_pool import READ_SECONDS, check_read_seconds
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class EncodeOptions:
         skip_identical: whether a file with the same content as one shortly before,
             among some 30,000, takes its vectors; it is encoded where features are kept
             or boxes are patches, too
+        read_seconds: that a file may be waited for, as one of a network that does not
+            answer; it is left out then, with its reason
     """
 
     device: str = "auto"
@@ -35,6 +38,7 @@ class EncodeOptions:
     num_workers: int | None = None
     max_pixels: int = MAX_PIXELS
     skip_identical: bool = True
+    read_seconds: float = READ_SECONDS
 
     def __post_init__(self) -> None:
         for field in fields(self):  # a NumPy number, a torch.device
@@ -72,6 +76,7 @@ class EncodeOptions:
                 )
         resolve_device(self.device)
         check_max_pixels(self.max_pixels)
+        check_read_seconds(self.read_seconds)
 
 
 DEFAULT = EncodeOptions()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import BinaryIO
 
 _HASHED = 2**28  # bytes; the content of larger files is not hashed
 _BLOCK = 2**18  # bytes, that stay in the cache of a core
@@ -46,12 +47,22 @@ def content_of(path: str | os.PathLike) -> str | None:
         OSError: if it cannot be read
     """
     with open(path, "rb", buffering=0) as file:
-        if os.fstat(file.fileno()).st_size > _HASHED:
+        return content_in(file)
+
+
+def content_in(file: BinaryIO) -> str | None:
+    """As :func:`content_of`, of an open file, which stays where it is."""
+    before = file.tell()
+    try:
+        if file.seek(0, os.SEEK_END) > _HASHED:
             return None
+        file.seek(0)
         digest, block = hashlib.blake2b(digest_size=16), memoryview(bytearray(_BLOCK))
         while count := file.readinto(block):
             digest.update(block[:count])
-    return digest.hexdigest()
+        return digest.hexdigest()
+    finally:
+        file.seek(before)
 
 
 def latest(known: FileSource, path: str | os.PathLike) -> FileSource:

@@ -5,11 +5,9 @@ import ctypes
 import io
 import logging
 import os
-import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -23,6 +21,7 @@ from detail_embed.images.decode import (
 )
 from detail_embed.images.deep_png import open_deep
 from detail_embed.images.file_reasons import FORMATS, reason
+from detail_embed.images.open_file import open_file
 from detail_embed.images.other_formats import open_other
 from detail_embed.images.tiff import open_tiff
 from detail_embed.images.tiff_pages import HEADS
@@ -104,8 +103,8 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
         UnreadableImage: if the file is missing, no regular file, no image of
             these formats, damaged, truncated, or too large
     """
-    with open_image(path, max_pixels) as image:
-        return decode_pixels(path, image)
+    with open_with_file(path, max_pixels) as (image, file):
+        return decode_pixels(path, image, file)
 
 
 def read_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -159,14 +158,19 @@ def open_image(
             formats of ``read_image()``, or too large; for whatever goes wrong
             while the image is open, too
     """
-    with _reasons(path):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            kind = "a directory" if os.path.isdir(path) else "no regular file"
-            raise UnreadableImage(path, f"is {kind}")
-        with open(path, "rb") as file, _identify(file) as image:
-            if max_pixels is not None:
-                check_size(path, image, max_pixels)
-            yield image
+    with open_with_file(path, max_pixels) as (image, _):
+        yield image
+
+
+@contextlib.contextmanager
+def open_with_file(
+    path: str | os.PathLike, max_pixels: int | None = MAX_PIXELS
+) -> Iterator[tuple[Image.Image, BinaryIO]]:
+    """As :func:`open_image`, but yields the open file, too: it is opened once."""
+    with _reasons(path), open_file(path) as file, _identify(file) as image:
+        if max_pixels is not None:
+            check_size(path, image, max_pixels)
+        yield image, file
 
 
 def _identify(file: BinaryIO) -> Image.Image:
@@ -210,16 +214,22 @@ def read_size(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def decode_pixels(
-    path: str | os.PathLike, image: Image.Image, room: Room | None = None
+    path: str | os.PathLike, image: Image.Image, file: BinaryIO,
+    room: Room | None = None,
 ) -> np.ndarray:
-    """Decodes an image that :func:`open_image` opened: ``(h, w, 3)`` uint8 RGB.
+    """Decodes an image of :func:`open_with_file`: ``(h, w, 3)`` uint8 RGB.
 
     Args:
         path: of its file
         image: as it was opened
+        file: likewise
         room (None): makes the memory that a JPEG is decoded to
     """
-    return _pixels(image, Path(path).read_bytes, room, os.fspath(path))
+    def read() -> bytes:
+        file.seek(0)
+        return file.read()
+
+    return _pixels(image, read, room, os.fspath(path))
 
 
 def _pixels(

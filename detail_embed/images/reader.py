@@ -1,29 +1,32 @@
 """Image files to RGB arrays, in threads; a bad file is a reason, not a crash."""
 
-import collections
 import dataclasses
 import functools
-import itertools
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
 from detail_embed.images.cpus import cpus, decoding_threads
-from detail_embed.images.file_source import FileSource, content_of, state_of
+from detail_embed.images.file_source import FileSource, content_in, state_of
 from detail_embed.images.identical_files import RecentFiles
 from detail_embed.images.image_file import (
     MAX_PIXELS,
     UnreadableImage,
     check_max_pixels,
     decode_pixels,
-    open_image,
+    open_with_file,
 )
 from detail_embed.images.pixel_budget import PixelBudget
+from detail_embed.images.read_pool import (
+    READ_SECONDS,
+    ReadPool,
+    Waiting,
+    check_read_seconds,
+)
 
 _PINNED = 2**26
 
@@ -58,11 +61,13 @@ def read_images(
     identical_within: int = 0,
     pin: bool = False,
     budget: PixelBudget | None = None,
+    read_seconds: float = READ_SECONDS,
 ) -> Iterator[Decoded]:
     """Decodes files in threads, in the order given, a bounded number ahead.
 
-    A bad file is yielded with its error. Closing the iterator stops the threads
-    once they have finished the file at hand.
+    A bad file is yielded with its error, and so is one whose reading hangs. Closing
+    the iterator stops the threads once they have finished the file at hand, but for
+    those that hang.
 
     Args:
         paths: files; consumed as needed, in the caller's thread
@@ -75,15 +80,20 @@ def read_images(
         pin (False): whether to put pixels where a GPU can copy them from while it
             computes
         budget (None): bounds the pixels in memory; to be given the room of an image
-            back by whoever uses it
+            back by whoever uses it. With it, many files are looked at while one
+            hangs, so that as many that hang take about as long as one
+        read_seconds (READ_SECONDS): that a file is waited for, beside the time that
+            decoding it takes
 
     Returns:
         an iterator with one ``Decoded`` for each file
 
     Raises:
-        ValueError: if ``num_workers``, ``prefetch`` or ``max_pixels`` is below 1
+        ValueError: if ``num_workers``, ``prefetch`` or ``max_pixels`` is below 1, or
+            ``read_seconds`` is not above 0
     """
     check_max_pixels(max_pixels)
+    check_read_seconds(read_seconds)
     if num_workers is None:
         num_workers = decoding_threads(cpus(), gpus=1)
     if prefetch is None:
@@ -92,54 +102,63 @@ def read_images(
         if value < 1:
             raise ValueError(f"{name}={value!r}: give at least 1")
     recent = RecentFiles(identical_within) if identical_within else None
+    may_grow = budget is not None
     budget = budget or PixelBudget(sys.maxsize)
     decode = functools.partial(
         _decode, max_pixels=max_pixels, recent=recent, pin=pin, budget=budget
     )
-    return _read_ahead(paths, num_workers, prefetch, decode, budget)
+    pool = ReadPool(
+        decode, functools.partial(_hung, seconds=read_seconds),
+        functools.partial(_forgotten, budget), num_workers, prefetch, read_seconds,
+        may_grow,
+    )
+    return _results(pool, paths, budget)
 
 
-def _read_ahead(
-    paths: Iterable[str | os.PathLike],
-    num_workers: int,
-    prefetch: int,
-    decode: Callable[[int, str | os.PathLike], Decoded],
+def _results(
+    pool: ReadPool[str | os.PathLike, Decoded], paths: Iterable[str | os.PathLike],
     budget: PixelBudget,
 ) -> Iterator[Decoded]:
-    pool = ThreadPoolExecutor(num_workers, thread_name_prefix="detail-read")
-    jobs = (pool.submit(decode, index, path) for index, path in enumerate(paths))
-    ahead: collections.deque[Future[Decoded]] = collections.deque()
     try:
-        ahead.extend(itertools.islice(jobs, prefetch))
-        for index in itertools.count():
-            if not ahead:
-                break
-            budget.wait_for(index)
-            decoded = ahead.popleft().result()
-            ahead.extend(itertools.islice(jobs, 1))
-            yield decoded
-            del decoded
+        yield from pool.results(paths, budget.wait_for)
     finally:
         budget.close()
-        pool.shutdown(cancel_futures=True)
+        pool.close()
+
+
+def _hung(index: int, path: str | os.PathLike, seconds: float) -> Decoded:
+    reason = (
+        f"could not be read within {seconds:g} s: its disk or network does not answer. "
+        "Look whether it opens by hand, or raise read_seconds"
+    )
+    return Decoded(index, path, error=UnreadableImage(path, reason))
+
+
+def _forgotten(budget: PixelBudget, decoded: Decoded) -> None:
+    if decoded.pixels is not None:
+        height, width = decoded.pixels.shape[:2]
+        budget.give(width * height)
 
 
 def _decode(
-    index: int, path: str | os.PathLike, max_pixels: int,
+    index: int, path: str | os.PathLike, waiting: Waiting, max_pixels: int,
     recent: RecentFiles | None, pin: bool, budget: PixelBudget,
 ) -> Decoded:
     try:
         state = state_of(path)
-        with open_image(path, max_pixels) as image:
-            source = FileSource(state, content_of(path))
+        with open_with_file(path, max_pixels) as (image, file):
+            source = FileSource(state, content_in(file))
             if recent is not None:
                 same_as = recent.find(source.content, index)
                 if same_as is not None:
                     return Decoded(index, path, same_as=same_as, source=source)
             count = math.prod(image.size)
-            budget.take(index, count)
+            with waiting.pausing():
+                budget.take(index, count)
             try:
-                pixels = decode_pixels(path, image, _pinned_room if pin else None)
+                pixels = decode_pixels(
+                    path, image, file, _pinned_room if pin else None
+                )
             except BaseException:
                 budget.give(count)
                 raise
