@@ -8,6 +8,7 @@ from dataclasses import asdict
 from detail_embed.distributed.parts import PART_ROWS
 from detail_embed.distributed.run import embed
 from detail_embed.images.image_file import MAX_PIXELS
+from detail_embed.images.read_pool import READ_SECONDS
 
 
 def main() -> None:
@@ -30,6 +31,8 @@ def main() -> None:
                         help="keep patch features, too")
     parser.add_argument("--max-pixels", type=int, default=MAX_PIXELS,
                         help="images with more are not read")
+    parser.add_argument("--read-seconds", type=float, default=READ_SECONDS,
+                        help="that a file may be waited for, by default %(default)g")
     parser.add_argument("--no-skip-identical", action="store_false",
                         dest="skip_identical", help="embed every copy of a file")
     args = vars(parser.parse_args())

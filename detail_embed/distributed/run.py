@@ -22,6 +22,7 @@ from detail_embed.distributed.parts import PartFolder
 from detail_embed.distributed.worker import PartWorker, share_of_decoders
 from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.images.image_file import MAX_PIXELS
+from detail_embed.images.read_pool import READ_SECONDS
 
 if TYPE_CHECKING:
     import ray.data
@@ -64,6 +65,7 @@ def embed(
     keep_features: bool = False,
     max_pixels: int = MAX_PIXELS,
     skip_identical: bool = True,
+    read_seconds: float = READ_SECONDS,
     progress: bool = False,
 ) -> Embedded:
     """Embeds files by Ray Data, into Parquet parts.
@@ -96,6 +98,7 @@ def embed(
         max_pixels (MAX_PIXELS): images with more are not read
         skip_identical (True): whether a file with the same content as one before, in
             its part, takes its vectors; not where features are kept
+        read_seconds (READ_SECONDS): that a file may be waited for, as on a network
         progress (False): whether to show a progress bar
 
     Raises:
@@ -108,7 +111,7 @@ def embed(
     _check_counts(concurrency, num_gpus)
     options = EncodeOptions(
         batch_size=batch_size, num_workers=num_workers, max_pixels=max_pixels,
-        skip_identical=skip_identical,
+        skip_identical=skip_identical, read_seconds=read_seconds,
     )
     options.check_options()
     folder = PartFolder.create(directory, files, space, part_rows, keep_features)

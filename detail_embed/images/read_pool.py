@@ -1,4 +1,4 @@
-"""Threads that read files ahead; a read that hangs is given up and holds up no other."""
+"""Threads that read files ahead; one that hangs is given up and holds up no other."""
 
 from __future__ import annotations
 
@@ -238,10 +238,11 @@ class ReadPool(Generic[_Path, _Result]):
         if not hanging or now - self._said_at < _SAID:
             return
         self._said_at = now
+        more = len(hanging) - 1
         logger.warning(
-            "%d files have given nothing for %g s or more, such as %s: the disk or "
-            "network may not answer. Each is left out after %g s (read_seconds)",
-            len(hanging), _SAID, hanging[0].path, self._seconds,
+            "%s%s: nothing came for %g s, the disk or network may not answer. What has "
+            "not come after %g s (read_seconds) is left out",
+            hanging[0].path, f" and {more} more" if more else "", _SAID, self._seconds,
         )
 
     def close(self) -> None:

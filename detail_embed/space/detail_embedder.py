@@ -11,6 +11,7 @@ from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.fusers.sample import FitSample
 from detail_embed.images.image_file import MAX_PIXELS
+from detail_embed.images.read_pool import READ_SECONDS
 from detail_embed.space import fit_sample
 from detail_embed.space.choose_fuser import CANDIDATES, FuserChoice, choose_fuser
 from detail_embed.space.embed_files import EmbedResult, embed_files, read_paths
@@ -183,6 +184,7 @@ class DetailEmbedder(EmbeddingSpace):
         features: str | Path | FeatureStore | None = None,
         max_pixels: int = MAX_PIXELS,
         skip_identical: bool = True,
+        read_seconds: float = READ_SECONDS,
     ) -> EmbedResult:
         """Embeds files.
 
@@ -200,10 +202,11 @@ class DetailEmbedder(EmbeddingSpace):
             max_pixels (MAX_PIXELS): images with more are not read
             skip_identical (True): whether a file with the same content as one
                 shortly before takes its vectors, see :func:`.engine.stream`
+            read_seconds (READ_SECONDS): that a file may be waited for, as on a network
 
         Raises:
             TypeError: if ``paths`` is one path, or holds something else
-            ValueError: if ``max_pixels`` is below 1, ``out`` belongs to another
+            ValueError: if ``max_pixels`` or ``read_seconds`` is too low, ``out`` belongs to another
                 space, or ``features`` to another backbone or cover, or the disk
                 has too little room for them
             RuntimeError: if the disk is full while features are stored, or not even
@@ -211,6 +214,6 @@ class DetailEmbedder(EmbeddingSpace):
         """
         options = EncodeOptions(
             batch_size=batch_size, num_workers=num_workers, max_pixels=max_pixels,
-            skip_identical=skip_identical,
+            skip_identical=skip_identical, read_seconds=read_seconds,
         )
         return embed_files(self, paths, progress, out, features, options)

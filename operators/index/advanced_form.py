@@ -269,6 +269,13 @@ def _add_machine(inputs: types.Object) -> None:
         label=LABELS["max_pixels"],
         description="In pixels. Larger ones are not read, which bounds the memory",
     )
+    inputs.float(
+        "read_seconds",
+        default=Settings.read_seconds,
+        label=LABELS["read_seconds"],
+        description="In seconds. A file of a network that gives nothing for so long is "
+        "left out, with its reason",
+    )
     inputs.int(
         "shards",
         min=1,

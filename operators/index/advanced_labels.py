@@ -23,5 +23,6 @@ LABELS = {
     "device": "Device",
     "batch_size": "Batch size",
     "max_pixels": "Largest image",
+    "read_seconds": "Time limit of a file",
     "shards": "Shards",
 }

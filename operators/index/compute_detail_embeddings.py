@@ -120,6 +120,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         batch_size: int | None = None,
         num_workers: int | None = None,
         max_pixels: int | None = None,
+        read_seconds: float | None = None,
         skip_identical: bool = True,
         device: str = "auto",
         precision: str = "auto",
@@ -187,6 +188,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             num_workers (None): threads that decode images
             max_pixels (None): images with more are not read, which bounds the memory;
                 by default 268 million
+            read_seconds (None): that a file may be waited for, as on a network; by
+                default 60
             skip_identical (True): whether a file with the same content as one shortly
                 before takes its vectors
             device ("auto"): where the backbone runs
@@ -233,6 +236,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             "batch_size": batch_size,
             "num_workers": num_workers,
             "max_pixels": max_pixels,
+            "read_seconds": read_seconds,
             "skip_identical": skip_identical,
             "device": device,
             "precision": precision,

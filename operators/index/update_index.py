@@ -82,6 +82,7 @@ class UpdateIndex(EmbeddingOperator):
         batch_size: int | None = None,
         num_workers: int | None = None,
         max_pixels: int | None = None,
+        read_seconds: float | None = None,
         skip_identical: bool = True,
         delegate: bool = False,
     ) -> dict[str, Any] | foo.ExecutionResult:
@@ -109,6 +110,8 @@ class UpdateIndex(EmbeddingOperator):
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
             max_pixels (None): images with more are not read; by default 268 million
+            read_seconds (None): that a file may be waited for, as on a network; by
+                default 60
             skip_identical (True): whether a file with the same content as one shortly
                 before takes its vectors
             delegate (False): whether to queue the run for a delegated service
@@ -130,6 +133,7 @@ class UpdateIndex(EmbeddingOperator):
             "batch_size": batch_size,
             "num_workers": num_workers,
             "max_pixels": max_pixels,
+            "read_seconds": read_seconds,
             "skip_identical": skip_identical,
         }
         result = self.run(sample_collection, params, delegate)

@@ -150,6 +150,7 @@ class ShowWhere(RunOperator):
         heatmap_field: str = "detail_heatmap",
         max_boxes: int = 3,
         max_pixels: int | None = None,
+        read_seconds: float | None = None,
         delegate: bool = False,
     ) -> Where | foo.ExecutionResult:
         """Labels where images match a query.
@@ -174,6 +175,8 @@ class ShowWhere(RunOperator):
             heatmap_field ("detail_heatmap"): of the heat maps
             max_boxes (3): boxes per image, at most
             max_pixels (None): images with more are not read; by default 268 million
+            read_seconds (None): that a file may be waited for, as on a network; by
+                default 60
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
@@ -194,6 +197,7 @@ class ShowWhere(RunOperator):
             "heatmap_field": heatmap_field,
             "max_boxes": max_boxes,
             "max_pixels": max_pixels,
+            "read_seconds": read_seconds,
         }
         if isinstance(query, np.ndarray):
             params["vector"] = query.tolist()

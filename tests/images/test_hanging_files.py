@@ -89,9 +89,9 @@ def test_many_that_hang_take_as_long_as_one(pipe, opens_pipes, tmp_path, caplog)
     assert time.monotonic() - began < 20
     assert [r.path for r in found] == paths
     assert sum(r.error is not None for r in found) == 30
-    assert "files have given nothing for 5 s or more, such as" in caplog.text
+    assert ": nothing came for 5 s, the disk or network may not answer" in caplog.text
     hung = [t for t in threading.enumerate() if t.name.startswith("detail-read")]
-    assert all(thread.daemon for thread in hung) and len(hung) <= 30
+    assert all(thread.daemon for thread in hung) and len(hung) <= 32
 
 
 def test_a_process_ends_though_a_read_hangs(pipe, tmp_path):

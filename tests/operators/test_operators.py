@@ -277,6 +277,7 @@ def test_a_delegated_run_with_no_default_argument(compute, dataset, service):
         "backend": "sklearn", "also_global": True, "batch_size": 8, "num_workers": 1,
         "device": "cpu", "precision": "fp32", "allow_random_weights": True,
         "overwrite": True, "max_pixels": 10**7, "skip_identical": False,
+        "read_seconds": 30,
         "skip_flat": True, "patches_field": "ground_truth", "padding": 0.2,
     }
     signature = inspect.signature(type(compute).__call__).parameters
