@@ -206,7 +206,8 @@ class DetailEmbedder(EmbeddingSpace):
 
         Raises:
             TypeError: if ``paths`` is one path, or holds something else
-            ValueError: if ``max_pixels`` or ``read_seconds`` is too low, ``out`` belongs to another
+            ValueError: if ``max_pixels`` is below 1, ``read_seconds`` is not above 0,
+                ``out`` belongs to another
                 space, or ``features`` to another backbone or cover, or the disk
                 has too little room for them
             RuntimeError: if the disk is full while features are stored, or not even
