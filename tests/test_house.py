@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "detail_embed"
 BRIDGE = "fiftyone_bridge"
 FLOORS = (
-    ("storage", "images", "cover", "evaluation"),
+    ("storage", "cover", "evaluation"),
+    ("images",),
     ("backbone", "features", "fusers"),
     ("texts", "training", "engine", "patch_search"),
     ("clver_ds", "classifiers", "concepts", "space"),

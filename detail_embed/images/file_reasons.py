@@ -5,6 +5,13 @@ import re
 
 from PIL import UnidentifiedImageError
 
+from detail_embed.storage.addresses import (
+    Object,
+    StoreError,
+    is_address,
+    local_path,
+)
+
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 
 _ADDRESS = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+):/")  # a path that became absolute
@@ -31,6 +38,10 @@ def reason(
         content (None): of the file, if it is in memory
     """
     if isinstance(error, NotReadHere):
+        return str(error)
+    if isinstance(error, StoreError) or (
+        isinstance(error, FileNotFoundError) and is_address(path)
+    ):
         return str(error)
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return _where_it_is(os.fspath(path))
@@ -60,8 +71,11 @@ def _where_it_is(path: str | bytes) -> str:
 def _what_else_it_is(path: str | os.PathLike, content: bytes | None) -> str:
     raw = content
     if raw is None:
-        with open(path, "rb") as file:
-            raw = file.read(512)
+        if is_address(path):
+            raw = Object(str(path)).read().read(512)
+        else:
+            with open(local_path(path), "rb") as file:
+                raw = file.read(512)
     raw = raw[:512]
     head = raw.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:

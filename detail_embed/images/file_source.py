@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
+from detail_embed.storage.addresses import Object, StoredFile, is_address, local_path
+
 _HASHED = 2**28  # bytes; the content of larger files is not hashed
 _BLOCK = 2**18  # bytes, that stay in the cache of a core
 _THREADS = 16  # that look at files: those of a network answer one by one
@@ -32,11 +34,26 @@ class FileSource:
 
 def state_of(path: str | os.PathLike) -> str:
     """The state of a file, see :class:`FileSource`; empty where there is none."""
+    path = local_path(path)
     try:
+        if is_address(path):
+            stored = Object(str(path)).info()
+            return _state(str(path), stored.size, stored.mtime_ns)
         found = os.stat(path)
     except (OSError, ValueError):
         return ""
-    parts = os.path.abspath(path), found.st_size, found.st_mtime_ns
+    return _state(os.path.abspath(path), found.st_size, found.st_mtime_ns)
+
+
+def state_in(file: BinaryIO, before: str) -> str:
+    """The state of an open file: an object's own, else what it was before."""
+    if isinstance(file, StoredFile):
+        return _state(file.name, file.size, file.mtime_ns)
+    return before
+
+
+def _state(name: str, size: int, mtime_ns: int) -> str:
+    parts = name, size, mtime_ns
     return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
 
@@ -46,7 +63,10 @@ def content_of(path: str | os.PathLike) -> str | None:
     Raises:
         OSError: if it cannot be read
     """
-    with open(path, "rb", buffering=0) as file:
+    if is_address(path):
+        with Object(str(path)).read() as stored:
+            return content_in(stored)
+    with open(local_path(path), "rb", buffering=0) as file:
         return content_in(file)
 
 

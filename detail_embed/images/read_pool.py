@@ -21,8 +21,8 @@ READ_SECONDS = 60.0
 _PATIENCE = 1.0  # seconds without a word from a file before others are read beside it
 _LOOK = 0.1  # seconds between two looks at reads that hang
 _SAID = 5.0  # seconds after which the log says so, and between two lines of it
-_HANGING = 256  # threads that may hang, or wait for room, beside those that work
-_FURTHER = 1024  # files that are read ahead while one hangs
+_HANGING = 128  # threads that may hang, or wait for room, beside those that work
+_FURTHER = 512  # files that are read ahead while one hangs
 
 logger = logging.getLogger(__name__)
 

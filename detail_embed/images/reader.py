@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from detail_embed.images.cpus import cpus, decoding_threads
-from detail_embed.images.file_source import FileSource, content_in, state_of
+from detail_embed.images.file_source import FileSource, content_in, state_in, state_of
 from detail_embed.images.identical_files import RecentFiles
 from detail_embed.images.image_file import (
     MAX_PIXELS,
@@ -27,6 +27,7 @@ from detail_embed.images.read_pool import (
     Waiting,
     check_read_seconds,
 )
+from detail_embed.storage.addresses import is_address
 
 _PINNED = 2**26
 
@@ -145,8 +146,10 @@ def _decode(
     recent: RecentFiles | None, pin: bool, budget: PixelBudget,
 ) -> Decoded:
     try:
-        state = state_of(path)
+        is_object = is_address(path)  # which is never half of two
+        state = "" if is_object else state_of(path)
         with open_with_file(path, max_pixels) as (image, file):
+            state = state_in(file, state)
             source = FileSource(state, content_in(file))
             if recent is not None:
                 same_as = recent.find(source.content, index)
@@ -162,7 +165,7 @@ def _decode(
             except BaseException:
                 budget.give(count)
                 raise
-            if state_of(path) != state:  # written while it was read
+            if not is_object and state_of(path) != state:  # written while it was read
                 source = FileSource(state)
             pixels = pinned(pixels) if pin else pixels
             return Decoded(index, path, pixels, source=source)

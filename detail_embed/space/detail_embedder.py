@@ -189,7 +189,8 @@ class DetailEmbedder(EmbeddingSpace):
         """Embeds files.
 
         Args:
-            paths: ``n`` image files
+            paths: ``n`` image files, or objects of a store (``s3://``, ``gs://``,
+                ``abfs://``), with credentials from the environment
             progress (False): whether to show a progress bar
             batch_size (None): patches per forward pass
             num_workers (None): decoding threads

@@ -18,6 +18,7 @@ from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room
 from detail_embed.images.file_source import state_of
 from detail_embed.space.embedding_space import EmbeddingSpace
+from detail_embed.storage.addresses import full_path
 from detail_embed.storage.chunk_store import ChunkStore
 
 
@@ -91,7 +92,7 @@ def embed_files(
     options.check_options()
     rows: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
-        rows.setdefault(os.path.abspath(path), []).append(i)
+        rows.setdefault(full_path(path), []).append(i)
     vectors, whole = (
         np.full((len(paths), *shape), np.nan, np.float32)
         for shape in (space.fuser.shape, (space.dim,))

@@ -1,0 +1,199 @@
+"""Objects of a store, such as ``s3://bucket/photos/a.jpg``, through ``pyarrow.fs``.
+
+Credentials come from the environment, as those of every program for these stores.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+SCHEMES = ("s3", "gs", "abfs", "abfss")
+
+_OPTIONS = {  # of an address, as pyarrow has them
+    "allow_bucket_creation", "allow_bucket_deletion", "endpoint_override", "region",
+    "retry_limit_seconds", "scheme", "blob_storage_authority", "blob_storage_scheme",
+    "credential_kind", "dfs_storage_authority", "dfs_storage_scheme", "enable_tls",
+}
+_GS_SECONDS = 60  # that gs:// is tried again for; pyarrow's default is 15 minutes
+_KEYS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_ENDPOINT_URL, AWS_REGION)",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "abfs": "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET",
+}
+
+
+class StoreError(OSError):
+    """An object, or a store, that cannot be used; its text says why, in words."""
+
+
+def is_address(path: Any) -> bool:
+    """Whether a path is an object of a store, such as ``s3://bucket/a.jpg``."""
+    text = str(path) if isinstance(path, (str, os.PathLike)) else ""
+    scheme, mark, _ = text.partition("://")
+    return bool(mark) and scheme.lower() in SCHEMES
+
+
+def local_path(path: str | os.PathLike) -> str | os.PathLike:
+    """The path of a ``file://`` address; others stay as they are."""
+    if isinstance(path, str) and path.startswith("file://"):
+        return unquote(urlsplit(path).path)
+    return path
+
+
+def full_path(path: str | os.PathLike) -> str:
+    """The absolute path of a file of this machine, or the address of an object."""
+    path = local_path(path)
+    return str(path) if is_address(path) else os.path.abspath(path)
+
+
+class Object:
+    """One object, or the prefix of some.
+
+    Args:
+        address: ``s3://bucket/key``, ``gs://``, ``abfs://``; after the key pyarrow's
+            options may follow, such as ``?endpoint_override=localhost:9000``
+
+    Raises:
+        StoreError: if it names no bucket, or its store is not to be reached
+    """
+
+    def __init__(self, address: str):
+        self.address = address
+        scheme, _, rest = address.partition("://")
+        rest, options = _split_options(rest)
+        bucket, _, self.key = rest.partition("/")
+        self._scheme, self._options = scheme.lower(), options
+        if not bucket:
+            raise StoreError(f"{address} names no bucket: give {scheme}://bucket/key")
+        with self.reasons():
+            self.system, self.bucket = _system(self._scheme, bucket, options)
+        self.path = f"{self.bucket}/{self.key}".rstrip("/")
+
+    def child(self, name: str) -> Object:
+        """An object below this prefix."""
+        address = self.address.partition("?")[0] if self._options else self.address
+        more = f"?{self._options}" if self._options else ""
+        return Object(f"{address.rstrip('/')}/{name}{more}")
+
+    def info(self) -> fs.FileInfo:
+        """What is known of it without reading it.
+
+        Raises:
+            FileNotFoundError: if there is no such object; its text is in words
+            StoreError: if the store does not answer, or refuses
+        """
+        with self.reasons():
+            found = self.system.get_file_info(self.path)
+            if found.type != fs.FileType.File and "%" in self.key:
+                decoded = f"{self.bucket}/{unquote(self.key)}"
+                found = self.system.get_file_info(decoded)
+            if found.type == fs.FileType.File:
+                return found
+            has_bucket = self.system.get_file_info(self.bucket)
+        if has_bucket.type == fs.FileType.NotFound:
+            raise FileNotFoundError(f"is missing: there is no bucket {self.bucket!r}")
+        raise FileNotFoundError(
+            f"is missing: the bucket {self.bucket!r} has no object {self.key!r}"
+        )
+
+    def exists(self) -> bool:
+        """Whether it is there, as an object."""
+        with self.reasons():
+            return self.system.get_file_info(self.path).type == fs.FileType.File
+
+    def names(self) -> set[str]:
+        """The names of the objects right below this prefix."""
+        chosen = fs.FileSelector(self.path, allow_not_found=True)
+        with self.reasons():
+            return {found.base_name for found in self.system.get_file_info(chosen)}
+
+    def read(self) -> StoredFile:
+        """The whole object, in memory.
+
+        Raises: as of :meth:`info`; also if it came with fewer bytes than it has
+        """
+        found = self.info()
+        with self.reasons(), self.system.open_input_file(found.path) as file:
+            content = file.read()
+        if len(content) != found.size:
+            raise StoreError(f"is truncated: {len(content)} of {found.size} bytes came")
+        return StoredFile(content, self.address, found.mtime_ns)
+
+    def write(self, content: bytes | pa.Buffer) -> None:
+        """Writes it at once: it is there when all of it has arrived, else not at all.
+
+        Raises:
+            StoreError: if the store does not answer, or refuses
+        """
+        with self.reasons(), self.system.open_output_stream(self.path) as file:
+            file.write(content)
+
+    def reasons(self) -> _Reasons:
+        """Turns what a store's client raises into words."""
+        return _Reasons(self)
+
+
+class StoredFile(io.BytesIO):
+    """The content of an object, with what a file says of itself.
+
+    Attributes:
+        name: its address
+        size: in bytes
+        mtime_ns: when it was written
+    """
+
+    def __init__(self, content: bytes, name: str, mtime_ns: int):
+        super().__init__(content)
+        self.name, self.size, self.mtime_ns = name, len(content), mtime_ns
+
+
+class _Reasons:
+    def __init__(self, of: Object):
+        self._of = of
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (StoreError, FileNotFoundError)):
+            return
+        if isinstance(error, (OSError, pa.ArrowException)):
+            raise StoreError(_words(self._of, str(error))) from error
+
+
+def _words(of: Object, error: str) -> str:
+    scheme = of._scheme[:4]
+    lower = error.lower()
+    first = error.splitlines()[0][:300]
+    if any(text in lower for text in ("no such bucket", "nosuchbucket", "no_such_bu")):
+        return f"cannot be used: there is no such bucket ({first})"
+    denied = ("access_denied", "access denied", "forbidden", "credential", "403", "401",
+              "invalid_access_key", "signature", "unauthorized", "permission")
+    if any(word in lower for word in denied):
+        return (
+            f"is refused by its store: set the credentials of it, {_KEYS[scheme]}, on "
+            f"all machines, and see to it that they may use the bucket ({first})"
+        )
+    return f"cannot be used: its store gave no good answer ({first})"
+
+
+def _split_options(rest: str) -> tuple[str, str]:
+    """A key may hold a question mark, so only what pyarrow knows are options."""
+    before, mark, query = rest.rpartition("?")
+    names = parse_qs(query, keep_blank_values=True)
+    return (before, query) if mark and names and names.keys() <= _OPTIONS else (rest, "")
+
+
+@lru_cache(maxsize=64)
+def _system(scheme: str, bucket: str, options: str) -> tuple[fs.FileSystem, str]:
+    if scheme == "gs" and "retry_limit_seconds" not in options:
+        options = f"{options}&retry_limit_seconds={_GS_SECONDS}".lstrip("&")
+    query = f"?{options}" if options else ""
+    return fs.FileSystem.from_uri(f"{scheme}://{bucket}/{query}")
