@@ -23,7 +23,6 @@ class ObjectStore:
         bucket: its name
         fail_next: how many reads are answered with 503
         refuse: whether all reads are answered with 403
-        seconds: that each answer takes longer
     """
 
     bucket = "photos"
@@ -66,6 +65,11 @@ class ObjectStore:
         """Writes an object; returns its address."""
         self.client.put_object(Bucket=self.bucket, Key=key, Body=content)
         return f"s3://{self.bucket}/{key}"
+
+    def states(self, prefix: str) -> dict[str, str]:
+        """When the objects below a prefix were written."""
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return {one["Key"]: str(one["LastModified"]) for one in found["Contents"]}
 
     def _answer(self, inner):
         def answer(environ, start):

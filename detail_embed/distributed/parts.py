@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 
 from detail_embed.distributed.input_lists import InputRow, read_rows
 from detail_embed.space.space_file import read_config
+from detail_embed.storage.places import Folder, Place, Prefix, place_at
 from detail_embed.storage.vector_parquet import SPACE, read_facts
-from detail_embed.storage.whole_files import whole_file, write_whole
 
 PART_ROWS = 1024
 
+_LOOKERS = 16
 _RUN = "run.json"
 _INPUT = "input.parquet"
 _INPUT_SCHEMA = pa.schema([("id", pa.string()), ("filepath", pa.string())])
@@ -40,10 +41,10 @@ class PartFolder:
     Make one with :meth:`create`, or open one that is there.
 
     Args:
-        directory: the folder
+        directory: the folder, or an address such as ``s3://bucket/parts``
 
     Attributes:
-        directory: the folder
+        place: where its files are
         slug: of the embedding space
         rows: of the input
         part_rows: of a part; the last one may have fewer
@@ -54,8 +55,8 @@ class PartFolder:
     """
 
     def __init__(self, directory: str | Path):
-        self.directory = Path(directory).absolute()
-        plan = _read_plan(self.directory)
+        self.place = place_at(directory)
+        plan = _read_plan(self.place)
         if plan is None:
             raise ValueError(f"{directory} holds no {_RUN}: not a folder of parts")
         self.slug: str = plan["space"]
@@ -76,11 +77,12 @@ class PartFolder:
         """Makes the plan of a folder, or opens one that is the same.
 
         Args:
-            directory: created where missing
+            directory: created where missing; a folder, or an address of a store
             files: a list of files, or a Parquet file or a folder of them with the
                 column ``uri`` or ``filepath`` and, if wanted, ``id``. Paths, or
-                ``file://``, that all machines can read
-            space: a folder that ``DetailEmbedder.save()`` wrote
+                ``file://``, ``s3://``, ``gs://``, ``abfs://``, that all machines can
+                read
+            space: a folder that ``DetailEmbedder.save()`` wrote, or its address
             part_rows (None): rows of a part; None for those of the folder, or 1024
             keep_features (False): whether patch features are kept
 
@@ -88,30 +90,45 @@ class PartFolder:
             ValueError: if the files are none, or not to be read; the space is no
                 space; or the folder is of another input or space
         """
-        folder = Path(directory).absolute()
-        had = _read_plan(folder)
+        place = place_at(directory)
+        if keep_features and isinstance(place, Prefix):
+            raise ValueError(
+                f"{directory} is in an object store, and patch features are kept in a "
+                "folder: leave keep_features out, or give a folder that all machines "
+                "share"
+            )
+        had = _read_plan(place)
         size = _part_rows(part_rows, had)
-        slug = read_config(Path(space))["slug"]
-        folder.mkdir(parents=True, exist_ok=True)
-        plan = {"space": slug, "part_rows": size, "features": keep_features}
-        parts = _split(read_rows(files), size)
-        if had is None:
-            _start(folder, plan, Path(space), parts)
-        else:
-            _check_same(folder, had, plan | _summarize(parts))
-        return cls(folder)
+        with place_at(space).folder("") as own:
+            slug = read_config(own)["slug"]
+            plan = {"space": slug, "part_rows": size, "features": keep_features}
+            if had is None:
+                _start(place, plan, own, _split(read_rows(files), size))
+            else:
+                parts = _split(read_rows(files), size)
+                _check_same(place, had, plan | _summarize(parts))
+        return cls(directory)
 
     def __len__(self) -> int:
         """Number of parts."""
         return -(-self.rows // self.part_rows)
 
-    def path(self, part: int) -> Path:
-        """The file of a part; it need not exist."""
-        return self.directory / f"part-{part:06d}.parquet"
+    @property
+    def directory(self) -> Path | str:
+        """The folder; the address in an object store."""
+        return self.place.path if isinstance(self.place, Folder) else str(self.place)
+
+    def path(self, part: int) -> Path | str:
+        """The file of a part, or its address; it need not exist."""
+        return self.place.at(_name(part))
+
+    def is_done(self, part: int) -> bool:
+        """Whether a part is there."""
+        return self.place.exists(_name(part))
 
     def read_input(self, part: int) -> list[InputRow]:
         """The ids, None where they have none, and paths of a part."""
-        with pq.ParquetFile(self.directory / _INPUT) as file:
+        with self.place.open(_INPUT) as rows, pq.ParquetFile(rows) as file:
             table = file.read_row_group(part)
         return list(zip(table["id"].to_pylist(), table["filepath"].to_pylist()))
 
@@ -121,14 +138,17 @@ class PartFolder:
         Raises:
             ValueError: if a part is of another run, or is no Parquet file
         """
-        for part in range(len(self)):
-            if self.path(part).exists():
-                self._check_part(part)
-        return [part for part in range(len(self)) if not self.path(part).exists()]
+        names = self.place.names()
+        parts = range(len(self))
+        done = [part for part in parts if _name(part) in names]
+        with ThreadPoolExecutor(_LOOKERS) as pool:  # a store answers one by one
+            list(pool.map(self._check_part, done))
+        return [part for part in parts if _name(part) not in names]
 
     def count(self, part: int) -> tuple[int, int]:
         """The images of a part that is written, and how many of them failed."""
-        errors = pq.read_table(self.path(part), columns=["error"])["error"]
+        with self.place.open(_name(part)) as file:
+            errors = pq.read_table(file, columns=["error"])["error"]
         first = part * self.part_rows
         images = min(self.part_rows, self.rows - first)
         return images, len(errors) - errors.null_count
@@ -140,11 +160,12 @@ class PartFolder:
 
     def write(self, part: int, table: pa.Table) -> None:
         """Writes a part, whole or not at all."""
-        with whole_file(self.path(part)) as partial:
+        with self.place.writing(_name(part)) as partial:
             pq.write_table(table, partial)
 
     def _check_part(self, part: int) -> None:
-        found = read_facts(self.path(part))
+        with self.place.open(_name(part)) as file:
+            found = read_facts(file, self.path(part))
         for name, value in self.facts(part).items():
             if found.get(name) != value:
                 raise ValueError(
@@ -153,9 +174,15 @@ class PartFolder:
                 )
 
 
-def _read_plan(folder: Path) -> dict[str, Any] | None:
-    path = folder / _RUN
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+def _name(part: int) -> str:
+    return f"part-{part:06d}.parquet"
+
+
+def _read_plan(place: Place) -> dict[str, Any] | None:
+    if not place.exists(_RUN):
+        return None
+    with place.open(_RUN) as file:
+        return json.load(file)
 
 
 def _part_rows(wanted: int | None, had: dict[str, Any] | None) -> int:
@@ -167,25 +194,26 @@ def _part_rows(wanted: int | None, had: dict[str, Any] | None) -> int:
 
 
 def _start(
-    folder: Path, plan: dict[str, Any], space: Path, parts: Iterator[list[InputRow]]
+    place: Place, plan: dict[str, Any], space: Path, parts: Iterator[list[InputRow]]
 ) -> None:
     """Writes the plan; ``run.json`` comes last, so that a plan is whole."""
-    if any(folder.glob("part-*.parquet")):
+    if any(name.startswith("part-") for name in place.names()):
         raise ValueError(
-            f"{folder} holds parts, but no {_RUN} that says of what: give another "
+            f"{place} holds parts, but no {_RUN} that says of what: give another "
             "folder"
         )
-    with whole_file(folder / _INPUT) as partial:
+    with place.writing(_INPUT) as partial:
         plan = plan | _summarize(_written(parts, partial, plan["part_rows"]))
-    shutil.copytree(space, folder / SPACE, dirs_exist_ok=True)
-    write_whole(folder / _RUN, json.dumps(plan, indent=1) + "\n")
+    place.copy_in(space, SPACE)
+    with place.writing(_RUN) as partial:
+        partial.write_text(json.dumps(plan, indent=1) + "\n", "utf-8")
 
 
-def _check_same(folder: Path, had: dict[str, Any], plan: dict[str, Any]) -> None:
+def _check_same(place: Place, had: dict[str, Any], plan: dict[str, Any]) -> None:
     for name, value in plan.items():
         if had[name] != value:
             raise ValueError(
-                f"{folder} was begun with {name}={had[name]}, not {value}: its parts "
+                f"{place} was begun with {name}={had[name]}, not {value}: its parts "
                 "would not fit together. Give another folder, or what it was begun with"
             )
 

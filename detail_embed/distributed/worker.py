@@ -42,7 +42,7 @@ class PartWorker:
     there already is left as it is.
 
     Args:
-        directory: the folder
+        directory: the folder, or its address
         options (DEFAULT): how files are encoded, and where
 
     Raises:
@@ -52,9 +52,8 @@ class PartWorker:
 
     def __init__(self, directory: str | Path, options: EncodeOptions = DEFAULT):
         self._folder = PartFolder(directory)
-        self._space = EmbeddingSpace.load(
-            self._folder.directory / SPACE, options.device
-        )
+        with self._folder.place.folder(SPACE) as space:
+            self._space = EmbeddingSpace.load(space, options.device)
         self._options = options
         self._store = None
         if self._folder.keeps_features:
@@ -73,7 +72,7 @@ class PartWorker:
             the same
         """
         for part in map(int, batch["part"]):
-            if not self._folder.path(part).exists():  # else: died after writing it
+            if not self._folder.is_done(part):  # else: died after writing it
                 self._embed(part)
         return batch
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -114,6 +115,12 @@ class Object:
         with self.reasons():
             return {found.base_name for found in self.system.get_file_info(chosen)}
 
+    def open(self) -> pa.NativeFile:
+        """Opens it to read some of it; raises as of :meth:`info`."""
+        found = self.info()
+        with self.reasons():
+            return self.system.open_input_file(found.path)
+
     def read(self) -> StoredFile:
         """The whole object, in memory.
 
@@ -134,6 +141,32 @@ class Object:
         """
         with self.reasons(), self.system.open_output_stream(self.path) as file:
             file.write(content)
+
+    def write_file(self, path: Path) -> None:
+        """As :meth:`write`, what is in a file."""
+        with self.reasons(), pa.memory_map(str(path)) as mapped:
+            content = mapped.read_buffer()
+        self.write(content)
+
+    def copy_to(self, folder: Path) -> None:
+        """Copies the objects below this prefix to a folder.
+
+        Raises:
+            FileNotFoundError: if there are none
+        """
+        chosen = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
+        with self.reasons():
+            found = [
+                one for one in self.system.get_file_info(chosen)
+                if one.type == fs.FileType.File
+            ]
+            for one in found:
+                target = folder / one.path[len(self.path) + 1 :]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with self.system.open_input_file(one.path) as file:
+                    target.write_bytes(file.read())
+        if not found:
+            raise FileNotFoundError("is missing: no object is below it")
 
     def reasons(self) -> _Reasons:
         """Turns what a store's client raises into words."""
@@ -188,7 +221,9 @@ def _split_options(rest: str) -> tuple[str, str]:
     """A key may hold a question mark, so only what pyarrow knows are options."""
     before, mark, query = rest.rpartition("?")
     names = parse_qs(query, keep_blank_values=True)
-    return (before, query) if mark and names and names.keys() <= _OPTIONS else (rest, "")
+    if mark and names and names.keys() <= _OPTIONS:
+        return before, query
+    return rest, ""
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,14 +44,21 @@ def schema(columns: Sequence[str], dim: int, facts: Mapping[str, Any]) -> pa.Sch
     )
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_facts(
+    file: Path | BinaryIO, name: str | Path | None = None
+) -> dict[str, Any]:
     """What the metadata of a Parquet file of vectors says.
+
+    Args:
+        file: its path, or the open file
+        name (None): of the file, for messages, where it is open
 
     Raises:
         ValueError: if it is no Parquet file, or not one of ours
     """
+    path = name or file
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = pq.read_schema(file).metadata or {}
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path} is no Parquet file: {error}") from error
     if _METADATA not in metadata:

@@ -238,7 +238,7 @@ def test_input_that_cannot_be_used(paths, space, tmp_path):
     table = tmp_path / "in.parquet"
     for columns, message in [
         ({"name": ["a"]}, r"\['name'\].*uri or filepath"),
-        ({"uri": ["s3://bucket/a.jpg"]}, "s3://bucket/a.jpg is not a file of this"),
+        ({"uri": ["http://a/b.jpg"]}, "http://a/b.jpg is no file, and of no store"),
         ({"uri": [None]}, "names None as a file"),
         ({"id": ["a", "a"], "uri": paths[:2]}, "2 files have the id a"),
         ({"uri": pa.array([], pa.string())}, "no files to embed"),

@@ -64,7 +64,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(store, tmp_path):
     assert store.fail_next == 0
 
 
-def test_no_credentials_and_a_body_that_is_cut_off(store, tmp_path):
+def test_credentials_that_are_refused_are_asked_for(store, tmp_path):
     Image.effect_noise((200, 200), 90).convert("RGB").save(tmp_path / "a.png")
     store.put("a.png", (tmp_path / "a.png").read_bytes())
     store.refuse = True
