@@ -127,9 +127,13 @@ class Prefix:
     def folder(self, name: str) -> Iterator[Path]:
         """A copy of the objects below a name, on this machine, for a while."""
         with tempfile.TemporaryDirectory(prefix="detail-embed-") as copy:
-            with self._named(name):
-                self._root.child(name).copy_to(Path(copy))
+            self.copy_out(name, Path(copy))
             yield Path(copy)
+
+    def copy_out(self, name: str, folder: Path) -> None:
+        """Copies the objects below a name to a folder."""
+        with self._named(name):
+            self._root.child(name).copy_to(folder)
 
     @contextmanager
     def _named(self, name: str = "") -> Iterator[None]:

@@ -11,6 +11,8 @@ from detail_embed.cover import CompleteCover
 from detail_embed.distributed.parts import PartFolder
 from detail_embed.distributed.worker import PartWorker
 from detail_embed.engine.encode_options import EncodeOptions
+from detail_embed.fiftyone_bridge.exchange.import_vectors import import_vectors
+from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.space import DetailEmbedder
 from detail_embed.storage.addresses import Object
 from tests.object_store import ObjectStore
@@ -90,6 +92,22 @@ def test_images_parts_list_and_space_in_a_store(store, uris, space, tmp_path):
     Object(f"{out}/part-000001.parquet").write(b"damaged")
     with pytest.raises(ValueError, match="s3://photos/parts/part-000001.parquet is no"):
         again.todo()
+
+
+def test_parts_of_a_store_become_an_index(store, uris, space, dataset):
+    some = dataset.take(3, seed=1)
+    rows = [(sample.id, sample.filepath) for sample in some]
+    table = pa.table({"id": [id for id, _ in rows], "uri": [p for _, p in rows]})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    listed = store.put("lists/samples.parquet", sink.getvalue().to_pybytes())
+    out = f"s3://{store.bucket}/vectors"
+    work(PartFolder.create(out, listed, space[1], part_rows=2))
+    index = Index(dataset, "stored")
+    result = import_vectors(index, dataset, out, device="cpu").finish()
+    assert (result.images, result.failed, result.unmatched) == (3, 0, 0)
+    with pytest.raises(ValueError, match="s3://photos/none is no prefix of parts"):
+        import_vectors(index, dataset, f"s3://{store.bucket}/none")
 
 
 def test_a_part_is_not_there_before_all_of_it_is(store, uris, space):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +17,9 @@ import pyarrow.parquet as pq
 from detail_embed.engine.chunk import ImagePatches
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.images.file_source import FileSource
+from detail_embed.space.space_file import CONFIG
+from detail_embed.storage.addresses import is_address, local_path
+from detail_embed.storage.places import Folder, Place, place_at
 from detail_embed.storage.vector_parquet import (
     PLACE,
     SOURCE,
@@ -55,7 +61,7 @@ class VectorFiles:
     """The parts of :func:`detail_embed.distributed.run.embed`, or an exported file.
 
     Args:
-        path: a file, or a folder of parts
+        path: a file, or a folder of parts, or the address of one in a store
 
     Attributes:
         slug: of the embedding space of all files
@@ -69,12 +75,12 @@ class VectorFiles:
     def __init__(self, path: str | Path):
         if not isinstance(path, (str, Path)) or not str(path).strip():
             raise ValueError(f"path must name a file or folder of parts, not {path!r}")
-        self._path = Path(path).expanduser().absolute()
-        self._files = part_files(self._path)
+        self._place, self._path, self._files = _found(path)
+        self._copy: TemporaryDirectory | None = None
         self.slug = self._read_slug()
-        self._names = pq.read_schema(self._files[0]).names
+        self._names = self._schema(self._files[0]).names
         self.dim = self._read_dim()
-        self.num_rows = sum(pq.read_metadata(file).num_rows for file in self._files)
+        self.num_rows = sum(map(self._rows, self._files))
 
     @property
     def has_whole(self) -> bool:
@@ -94,8 +100,9 @@ class VectorFiles:
         """
         if given is not None:
             return Path(given).expanduser()
-        for folder in (self._path / SPACE, zoo.space_directory(self.slug)):
-            if folder.is_dir():
+        beside = self._space_beside()
+        for folder in (beside, zoo.space_directory(self.slug)):
+            if folder is not None and folder.is_dir():
                 return folder
         raise ValueError(
             f"the embedding space {self.slug} is not on this machine: pass the folder "
@@ -106,7 +113,7 @@ class VectorFiles:
         """Reads images, and says how many rows were read; about 10,000 at a time."""
         rows = 0
         for file in self._files:
-            with pq.ParquetFile(file) as source:
+            with self._place.open(file) as opened, pq.ParquetFile(opened) as source:
                 rest = None
                 for batch in source.iter_batches(_ROWS):
                     rows += len(batch)
@@ -165,6 +172,29 @@ class VectorFiles:
             )
         return ImagePatches(vectors, np.array(boxes), np.array(levels))
 
+    def _schema(self, file: str) -> pa.Schema:
+        with self._place.open(file) as opened:
+            return pq.read_schema(opened)
+
+    def _rows(self, file: str) -> int:
+        with self._place.open(file) as opened:
+            return pq.read_metadata(opened).num_rows
+
+    def _facts(self, file: str) -> dict[str, Any]:
+        with self._place.open(file) as opened:
+            return read_facts(opened, self._place.at(file))
+
+    def _space_beside(self) -> Path | None:
+        """The folder of the space beside the parts; a copy of one in a store."""
+        if isinstance(self._place, Folder):
+            return Path(self._path) / SPACE
+        if not self._place.exists(f"{SPACE}/{CONFIG}"):
+            return None
+        if self._copy is None:
+            self._copy = TemporaryDirectory(prefix="detail-embed-")
+            self._place.copy_out(SPACE, Path(self._copy.name))
+        return Path(self._copy.name)
+
     def _read_dim(self) -> int:
         """Reads the dimension, which is that of all files.
 
@@ -173,15 +203,15 @@ class VectorFiles:
         """
         dims = {}
         for file in self._files:
-            schema = pq.read_schema(file)
+            schema = self._schema(file)
             lacking = {"id", "filepath", VECTOR} - set(schema.names)
             if lacking or not pa.types.is_fixed_size_list(schema.field(VECTOR).type):
                 what = f"lacks {sorted(lacking)}" if lacking else (
                     f"has vectors of the type {schema.field(VECTOR).type}"
                 )
                 raise ValueError(
-                    f"{file} {what}: give a file that export_vectors or "
-                    "detail_embed.distributed wrote"
+                    f"{self._place.at(file)} {what}: give a file that export_vectors "
+                    "or detail_embed.distributed wrote"
                 )
             dims[schema.field(VECTOR).type.list_size] = file
         if len(dims) > 1:
@@ -192,7 +222,7 @@ class VectorFiles:
         return next(iter(dims))
 
     def _read_slug(self) -> str:
-        slugs = {read_facts(file).get("space"): file for file in self._files}
+        slugs = {self._facts(file).get("space"): file for file in self._files}
         if len(slugs) > 1:
             names = ", ".join(map(str, slugs))
             raise ValueError(
@@ -206,6 +236,19 @@ class VectorFiles:
                 "space is not known"
             )
         return slug
+
+
+def _found(path: str | Path) -> tuple[Place, str | Path, list[str]]:
+    """Where the files are, what that is called, and their names, in order."""
+    if is_address(path):
+        place: Place = place_at(str(path))
+        names = sorted(n for n in place.names() if fnmatch(n, "part-*.parquet"))
+        if not names:
+            raise ValueError(f"{path} is no prefix of parts, such as s3://bucket/parts")
+        return place, str(path), names
+    whole = Path(local_path(path)).expanduser().absolute()
+    files = part_files(whole)
+    return Folder(files[0].parent), whole, [file.name for file in files]
 
 
 def _vectors(column: pa.ChunkedArray) -> list[np.ndarray | None]:
