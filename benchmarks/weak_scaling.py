@@ -7,12 +7,15 @@ in a store that the environment leads to.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import torch
 
@@ -38,9 +41,37 @@ def start_ray() -> None:
     start_ray()
 
 
-def timed(paths: list[str], space: Path, where: str, rows: int, workers: int) -> float:
-    """Images a second from the first part to the last one."""
+class WorkerSeconds(threading.Thread):
+    """Seconds of the processor that workers of this machine took, seen from outside."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._seen: dict[int, float] = {}
+        self._is_over = threading.Event()
+
+    def run(self) -> None:
+        """Looks until it is ended."""
+        while not self._is_over.wait(0.2):
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):
+                    if "MapWorker" in " ".join(process.cmdline()):
+                        self._seen[process.pid] = sum(process.cpu_times()[:2])
+
+    def end(self) -> float:
+        """Ends it; the seconds of all workers together, their start included."""
+        self._is_over.set()
+        self.join()
+        return sum(self._seen.values())
+
+
+def timed(
+    paths: list[str], space: Path, where: str, rows: int, workers: int
+) -> tuple[float, float]:
+    """Images a second from the first part to the last one; CPU seconds of all."""
+    watch = WorkerSeconds()
+    watch.start()
     done = embed(paths, space, where, rows, concurrency=workers, num_gpus=0)
+    seconds = watch.end()
     place, names = place_at(where), [f"part-{i:06d}.parquet" for i in range(done.parts)]
     if isinstance(place, Prefix):
         root = Object(where)
@@ -51,7 +82,7 @@ def timed(paths: list[str], space: Path, where: str, rows: int, workers: int) ->
     images = sum(len(pq.read_table(place.open(name))) for name in names)
     assert len(by) == workers, f"{len(by)} of {workers} workers had a part"
     first = sorted(ends)[workers - 1]
-    return (images - workers * rows) / (max(ends) - first)
+    return (images - workers * rows) / (max(ends) - first), seconds
 
 
 def main() -> None:
@@ -87,9 +118,11 @@ def main() -> None:
             for workers in (1, args.workers):
                 some = paths[: workers * each]
                 where = f"{out}/{int(time.time())}-{turn}-{workers}"
-                rate = timed(some, folder / "space", where, args.rows, workers)
+                rate, cpu = timed(some, folder / "space", where, args.rows, workers)
                 rates.setdefault(workers, []).append(rate)
-                print(f"{workers} workers: {rate:.2f} images/s", flush=True)
+                print(f"{workers} workers: {rate:.2f} images/s by the clock, "
+                      f"{cpu / len(some):.3f} s of the processor an image, "
+                      f"{cpu / workers:.1f} s a worker", flush=True)
     one, many = max(rates[1]), max(rates[args.workers])
     print(f"efficiency {many / (args.workers * one):.2f} (best of {args.rounds} each)")
 

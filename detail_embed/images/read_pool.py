@@ -20,7 +20,8 @@ READ_SECONDS = 60.0
 
 _PATIENCE = 1.0  # seconds without a word from a file before others are read beside it
 _LOOK = 0.1  # seconds between two looks at reads that hang
-_SAID = 5.0  # seconds after which the log says so, and between two lines of it
+_SAID = 5.0  # seconds after which the log says so
+_SAY_AGAIN = 30.0
 _HANGING = 128  # threads that may hang, or wait for room, beside those that work
 _FURTHER = 512  # files that are read ahead while one hangs
 
@@ -132,7 +133,7 @@ class ReadPool(Generic[_Path, _Result]):
         self._lock = threading.Lock()
         self._allowed = num_workers
         self._is_closed = False
-        self._said_at = 0.0
+        self._said_at = -_SAY_AGAIN
 
     def results(
         self, paths: Iterable[_Path], next_is: Callable[[int], None]
@@ -235,7 +236,7 @@ class ReadPool(Generic[_Path, _Result]):
     def _say(self, hanging: list[_Job[_Path, _Result]]) -> None:
         now = time.monotonic()
         hanging = [job for job in hanging if not job.future.done()]
-        if not hanging or now - self._said_at < _SAID:
+        if not hanging or now - self._said_at < _SAY_AGAIN:
             return
         self._said_at = now
         more = len(hanging) - 1
