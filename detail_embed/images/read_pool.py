@@ -22,7 +22,8 @@ _PATIENCE = 1.0  # seconds without a word from a file before others are read bes
 _LOOK = 0.1  # seconds between two looks at reads that hang
 _SAID = 5.0  # seconds after which the log says so
 _SAY_AGAIN = 30.0
-_HANGING = 128  # threads that may hang, or wait for room, beside those that work
+_HANGING = 128  # threads that may wait, for a file or room, beside those that work
+_GIVEN_UP = 1024  # threads that may hang for good, as none can be ended from outside
 _FURTHER = 512  # files that are read ahead while one hangs
 
 logger = logging.getLogger(__name__)
@@ -134,6 +135,7 @@ class ReadPool(Generic[_Path, _Result]):
         self._allowed = num_workers
         self._is_closed = False
         self._said_at = -_SAY_AGAIN
+        self._free_at = time.monotonic()
 
     def results(
         self, paths: Iterable[_Path], next_is: Callable[[int], None]
@@ -217,21 +219,30 @@ class ReadPool(Generic[_Path, _Result]):
         idle = sum(job.waiting.is_idle(2 * _LOOK) for job in running)
         head = self._ahead[0].waiting
         is_held_up = head is not None and head.is_idle(_PATIENCE)
-        extra = min(2 * idle if is_held_up else idle, _HANGING)
-        self._allowed = self._num_workers + extra
+        stuck = min(len(late), _GIVEN_UP)
+        waiting = max(0, idle - len(late))
+        extra = min(2 * waiting if is_held_up else waiting, _HANGING)
+        self._allowed = self._num_workers + stuck + extra
         if is_held_up and self._may_grow:
             self._submit(itertools.islice(jobs, max(0, _FURTHER - len(self._ahead))))
         for _ in range(min(self._allowed - len(self._running), self._todo.qsize())):
             self._start()
-        if len(late) >= self._num_workers + _HANGING:  # nobody is left to read
-            for job in self._ahead:
-                if not job.waiting and time.monotonic() - job.since >= self._seconds:
-                    self._give_up(job)
+        self._give_up_all(len(late))
         self._say([job for job in running if job.waiting.seconds() >= _SAID])
 
     def _give_up(self, job: _Job[_Path, _Result]) -> None:
         with contextlib.suppress(InvalidStateError):
             job.future.set_result(self._late(job.index, job.path))
+
+    def _give_up_all(self, stuck: int) -> None:
+        """Gives up what no thread can read, as all hang, once that has lasted."""
+        now = time.monotonic()
+        if stuck < len(self._running) or stuck < self._allowed:
+            self._free_at = now
+        for job in self._ahead:
+            since = max(job.since, self._free_at)
+            if not job.waiting and now - since >= self._seconds:
+                self._give_up(job)
 
     def _say(self, hanging: list[_Job[_Path, _Result]]) -> None:
         now = time.monotonic()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detail_embed.images import image_file
+from detail_embed.images import image_file, read_pool
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.reader import read_images
 
@@ -92,6 +92,29 @@ def test_many_that_hang_take_as_long_as_one(pipe, opens_pipes, tmp_path, caplog)
     assert ": nothing came for 5 s, the disk or network may not answer" in caplog.text
     hung = [t for t in threading.enumerate() if t.name.startswith("detail-read")]
     assert all(thread.daemon for thread in hung) and len(hung) <= 32
+
+
+def test_good_files_are_read_after_more_have_hung_than_wait_at_once(
+    pipe, opens_pipes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(read_pool, "_HANGING", 4)
+    paths = pictures(tmp_path, 40)
+    for i in range(20):
+        paths[2 * i : 2 * i] = [pipe(f"fifo{i}")]
+    found = list(read_images(paths, 2, budget=PixelBudget(2**20), read_seconds=1.5))
+    assert [r.error is not None for r in found] == [
+        path.name.startswith("fifo") for path in paths
+    ]
+
+
+def test_where_all_threads_hang_the_run_ends_all_the_same(
+    pipe, opens_pipes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(read_pool, "_HANGING", 2)
+    monkeypatch.setattr(read_pool, "_GIVEN_UP", 4)
+    paths = [pipe(f"fifo{i}") for i in range(20)]
+    found = list(read_images(paths, 1, budget=PixelBudget(2**20), read_seconds=1.5))
+    assert all(r.error is not None for r in found) and len(found) == 20
 
 
 def test_a_process_ends_though_a_read_hangs(pipe, tmp_path):
