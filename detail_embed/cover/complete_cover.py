@@ -17,10 +17,12 @@ import numpy as np
 
 from detail_embed.cover.guarantee import Guarantee, chain, in_pixels
 from detail_embed.cover.windows import (
+    HUGE_WINDOWS,
     MAX_WINDOWS,
     authors_windows,
     even_windows,
     exact_gap,
+    finest,
     kept_levels,
     windows_per_side,
 )
@@ -28,6 +30,7 @@ from detail_embed.cover.windows import (
 logger = logging.getLogger(__name__)
 
 MAX_C = 15
+HUGE_PIXELS = 2**28  # of images with more, "auto" goes on beyond MAX_C
 NO_COVER = "none"  # the whole image is the only window
 SPACINGS = ("even", "authors")
 
@@ -56,8 +59,9 @@ class CompleteCover:
     Args:
         c (10): number of levels before reduction, 1 to 15, or "auto": as many as
             leave the smallest window ``input_size`` pixels, so that none is a blur
-            that was enlarged: ``floor(short side / input_size)``, 1 to 15. "none":
-            the whole image is the only window
+            that was enlarged: ``floor(short side / input_size)``, 1 to 15, and on
+            beyond 15 in an image of more than ``HUGE_PIXELS``, as far as it has no
+            more than ``HUGE_WINDOWS``. "none": the whole image is the only window
         spacing ("even"): "even" or "authors"
         input_size (224): side, in pixels, of what the backbone sees; of use to
             ``c="auto"`` only
@@ -125,7 +129,11 @@ class CompleteCover:
         if self.c != "auto":
             return self
         c = min(width, height) // self.input_size
-        return dataclasses.replace(self, c=min(max(c, 1), MAX_C))
+        fixed = dataclasses.replace(self, c=min(max(c, 1), MAX_C))
+        if c > MAX_C and width * height > HUGE_PIXELS and self.spacing == "even":
+            # which may be had of "auto" only
+            object.__setattr__(fixed, "c", finest(MAX_C, c, width, height))
+        return fixed
 
     def boxes(self, width: int, height: int) -> np.ndarray:
         """Lists the windows of an image.
@@ -246,17 +254,18 @@ def _layout(
         return ((1, np.array([[0, 0, width, height]], dtype=np.int64)),)
     levels = even_windows if cover.spacing == "even" else authors_windows
     result = [(cover.c, np.array([[0, 0, width, height]], dtype=np.int64))]
+    most = MAX_WINDOWS if cover.c <= MAX_C else HUGE_WINDOWS
     total = 1
     for m, x, y in levels(cover.c, width, height):
         total += len(x) * len(y)
-        if total > MAX_WINDOWS:
+        if total > most:
             logger.warning(
                 "Images of %d x %d pixels go without windows of level %d and below: "
                 "they would be more than %d",
                 width,
                 height,
                 m,
-                MAX_WINDOWS,
+                most,
             )
             break
         result.append((m, _grid(x, y)))

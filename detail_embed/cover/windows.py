@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 MAX_WINDOWS = 4096
+HUGE_WINDOWS = 8192  # of an image that is too large to be decoded at once
 
 
 def windows_per_side(c: int, m: int) -> int:
@@ -67,6 +68,24 @@ def _spread(total: int, side: int, gap: Fraction) -> np.ndarray:
     i = np.arange(steps + 1, dtype=np.int64)
     starts = (2 * i * last + steps) // max(2 * steps, 1)
     return np.stack([starts, starts + side], axis=1)
+
+
+def finest(least: int, most: int, width: int, height: int) -> int:
+    """The largest c whose even windows are no more than ``HUGE_WINDOWS``.
+
+    Args:
+        least: of c, which is not checked
+        most: of c
+        width: of the image in pixels
+        height: as the width
+    """
+    short = min(width, height)
+    most = min(most, math.isqrt(HUGE_WINDOWS * short // max(width, height)) + 1)
+    for c in range(most, least, -1):
+        levels = even_windows(c, width, height)
+        if sum(len(x) * len(y) for _, x, y in levels) < HUGE_WINDOWS:
+            return c
+    return least
 
 
 def authors_windows(

@@ -25,10 +25,13 @@ from detail_embed.engine.device_memory import (
     encode_fitting,
     released_after,
 )
+from detail_embed.engine.encode_huge import encode_huge
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.workers import compute_threads, run_in_workers
 from detail_embed.images.cpus import cpus, decoding_threads
 from detail_embed.images.file_source import FileSource
+from detail_embed.images.huge_image import HugeImage
+from detail_embed.images.image_file import UnreadableImage
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.reader import read_images
 
@@ -142,7 +145,8 @@ def _decoders(backbone: Backbone) -> int:
     return decoding_threads(cpus(), len(backbone.devices))
 
 
-_File = tuple[PatchFeatures, np.ndarray | None]  # without features; (h, w, 3) pixels
+# without features; (h, w, 3) pixels
+_File = tuple[PatchFeatures, np.ndarray | HugeImage | None]
 
 
 def _read(
@@ -200,7 +204,19 @@ def _encode_group(
 ) -> list[PatchFeatures]:
     """Gives the files of a group their features."""
     images = [image for image, _ in group]
-    some = {i: pixels for i, (_, pixels) in enumerate(group) if pixels is not None}
+    for i, (_, pixels) in enumerate(group):
+        if isinstance(pixels, HugeImage):
+            encode = functools.partial(
+                _encode, backbone, is_wanted=is_wanted, size=batch_size
+            )
+            images[i] = _encode_huge(
+                images[i], pixels, backbone, encode, home,
+                None if images[i].id in uncovered else cover,
+            )
+    some = {
+        i: pixels for i, (_, pixels) in enumerate(group)
+        if isinstance(pixels, np.ndarray)
+    }
     parts = [
         part for i, pixels in some.items()
         for part in parts_of(
@@ -229,6 +245,19 @@ def _encode_group(
         boxes = images[i].boxes and images[i].boxes.with_encoded(boxed)
         images[i] = dataclasses.replace(images[i], features=features, boxes=boxes)
     return images
+
+
+def _encode_huge(
+    image: PatchFeatures, file: HugeImage, backbone: Backbone,
+    encode: Callable[[Tensor], Tensor], home: torch.device, cover: CompleteCover | None,
+) -> PatchFeatures:
+    """Gives a file that is read by parts its features, or the reason for none."""
+    try:
+        features, boxed = encode_huge(file, backbone, cover, image.boxes, encode, home)
+    except UnreadableImage as error:
+        return dataclasses.replace(image, boxes=None, reason=error.reason)
+    boxes = image.boxes and image.boxes.with_encoded(boxed)
+    return dataclasses.replace(image, features=features, boxes=boxes)
 
 
 def _encode(

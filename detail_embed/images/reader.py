@@ -12,6 +12,7 @@ import torch
 
 from detail_embed.images.cpus import cpus, decoding_threads
 from detail_embed.images.file_source import FileSource, content_in, state_in, state_of
+from detail_embed.images.huge_image import HugeImage, as_huge
 from detail_embed.images.identical_files import RecentFiles
 from detail_embed.images.image_file import (
     MAX_PIXELS,
@@ -27,7 +28,7 @@ from detail_embed.images.read_pool import (
     Waiting,
     check_read_seconds,
 )
-from detail_embed.storage.addresses import is_address
+from detail_embed.storage.addresses import is_address, local_path
 
 _PINNED = 2**26
 
@@ -39,7 +40,8 @@ class Decoded:
     Attributes:
         index: position of the file among those given
         path: the file, as it was given
-        pixels: ``(h, w, 3)`` uint8 RGB, or None
+        pixels: ``(h, w, 3)`` uint8 RGB, or None; of a file that is too large to be
+            decoded at once, what reads it by parts
         error: the error that ``read_image()`` raised, or None
         same_as: index of an earlier file with the same content, which is why this
             one was not decoded, or None
@@ -48,7 +50,7 @@ class Decoded:
 
     index: int
     path: str | os.PathLike
-    pixels: np.ndarray | None = None
+    pixels: np.ndarray | HugeImage | None = None
     error: UnreadableImage | None = None
     same_as: int | None = None
     source: FileSource | None = None
@@ -75,7 +77,7 @@ def read_images(
         num_workers (None): number of threads; None: one per CPU, at most 8
         prefetch (None): number of files decoded ahead of the one last yielded;
             None: twice the number of threads
-        max_pixels (MAX_PIXELS): as in ``read_image()``
+        max_pixels (MAX_PIXELS): a file of more is not decoded here
         identical_within (0): how many files back one of the same content is looked
             for; a file that has one is not decoded
         pin (False): whether to put pixels where a GPU can copy them from while it
@@ -148,7 +150,9 @@ def _decode(
     try:
         is_object = is_address(path)  # which is never half of two
         state = "" if is_object else state_of(path)
-        with open_with_file(path, max_pixels) as (image, file):
+        # an object of a store is in memory whole: it is not read by parts
+        with open_with_file(path, max_pixels if is_object else None) as (image, file):
+            huge = None if is_object else as_huge(local_path(path), image, max_pixels)
             state = state_in(file, state)
             source = FileSource(state, content_in(file))
             if recent is not None:
@@ -158,6 +162,8 @@ def _decode(
             count = math.prod(image.size)
             with waiting.pausing():
                 budget.take(index, count)
+            if huge is not None:
+                return Decoded(index, path, huge, source=source)
             try:
                 pixels = decode_pixels(
                     path, image, file, _pinned_room if pin else None

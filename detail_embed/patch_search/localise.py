@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 _CELLS = 64  # along the longer side
+_MANY, _MORE_CELLS = 4096, 256  # windows of a huge image, which find small things
 _SPREAD = 0.35  # standard deviation of a window's weight, in sides of the window
 _SMALL = 0.5  # a level of half the side counts 2 ** 0.5 times as much
 _HOT = 0.75  # of a peak: what belongs to its box
@@ -102,7 +103,8 @@ def _check(
 def _heat(scores: np.ndarray, boxes: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """How far the windows about each cell stand out; 0 where none does by enough."""
     size = boxes[0, 2:]
-    width, height = np.maximum(1, np.round(_CELLS * size / size.max())).astype(int)
+    cells = _CELLS if len(boxes) <= _MANY else _MORE_CELLS
+    width, height = np.maximum(1, np.round(cells * size / size.max())).astype(int)
     heat = np.zeros((height, width), np.float32)
     above = np.clip(scores - np.median(scores), 0, None)
     if above.max() < _ALIKE:

@@ -12,6 +12,7 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from detail_embed.images.decode import upright_rgb
+from detail_embed.images.huge_image import as_huge, see
 from detail_embed.images.image_file import open_image
 
 SIDE = 132  # pixels
@@ -81,8 +82,7 @@ def _read_part(
 ) -> Image.Image:
     if box is None:
         return _read(path, modified)
-    with open_image(path) as image:
-        whole = upright_rgb(image)
+    whole = see(path)
     width, height = whole.size
     x, y, w, h = box
     half = _AROUND * max(w * width, h * height) / 2
@@ -105,7 +105,10 @@ def _shrink(path: str) -> Image.Image:
 
 @lru_cache(_KEPT)
 def _read(path: str, modified: int) -> Image.Image:
-    with open_image(path) as image:
+    with open_image(path, max_pixels=None) as image:
+        huge = as_huge(path, image)
+        if huge is not None:
+            return huge.crop(side=SIDE)
         image.draft("RGB", (2 * SIDE, 2 * SIDE))
         return ImageOps.contain(upright_rgb(image), (SIDE, SIDE))
 

@@ -23,12 +23,12 @@ from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.methods import is_a
 from detail_embed.images.decode import upright_rgb
 from detail_embed.images.file_reasons import reason
+from detail_embed.images.huge_image import see, see_whole
 from detail_embed.images.image_file import (
     MAX_PIXELS,
     PICTURE,
     UnreadableImage,
     check_size,
-    read_image,
     read_picture,
 )
 from detail_embed.texts.query import Query
@@ -199,7 +199,7 @@ def crop(box: Box) -> Image.Image:
     Raises:
         UnreadableImage: if the file cannot be read
     """
-    image = Image.fromarray(read_image(box.filepath))
+    image = see(box.filepath)
     size = np.array(image.size)
     x, y, w, h = box.bounding_box
     side = int(np.clip(np.ceil(max(w * size[0], h * size[1])), 1, size.min()))
@@ -222,7 +222,7 @@ def _open(picture: Picture) -> Image.Image:
     """A picture upright and in RGB, by the reader of files, with its limits."""
     try:
         if isinstance(picture, (str, PathLike)):
-            return Image.fromarray(read_image(picture))
+            return see_whole(picture)
         if isinstance(picture, (bytes, bytearray)):
             return Image.fromarray(read_picture(bytes(picture)))
         if isinstance(picture, Image.Image):

@@ -7,7 +7,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from PIL import Image
 from torchvision.ops import box_iou
 
 from detail_embed.concepts import Background, Example
@@ -22,7 +21,8 @@ from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.methods import own_store
-from detail_embed.images.image_file import UnreadableImage, read_image
+from detail_embed.images.huge_image import see_whole
+from detail_embed.images.image_file import UnreadableImage
 
 _IMAGES, _PATCHES = 256, 16  # of the sample that says what is common
 _of_stores: dict[tuple[str, int], Background] = {}
@@ -112,8 +112,7 @@ class Patches:
     def _encoded(self, mark: Mark, path: str) -> Example:
         model = query_vectors.model_of(self._index)
         if not hasattr(model, "space"):
-            image = Image.fromarray(read_image(path))
-            return Example(examples.of_images(self._index, [image]))
+            return Example(examples.of_images(self._index, [see_whole(path)]))
         backbone, cover = model.space.backbone, model.space.cover
         cover = cover if cover.c != 1 else CompleteCover()
         (image,) = iter_patch_features([(mark.sample_id, path)], backbone, cover)

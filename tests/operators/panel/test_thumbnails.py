@@ -136,9 +136,9 @@ def test_what_cannot_be_read_is_grey(tmp_path, two_halves, kind):
 
 
 def test_a_picture_that_is_too_large(two_halves, monkeypatch):
-    limited = functools.partial(thumbnails.open_image, max_pixels=1000)
-    monkeypatch.setattr(thumbnails, "open_image", limited)
-    (url,) = draw([two_halves()])
+    limited = functools.partial(thumbnails.as_huge, max_pixels=1000)
+    monkeypatch.setattr(thumbnails, "as_huge", limited)
+    (url,) = draw([two_halves("halves.webp")])  # which is not read by parts
     assert shows(pixels(url), (66, 66), thumbnails._BLANK)
 
 
