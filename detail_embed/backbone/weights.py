@@ -112,6 +112,14 @@ def dimension(name: str) -> int | None:
     return config and config["embed_dim"]
 
 
+def input_size(name: str) -> int | None:
+    """Side, in pixels, of what an architecture sees; None where that is not known."""
+    _register()
+    config = open_clip.get_model_config(name) or {}
+    side = config.get("vision_cfg", {}).get("image_size")
+    return side[0] if isinstance(side, (list, tuple)) else side
+
+
 def _register() -> None:
     if bundled_model.NAME not in open_clip.list_models():
         bundled_model.register()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import math
 import os
@@ -132,14 +133,14 @@ class HugeImage:
 
 
 def as_huge(
-    path: str | os.PathLike, image: Image.Image, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike, image: Image.Image, max_pixels: int | None = None
 ) -> HugeImage | None:
     """What reads an open image by parts, if it is too large to be decoded at once.
 
     Args:
         path: of its file
         image: as :func:`.image_file.open_image` opened it, without a limit
-        max_pixels (MAX_PIXELS): an image of more is decoded by parts
+        max_pixels (None): an image of more is decoded by parts; None for 268 million
 
     Returns:
         None for an image that may be decoded at once
@@ -147,6 +148,7 @@ def as_huge(
     Raises:
         UnreadableImage: if its file cannot be read by parts
     """
+    max_pixels = max_pixels or MAX_PIXELS
     if math.prod(image.size) <= max_pixels:
         return None
     width, height = image.size
@@ -182,16 +184,14 @@ def as_huge(
     return huge
 
 
-def see(
-    path: str | os.PathLike, max_pixels: int = MAX_PIXELS
-) -> Image.Image | HugeImage:
+def see(path: str | os.PathLike) -> Image.Image | HugeImage:
     """An image to crop parts of: its pixels, or, if it is huge, its file.
 
     Raises:
         UnreadableImage: as of :func:`.image_file.read_image`
     """
     with open_image(path, max_pixels=None) as image:
-        huge = as_huge(path, image, max_pixels)
+        huge = as_huge(path, image)
         return huge or Image.fromarray(decode_pixels(path, image))
 
 
@@ -203,6 +203,11 @@ def see_whole(path: str | os.PathLike) -> Image.Image:
     """
     seen = see(path)
     return seen.crop() if isinstance(seen, HugeImage) else seen
+
+
+def is_installed() -> bool:
+    """Whether there is what reads huge images."""
+    return importlib.util.find_spec("rasterio") is not None
 
 
 def _silence() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -16,10 +17,13 @@ from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.engine.stream import stream_reusing
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room
+from detail_embed.features.huge_files import huge_line
 from detail_embed.images.file_source import state_of
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.addresses import full_path
 from detail_embed.storage.chunk_store import ChunkStore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -107,6 +111,9 @@ def embed_files(
             result.vectors[where], result.global_vectors[where] = stored[key]
         else:
             todo[name] = paths[where[0]]
+    said = huge_line(list(todo.values()), space.cover, options.max_pixels)
+    if said is not None:
+        logger.info(said)
     chunks = stream_reusing(
         todo.items(), space.backbone, space.cover, space.fuser,
         _open(features, space, todo), options,

@@ -10,6 +10,7 @@ import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
 from detail_embed.backbone.weights import check_weights
+from detail_embed.fiftyone_bridge.compute import huge
 from detail_embed.fiftyone_bridge.compute.estimate import Workload
 from detail_embed.fiftyone_bridge.index import checks
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -46,7 +47,8 @@ def add_inputs(
     readable = as_far_as_readable(given)
     settings = Request.from_params(readable).settings
     speed_probe.start(samples, settings)
-    work = Workload.of(samples.values("filepath"), settings)
+    paths = samples.values("filepath")
+    work = Workload.of(paths, settings)
     add_quality(inputs, work, readable)
     given.setdefault("quality", usual(work))
     inputs.properties |= models.properties
@@ -58,6 +60,8 @@ def add_inputs(
     check_same(request, samples)
     request.check(samples)
     tell_of_weights(inputs, request)
+    if said := huge.line(paths, request.settings):
+        inputs.view("huge", types.Notice(label=said))
 
 
 def add_switch(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator
 
 import fiftyone.core.collections as foc
 
-from detail_embed.fiftyone_bridge.compute import estimate, shards
+from detail_embed.fiftyone_bridge.compute import estimate, huge, shards
 from detail_embed.fiftyone_bridge.compute.calibrate import calibrate
 from detail_embed.fiftyone_bridge.compute.embed import embed, embed_whole
 from detail_embed.fiftyone_bridge.compute.embeddings_map import keep_map
@@ -36,6 +37,8 @@ from detail_embed.fiftyone_bridge.samples.collection import (
 from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
 from detail_embed.fiftyone_bridge.samples.images import slice_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["check_compute", "compute", "delete", "prepare"]
 
@@ -193,6 +196,10 @@ def _compute(
     _check_key(index, settings, backend, overwrite, also_global)
     everything = list(zip(*samples.values(["id", "filepath"])))
     items = shards.mine(everything, shard)
+    said = huge.line([path for _, path in items], settings)
+    if said is not None:
+        logger.info(said)
+        yield Progress(said, 0.0)
     opened = yield from open_space(index, samples, items, settings, overwrite)
     record, errors = index.record, index.error_field
     stale = yield from provenance.check(index, items)

@@ -1,0 +1,154 @@
+"""How long a huge image takes, and how much memory, read by parts.
+
+Makes a tiled TIFF of flat ground with things pasted in, encodes it in a process of its
+own, says where each thing is found, and deletes it:
+
+    python benchmarks/huge_images.py --width 39266 --height 29140
+    python benchmarks/huge_images.py --width 100000 --height 100000 --overviews
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from detail_embed.backbone import Backbone
+from detail_embed.backbone.bundled_model import NAME
+from detail_embed.clver_ds import things
+from detail_embed.cover import CompleteCover
+from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.images.huge_image import see
+from detail_embed.patch_search.localise import localise
+
+_TILE = 512
+_GROUND = (118, 122, 116)
+
+
+def write(
+    path: Path, width: int, height: int, names: Sequence[str], side: int,
+    overviews: bool,
+) -> dict[str, tuple[int, int]]:
+    """Writes an image with a thing of each name; returns where they are, in pixels."""
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.windows import Window
+
+    rng = np.random.default_rng(0)
+    places = {}
+    tiles = [width // _TILE - 2, height // _TILE - 2]
+    for name in names:
+        column, row = (int(rng.integers(1, count)) for count in tiles)
+        places[name] = column * _TILE, row * _TILE
+    options = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE,
+               "compress": "deflate", "photometric": "RGB", "bigtiff": "if_safer"}
+    ground = np.empty((3, _TILE, width), np.uint8)
+    ground[:] = np.array(_GROUND, np.uint8)[:, None, None]
+    with rasterio.Env(GDAL_CACHEMAX=2**27, GDAL_NUM_THREADS=2), rasterio.open(
+        path, "w", driver="GTiff", width=width, height=height, count=3,
+        dtype="uint8", **options,
+    ) as file:
+        for top in range(0, height, _TILE):
+            rows = min(_TILE, height - top)
+            band = ground[:, :rows].copy()
+            for name, (x, y) in places.items():
+                if y == top:
+                    band[:, :side, x : x + side] = _pasted(name, side)
+            file.write(band, window=Window(0, top, width, rows))
+        if overviews:
+            file.build_overviews([2, 4, 8, 16, 32], Resampling.average)
+    return places
+
+
+def _pasted(name: str, side: int) -> np.ndarray:
+    """A thing on the ground: ``(3, side, side)``."""
+    thing = Image.fromarray(things.cutout(name)).resize((side, side))
+    image = Image.new("RGB", thing.size, _GROUND)
+    image.paste(thing, (0, 0), thing)
+    return np.moveaxis(np.asarray(image), -1, 0)
+
+
+def encode(path: Path, c: int | str, skip_flat: bool, names: Sequence[str]) -> dict:
+    """Encodes a file and looks for things in it; what it took, and where they are."""
+    backbone = Backbone.load(NAME, device="auto")
+    cover = CompleteCover(c, input_size=backbone.input_size, skip_flat=skip_flat)
+    before, started = _peak(), time.monotonic()
+    (image,) = iter_patch_features([(0, path)], backbone, cover)
+    seconds = time.monotonic() - started
+    if image.features is None:
+        raise SystemExit(f"{path} {image.reason}")
+    megabytes = _peak() - before
+    size = image.width, image.height
+    windows = cover.boxes(*size), cover.levels(*size)
+    found = {}
+    for name, query in zip(names, backbone.encode_texts([f"a {n}" for n in names])):
+        places = localise(image.features, *windows, query, 1)
+        found[name] = (places.boxes[0] * np.tile(size, 2)).tolist()
+    started = time.monotonic()
+    x, y, w, h = found[names[0]]
+    see(path).crop((int(x), int(y), int(x + w), int(y + h)))
+    return {
+        "patches": len(image.features), "c": cover.for_image(*size).c,
+        "window": int(windows[0][-1, 2] - windows[0][-1, 0]), "seconds": seconds,
+        "megabytes": megabytes, "before": before, "found": found,
+        "close_up": time.monotonic() - started,
+    }
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main() -> None:
+    """Runs it, and prints its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=39_266)
+    parser.add_argument("--height", type=int, default=29_140)
+    parser.add_argument("--cover", default="auto")
+    parser.add_argument("--skip-flat", action="store_true")
+    parser.add_argument("--overviews", action="store_true", help="smaller copies, too")
+    parser.add_argument("--side", type=int, default=256, help="pixels of a thing")
+    parser.add_argument("--things", default="hammer,banana,teapot")
+    parser.add_argument("--encode", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    names, c = args.things.split(","), args.cover
+    c = int(c) if c.isdecimal() else c
+    if args.encode:
+        print(json.dumps(encode(args.encode, c, args.skip_flat, names)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path, started = Path(folder) / "huge.tif", time.monotonic()
+        places = write(
+            path, args.width, args.height, names, args.side, args.overviews
+        )
+        print(f"{args.width} x {args.height}, {path.stat().st_size / 1e6:.0f} MB, "
+              f"written in {time.monotonic() - started:.0f} s")
+        child = subprocess.run(
+            [sys.executable, __file__, *sys.argv[1:], "--encode", str(path)],
+            stdout=subprocess.PIPE, text=True, check=True,
+        )
+    said = json.loads(child.stdout.splitlines()[-1])
+    print("| c | patches | smallest window | s | MB before | MB more | close-up s |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(f"| {said['c']} | {said['patches']} | {said['window']} px | "
+          f"{said['seconds']:.0f} | {said['before']} | {said['megabytes']} | "
+          f"{said['close_up']:.2f} |")
+    for name, (x, y, w, h) in said["found"].items():
+        left, top = places[name]
+        centre = left + args.side / 2, top + args.side / 2
+        is_in = x <= centre[0] <= x + w and y <= centre[1] <= y + h
+        print(f"{name}: at {left}, {top}; found in {x:.0f}, {y:.0f}, {w:.0f} x {h:.0f}"
+              f" ({'it is there' if is_in else 'it is elsewhere'})")
+
+
+if __name__ == "__main__":
+    main()

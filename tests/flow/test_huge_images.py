@@ -1,0 +1,257 @@
+"""Images that are too large to be decoded at once: found in, shown, gone on with."""
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from PIL import Image
+
+from detail_embed.backbone import Backbone
+from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.clver_ds import things
+from detail_embed.cover import CompleteCover, bands
+from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
+from detail_embed.features.huge_files import huge_line
+from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.detail_index import DetailIndex
+from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.search import examples
+from detail_embed.images import huge_image
+from detail_embed.images.image_file import MAX_PIXELS, UnreadableImage, read_image
+from operators.panel import thumbnails
+
+needs_rasterio = pytest.mark.skipif(
+    not huge_image.is_installed(), reason="rasterio is not installed"
+)
+LIMIT = 500_000
+SIZE = 1201, 903
+SIDE = 96
+PLACES = {"banana": (130, 650), "hammer": (900, 240), "fire engine": (610, 60)}
+GROUND = np.array([118, 122, 116], np.uint8)
+COVER = CompleteCover(5)
+OPTIONS = EncodeOptions(device="cpu", max_pixels=LIMIT)
+
+
+def scene(name):
+    """Flat ground with one thing."""
+    image = Image.fromarray(np.broadcast_to(GROUND, (SIZE[1], SIZE[0], 3)).copy())
+    thing = Image.fromarray(things.cutout(name)).resize((SIDE, SIDE))
+    image.paste(thing, PLACES[name], thing)
+    return image
+
+
+def write_tiff(path, image, copies=(), **more):
+    """Writes a tiled TIFF, of ``(h, w, bands)``."""
+    import rasterio
+
+    samples = np.moveaxis(np.asarray(image), -1, 0)
+    options = {"tiled": True, "blockxsize": 64, "blockysize": 64, **more}
+    with rasterio.open(
+        path, "w", driver="GTiff", width=samples.shape[2], height=samples.shape[1],
+        count=len(samples), dtype=samples.dtype.name, **options,
+    ) as file:
+        file.write(samples)
+        if copies:
+            file.build_overviews(copies, rasterio.enums.Resampling.average)
+    return path
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return Backbone.load(DEMO, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def noise():
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    return Image.fromarray(blocks).resize(SIZE, Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def lowered(monkeypatch):
+    """The limit of whatever looks at an image without being told one."""
+    monkeypatch.setattr(huge_image, "MAX_PIXELS", LIMIT)
+
+
+def features(path, backbone, options=OPTIONS, cover=COVER):
+    (image,) = iter_patch_features([(0, path)], backbone, cover, options)
+    return image
+
+
+def has_thing(box, name):
+    """Whether a box, of shares of the image, has the middle of a thing."""
+    x, y, w, h = box
+    across, down = ((p + SIDE / 2) / s for p, s in zip(PLACES[name], SIZE))
+    return abs(x + w / 2 - across) <= w / 2 + 0.03 and abs(
+        y + h / 2 - down) <= h / 2 + 0.03
+
+
+WAYS = {
+    "tiled.tif": lambda image, path: write_tiff(path, image, photometric="RGB"),
+    "pyramid.tif": lambda image, path: write_tiff(
+        path, image, [2, 4], photometric="RGB", compress="deflate"),
+    "rows.tif": lambda image, path: image.save(path, compression="tiff_lzw"),
+    "deep.tif": lambda image, path: write_tiff(
+        path, np.asarray(image).astype("u2") * 16, photometric="RGB"),
+    "second.tif": lambda image, path: image.resize((100, 75)).save(
+        path, save_all=True, append_images=[image]),
+    "a.png": lambda image, path: image.save(path),
+    "palette.png": lambda image, path: image.convert("P").save(path),
+    "grey.png": lambda image, path: image.convert("L").save(path),
+    "clear.png": lambda image, path: image.convert("RGBA").save(path),
+    "a.jpg": lambda image, path: image.save(path, quality=95),
+    "a.jp2": lambda image, path: image.save(path),
+    "a.bmp": lambda image, path: image.save(path),
+}
+
+
+@needs_rasterio
+@pytest.mark.parametrize("name", WAYS)
+def test_features_are_those_of_the_whole(name, noise, backbone, tmp_path, monkeypatch):
+    monkeypatch.setattr(bands, "_KEPT", 50_000)
+    path = tmp_path / name
+    WAYS[name](noise, path)
+    whole = features(path, backbone, EncodeOptions(device="cpu")).features
+    found = features(path, backbone)
+    assert (found.width, found.height) == SIZE
+    assert found.features.shape == whole.shape
+    assert (found.features * whole).sum(1).min() > 0.98
+
+
+@needs_rasterio
+def test_what_can_only_be_decoded_as_a_whole(noise, backbone, tmp_path):
+    noise.save(tmp_path / "a.jpg", progressive=True)
+    noise.save(tmp_path / "a.webp")
+    turned = Image.Exif()
+    turned[274] = 6
+    noise.save(tmp_path / "turned.jpg", exif=turned)
+    said = [
+        features(tmp_path / name, backbone).reason
+        for name in ("a.jpg", "a.webp", "turned.jpg")
+    ]
+    assert all(s.startswith("has 1201 x 903 pixels, more than") for s in said[:2])
+    assert "is progressive JPEG that can only be decoded as a whole" in said[0]
+    assert "WEBP is not read by parts: save it as a tiled TIFF" in said[1]
+    assert "is turned by its EXIF orientation" in said[2]
+
+
+@needs_rasterio
+def test_a_damaged_file_is_a_reason_and_the_next_is_read(noise, backbone, tmp_path):
+    good = write_tiff(tmp_path / "good.tif", noise, photometric="RGB")
+    bad = tmp_path / "bad.tif"
+    content = good.read_bytes()
+    bad.write_bytes(content[: len(content) // 2])
+    items = [("bad", bad), ("good", good)]
+    found = list(iter_patch_features(items, backbone, CompleteCover(3), OPTIONS))
+    assert found[0].features is None and found[0].reason
+    assert found[1].features is not None
+
+
+@needs_rasterio
+def test_flat_windows_are_not_encoded(backbone, tmp_path):
+    path = write_tiff(tmp_path / "a.tif", scene("banana"), photometric="RGB")
+    cover = CompleteCover(8, skip_flat=True)
+    found = features(path, backbone, cover=cover).features
+    whole = features(path, backbone, EncodeOptions(device="cpu"), cover).features
+    assert (found * whole).sum(1).min() > 0.97
+    assert len(np.unique(found.numpy(), axis=0)) < len(found) / 2
+
+
+@needs_rasterio
+def test_a_small_thing_is_found_and_shown(tmp_path, monkeypatch, lowered):
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
+    paths = {
+        name: write_tiff(tmp_path / f"{i}.tif", scene(name), photometric="RGB")
+        for i, name in enumerate(PLACES)
+    }
+    dataset = fo.Dataset()
+    dataset.add_samples([fo.Sample(filepath=str(p)) for p in paths.values()],
+                        progress=False)
+    settings = Settings(
+        backbone=DEMO, cover=10, fuser="mean", device="cpu", max_pixels=LIMIT,
+        keep_features=True,
+    )
+    steps = [step.text for step in compute_index.compute(
+        Index(dataset, "detail"), dataset[:1], settings)]
+    assert any("0.tif has 1201 x 903 pixels and is read by parts: " in s for s in steps)
+    run = compute_index.compute(Index(dataset, "detail"), dataset, settings).finish()
+    assert (run.present, run.embedded, run.failed) == (1, 2, 0)  # gone on with
+
+    monkeypatch.setattr(huge_image.HugeImage, "bands", None)  # features are stored
+    index = DetailIndex(dataset, "detail")
+    for name, path in paths.items():
+        found = index.search(f"a {name}", k=1, method="patches")
+        assert found.view.first().filepath == str(path)
+        assert index.show_where(f"a {name}", found.view).boxes
+        shown = dataset[found.view.first().id]["detail_where"].detections[0]
+        assert has_thing(shown.bounding_box, name)
+
+
+@needs_rasterio
+def test_places_are_shown_where_nothing_is_stored(tmp_path, monkeypatch, lowered):
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
+    path = write_tiff(tmp_path / "a.tif", scene("hammer"), [2], photometric="RGB")
+    dataset = fo.Dataset()
+    dataset.add_sample(fo.Sample(filepath=str(path)))
+    settings = Settings(
+        backbone=DEMO, cover=10, fuser="mean", max_pixels=LIMIT, keep_features=False
+    )
+    compute_index.compute(Index(dataset, "detail"), dataset, settings).finish()
+    DetailIndex(dataset, "detail").show_where("a hammer", options=OPTIONS)
+    shown = dataset.first()["detail_where"].detections[0]
+    assert has_thing(shown.bounding_box, "hammer")
+
+
+@needs_rasterio
+def test_only_parts_are_decoded_to_be_shown(tmp_path, monkeypatch, lowered):
+    path = write_tiff(tmp_path / "a.tif", scene("hammer"), photometric="RGB")
+    monkeypatch.setattr(huge_image, "decode_pixels", None)
+    monkeypatch.setattr(thumbnails, "upright_rgb", None)
+    x, y = PLACES["hammer"]
+    box = [x / SIZE[0], y / SIZE[1], SIDE / SIZE[0], SIDE / SIZE[1]]
+    part = np.asarray(examples.crop(examples.Box(str(path), box)))
+    whole = np.asarray(scene("hammer"))[y : y + SIDE, x : x + SIDE]
+    assert np.array_equal(part, whole)
+    close = thumbnails._cut(str(path), box)
+    assert close.size == (132, 132) and np.asarray(close).std() > 5
+    assert thumbnails._shrink(str(path)).size == (132, 99)
+    assert huge_image.see_whole(path).size == (1024, 770)
+
+
+def test_without_the_package_the_reason_names_it(noise, tmp_path, fresh_python):
+    noise.save(tmp_path / "a.png")
+    code = f"""
+import sys
+sys.modules["rasterio"] = None
+from detail_embed.backbone import Backbone
+from detail_embed.cover import CompleteCover
+from detail_embed.engine.encode_files import iter_patch_features
+from detail_embed.engine.encode_options import EncodeOptions
+backbone = Backbone.load({DEMO!r}, device="cpu")
+(image,) = iter_patch_features([(0, {str(tmp_path / "a.png")!r})], backbone,
+    CompleteCover(2), EncodeOptions(max_pixels={LIMIT}))
+print(image.reason)
+"""
+    said = fresh_python(code).stdout
+    assert "has 1201 x 903 pixels, more than the 500000 allowed: install" in said
+    assert 'pip install "detail-embed[huge]" (that is rasterio)' in said
+
+
+def test_the_line_before_a_run(noise, tmp_path):
+    noise.save(tmp_path / "a.png")
+    assert huge_line([tmp_path / "a.png", "missing.png"], CompleteCover(5)) is None
+    said = huge_line([tmp_path / "a.png"], CompleteCover(5), LIMIT)
+    if huge_image.is_installed():
+        count = len(CompleteCover(5).boxes(*SIZE))
+        assert f"a.png has 1201 x 903 pixels and is read by parts: {count} pat" in said
+    else:
+        assert "cannot be read: pip install" in said
+    assert MAX_PIXELS == 2**28
+
+
+def test_reading_all_of_it_is_still_refused(noise, tmp_path):
+    noise.save(tmp_path / "a.png")
+    with pytest.raises(UnreadableImage, match="more than the 500000 allowed"):
+        read_image(tmp_path / "a.png", LIMIT)
