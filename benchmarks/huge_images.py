@@ -50,7 +50,7 @@ def write(
         column, row = (int(rng.integers(1, count)) for count in tiles)
         places[name] = column * _TILE, row * _TILE
     options = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE,
-               "compress": "deflate", "photometric": "RGB", "bigtiff": "if_safer"}
+               "compress": "deflate", "zlevel": 1, "photometric": "RGB", "bigtiff": "if_safer"}
     ground = np.empty((3, _TILE, width), np.uint8)
     ground[:] = np.array(_GROUND, np.uint8)[:, None, None]
     with rasterio.Env(GDAL_CACHEMAX=2**27, GDAL_NUM_THREADS=2), rasterio.open(

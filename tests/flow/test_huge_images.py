@@ -1,5 +1,7 @@
 """Images that are too large to be decoded at once: found in, shown, gone on with."""
 
+import sys
+
 import fiftyone as fo
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import examples
 from detail_embed.images import huge_image
-from detail_embed.images.image_file import MAX_PIXELS, UnreadableImage, read_image
+from detail_embed.images.image_file import UnreadableImage, read_image
 from operators.panel import thumbnails
 
 needs_rasterio = pytest.mark.skipif(
@@ -220,35 +222,25 @@ def test_only_parts_are_decoded_to_be_shown(tmp_path, monkeypatch, lowered):
     assert huge_image.see_whole(path).size == (1024, 770)
 
 
-def test_without_the_package_the_reason_names_it(noise, tmp_path, fresh_python):
+def test_without_the_package_the_reason_names_it(
+    noise, backbone, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
     noise.save(tmp_path / "a.png")
-    code = f"""
-import sys
-sys.modules["rasterio"] = None
-from detail_embed.backbone import Backbone
-from detail_embed.cover import CompleteCover
-from detail_embed.engine.encode_files import iter_patch_features
-from detail_embed.engine.encode_options import EncodeOptions
-backbone = Backbone.load({DEMO!r}, device="cpu")
-(image,) = iter_patch_features([(0, {str(tmp_path / "a.png")!r})], backbone,
-    CompleteCover(2), EncodeOptions(max_pixels={LIMIT}))
-print(image.reason)
-"""
-    said = fresh_python(code).stdout
-    assert "has 1201 x 903 pixels, more than the 500000 allowed: install" in said
+    said = features(tmp_path / "a.png", backbone).reason
+    assert said.startswith("has 1201 x 903 pixels, more than the 500000 allowed: inst")
     assert 'pip install "detail-embed[huge]" (that is rasterio)' in said
+    assert "cannot be read: pip" in huge_line([tmp_path / "a.png"], COVER, LIMIT)
 
 
+@needs_rasterio
 def test_the_line_before_a_run(noise, tmp_path):
     noise.save(tmp_path / "a.png")
-    assert huge_line([tmp_path / "a.png", "missing.png"], CompleteCover(5)) is None
-    said = huge_line([tmp_path / "a.png"], CompleteCover(5), LIMIT)
-    if huge_image.is_installed():
-        count = len(CompleteCover(5).boxes(*SIZE))
-        assert f"a.png has 1201 x 903 pixels and is read by parts: {count} pat" in said
-    else:
-        assert "cannot be read: pip install" in said
-    assert MAX_PIXELS == 2**28
+    assert huge_line([tmp_path / "a.png", "missing.png"], COVER) is None
+    said = huge_line([tmp_path / "a.png"], COVER, LIMIT)
+    count = len(COVER.boxes(*SIZE))
+    assert f"a.png has 1201 x 903 pixels and is read by parts: {count} pat" in said
+    assert huge_line([tmp_path / "a.png"], CompleteCover("auto"), LIMIT)
 
 
 def test_reading_all_of_it_is_still_refused(noise, tmp_path):
