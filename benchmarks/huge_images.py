@@ -19,16 +19,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-from detail_embed.backbone import Backbone
-from detail_embed.backbone.bundled_model import NAME
-from detail_embed.clver_ds import things
-from detail_embed.cover import CompleteCover
-from detail_embed.engine.encode_files import iter_patch_features
-from detail_embed.images.huge_image import see
-from detail_embed.patch_search.localise import localise
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.backbone.bundled_model import NAME  # noqa: E402
+from detail_embed.clver_ds import things  # noqa: E402
+from detail_embed.cover import CompleteCover  # noqa: E402
+from detail_embed.engine.encode_files import iter_patch_features  # noqa: E402
+from detail_embed.images.huge_image import see  # noqa: E402
+from detail_embed.patch_search.localise import localise  # noqa: E402
 
 _TILE = 512
 _GROUND = (118, 122, 116)
@@ -50,7 +53,8 @@ def write(
         column, row = (int(rng.integers(1, count)) for count in tiles)
         places[name] = column * _TILE, row * _TILE
     options = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE,
-               "compress": "deflate", "zlevel": 1, "photometric": "RGB", "bigtiff": "if_safer"}
+               "compress": "deflate", "zlevel": 1, "photometric": "RGB",
+               "bigtiff": "if_safer"}
     ground = np.empty((3, _TILE, width), np.uint8)
     ground[:] = np.array(_GROUND, np.uint8)[:, None, None]
     with rasterio.Env(GDAL_CACHEMAX=2**27, GDAL_NUM_THREADS=2), rasterio.open(

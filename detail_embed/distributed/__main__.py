@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--keep-features", action="store_true",
                         help="keep patch features, too")
     parser.add_argument("--max-pixels", type=int, default=MAX_PIXELS,
-                        help="images with more are not read")
+                        help="images with more are read by parts")
     parser.add_argument("--read-seconds", type=float, default=READ_SECONDS,
                         help="that a file may be waited for, by default %(default)g")
     parser.add_argument("--no-skip-identical", action="store_false",

@@ -95,7 +95,7 @@ def embed(
             at most 8 for each of its GPUs
         keep_features (False): whether patch features are kept, in float16, in the
             folder ``features``, by id, or by path where there are no ids
-        max_pixels (MAX_PIXELS): images with more are not read
+        max_pixels (MAX_PIXELS): images with more are read by parts
         skip_identical (True): whether a file with the same content as one before, in
             its part, takes its vectors; not where features are kept
         read_seconds (READ_SECONDS): that a file may be waited for, as on a network

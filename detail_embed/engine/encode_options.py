@@ -24,7 +24,7 @@ class EncodeOptions:
         batch_size: patches per forward pass; None for a choice by device
         num_workers: threads that decode images; None for 8 a GPU, or as many as torch
             has on the CPU, 8 at most; never more than there are CPUs
-        max_pixels: images with more are not read, for memory's sake
+        max_pixels: images with more are read by parts, for memory's sake
         skip_identical: whether a file with the same content as one shortly before,
             among some 30,000, takes its vectors; it is encoded where features are kept
             or boxes are patches, too

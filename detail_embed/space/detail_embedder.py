@@ -200,7 +200,8 @@ class DetailEmbedder(EmbeddingSpace):
             features (None): a folder that keeps patch features by absolute path,
                 or an open store: files that are there are fused, with any
                 fuser, and not encoded. Their size is logged before the run
-            max_pixels (MAX_PIXELS): images with more are not read
+            max_pixels (MAX_PIXELS): images with more are read by parts, which needs
+                rasterio
             skip_identical (True): whether a file with the same content as one
                 shortly before takes its vectors, see :func:`.engine.stream`
             read_seconds (READ_SECONDS): that a file may be waited for, as on a network

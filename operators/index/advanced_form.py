@@ -267,7 +267,7 @@ def _add_machine(inputs: types.Object) -> None:
         min=1,
         default=Settings.max_pixels,
         label=LABELS["max_pixels"],
-        description="In pixels. Larger ones are not read, which bounds the memory",
+        description="In pixels. Larger ones are read by parts, for the memory's sake",
     )
     inputs.float(
         "read_seconds",

@@ -186,8 +186,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
                 under ``<brain_key>_global``
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
-            max_pixels (None): images with more are not read, which bounds the memory;
-                by default 268 million
+            max_pixels (None): images with more are read by parts, which bounds the
+                memory and needs rasterio; by default 268 million
             read_seconds (None): that a file may be waited for, as on a network; by
                 default 60
             skip_identical (True): whether a file with the same content as one shortly

@@ -109,7 +109,8 @@ class UpdateIndex(EmbeddingOperator):
             precision ("auto"): of the backbone
             batch_size (None): patches per batch
             num_workers (None): threads that decode images
-            max_pixels (None): images with more are not read; by default 268 million
+            max_pixels (None): images with more are read by parts, which needs
+                rasterio; by default 268 million
             read_seconds (None): that a file may be waited for, as on a network; by
                 default 60
             skip_identical (True): whether a file with the same content as one shortly

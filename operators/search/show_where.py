@@ -174,7 +174,8 @@ class ShowWhere(RunOperator):
             field ("detail_where"): of the boxes
             heatmap_field ("detail_heatmap"): of the heat maps
             max_boxes (3): boxes per image, at most
-            max_pixels (None): images with more are not read; by default 268 million
+            max_pixels (None): images with more are read by parts, which needs
+                rasterio; by default 268 million
             read_seconds (None): that a file may be waited for, as on a network; by
                 default 60
             delegate (False): whether to queue the run for a delegated service
