@@ -7,11 +7,12 @@ of patches; see ``docs/huge_images.md`` for what that is in bytes.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,9 +24,11 @@ from detail_embed.cover.bands import crops, factors
 from detail_embed.cover.flat_windows import FLAT_RANGE, parents, spread, stand_ins
 from detail_embed.cover.patches import PatchSpec, extract_windows, whole_image
 from detail_embed.engine.box_patches import BoxPatches
+from detail_embed.engine.workers import compute_threads
 from detail_embed.images.huge_image import HugeImage
 
-_AT_ONCE = 64  # patches that are encoded together, unless the backbone wants more
+_Job, _Result = TypeVar("_Job"), TypeVar("_Result")
+_alone = threading.Lock()  # one at a time, for memory's sake: it has all cores
 
 
 def encode_huge(
@@ -62,43 +65,57 @@ def encode_huge(
         return features, features
     factor, bands = file.bands(int(factors(windows, spec.size).min()))
     found = crops(bands, width, height, windows, spec.size, factor)
-    size = max(_AT_ONCE, backbone.batch_size)
-    for rows, patches in _batches(_cut(found, spec, bool(len(own))), size):
-        if cover is not None and cover.skip_flat:
-            is_own = (rows > 0) & (rows < len(own))
-            flat[rows] = is_own & (spread(patches) < FLAT_RANGE).numpy()
+
+    def patch(crop: tuple[int, np.ndarray]) -> tuple[int, Tensor]:
+        return crop[0], _patch(crop[1], spec, is_whole=crop[0] == 0 and bool(len(own)))
+
+    def work(batch: tuple[np.ndarray, Tensor]) -> tuple[np.ndarray, Tensor]:
+        return batch[0], encode(batch[1].to(backbone.device)).to(home)
+
+    def detailed(batch: tuple[np.ndarray, Tensor]) -> tuple[np.ndarray, Tensor]:
+        rows, patches = batch
+        is_own = (rows > 0) & (rows < len(own))
+        flat[rows] = is_own & (spread(patches) < FLAT_RANGE).numpy()
         left = ~flat[rows]
-        rows, patches = rows[left], patches[torch.from_numpy(left)]
-        if len(rows):
-            made = encode(patches.to(backbone.device))
-            features[torch.from_numpy(rows).to(home)] = made.to(home)
+        return rows[left], patches[torch.from_numpy(left)]
+
+    threads = max(1, compute_threads() // torch.get_num_threads())
+    with _alone, ThreadPoolExecutor(threads, "detail-huge") as pool:
+        made = _batches(_ahead(pool, patch, found, 4 * threads), backbone.batch_size)
+        if cover is not None and cover.skip_flat:
+            made = (batch for batch in map(detailed, made) if len(batch[0]))
+        if backbone.device.type == "cpu":
+            made = _ahead(pool, work, made, threads)
+        else:  # this thread has a stream of the device
+            made = map(work, made)
+        for rows, own_features in made:
+            features[torch.from_numpy(rows).to(home)] = own_features
     if flat.any():
         stands = stand_ins(flat[: len(own)], parents(cover, width, height))
         features[: len(own)] = features[torch.from_numpy(stands).to(home)]
     return features[: len(own)], features[len(own) :]
 
 
-def _cut(
-    found: Iterable[tuple[int, np.ndarray]], spec: PatchSpec, has_whole: bool
-) -> Iterator[tuple[int, Tensor]]:
-    """Makes windows patches, some in threads ahead of what is encoded."""
+def _patch(pixels: np.ndarray, spec: PatchSpec, is_whole: bool) -> Tensor:
+    image = torch.from_numpy(pixels).permute(2, 0, 1)
+    if is_whole:
+        return whole_image(image, spec)
+    box = np.array([[0, 0, image.shape[2], image.shape[1]]])
+    return extract_windows(image, box, spec)[0]
 
-    def patch(row: int, pixels: np.ndarray) -> tuple[int, Tensor]:
-        image = torch.from_numpy(pixels).permute(2, 0, 1)
-        if row == 0 and has_whole:
-            return row, whole_image(image, spec)
-        box = np.array([[0, 0, image.shape[2], image.shape[1]]])
-        return row, extract_windows(image, box, spec)[0]
 
-    ahead: deque[Any] = deque()
-    threads = max(1, torch.get_num_threads())
-    with ThreadPoolExecutor(threads, thread_name_prefix="detail-cut") as pool:
-        for row, pixels in found:
-            ahead.append(pool.submit(patch, row, pixels))
-            if len(ahead) > 4 * threads:
-                yield ahead.popleft().result()
-        while ahead:
+def _ahead(
+    pool: ThreadPoolExecutor, do: Callable[[_Job], _Result], jobs: Iterable[_Job],
+    most: int,
+) -> Iterator[_Result]:
+    """Does jobs in threads, some ahead of the one that is waited for."""
+    ahead: deque[Future[_Result]] = deque()
+    for job in jobs:
+        ahead.append(pool.submit(do, job))
+        if len(ahead) > most:
             yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()
 
 
 def _batches(

@@ -216,9 +216,10 @@ def _silence() -> None:
     Raises:
         ImportError: if it is not installed
     """
-    from rasterio.errors import NotGeoreferencedWarning
+    import rasterio
 
-    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    kind = rasterio.errors.NotGeoreferencedWarning
+    warnings.filterwarnings("ignore", category=kind)
     logging.getLogger("rasterio").setLevel(logging.CRITICAL + 1)
 
 
