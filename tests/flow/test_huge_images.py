@@ -3,8 +3,10 @@
 import sys
 
 import fiftyone as fo
+import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fiftyone.operators.executor import ExecutionContext
 from PIL import Image
 
 from detail_embed.backbone import Backbone
@@ -241,6 +243,19 @@ def test_the_line_before_a_run(noise, tmp_path):
     count = len(COVER.boxes(*SIZE))
     assert f"a.png has 1201 x 903 pixels and is read by parts: {count} pat" in said
     assert huge_line([tmp_path / "a.png"], CompleteCover("auto"), LIMIT)
+
+
+@needs_rasterio
+def test_the_form_says_how_many_patches(noise, tmp_path):
+    noise.save(tmp_path / "a.png")
+    dataset = fo.Dataset()
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "a.png")))
+    params = {"backbone": DEMO, "cover": "5", "max_pixels": LIMIT}
+    ctx = ExecutionContext(request_params={
+        "dataset_name": dataset.name, "params": params})
+    form = foo.get_operator("@detail/detail-embed/compute_detail_embeddings")
+    said = form.resolve_input(ctx).type.properties["huge"].view.label
+    assert f"is read by parts: {len(COVER.boxes(*SIZE))} patches, the small" in said
 
 
 def test_reading_all_of_it_is_still_refused(noise, tmp_path):
