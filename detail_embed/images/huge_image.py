@@ -224,6 +224,8 @@ def _silence() -> None:
 
 
 def _exif_turn(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all pixels to look for it behind them
     return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 

@@ -7,7 +7,7 @@ import fiftyone.operators as foo
 import numpy as np
 import pytest
 from fiftyone.operators.executor import ExecutionContext
-from PIL import Image
+from PIL import Image, ImageFile
 
 from detail_embed.backbone import Backbone
 from detail_embed.backbone.bundled_model import NAME as DEMO
@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import examples
 from detail_embed.images import huge_image
 from detail_embed.images.image_file import UnreadableImage, read_image
+from detail_embed.images.late_image import LateImage
 from operators.panel import thumbnails
 
 needs_rasterio = pytest.mark.skipif(
@@ -122,6 +123,20 @@ def test_features_are_those_of_the_whole(name, noise, backbone, tmp_path, monkey
     assert (found.width, found.height) == SIZE
     assert found.features.shape == whole.shape
     assert (found.features * whole).sum(1).min() > 0.98
+
+
+@needs_rasterio
+@pytest.mark.parametrize("name", ["tiled.tif", "deep.tif", "a.png", "a.jpg", "a.jp2"])
+def test_pillow_decodes_nothing(name, noise, backbone, tmp_path, monkeypatch):
+    WAYS[name](noise, tmp_path / name)
+
+    def load(self, *args):
+        raise AssertionError("all of it would be decoded")
+
+    for kind in (ImageFile.ImageFile, LateImage):
+        monkeypatch.setattr(kind, "load", load)
+    assert features(tmp_path / name, backbone).reason is None
+    assert huge_line([tmp_path / name], COVER, LIMIT)
 
 
 @needs_rasterio
