@@ -181,9 +181,12 @@ def _no_files(folder: Path) -> dict[str, tuple[Path, str]]:
 
 
 def png_of_zeros(side: int) -> bytes:
-    """A black grey PNG of 1 bit a pixel: small, and as large as it says."""
+    """A black grey PNG of 1 bit a pixel: small, and as large as it says.
+
+    It is interlaced, so that it is not read by parts.
+    """
     rows = packed_zeros(side * (1 + (side + 7) // 8))
-    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 1)
     return (
         b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", head) + _png_chunk(b"IDAT", rows)
         + _png_chunk(b"IEND", b"")

@@ -28,7 +28,7 @@ from detail_embed.images.tiff_pages import pages, photograph
 
 INSTALL = 'pip install "detail-embed[huge]" (that is rasterio)'
 _DRIVERS = {
-    "TIFF": "GTiff", "PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG", "BMP": "BMP",
+    "TIFF": "GTiff", "PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG",
     "JPEG2000": "JP2OpenJPEG",
 }
 _CACHE = 2**27  # bytes, of decoded blocks

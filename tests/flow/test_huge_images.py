@@ -108,7 +108,6 @@ WAYS = {
     "clear.png": lambda image, path: image.convert("RGBA").save(path),
     "a.jpg": lambda image, path: image.save(path, quality=95),
     "a.jp2": lambda image, path: image.save(path),
-    "a.bmp": lambda image, path: image.save(path),
 }
 
 
