@@ -87,6 +87,7 @@ class World:
         self.backbone = Backbone.load("detail-demo", device="cpu")
         self._test = SceneSet("test", n, 1602, _SETTINGS)
         self._sample = SceneSet("sample", sample, 1601, _SETTINGS)
+        self._texts: torch.Tensor | None = None  # of the words that are asked for
 
     def cover(self, c: int | str) -> CompleteCover:
         """The cover; as fine as this backbone can use, if it is "auto"."""
@@ -94,11 +95,16 @@ class World:
 
     def test(self, c: int | str) -> Scenes:
         """The scenes to search in."""
-        return make(self.home, self._test, self.backbone, self.cover(c))
+        scenes = make(
+            self.home, self._test, self.backbone, self.cover(c), self._texts
+        )
+        self._texts = scenes.texts
+        return scenes
 
     def sample(self, c: int | str) -> Scenes:
-        """The scenes to fit on."""
-        return make(self.home, self._sample, self.backbone, self.cover(c))
+        """The scenes to fit on, without words."""
+        nothing = torch.empty(0, self.backbone.dim)
+        return make(self.home, self._sample, self.backbone, self.cover(c), nothing)
 
     def words(self) -> torch.Tensor:
         """``(K, d)``: words that a user may name, none of which is asked for."""

@@ -28,7 +28,8 @@ class Windows:
 
     Attributes:
         features: ``(n, p, d)`` unit features
-        pixels: ``(n, p, 10)``: means, deviations, range in grey levels, slopes
+        pixels: ``(n, p, 10)``: means, deviations, range and slopes of colours
+            in 0..1
         levels: ``(p,)`` of the cover
         parents: ``(p,)`` rows
     """
@@ -109,12 +110,12 @@ def _patches(world: World, paths: Sequence[Path]) -> Iterator[Tensor]:
 
 
 def _describe(patches: Tensor) -> np.ndarray:
-    colours = patches.float().flatten(2)
-    grey = patches.float().mean(dim=1)
+    grey = patches.float().mean(dim=1) / 255
     along, down = (grey.diff(dim=dim) for dim in (2, 1))
-    slopes = torch.hypot(along[:, :-1], down[:, :, :-1]).flatten(1)
+    slopes = torch.hypot(along[:, :-1], down[:, :, :-1]).flatten(1)[:, ::4]
+    colours = patches.float().flatten(2) / 255
     parts = [
-        colours.mean(dim=2), colours.std(dim=2), spread(patches)[:, None].float(),
+        colours.mean(dim=2), colours.std(dim=2), spread(patches)[:, None] / 255,
         torch.quantile(slopes, torch.tensor(_SLOPES), dim=1).T,
     ]
     return torch.cat(parts, dim=1).numpy()

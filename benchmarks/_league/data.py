@@ -105,9 +105,18 @@ class Scenes:
 
 
 def make(
-    folder: Path, wanted: SceneSet, backbone: Backbone, cover: CompleteCover
+    folder: Path, wanted: SceneSet, backbone: Backbone, cover: CompleteCover,
+    texts: Tensor | None = None,
 ) -> Scenes:
-    """Makes the scenes and encodes their patches, unless they are there."""
+    """Makes the scenes and encodes their patches, unless they are there.
+
+    Args:
+        folder: where they are kept
+        wanted: the scenes
+        backbone: the model
+        cover: the windows
+        texts (None): ``(q, d)`` features of the words, where they are known already
+    """
     generate(folder / wanted.name, wanted.n, seed=wanted.seed, num_workers=2,
              progress=True, **wanted.settings)
     queries = read_queries(folder / wanted.name)
@@ -123,7 +132,9 @@ def make(
             _add(store, waiting, cover)
             waiting = []
     _add(store, waiting, cover)
-    return Scenes(queries, encode_queries(backbone, queries.words), store)
+    if texts is None:
+        texts = encode_queries(backbone, queries.words)
+    return Scenes(queries, texts, store)
 
 
 def with_rewordings(scenes: Scenes, backbone: Backbone) -> Scenes:

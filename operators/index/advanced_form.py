@@ -78,6 +78,7 @@ def add_weights(inputs: types.Object, backbone: str) -> None:
 def add_cover(inputs: types.Object, has_boxes: bool = False) -> None:
     """Adds the cover and its spacing; with boxes it may be left out."""
     view = types.DropdownView()
+    view.add_choice(BY_QUALITY, label=_AS_QUALITY)
     if has_boxes:
         view.add_choice(NO_COVER, label="None: the boxes and the whole image alone")
     view.add_choice("auto", label="As fine as the model can use")
@@ -87,7 +88,7 @@ def add_cover(inputs: types.Object, has_boxes: bool = False) -> None:
     inputs.enum(
         "cover",
         view.values(),
-        default=str(Settings.cover),
+        default=BY_QUALITY,
         label=LABELS["cover"],
         description="How fine the images are cut; more patches find smaller things "
         "and take longer",

@@ -8,14 +8,17 @@ from fiftyone.operators import types
 
 from detail_embed.fiftyone_bridge.compute.estimate import Estimate, Workload
 from detail_embed.fiftyone_bridge.index import feature_stores
+from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.space.choose_fuser import AUTO
 from detail_embed.storage.whole_files import megabytes
 
 from .compute_request import BEST, BETTER, FAST, Request
 
 _WHAT = {
-    FAST: "One vector an image. Finds what is large",
-    BETTER: "Several vectors an image, up to {vectors}. Finds small things",
-    BEST: "All patches are kept, beside these vectors. Finds the most, and where it is",
+    FAST: "{patches} patches of a square image, {vectors} vectors. Finds what is large",
+    BETTER: "{patches} patches, up to {vectors} vectors. Finds small things",
+    BEST: "{patches} patches, all kept beside up to {vectors} vectors. Finds the "
+    "smallest, and where they are",
 }
 
 
@@ -31,8 +34,9 @@ def add_quality(
     """
     view = types.RadioView(orientation="vertical")
     for name, what in _WHAT.items():
-        needed = work.estimate(Request.from_params({**asked, "quality": name}).settings)
-        what = what.format(vectors=needed.vectors)
+        settings = Request.from_params({**asked, "quality": name}).settings
+        needed = work.estimate(settings)
+        what = what.format(vectors=needed.vectors, patches=_square(settings))
         view.add_choice(
             name, label=name.capitalize(), description=f"{what}. {_takes(name, needed)}"
         )
@@ -51,6 +55,13 @@ def usual(work: Workload) -> str:
     needed = work.estimate(Request.from_params({"quality": BEST}).settings)
     needed = needed.feature_bytes
     return BEST if needed is None or feature_stores.has_room(needed) else BETTER
+
+
+def _square(settings: Settings) -> int | str:
+    """Patches of a square image; those that the model can use depend on its size."""
+    if settings.cover == AUTO:
+        return "As many"
+    return len(settings.make_cover().boxes(1000, 1000))
 
 
 def _takes(name: str, needed: Estimate) -> str:

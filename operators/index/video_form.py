@@ -9,6 +9,7 @@ import fiftyone.core.collections as foc
 from fiftyone.operators import types
 
 from detail_embed.backbone.weights import dimension
+from detail_embed.cover import CompleteCover
 from detail_embed.engine import speed
 from detail_embed.fiftyone_bridge.compute.estimate import Workload
 from detail_embed.fiftyone_bridge.index.settings import Settings
@@ -120,9 +121,11 @@ def _add_advanced(inputs: types.Object, given: Mapping[str, Any]) -> None:
 
 def _work(foreseen: Foreseen, settings: Settings) -> Workload:
     """What the frames will take, which are not there yet."""
-    patches = None
-    if foreseen.size and all(foreseen.size) and settings.cover != "auto":
-        patches = float(len(settings.make_cover().boxes(*foreseen.size)))
+    def patches(cover: CompleteCover) -> float | None:
+        if not (foreseen.size and all(foreseen.size)):
+            return None
+        return float(len(cover.boxes(*foreseen.size)))
+
     return Workload(
         images=foreseen.frames,
         patches=patches,

@@ -95,9 +95,9 @@ def test_without_room_nothing_is_kept_as_by_python(dataset, online, monkeypatch)
 def test_each_quality_says_what_it_takes(dataset):
     fields, _ = _opened(dataset, backbone=DEMO)
     fast, better, best = fields["quality"].view.choices
-    assert fast.description.startswith("One vector an image.")
-    assert "0.049 MB; " in fast.description  # 24 images, 256 dimensions, two vectors
-    assert "up to 16" in better.description
+    assert fast.description.startswith("14 patches of a square image, 8 vectors.")
+    assert "0.246 MB; " in fast.description  # 24 images, 256 dimensions, 8 and 2
+    assert better.description.startswith("39 patches, up to 16 vectors.")
     assert "At most 0.442 MB;" in better.description
     assert "MB of vectors and 1." in best.description  # 166 patches in int8
     assert "encoding of words" in best.description
@@ -109,10 +109,18 @@ def test_the_time_is_of_what_was_measured(dataset):
     assert all("not measured yet" in c.description for c in _choices(fields))
     speed.remember(DEMO, EncodeOptions(), Speed(100.0, has_words=True))
     fields, _ = _opened(dataset, backbone=DEMO)
-    patches = 24 * len(Settings().make_cover().boxes(256, 256))
-    assert f"about {round(patches / 100)} s here" in _choices(fields)[0].description
-    assert f"about {round(2 * patches / 100)} s here" in _choices(fields)[1].description
-    assert "words" not in _choices(fields)[2].description
+    fast, better, best = (choice.description for choice in _choices(fields))
+    assert f"about {round(24 * 14 / 100)} s here" in fast
+    assert f"about {round(2 * 24 * 39 / 100)} s here" in better  # measured on all first
+    assert f"about {round(24 * 166 / 100)} s here" in best
+    assert "words" not in best
+
+
+def test_each_quality_has_its_cover_unless_one_is_named(dataset):
+    covers = [_settings({"quality": q}).cover for q in ("fast", "better", "best")]
+    assert covers == [3, 5, Settings.cover]
+    assert _settings({"quality": "fast", "cover": "by the quality"}).cover == 3
+    assert _settings({"quality": "fast", "cover": "8"}).cover == 8
 
 
 def _choices(fields):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import fiftyone.core.collections as foc
 
 from detail_embed.backbone.weights import dimension
+from detail_embed.cover import CompleteCover
 from detail_embed.engine import speed
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.speed import Speed
@@ -44,39 +46,38 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Workload:
-    """Some images, cut for a model.
+    """Some images, for a model.
 
     Attributes:
         images: how many
-        patches: of an image, on average; None where the model has to be loaded first
-        dim: d of the model; None likewise
+        patches: of an image with a cover, on average; None where that is not known
+        dim: d of the model; None where it has to be loaded first
         speed: of the model on this machine; None where it was not measured yet
     """
 
     images: int
-    patches: float | None
+    patches: Callable[[CompleteCover], float | None]
     dim: int | None
     speed: Speed | None
 
     @classmethod
     def of(cls, paths: Sequence[str], settings: Settings) -> Workload:
         """That of files; some of them are looked at."""
-        cover = None if settings.cover == AUTO else settings.make_cover()
         return cls(
             images=len(paths),
-            patches=cover and mean_patches(paths, cover),
+            patches=functools.cache(functools.partial(mean_patches, paths)),
             dim=dimension(settings.backbone),
             speed=speed.recall(settings.backbone, settings),
         )
 
     def estimate(self, settings: Settings) -> Estimate:
-        """What an index takes whose vectors and features are as in the settings."""
+        """What an index takes with these settings."""
         vectors = settings.count
         if vectors == AUTO:
             few = counts_within(settings.vector_bytes, self.dim or 1)
             vectors = max(few, default=1)
         beside = 1 + (vectors > 1)  # of the whole image, and one of all patches
-        dim, patches = self.dim, self.patches
+        dim, patches = self.dim, self._patches(settings)
         words = settings.measures and not (self.speed and self.speed.has_words)
         return Estimate(
             vectors=vectors,
@@ -85,16 +86,20 @@ class Workload:
                 None if dim is None or patches is None
                 else estimate_bytes(self.images, patches, dim, "int8")
             ),
-            seconds=self._seconds(settings),
+            seconds=self._seconds(settings, patches),
             needs_words=words,
         )
 
-    def _seconds(self, settings: Settings) -> float | None:
-        if self.speed is None or not self.patches:
+    def _patches(self, settings: Settings) -> float | None:
+        """Of an image; None where the model has to be loaded first."""
+        return None if settings.cover == AUTO else self.patches(settings.make_cover())
+
+    def _seconds(self, settings: Settings, patches: float | None) -> float | None:
+        if self.speed is None or not patches:
             return None
-        count = self.images * self.patches
+        count = self.images * patches
         if settings.measures and not settings.keep_features:  # else encoded once
-            count += min(MEASURED_PATCHES, min(FIT_IMAGES, self.images) * self.patches)
+            count += min(MEASURED_PATCHES, min(FIT_IMAGES, self.images) * patches)
         return count / self.speed.patches
 
 
