@@ -12,6 +12,7 @@ from benchmarks._frontier.knee import frontier, knee, undominated
 from benchmarks._frontier.points import Point
 
 _WIDTH = 50  # of the bars, in characters
+_KEEP, _AT_MOST = 0.95, 0.5  # of c = 10: what a cover from coarse to fine is to do
 _PATCHES: Callable[[Point], float] = lambda p: p.patches  # noqa: E731
 _BYTES: Callable[[Point], float] = lambda p: p.bytes  # noqa: E731
 
@@ -28,7 +29,8 @@ def page(points: Sequence[Point], rules: Sequence[Rule], n: int, sample: int) ->
         "## The frontier", _FRONTIER,
         "### By patches: what is computed", _bars(by_patches, _PATCHES, "patches"),
         "### By bytes: what is kept", _bars(by_bytes, _BYTES, "bytes"),
-        "## From coarse to fine", _RULES, _rule_table(rules),
+        "## The form's qualities", _QUALITIES,
+        "## From coarse to fine", _RULES, _rule_table(rules), _verdict(rules), _LIMITS,
     ]) + "\n"
 
 
@@ -95,6 +97,21 @@ def _rule_table(rules: Sequence[Rule]) -> str:
     )
 
 
+def _verdict(rules: Sequence[Rule]) -> str:
+    full = rules[0]
+    reached = [
+        f"- {r.name}: {r.map['all'][0] / full.map['all'][0]:.1%} of the mAP at "
+        f"{r.patches / full.patches:.0%} of the patches"
+        for r in rules[1:]
+        if r.map["all"][0] >= _KEEP * full.map["all"][0]
+        and r.patches <= _AT_MOST * full.patches
+    ]
+    return (
+        f"The bar: {_KEEP:.0%} of the mAP at no more than {_AT_MOST:.0%} of the "
+        "patches. It is reached by:\n\n"
+    ) + "\n".join(reached or ["- nothing here"])
+
+
 def _c(point: Point) -> str:
     return str(point.c)
 
@@ -145,6 +162,20 @@ _FRONTIER = """From cheap to dear, each setting that finds more than all that co
 more. The knee is the one farthest above the line from the first to the last, both
 axes scaled to 0..1."""
 
+_QUALITIES = """Points of the frontier, chosen by this table:
+
+- *Fast*: c = 3 and 8 vectors. It was one vector by `gmp` of c = 10, which no row of the
+  frontier is as bad as: for a twelfth of the patches several times as much is found.
+- *Better*: c = 5 and up to 16 vectors, the knee by patches. It was c = 10 with as many
+  vectors, which costs 4 times as much.
+- *Best*: c = 10, up to 16 vectors, and all patches kept, as before; Python's defaults.
+
+An index keeps the settings it was made with: it is searched, updated and goes on as it
+is, whatever the qualities become. Choosing *Fast* or *Better* for the name of an index
+that an earlier version made asks for another name, or to start over, as ever where the
+settings differ; to go on with it, *Update* it, or name its cover and vectors under
+*Advanced*."""
+
 _RULES = """First the coarse windows of c = 10 are encoded (sides of 0.3 of the image
 and more: 30 patches), then those of the fine ones, 0.2 and 0.1, that a rule names; in
 brackets the patches of 90 % of the images. All was computed from features of all
@@ -153,3 +184,15 @@ the sample: on what a window adds for words of a vocabulary to what the coarse o
 answer already, without labels. The report card is made of the other half: what is
 kept of the best hits of c = 10 for words that no rule was fitted on. mAP is that of a
 search by all patches that were encoded."""
+
+_LIMITS = """What a rule names is encoded in the same pass: a window's own pixels, which
+are cut anyhow, say more than the feature of its parent, so nothing has to wait for the
+coarse windows. The range of grey levels is what windows without detail are left out by
+today (`skip_flat`, below 16 levels), with a limit that the sample sets. A fitted rule
+names more windows of new images than its limit left on the images it was fitted on.
+
+These scenes have calm backgrounds. Photographs have more edges: of 13 of them the
+limits that `less_work.py` tries leave out half as many windows as of scenes
+([performance](../performance.md#less-work)). So the saving is not to be promised, but
+measured on the user's own sample. None of this is built yet: the form's qualities
+encode all windows of their cover."""
