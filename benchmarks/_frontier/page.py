@@ -25,7 +25,9 @@ def page(points: Sequence[Point], rules: Sequence[Rule], n: int, sample: int) ->
     return "\n\n".join([
         _HEAD.format(**words),
         "## What an image takes", _COST, _cost_table(points),
-        "## Every setting", _TABLE, _settings(points, by_patches, by_bytes),
+        "## Every setting",
+        _TABLE + ("" if any(p.c == "auto" for p in points) else _WITHOUT_AUTO),
+        _settings(points, by_patches, by_bytes),
         "## The frontier", _FRONTIER,
         "### By patches: what is computed", _bars(by_patches, _PATCHES, "patches"),
         "### By bytes: what is kept", _bars(by_bytes, _BYTES, "bytes"),
@@ -150,13 +152,16 @@ which others' load changes less. In the last column the processor's milliseconds
 patch of c = 10. The demo backbone takes little a patch; with ViT-B-32, which
 encodes 18 patches a second on such a machine
 ([performance](../performance.md#embedding)), a patch is 55 ms, and only their number
-counts. "auto" is as fine as the backbone can use: 64 pixels here, so c = 15, but 224
-for a CLIP, which makes it c = 5 for these scenes."""
+counts. "auto" is as fine as the backbone can use: for a CLIP of 224 pixels that is
+c = 5 for these scenes, for the demo backbone of 64 it would be c = 15, 355 patches."""
 
 _TABLE = """Vectors: 1 by `gmp`, which needs no words; 1 by `ridge`, fitted on the words
 of the demo that are not held out; 4, 8 and 16 as *Better* makes them; all patches as
 float16 features. Milliseconds include making the vectors. On the frontier is a setting
 for which no other finds as much with as few patches and as few bytes."""
+
+_WITHOUT_AUTO = """ The demo backbone's own "auto" was left out of this run
+(`--covers 3 4 5 6 8 10`); that of a CLIP is the line c = 5."""
 
 _FRONTIER = """From cheap to dear, each setting that finds more than all that cost no
 more. The knee is the one farthest above the line from the first to the last, both
@@ -185,11 +190,11 @@ answer already, without labels. The report card is made of the other half: what 
 kept of the best hits of c = 10 for words that no rule was fitted on. mAP is that of a
 search by all patches that were encoded."""
 
-_LIMITS = """What a rule names is encoded in the same pass: a window's own pixels, which
-are cut anyhow, say more than the feature of its parent, so nothing has to wait for the
-coarse windows. The range of grey levels is what windows without detail are left out by
-today (`skip_flat`, below 16 levels), with a limit that the sample sets. A fitted rule
-names more windows of new images than its limit left on the images it was fitted on.
+_LIMITS = """A window's own pixels, which are cut anyhow, do nearly as well alone as
+with the feature of its parent: then nothing has to wait for the coarse windows. By the
+range of grey levels windows without detail are left out today (`skip_flat`, below 16
+levels); here the sample sets the limit. A fitted rule names more windows of new images
+than its limit left on the images it was fitted on.
 
 These scenes have calm backgrounds. Photographs have more edges: of 13 of them the
 limits that `less_work.py` tries leave out half as many windows as of scenes
