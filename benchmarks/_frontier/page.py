@@ -7,6 +7,8 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 
+import torch
+
 from benchmarks._frontier.coarse_to_fine import Rule
 from benchmarks._frontier.knee import frontier, knee, undominated
 from benchmarks._frontier.points import Point
@@ -37,7 +39,8 @@ def page(points: Sequence[Point], rules: Sequence[Rule], n: int, sample: int) ->
 
 
 def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.machine()}"
+    threads = torch.get_num_threads()
+    return f"{os.cpu_count()} cores, {platform.machine()}, torch on {threads} of them"
 
 
 def _cost_table(points: Sequence[Point]) -> str:
@@ -139,8 +142,8 @@ def _markdown(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
 
 _HEAD = """# What quality costs
 
-Measured by `python benchmarks/frontier.py`, demo backbone, CLVER-DS; {machine}, no
-GPU; {date}. {n} scenes of 1120 x 1120 pixels to search in, {sample} others of the same
+Measured by `python benchmarks/frontier.py`, demo backbone, CLVER-DS;
+{machine}, no GPU; {date}. {n} scenes of 1120 x 1120 pixels to search in, {sample} others of the same
 kind to fit on; backgrounds that the backbone never saw; things' held-out words, which
 nothing was fitted on. mAP in %, in brackets the 95 % bootstrap interval over words; by
 scale, the square root of the share of the image that a thing's box takes. The command
@@ -160,7 +163,9 @@ of the demo that are not held out; 4, 8 and 16 as *Better* makes them; all patch
 float16 features. Milliseconds include making the vectors. On the frontier is a setting
 for which no other finds as much with as few patches and as few bytes."""
 
-_WITHOUT_AUTO = """ The demo backbone's own "auto" was left out of this run
+_WITHOUT_AUTO = """
+
+The demo backbone's own "auto" was left out of this run
 (`--covers 3 4 5 6 8 10`); that of a CLIP is the line c = 5."""
 
 _FRONTIER = """From cheap to dear, each setting that finds more than all that cost no
@@ -169,10 +174,12 @@ axes scaled to 0..1."""
 
 _QUALITIES = """Points of the frontier, chosen by this table:
 
-- *Fast*: c = 3 and 8 vectors. It was one vector by `gmp` of c = 10, which no row of the
-  frontier is as bad as: for a twelfth of the patches several times as much is found.
+- *Fast*: c = 4 and 8 vectors. It was c = 10 and one vector by `gmp`, the line that
+  finds least of all: now less than a fifth of the patches finds several times as much,
+  for 8 times the bytes.
 - *Better*: c = 5 and up to 16 vectors, the knee by patches. It was c = 10 with as many
-  vectors, which costs 4 times as much.
+  vectors, the knee by bytes, which finds more for 4 times the patches, and still is
+  what *Best* has beside its patches.
 - *Best*: c = 10, up to 16 vectors, and all patches kept, as before; Python's defaults.
 
 An index keeps the settings it was made with: it is searched, updated and goes on as it

@@ -23,7 +23,7 @@ NEVER = "never"  # an answer of the form that is not empty
 BY_QUALITY = "by the quality"  # likewise
 FAST, BETTER, BEST = "fast", "better", "best"
 QUALITIES = {  # what the form's first choice sets; what is named itself wins
-    FAST: {"cover": 3, "vectors": 8, "fuser": FALLBACK, "keep_features": False},
+    FAST: {"cover": 4, "vectors": 8, "fuser": FALLBACK, "keep_features": False},
     BETTER: {"cover": 5, "vectors": AUTO, "keep_features": False},
     BEST: {"cover": Settings.cover, "vectors": AUTO, "keep_features": True},
 }  # points of docs/results/frontier.md

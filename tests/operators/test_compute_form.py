@@ -95,7 +95,7 @@ def test_without_room_nothing_is_kept_as_by_python(dataset, online, monkeypatch)
 def test_each_quality_says_what_it_takes(dataset):
     fields, _ = _opened(dataset, backbone=DEMO)
     fast, better, best = fields["quality"].view.choices
-    assert fast.description.startswith("14 patches of a square image, 8 vectors.")
+    assert fast.description.startswith("30 patches of a square image, 8 vectors.")
     assert "0.246 MB; " in fast.description  # 24 images, 256 dimensions, 8 and 2
     assert better.description.startswith("39 patches, up to 16 vectors.")
     assert "At most 0.442 MB;" in better.description
@@ -110,16 +110,18 @@ def test_the_time_is_of_what_was_measured(dataset):
     speed.remember(DEMO, EncodeOptions(), Speed(100.0, has_words=True))
     fields, _ = _opened(dataset, backbone=DEMO)
     fast, better, best = (choice.description for choice in _choices(fields))
-    assert f"about {round(24 * 14 / 100)} s here" in fast
+    assert f"about {round(24 * 30 / 100)} s here" in fast
     assert f"about {round(2 * 24 * 39 / 100)} s here" in better  # measured on all first
     assert f"about {round(24 * 166 / 100)} s here" in best
     assert "words" not in best
 
 
 def test_each_quality_has_its_cover_unless_one_is_named(dataset):
+    fields, _ = _opened(dataset, backbone=DEMO, advanced=True)
+    assert fields["cover"].default == "by the quality"
     covers = [_settings({"quality": q}).cover for q in ("fast", "better", "best")]
-    assert covers == [3, 5, Settings.cover]
-    assert _settings({"quality": "fast", "cover": "by the quality"}).cover == 3
+    assert covers == [4, 5, Settings.cover]
+    assert _settings({"quality": "fast", "cover": "by the quality"}).cover == 4
     assert _settings({"quality": "fast", "cover": "8"}).cover == 8
 
 
