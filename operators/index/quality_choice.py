@@ -51,7 +51,7 @@ def add_quality(
 
 
 def usual(work: Workload) -> str:
-    """The quality that is chosen at first: what Python's defaults come to."""
+    """The quality that is chosen at first: the best one there is room for."""
     needed = work.estimate(Request.from_params({"quality": BEST}).settings)
     needed = needed.feature_bytes
     return BEST if needed is None or feature_stores.has_room(needed) else BETTER
