@@ -144,8 +144,9 @@ _HEAD = """# What quality costs
 
 Measured by `python benchmarks/frontier.py`, demo backbone, CLVER-DS;
 {machine}, no GPU; {date}.
-{n} scenes of 1120 x 1120 pixels to search in, {sample} others of the same kind to fit on; backgrounds that the backbone never saw; things' held-out words, which
-nothing was fitted on. mAP in %, in brackets the 95 % bootstrap interval over words; by
+{n} scenes of 1120 x 1120 pixels to search in, {sample} others of the same kind to fit
+on; backgrounds that the backbone never saw; things' held-out words, which nothing was
+fitted on. mAP in %, in brackets the 95 % bootstrap interval over words; by
 scale, the square root of the share of the image that a thing's box takes. The command
 draws the frontier, too, into `frontier.png` beside its features."""
 
