@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from detail_embed.backbone import Backbone
 from detail_embed.features import FeatureStore
-from detail_embed.fiftyone_bridge.index import lines
+from detail_embed.fiftyone_bridge.index import large, lines
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
@@ -46,6 +46,8 @@ def calibrate(
         backbone: encodes the words
         store: the patch features of its images, None for none
     """
+    if large.is_large(index):
+        return
     vectors = index_vectors.load(index)
     ids = [] if store is None else [id for id in vectors.ids if id in store]
     ways = [lines.VECTORS] if index.record.vectors > 1 else []

@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.index import (
     brain_runs,
     checks,
     feature_stores,
+    large,
     provenance,
 )
 from detail_embed.fiftyone_bridge.index.columns import columns_of, declare
@@ -233,6 +234,8 @@ def _compute(
         yield Progress("Indexing", 1.0)
         refresh(home)
         _check_some(home, index.field, errors)
+        for one in (index, *index.beside):
+            yield from large.complete(one)
         brain_runs.build_all(index, backend, also_global)
         keep_map(index)
         yield from calibrate(index, opened.space.backbone, opened.store)

@@ -9,10 +9,11 @@ import numpy as np
 from detail_embed.backbone.bundled_model import NAME
 from detail_embed.clver_ds import concepts
 from detail_embed.fiftyone_bridge.evaluate.labels import label_fields, prompt
-from detail_embed.fiftyone_bridge.index import vectors
+from detail_embed.fiftyone_bridge.index import large, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.fiftyone_bridge.search.large import sample
 from detail_embed.space.choose_fuser import default_vocabulary
 from detail_embed.texts.text_cache import encode_vocabulary
 
@@ -66,7 +67,8 @@ def _classes(index: Index) -> list[str]:
 def _outstanding(index: Index, candidates: Sequence[str]) -> list[str]:
     backbone = query_vectors.model_of(index).space.backbone
     texts = encode_vocabulary(backbone, candidates).cpu().numpy()
-    loaded = vectors.load(index)
+    is_large = large.is_large(index)
+    loaded = sample(index) if is_large else vectors.load(index)
     step = max(len(loaded.ids) // _IMAGES, 1)
     rows = [loaded.rows(image) for image in range(0, len(loaded.ids), step)]
     scores = np.stack([(loaded.matrix[own] @ texts.T).max(axis=0) for own in rows])

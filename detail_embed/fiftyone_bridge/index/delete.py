@@ -11,6 +11,7 @@ from detail_embed.cover.complete_cover import NO_COVER
 from detail_embed.fiftyone_bridge.index import (
     brain_runs,
     feature_stores,
+    large,
     names,
     records,
 )
@@ -124,7 +125,10 @@ def clear(index: Index) -> None:
     dataset, map_key = index.dataset, names.map_key(index.key)
     is_map = map_key in dataset.list_brain_runs(type=fob.Visualization)
     keys = [*index.keys, map_key] if is_map else index.keys
+    beside = index.beside
     _delete_parts(index, keys, index.fields)
+    for one in (index, *beside):
+        large.forget(one)
     dataset.delete_run(index.key)
 
 

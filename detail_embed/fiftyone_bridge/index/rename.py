@@ -9,7 +9,7 @@ import fiftyone as fo
 import fiftyone.brain as fob
 from fiftyone.core.brain import BrainMethod
 
-from detail_embed.fiftyone_bridge.index import checks, names
+from detail_embed.fiftyone_bridge.index import checks, large, names
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs import lock
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
@@ -59,6 +59,8 @@ def _rename(index: Index, new: Index) -> None:
         if maps[0] in dataset.list_brain_runs(type=fob.Visualization):
             dataset.rename_brain_run(*maps)
             undo.callback(dataset.rename_brain_run, *reversed(maps))
+        for old, key in keys.items():
+            large.rename(Index(dataset, old), Index(dataset, key))
         dataset.rename_run(index.key, new.key)
         undo.pop_all()
     for key in keys.values():  # in memory they know the old fields

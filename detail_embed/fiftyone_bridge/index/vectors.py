@@ -16,7 +16,7 @@ import bson
 import fiftyone.core.collections as foc
 import numpy as np
 
-from detail_embed.fiftyone_bridge.index import brain_runs
+from detail_embed.fiftyone_bridge.index import brain_runs, large
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.usable import unusable, usable
 from detail_embed.fiftyone_bridge.samples import (
@@ -139,9 +139,11 @@ def load(index: Index) -> IndexVectors:
         index: a similarity index of any backend, of images or of patches
 
     Raises:
-        ValueError: if there is no such index, or it holds nothing
+        ValueError: if there is no such index, it holds nothing, or more than is read
+            into memory, see :mod:`.large`
     """
     brain_runs.check_similarity(index)
+    large.check_fits(index)
     place, state = (str(dataset_id(index.dataset)), index.key), _state(index)
     with _lock:
         known = _memory.pop(place, None)

@@ -17,6 +17,7 @@ import torch
 from detail_embed.cover.patches import relative
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import boxes
+from detail_embed.fiftyone_bridge.index import large as large_index
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -25,6 +26,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import is_clips
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.box_search import search_boxes
 from detail_embed.fiftyone_bridge.search.found import DRAWN, EXAMPLE, Found
+from detail_embed.fiftyone_bridge.search.large import propose
 from detail_embed.fiftyone_bridge.search.likely import find_likely
 from detail_embed.fiftyone_bridge.search.match import few_boxes
 from detail_embed.fiftyone_bridge.search.methods import (
@@ -72,6 +74,9 @@ def search(
     image stand out among all of the index. The order is that of the patches where these
     are searched, so z-scores need not fall in it.
 
+    An index of more vectors than are read into memory, see :mod:`.index.large`, gives
+    the best 5,000 images at most, and its z-scores are told by images drawn from all.
+
     Images that probably show what was asked come first, see
     :mod:`detail_embed.texts.nothing_line`; these and all others are in the order of
     their scores.
@@ -114,19 +119,29 @@ def search(
     if not isinstance(query, np.ndarray):
         vector = query_vectors.encode(index, query, templates)
         hints = query_vectors.hints(index, query, templates)
-    vectors = index_vectors.load(index)
-    scored, missing = _score(samples, vectors, vector)
+    is_large = large_index.is_large(index)
+    if is_large:
+        found = propose(index, samples, vector, k, threshold)
+        vectors, everyone, missing = found.vectors, found.everyone, found.missing
+        rows = np.arange(len(vectors.ids))
+        scored = _Scored(rows, vectors.ids, found.scores, found.z_scores)
+    else:
+        vectors = index_vectors.load(index)
+        scored, missing = _score(samples, vectors, vector)
+        everyone = scored.z_scores
     order = scored.best_first(threshold)
     patches: dict[str, int] = {}
     store = None
     if method == AUTO:
         own, best_first = own_store(index), [scored.ids[i] for i in order]
-        method = choose(own, vector, best_first, len(scored.ids), k)
+        method = choose(own, vector, best_first, len(everyone), k)
+        if is_large and method == PATCHES:  # of those that the vectors proposed
+            method = RERANKED
         store = None if method == VECTORS else own
     elif method != VECTORS:
         store = open_store(index)
     if store is not None:
-        proposed = _propose(order, len(scored.ids), k, candidates, method)
+        proposed = _propose(order, len(everyone), k, candidates, method)
         order, patches = _by_patches(store, vector, scored, proposed)
     shown = len(order) if threshold is not None else k
     order = order[: max(shown, _LOOKED_AT)]
@@ -147,10 +162,10 @@ def search(
         scores=[_number(scored.scores[i]) for i in best],
         z_scores=scored.z_scores[best].tolist(),
         boxes=[places.get(id) for id in ids],
-        histogram=histogram(scored.z_scores),
-        searched=len(scored.ids),
+        histogram=histogram(everyone),
+        searched=len(everyone),
         missing=missing,
-        above=len(scored.above(threshold)),
+        above=_above(everyone, threshold),
         vector=vector,
         method=method,
         seconds=time.monotonic() - started,
@@ -206,6 +221,12 @@ def _score(
         return _Scored(kept, vectors.ids, scores, z_scores), members.without
     ids = [vectors.ids[i] for i in kept.tolist()]
     return _Scored(kept, ids, scores[kept], z_scores[kept]), members.without
+
+
+def _above(z_scores: np.ndarray, threshold: float | None) -> int:
+    if threshold is None:
+        return len(z_scores)
+    return int((z_scores >= threshold).sum())
 
 
 def _propose(

@@ -92,13 +92,14 @@ def _import() -> None:
 
 
 def _load(dataset: fo.Dataset, brain_key: str, run: ObjectId) -> None:
-    from detail_embed.fiftyone_bridge.index import vectors
+    from detail_embed.fiftyone_bridge.index import large, vectors
     from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search import query_vectors
+    from detail_embed.fiftyone_bridge.search.large import sample
 
     try:
         index = Index(dataset, brain_key)
-        vectors.load(index)
+        (sample if large.is_large(index) else vectors.load)(index)
         query_vectors.encode(index, "a photo")
         suggested.read(index)
     except Exception:  # a search will say it

@@ -1,0 +1,161 @@
+"""A part of an index of many vectors: files that are mapped, and never change."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+_VECTORS, _IDS, _COUNTS, _LABELS = "vectors.f16", "ids.npy", "counts.npy", "labels.npy"
+CODES = "codes.faiss"
+_ID = "S24"  # ids are 24 hexadecimal digits
+_ROWS = 16_384  # of vectors that are turned into float32 at once
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Vectors of ``n`` images, those of an image in one piece.
+
+    Attributes:
+        ids: ``n``, of 24 characters each
+        counts: ``(n,)`` int64, how many vectors each has
+        vectors: ``(v, d)`` float, unit length
+        labels: ``v`` ids of what the vectors are of; None for the images themselves
+    """
+
+    ids: list[str]
+    counts: np.ndarray
+    vectors: np.ndarray
+    labels: list[str] | None = None
+
+
+class VectorPart:
+    """A folder with vectors of images in float16, and their codes where it has any.
+
+    All files are mapped: processes that read the same part share one copy of what they
+    touch, and the system drops it when memory is short.
+
+    Args:
+        folder: one that :func:`write` has filled
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._ids = np.load(folder / _IDS, mmap_mode="r")
+        self.ends = np.cumsum(np.load(folder / _COUNTS))
+        self._labels = None
+        if (folder / _LABELS).is_file():
+            self._labels = np.load(folder / _LABELS, mmap_mode="r")
+        with (folder / _VECTORS).open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._map.madvise(mmap.MADV_RANDOM)
+        stored = np.frombuffer(self._map, np.float16)
+        self.vectors = stored.reshape(int(self.ends[-1]), -1)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @cached_property
+    def codes(self) -> Any:
+        """The codes of the vectors in FAISS; None where all are read."""
+        path = self.folder / CODES
+        if not path.is_file():
+            return None
+        import faiss
+
+        codes = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        codes.parallel_mode = 1  # one query, many lists
+        return codes
+
+    def ids(self, images: list[int] | np.ndarray | slice) -> list[str]:
+        """The ids of images."""
+        return self._ids[images].astype(str).tolist()
+
+    def labels(self, rows: np.ndarray) -> list[str] | None:
+        """The ids of what vectors are of, None for the images themselves."""
+        if self._labels is None:
+            return None
+        return self._labels[rows].astype(str).tolist()
+
+    def places(self, ids: Iterable[str]) -> np.ndarray:
+        """The places of those images that are here, ``(m,)`` int64."""
+        wanted = np.array(list(ids), _ID)
+        order = self._order
+        at = np.searchsorted(self._ids, wanted, sorter=order)
+        at = order[np.minimum(at, len(order) - 1)]
+        return at[self._ids[at] == wanted]
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """The images that vectors are of."""
+        return np.searchsorted(self.ends, rows, side="right")
+
+    def rows(self, images: np.ndarray) -> np.ndarray:
+        """All vectors of images, in order."""
+        ends = self.ends[images]
+        starts = np.where(images > 0, self.ends[images - 1], 0)
+        counts = ends - starts
+        before = np.cumsum(counts) - counts
+        return np.arange(counts.sum()) + np.repeat(starts - before, counts)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Some vectors, ``(m, d)`` float32; the system fetches them all at once."""
+        self._fetch(rows)
+        return torch.from_numpy(self.vectors[rows]).float().numpy()
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """All vectors in order, ``(size, d)`` float32 at a time."""
+        dim = self.vectors.shape[1]
+        with (self.folder / _VECTORS).open("rb") as file:  # it reads ahead
+            while len(block := np.fromfile(file, np.float16, size * dim)):
+                yield torch.from_numpy(block.reshape(-1, dim)).float().numpy()
+
+    def cosines(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Dot products of a query and some vectors, ``(m,)`` float32."""
+        if not len(rows):
+            return np.empty(0, np.float32)
+        blocks = range(0, len(rows), _ROWS)
+        return np.concatenate(
+            [self.read(rows[start : start + _ROWS]) @ query for start in blocks]
+        )
+
+    def _fetch(self, rows: np.ndarray) -> None:
+        size, page = self.vectors.shape[1] * 2, mmap.PAGESIZE
+        first = rows * size // page
+        for start in np.unique(first).tolist():
+            length = min(size + page, len(self._map) - start * page)
+            self._map.madvise(mmap.MADV_WILLNEED, start * page, length)
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return np.argsort(self._ids, kind="stable")
+
+
+def write(folder: Path, blocks: Iterable[Block]) -> int:
+    """Writes a part block by block, without codes.
+
+    Args:
+        folder: there, and empty
+        blocks: at least one with an image; all have labels, or none
+
+    Returns:
+        the number of vectors
+    """
+    ids, counts, labels = [], [], []
+    with (folder / _VECTORS).open("wb") as file:
+        for block in blocks:
+            np.ascontiguousarray(block.vectors, np.float16).tofile(file)
+            ids.append(np.array(block.ids, _ID))
+            counts.append(np.asarray(block.counts, np.int64))
+            if block.labels is not None:
+                labels.append(np.array(block.labels, _ID))
+    np.save(folder / _IDS, np.concatenate(ids))
+    np.save(folder / _COUNTS, np.concatenate(counts))
+    if labels:
+        np.save(folder / _LABELS, np.concatenate(labels))
+    return int(sum(map(np.sum, counts)))
