@@ -17,13 +17,19 @@ from uuid import uuid4
 
 import numpy as np
 
-from detail_embed.patch_search.vector_part import CODES, Block, VectorPart, write
+from detail_embed.patch_search.vector_part import (
+    CODES,
+    Block,
+    VectorPart,
+    load_faiss,
+    write,
+)
 from detail_embed.storage.whole_files import whole_folder, write_whole
 
 _LABEL, _CODER, _FORMAT = "vectors.json", "coder.faiss", 1
 SCANNED = 200_000  # vectors: as many are read as fast as they are looked up
 _BITS = 1  # per dimension
-_LISTS = 1024
+_LISTS = 256
 _PER_LIST = 40  # vectors to learn a list from
 _PROBES = 0.5  # of the lists
 _DEPTH, _PER_IMAGE = 8000, 8  # vectors that are ranked exactly, at least; an image
@@ -232,8 +238,7 @@ class VectorFiles:
         self, part: VectorPart, query: np.ndarray, k: int, within: np.ndarray | None
     ) -> np.ndarray:
         """The rows of a part that its codes propose, rising."""
-        import faiss
-
+        faiss = load_faiss()
         selected = None
         if within is not None:
             bits = np.zeros(len(part.vectors), bool)
@@ -265,8 +270,7 @@ class VectorFiles:
         write_whole(self.directory / _LABEL, json.dumps(self._label))
 
     def _code(self, part: VectorPart, path: Path) -> Iterator[int]:
-        import faiss
-
+        faiss = load_faiss()
         coder = self.directory / _CODER
         if not coder.is_file():
             _learn(part, coder)
@@ -284,8 +288,7 @@ def _with(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
 
 def _learn(part: VectorPart, path: Path) -> None:
     """Writes what codes vectors, with none in it, learnt from some of a part."""
-    import faiss
-
+    faiss = load_faiss()
     count, dim = part.vectors.shape
     metric = faiss.METRIC_INNER_PRODUCT
     lists = max(1, min(_LISTS, count // 1000))

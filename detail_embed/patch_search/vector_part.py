@@ -67,8 +67,7 @@ class VectorPart:
         path = self.folder / CODES
         if not path.is_file():
             return None
-        import faiss
-
+        faiss = load_faiss()
         codes = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         codes.parallel_mode = 1  # one query, many lists
         return codes
@@ -134,6 +133,21 @@ class VectorPart:
     @cached_property
     def _order(self) -> np.ndarray:
         return np.argsort(self._ids, kind="stable")
+
+
+def load_faiss() -> Any:
+    """FAISS, which few need.
+
+    Raises:
+        ImportError: if it is not installed
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError(
+            "to search this many vectors needs faiss: pip install 'faiss-cpu>=1.15'"
+        ) from error
+    return faiss
 
 
 def write(folder: Path, blocks: Iterable[Block]) -> int:

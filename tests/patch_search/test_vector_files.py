@@ -7,7 +7,7 @@ from detail_embed.patch_search import vector_files
 from detail_embed.patch_search.vector_files import VectorFiles
 from detail_embed.patch_search.vector_part import CODES, Block
 
-DIM, EACH = 32, 3
+DIM, EACH = 64, 3
 
 
 def _unit(rows):
@@ -18,7 +18,8 @@ def _block(first, count, seed=0):
     rng = np.random.default_rng(seed)
     vectors = _unit(rng.normal(size=(count * EACH, DIM))).astype(np.float16)
     ids = [f"{i:024x}" for i in range(first, first + count)]
-    labels = [f"{i:012x}{seed:012x}" for i in range(first * EACH, (first + count) * EACH)]
+    rows = range(first * EACH, (first + count) * EACH)
+    labels = [f"{row:012x}{seed:012x}" for row in rows]
     return Block(ids, np.full(count, EACH), vectors, labels)
 
 
@@ -36,7 +37,8 @@ def query():
 @pytest.fixture
 def coded(monkeypatch):
     monkeypatch.setattr(vector_files, "SCANNED", 1000)
-    monkeypatch.setattr(vector_files, "_DEPTH", 600)
+    monkeypatch.setattr(vector_files, "_DEPTH", 1500)
+    monkeypatch.setattr(vector_files, "_PROBES", 1)
 
 
 def _files(folder, *blocks):

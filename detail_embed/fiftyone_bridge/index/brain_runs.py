@@ -5,15 +5,17 @@ from __future__ import annotations
 import fiftyone as fo
 import fiftyone.brain as fob
 
-from detail_embed.fiftyone_bridge.index import names, provenance
+from detail_embed.fiftyone_bridge.index import large, names, provenance
 from detail_embed.fiftyone_bridge.index.external_store import fill
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.private_names import (
     forget_results,
+    has_results,
     similarity_backend,
 )
 
+_OWN = "sklearn"  # FiftyOne's own backend, which reads the field of vectors
 _HINT = "If you think this error is inaccurate"  # of FiftyOne, about its settings
 
 
@@ -77,6 +79,9 @@ def build(
             vectors
     """
     dataset, images, results = index.dataset, index.images(), None
+    if large.is_large(index) and similarity_backend(backend).config.method == _OWN:
+        _build_unread(index, field, model, backend, attribute)
+        return
     if index.has_brain_run:
         results = dataset.load_brain_results(index.key)
         if results is None:  # cut short while it was made
@@ -101,6 +106,32 @@ def build(
         foreign = provenance.foreign_ids(index)
         images = images.exclude(foreign) if foreign else images
         fill(results, images, field, attribute)
+
+
+def _build_unread(
+    index: Index, field: str, model: str, backend: str | None, attribute: str | None
+) -> None:
+    """Makes the run of a large index, unless it is there.
+
+    FiftyOne would read all vectors for it. So it is made of none, then it is told
+    where they are; only FiftyOne's own search reads them.
+    """
+    if index.has_brain_run:
+        if has_results(index.dataset, index.key):
+            return
+        index.dataset.delete_brain_run(index.key)  # cut short while it was made
+    results = fob.compute_similarity(
+        index.images() if index.is_of_frames else index.dataset,
+        patches_field=field if attribute else None,
+        embeddings=False,
+        model=model,
+        brain_key=index.key,
+        backend=backend,
+    )
+    results.config.embeddings_field = attribute or field
+    results.save_config()
+    results.save()
+    forget_results(index.dataset, index.key)
 
 
 def build_all(index: Index, backend: str | None, also_global: bool) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import fiftyone as fo
+import fiftyone.brain.internal.core.utils as brain_utils
 import numpy as np
 import pytest
 
@@ -82,6 +83,26 @@ def test_updates_add_and_deletions_count_at_once(few, at_most, tmp_path):
     few.dataset.tag_samples("seen")
     few.update()
     assert len(large.open_files(few).parts) == 2
+
+
+def test_a_large_index_is_made_without_reading_its_vectors(
+    dataset, at_most, monkeypatch
+):
+    def read(*_, **__):
+        raise AssertionError("all vectors are read")
+
+    at_most(20_000)
+    monkeypatch.setattr(index_vectors, "open_index", read)
+    monkeypatch.setattr(brain_utils, "_load_embeddings", read)
+    index = DetailIndex(dataset, "detail")
+    index.compute(settings=FEW, also_global=False)
+    index.update()
+    assert index.config.embeddings_field == "vector"
+    found = index.search(QUERY, k=5)
+    monkeypatch.undo()
+    exact = dataset.sort_by_similarity(QUERY, k=5, brain_key="detail")
+    assert exact.values("id") == found.ids  # FiftyOne's own search goes on
+    index.delete()
 
 
 def test_files_go_where_the_index_goes(few, at_most):
