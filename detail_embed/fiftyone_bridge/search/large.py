@@ -19,7 +19,7 @@ from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.frames import documents_of
 from detail_embed.fiftyone_bridge.samples.private_names import pipeline
 from detail_embed.fiftyone_bridge.search.methods import MOST
-from detail_embed.patch_search.vector_files import SCANNED, VectorFiles
+from detail_embed.patch_search.vector_files import SCANNED, Hits, VectorFiles
 
 _DRAWN = 2048  # images that tell what scores are usual
 _LEAST = 200  # images that are proposed
@@ -76,7 +76,7 @@ def propose(
     wanted = min(max(2 * k, _LEAST), MOST, searched)
     hits, scores = _search(index, files, query, wanted, within)
     matrix, starts, labels = files.read(hits)
-    every = np.sort(np.concatenate([scores, _rest(spread, scores, searched)]))
+    every = np.concatenate([_rest(spread, scores, searched), np.sort(scores)])
     return Proposed(
         IndexVectors(files.ids(hits), labels, starts, matrix),
         hits.scores,
@@ -117,7 +117,13 @@ def _within(
     return within, searched, len(within) - searched
 
 
-def _search(index, files, query, wanted, within):
+def _search(
+    index: Index,
+    files: VectorFiles,
+    query: np.ndarray,
+    wanted: int,
+    within: list[str] | None,
+) -> tuple[Hits, np.ndarray]:
     """The best images that are still there, and the scores of all that were found."""
     asked = wanted
     if within is not None and len(within) * files.per_image <= SCANNED:
@@ -134,9 +140,9 @@ def _search(index, files, query, wanted, within):
 
 
 def _rest(spread: np.ndarray, found: np.ndarray, searched: int) -> np.ndarray:
-    """Scores of the images that were not found, spread as those that were drawn."""
+    """Scores of the images that were not found, rising, as those that were drawn."""
     count = max(searched - len(found), 0)
-    below = spread[spread <= found.min()] if len(found) else spread
-    if not len(below) or not count:
-        return np.empty(0, np.float32)
-    return np.quantile(below, (np.arange(count) + 0.5) / count)
+    below = np.sort(spread[spread <= found.min()] if len(found) else spread)
+    if not len(below):
+        below = found[-1:]
+    return below[np.arange(count) * len(below) // max(count, 1)]
