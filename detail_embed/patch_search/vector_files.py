@@ -8,7 +8,6 @@ which is coded by what was learnt once: nothing that is there is written anew.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +16,12 @@ from uuid import uuid4
 
 import numpy as np
 
-from detail_embed.patch_search.vector_part import (
-    CODES,
-    Block,
-    VectorPart,
-    load_faiss,
-    write,
-)
+from detail_embed.patch_search import vector_codes
+from detail_embed.patch_search.vector_part import Block, VectorPart, write
 from detail_embed.storage.whole_files import whole_folder, write_whole
 
 _LABEL, _CODER, _FORMAT = "vectors.json", "coder.faiss", 1
 SCANNED = 200_000  # vectors: as many are read as fast as they are looked up
-_BITS = 1  # per dimension
-_LISTS = 256
-_PER_LIST = 40  # vectors to learn a list from
-_PROBES = 0.5  # of the lists
-_DEPTH, _PER_IMAGE = 8000, 8  # vectors that are ranked exactly, at least; an image
-_BLOCK = 50_000  # vectors in memory while they are coded
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +128,8 @@ class VectorFiles:
                 count = write(partial, _with(first, blocks))
                 yield count
                 if count > SCANNED:
-                    yield from self._code(VectorPart(partial), partial / CODES)
+                    coder = self.directory / _CODER
+                    yield from vector_codes.write(VectorPart(partial), coder)
             self._take(name)
         self.note = note
         self._save()
@@ -231,26 +220,8 @@ class VectorFiles:
         elif part.codes is None:
             rows = np.arange(len(part.vectors))
         if part.codes is not None and (rows is None or len(rows) > SCANNED):
-            rows = self._look_up(part, query, k, rows)
+            rows = vector_codes.propose(part, query, k, rows)
         return _best(part, query, rows, k)
-
-    def _look_up(
-        self, part: VectorPart, query: np.ndarray, k: int, within: np.ndarray | None
-    ) -> np.ndarray:
-        """The rows of a part that its codes propose, rising."""
-        faiss = load_faiss()
-        selected = None
-        if within is not None:
-            bits = np.zeros(len(part.vectors), bool)
-            bits[within] = True
-            packed = np.packbits(bits, bitorder="little")
-            selected = faiss.IDSelectorBitmap(packed)
-        codes, depth = part.codes, max(_DEPTH, _PER_IMAGE * k)
-        asked = faiss.IVFSearchParameters(
-            nprobe=max(1, math.ceil(_PROBES * codes.nlist)), sel=selected
-        )
-        _, rows = codes.search(query[None], min(depth, codes.ntotal), params=asked)
-        return np.sort(rows[0][rows[0] >= 0])
 
     def _take(self, name: str) -> None:
         """Makes a folder the last part; what it has anew is gone from the others."""
@@ -269,35 +240,10 @@ class VectorFiles:
         }
         write_whole(self.directory / _LABEL, json.dumps(self._label))
 
-    def _code(self, part: VectorPart, path: Path) -> Iterator[int]:
-        faiss = load_faiss()
-        coder = self.directory / _CODER
-        if not coder.is_file():
-            _learn(part, coder)
-        index = faiss.read_index(str(coder))
-        for vectors in part.blocks(_BLOCK):
-            index.add(vectors)
-            yield index.ntotal
-        faiss.write_index(index, str(path))
-
 
 def _with(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
     yield first
     yield from rest
-
-
-def _learn(part: VectorPart, path: Path) -> None:
-    """Writes what codes vectors, with none in it, learnt from some of a part."""
-    faiss = load_faiss()
-    count, dim = part.vectors.shape
-    metric = faiss.METRIC_INNER_PRODUCT
-    lists = max(1, min(_LISTS, count // 1000))
-    coarse = faiss.IndexFlat(dim, metric)
-    index = faiss.IndexIVFRaBitQ(coarse, dim, lists, metric, True, _BITS)
-    rng = np.random.default_rng(0)
-    drawn = np.sort(rng.choice(count, min(count, lists * _PER_LIST), replace=False))
-    index.train(part.read(drawn))
-    faiss.write_index(index, str(path))
 
 
 def _best(

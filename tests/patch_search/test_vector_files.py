@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detail_embed.patch_search import vector_files
+from detail_embed.patch_search import vector_codes, vector_files
 from detail_embed.patch_search.vector_files import VectorFiles
 from detail_embed.patch_search.vector_part import CODES, Block
 
@@ -37,8 +37,8 @@ def query():
 @pytest.fixture
 def coded(monkeypatch):
     monkeypatch.setattr(vector_files, "SCANNED", 1000)
-    monkeypatch.setattr(vector_files, "_DEPTH", 1500)
-    monkeypatch.setattr(vector_files, "_PROBES", 1)
+    monkeypatch.setattr(vector_codes, "_DEPTH", 1500)
+    monkeypatch.setattr(vector_codes, "_PROBES", 1)
 
 
 def _files(folder, *blocks):
