@@ -2,7 +2,7 @@
 
 FAISS' IVF RaBitQ with one bit a dimension: 72 bytes a vector at d = 512. A text lies in
 another cone than images, so that the lists nearest to it hold less of what it is near
-to than those of an image would: half of all lists are looked at.
+to than those of an image would: many are looked at, and all where that is quick.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from detail_embed.patch_search.vector_part import CODES, VectorPart, load_faiss
 _BITS = 1  # per dimension
 _LISTS = 256
 _PER_LIST = 40  # vectors to learn a list from
-_PROBES = 0.5  # of the lists
-_DEPTH, _PER_IMAGE = 8000, 8  # vectors that are proposed, at least; for an image
+_LOOKED_AT = 4_000_000  # codes: those of the nearest lists
+_DEPTH, _PER_IMAGE = 12_000, 8  # vectors that are proposed, at least; for an image
 _BLOCK = 50_000  # vectors in memory while they are coded
 
 
@@ -78,7 +78,7 @@ def propose(
         packed = np.packbits(bits, bitorder="little")
         selected = faiss.IDSelectorBitmap(packed)
     asked = faiss.IVFSearchParameters(
-        nprobe=max(1, math.ceil(_PROBES * codes.nlist)), sel=selected
+        nprobe=math.ceil(codes.nlist * min(1, _LOOKED_AT / codes.ntotal)), sel=selected
     )
     depth = min(max(_DEPTH, _PER_IMAGE * k), codes.ntotal)
     _, rows = codes.search(query[None], depth, params=asked)

@@ -38,7 +38,6 @@ def query():
 def coded(monkeypatch):
     monkeypatch.setattr(vector_files, "SCANNED", 1000)
     monkeypatch.setattr(vector_codes, "_DEPTH", 1500)
-    monkeypatch.setattr(vector_codes, "_PROBES", 1)
 
 
 def _files(folder, *blocks):
