@@ -22,7 +22,7 @@ from detail_embed.images.image_file import (
     MAX_PIXELS,
     UnreadableImage,
     decode_pixels,
-    open_image,
+    open_with_file,
 )
 from detail_embed.images.tiff_pages import pages, photograph
 
@@ -190,9 +190,9 @@ def see(path: str | os.PathLike) -> Image.Image | HugeImage:
     Raises:
         UnreadableImage: as of :func:`.image_file.read_image`
     """
-    with open_image(path, max_pixels=None) as image:
+    with open_with_file(path, max_pixels=None) as (image, file):
         huge = as_huge(path, image)
-        return huge or Image.fromarray(decode_pixels(path, image))
+        return huge or Image.fromarray(decode_pixels(path, image, file))
 
 
 def see_whole(path: str | os.PathLike) -> Image.Image:

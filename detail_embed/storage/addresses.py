@@ -9,11 +9,12 @@ import io
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import pyarrow as pa
-from pyarrow import fs
+if TYPE_CHECKING:  # files of this machine are read without it
+    import pyarrow as pa
+    from pyarrow import fs
 
 SCHEMES = ("s3", "gs", "abfs", "abfss")
 
@@ -92,13 +93,13 @@ class Object:
         """
         with self.reasons():
             found = self.system.get_file_info(self.path)
-            if found.type != fs.FileType.File and "%" in self.key:
+            if not found.is_file and "%" in self.key:
                 decoded = f"{self.bucket}/{unquote(self.key)}"
                 found = self.system.get_file_info(decoded)
-            if found.type == fs.FileType.File:
+            if found.is_file:
                 return found
             has_bucket = self.system.get_file_info(self.bucket)
-        if has_bucket.type == fs.FileType.NotFound:
+        if has_bucket.type.name == "NotFound":
             raise FileNotFoundError(f"is missing: there is no bucket {self.bucket!r}")
         raise FileNotFoundError(
             f"is missing: the bucket {self.bucket!r} has no object {self.key!r}"
@@ -107,13 +108,11 @@ class Object:
     def exists(self) -> bool:
         """Whether it is there, as an object."""
         with self.reasons():
-            return self.system.get_file_info(self.path).type == fs.FileType.File
+            return self.system.get_file_info(self.path).is_file
 
     def names(self) -> set[str]:
         """The names of the objects right below this prefix."""
-        chosen = fs.FileSelector(self.path, allow_not_found=True)
-        with self.reasons():
-            return {found.base_name for found in self.system.get_file_info(chosen)}
+        return {found.base_name for found in self._below()}
 
     def open(self) -> pa.NativeFile:
         """Opens it to read some of it; raises as of :meth:`info`."""
@@ -144,6 +143,8 @@ class Object:
 
     def write_file(self, path: Path) -> None:
         """As :meth:`write`, what is in a file."""
+        import pyarrow as pa
+
         with self.reasons(), pa.memory_map(str(path)) as mapped:
             content = mapped.read_buffer()
         self.write(content)
@@ -154,12 +155,8 @@ class Object:
         Raises:
             FileNotFoundError: if there are none
         """
-        chosen = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
+        found = [one for one in self._below(recursive=True) if one.is_file]
         with self.reasons():
-            found = [
-                one for one in self.system.get_file_info(chosen)
-                if one.type == fs.FileType.File
-            ]
             for one in found:
                 target = folder / one.path[len(self.path) + 1 :]
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -167,6 +164,13 @@ class Object:
                     target.write_bytes(file.read())
         if not found:
             raise FileNotFoundError("is missing: no object is below it")
+
+    def _below(self, recursive: bool = False) -> list[fs.FileInfo]:
+        from pyarrow import fs
+
+        chosen = fs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
+        with self.reasons():
+            return self.system.get_file_info(chosen)
 
     def reasons(self) -> _Reasons:
         """Turns what a store's client raises into words."""
@@ -195,8 +199,10 @@ class _Reasons:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, (StoreError, FileNotFoundError)):
+        if error is None or isinstance(error, (StoreError, FileNotFoundError)):
             return
+        import pyarrow as pa
+
         if isinstance(error, (OSError, pa.ArrowException)):
             raise StoreError(_words(self._of, str(error))) from error
 
@@ -228,6 +234,8 @@ def _split_options(rest: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=64)
 def _system(scheme: str, bucket: str, options: str) -> tuple[fs.FileSystem, str]:
+    from pyarrow import fs
+
     if scheme == "gs" and "retry_limit_seconds" not in options:
         options = f"{options}&retry_limit_seconds={_GS_SECONDS}".lstrip("&")
     query = f"?{options}" if options else ""

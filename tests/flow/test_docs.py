@@ -79,6 +79,10 @@ NOT_RUN = {
     ("docs/performance.md", "python benchmarks/kill.py --kills 25 --m"): _MINUTES,
     ("docs/performance.md", "OMP_NUM_THREADS=1 python benchmarks/vect"): _MINUTES,
     ("docs/scaling.md", "16 images of 2240 px, cover 10, detail-d"): _PRINTED,
+    ("docs/scaling.md", "export AWS_ACCESS_KEY_ID=… AWS_SECRET_AC"): (
+        "a store of somebody: tests/distributed for one here"
+    ),
+    ("docs/scaling.md", "python benchmarks/weak_scaling.py --size"): _MINUTES,
     ("docs/scaling.md", "CUDA_VISIBLE_DEVICES=0 fiftyone delegate"): _SERVICE,
     ("docs/scaling.md", 'pip install "detail-embed[ray]"  # from '): (
         "a download: tests/flow/test_doc_words.py knows the extra"

@@ -198,9 +198,8 @@ def test_appledouble_by_its_content(tmp_path):
     "path, expected",
     [
         ("https://a.b/c.jpg", "is an address (https://)"),
-        ("s3://bucket/a.jpg", "is an address (s3://)"),
         ("/made/absolute/s3:/bucket/a.jpg", "is an address (s3://)"),
-        ("GS://bucket/a.jpg", "is an address (gs://)"),
+        ("/made/absolute/GS:/bucket/a.jpg", "is an address (gs://)"),
         ("file:///tmp/none.jpg", "is a file:// address: give the path alone"),
         ("/made/absolute/file:/tmp/none.jpg", "is a file:// address"),
         ("C:/none.jpg", "is missing"),

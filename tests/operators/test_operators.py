@@ -126,7 +126,8 @@ def test_the_form_accepts_its_own_defaults(compute, dataset):
     properties = form.type.properties
     ctx.params.update({k: p.default for k, p in properties.items() if p.default})
     assert _problems(compute, ctx) == []
-    assert properties["cover"].type.values == ["auto", *map(str, range(1, 16))]
+    covers = ["by the quality", "auto", *map(str, range(1, 16))]
+    assert properties["cover"].type.values == covers
     assert form.to_json()
 
 

@@ -364,6 +364,7 @@ def test_in_the_app(dataset, operator, classes):
 def test_a_failure_is_said_in_the_app(dataset, operator):
     compute(dataset[:6], cover=1)
     ctx = context(dataset, vector=[1.0, 2.0])
+    ctx.request_params["filters"] = {}
     with pytest.raises(ValueError, match="2 dimensions"):
         for _ in operator.execute(ctx):
             pass

@@ -241,7 +241,7 @@ def test_the_forms(indexed, taught):
     ],
 )
 def test_what_is_missing_is_said(indexed, operator, params, said):
-    request = {"dataset_name": indexed.name, "params": params}
+    request = {"dataset_name": indexed.name, "params": params, "filters": {}}
     ctx = foo.ExecutionContext(request_params=request)
     if params or operator == "teach_concept":
         with pytest.raises((ValueError, TypeError), match=said):
