@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-import cv2
 import numpy as np
 
 _KEPT = 2**24  # pixels of the copy that is kept whole
@@ -137,6 +136,8 @@ def _below(band: tuple[int, np.ndarray]) -> int:
 
 def _halved(band: np.ndarray) -> np.ndarray:
     """Means of 2 x 2 pixels; of an odd number of columns, the last stands twice."""
+    import cv2  # takes long to load, and is seldom needed
+
     if band.shape[1] % 2:
         band = np.concatenate([band, band[:, -1:]], axis=1)
     size = band.shape[1] // 2, band.shape[0] // 2
