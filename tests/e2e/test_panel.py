@@ -135,7 +135,6 @@ def test_a_wrong_line_is_pointed_at(panel):
 
 def test_compare(panel):
     panel.tab("Compare")
-    panel.await_text("^Left$")  # until then the box is that of the tab before
     panel.enter(THING)
     panel.page.keyboard.type("blue")
     panel.await_text("only here")
