@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -52,6 +53,7 @@ class ObjectStore:
         return self
 
     def __exit__(self, *error: object) -> None:
+        urlopen(Request(f"{self.url}/moto-api/reset", method="POST"))  # all servers'
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -8,7 +8,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from detail_embed.storage.addresses import SCHEMES, full_path, is_address, local_path
+from detail_embed.storage.addresses import (
+    SCHEMES,
+    full_path,
+    is_address,
+    local_path,
+    split_options,
+)
 from detail_embed.storage.places import Folder, Place, place_at
 
 _PATHS = ("uri", "filepath")
@@ -38,10 +44,11 @@ def read_rows(files: Sequence[str | Path] | str | Path) -> Iterator[InputRow]:
 
 
 def _stored_rows(address: str) -> Iterator[InputRow]:
-    whole, mark, options = address.partition("?")
+    whole, options = split_options(address)
     if whole.endswith(".parquet"):
         above, _, name = whole.rpartition("/")
-        yield from _rows_of(place_at(f"{above}{mark}{options}"), name)
+        above = f"{above}?{options}" if options else above
+        yield from _rows_of(place_at(above), name)
         return
     place = place_at(address)
     names = sorted(name for name in place.names() if name.endswith(".parquet"))

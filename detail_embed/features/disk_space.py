@@ -11,15 +11,10 @@ import numpy as np
 
 from detail_embed.cover import CompleteCover
 from detail_embed.features.packing import estimate_bytes
-from detail_embed.images.image_file import UnreadableImage, read_size
-from detail_embed.images.read_pool import ReadPool, Waiting
+from detail_embed.images.some_sizes import some_sizes
 from detail_embed.storage.whole_files import megabytes
 
 logger = logging.getLogger(__name__)
-
-_SIZED_FILES = 64  # whose size is looked at to estimate the number of patches
-_AT_ONCE = 4
-_SECONDS = 10.0  # that one of them is waited for
 
 
 def estimate(
@@ -64,21 +59,10 @@ def check_room(
 
 def mean_patches(paths: Sequence[str | Path], cover: CompleteCover) -> float:
     """Mean number of windows of files, by a sample of them; 0 if none can be read."""
+    return mean_windows([size for _, size in some_sizes(paths)], cover)
 
-    def count(index: int, path: str | Path, waiting: Waiting) -> int:
-        try:
-            return len(cover.boxes(*read_size(path)))
-        except UnreadableImage:
-            return 0  # the run reports it
 
-    step = max(-(-len(paths) // _SIZED_FILES), 1)
-    some = paths[::step]
-    pool: ReadPool[str | Path, int] = ReadPool(
-        count, lambda index, path: 0, lambda counted: None, _AT_ONCE, len(some) or 1,
-        _SECONDS, may_grow=False,
-    )
-    try:
-        counts = [found for found in pool.results(some, lambda index: None) if found]
-    finally:
-        pool.close()
+def mean_windows(sizes: Sequence[tuple[int, int]], cover: CompleteCover) -> float:
+    """Mean number of windows of images of these widths and heights; 0 for none."""
+    counts = [len(cover.boxes(*size)) for size in sizes]
     return float(np.mean(counts)) if counts else 0.0

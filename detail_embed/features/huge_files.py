@@ -10,9 +10,7 @@ from pathlib import Path
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import HUGE_PIXELS
 from detail_embed.images.huge_image import INSTALL, is_installed
-from detail_embed.images.image_file import UnreadableImage, read_size
-
-_LOOKED_AT = 64  # files
+from detail_embed.images.some_sizes import some_sizes
 
 
 def huge_line(
@@ -28,18 +26,11 @@ def huge_line(
     Returns:
         None where none of these is larger
     """
-    found = {}
-    for path in paths[:: max(-(-len(paths) // _LOOKED_AT), 1)]:
-        try:
-            width, height = read_size(path)
-        except UnreadableImage:
-            continue  # the run reports it
-        if width * height > limit:
-            found[path] = width, height
-    if not found:
+    found = some_sizes(paths)
+    path, (width, height) = max(found, key=_pixels, default=("", (0, 0)))
+    if width * height <= limit:
         return None
-    path = max(found, key=lambda path: found[path][0] * found[path][1])
-    name, (width, height) = os.path.basename(path), found[path]
+    name = os.path.basename(path)
     if not is_installed():
         return f"{name} has {width} x {height} pixels and cannot be read: {INSTALL}"
     line = (
@@ -49,6 +40,11 @@ def huge_line(
     finer = dataclasses.replace(cover, c="auto")
     more = len(finer.boxes(width, height)) > len(cover.boxes(width, height))
     return f'{line}; cover "auto": {_patches(finer, width, height)}' if more else line
+
+
+def _pixels(found: tuple[str, tuple[int, int]]) -> int:
+    _, (width, height) = found
+    return width * height
 
 
 def _patches(cover: CompleteCover, width: int, height: int) -> str:

@@ -2,15 +2,11 @@
 
 import os
 import re
+from typing import BinaryIO
 
 from PIL import UnidentifiedImageError
 
-from detail_embed.storage.addresses import (
-    Object,
-    StoreError,
-    is_address,
-    local_path,
-)
+from detail_embed.storage.addresses import StoreError, is_address
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 
@@ -28,14 +24,14 @@ def install(package: str) -> str:
 
 
 def reason(
-    path: str | os.PathLike, error: Exception, content: bytes | None = None
+    path: str | os.PathLike, error: Exception, file: BinaryIO | None = None
 ) -> str:
     """Says why a file cannot be read, in words that complete "the file …".
 
     Args:
-        path: the file, or a name where its content is given
+        path: the file, or a name of what is in memory
         error: what reading it raised
-        content (None): of the file, if it is in memory
+        file (None): open, if that could be done; it is not opened again
     """
     if isinstance(error, NotReadHere):
         return str(error)
@@ -48,7 +44,7 @@ def reason(
     if isinstance(error, PermissionError):
         return "cannot be read: permission denied"
     if isinstance(error, UnidentifiedImageError):
-        return _what_else_it_is(path, content)
+        return _what_else_it_is(path, file)
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"  # as a text, it names the path
     if "truncated" in str(error).lower():
@@ -68,17 +64,13 @@ def _where_it_is(path: str | bytes) -> str:
     )
 
 
-def _what_else_it_is(path: str | os.PathLike, content: bytes | None) -> str:
-    raw = content
-    if raw is None:
-        if is_address(path):
-            raw = Object(str(path)).read().read(512)
-        else:
-            with open(local_path(path), "rb") as file:
-                raw = file.read(512)
-    raw = raw[:512]
+def _what_else_it_is(path: str | os.PathLike, file: BinaryIO | None) -> str:
+    raw = b""
+    if file is not None:
+        file.seek(0)
+        raw = file.read(512)
     head = raw.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head:
+    if file is not None and not head:
         return "is empty"
     if head.startswith((b"<!doctype html", b"<html")):
         return "is HTML, not an image"

@@ -120,7 +120,8 @@ def read_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         UnreadableImage: as of ``read_image()``; its path is "the picture"
     """
-    with _reasons(PICTURE, content), _identify(io.BytesIO(content)) as image:
+    file = io.BytesIO(content)
+    with _reasons(PICTURE, file), _identify(file) as image:
         check_size(PICTURE, image, max_pixels)
         return _pixels(image, lambda: content, None, PICTURE)
 
@@ -167,10 +168,11 @@ def open_with_file(
     path: str | os.PathLike, max_pixels: int | None = MAX_PIXELS
 ) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """As :func:`open_image`, but yields the open file, too: it is opened once."""
-    with _reasons(path), open_file(path) as file, _identify(file) as image:
-        if max_pixels is not None:
-            check_size(path, image, max_pixels)
-        yield image, file
+    with _reasons(path), open_file(path) as file, _reasons(path, file):
+        with _identify(file) as image:
+            if max_pixels is not None:
+                check_size(path, image, max_pixels)
+            yield image, file
 
 
 def _identify(file: BinaryIO) -> Image.Image:
@@ -243,11 +245,11 @@ def _pixels(
 
 
 @contextlib.contextmanager
-def _reasons(path: str | os.PathLike, content: bytes | None = None) -> Iterator[None]:
+def _reasons(path: str | os.PathLike, file: BinaryIO | None = None) -> Iterator[None]:
     """Turns whatever goes wrong with a file into an ``UnreadableImage``."""
     try:
         yield
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise errors of any kind
-        raise UnreadableImage(path, reason(path, error, content)) from error
+        raise UnreadableImage(path, reason(path, error, file)) from error

@@ -23,6 +23,7 @@ _OPTIONS = {  # of an address, as pyarrow has them
     "retry_limit_seconds", "scheme", "blob_storage_authority", "blob_storage_scheme",
     "credential_kind", "dfs_storage_authority", "dfs_storage_scheme", "enable_tls",
 }
+_VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")
 _GS_SECONDS = 60  # that gs:// is tried again for; pyarrow's default is 15 minutes
 _KEYS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_ENDPOINT_URL, AWS_REGION)",
@@ -68,21 +69,22 @@ class Object:
 
     def __init__(self, address: str):
         self.address = address
-        scheme, _, rest = address.partition("://")
-        rest, options = _split_options(rest)
+        self._whole, options = split_options(address)
+        scheme, _, rest = self._whole.partition("://")
         bucket, _, self.key = rest.partition("/")
         self._scheme, self._options = scheme.lower(), options
         if not bucket:
             raise StoreError(f"{address} names no bucket: give {scheme}://bucket/key")
         with self.reasons():
-            self.system, self.bucket = _system(self._scheme, bucket, options)
+            self.system, self.bucket = _system(
+                self._scheme, bucket, options, _environment()
+            )
         self.path = f"{self.bucket}/{self.key}".rstrip("/")
 
     def child(self, name: str) -> Object:
         """An object below this prefix."""
-        address = self.address.partition("?")[0] if self._options else self.address
         more = f"?{self._options}" if self._options else ""
-        return Object(f"{address.rstrip('/')}/{name}{more}")
+        return Object(f"{self._whole.rstrip('/')}/{name}{more}")
 
     def info(self) -> fs.FileInfo:
         """What is known of it without reading it.
@@ -223,17 +225,29 @@ def _words(of: Object, error: str) -> str:
     return f"cannot be used: its store gave no good answer ({first})"
 
 
-def _split_options(rest: str) -> tuple[str, str]:
-    """A key may hold a question mark, so only what pyarrow knows are options."""
-    before, mark, query = rest.rpartition("?")
+def split_options(address: str) -> tuple[str, str]:
+    """An address, and its options for pyarrow.
+
+    A key may hold a question mark, so only what pyarrow knows are options.
+    """
+    before, mark, query = address.rpartition("?")
     names = parse_qs(query, keep_blank_values=True)
     if mark and names and names.keys() <= _OPTIONS:
         return before, query
-    return rest, ""
+    return address, ""
+
+
+def _environment() -> tuple[tuple[str, str], ...]:
+    """What clients take from the environment when they are made."""
+    return tuple(sorted(
+        item for item in os.environ.items() if item[0].startswith(_VARIABLES)
+    ))
 
 
 @lru_cache(maxsize=64)
-def _system(scheme: str, bucket: str, options: str) -> tuple[fs.FileSystem, str]:
+def _system(
+    scheme: str, bucket: str, options: str, environment: tuple[tuple[str, str], ...]
+) -> tuple[fs.FileSystem, str]:
     from pyarrow import fs
 
     if scheme == "gs" and "retry_limit_seconds" not in options:

@@ -14,10 +14,11 @@ from detail_embed.cover import CompleteCover
 from detail_embed.engine import speed
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.speed import Speed
-from detail_embed.features.disk_space import mean_patches
+from detail_embed.features.disk_space import mean_patches, mean_windows
 from detail_embed.features.packing import estimate_bytes
 from detail_embed.fiftyone_bridge.compute.open_space import FIT_IMAGES, MEASURED_PATCHES
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.images.some_sizes import some_sizes
 from detail_embed.space.choose_fuser import AUTO, counts_within
 
 _SECONDS = 3.0  # of a measurement, about
@@ -65,7 +66,9 @@ class Workload:
         """That of files; some of them are looked at."""
         return cls(
             images=len(paths),
-            patches=functools.cache(functools.partial(mean_patches, paths)),
+            patches=functools.partial(
+                mean_windows, [size for _, size in some_sizes(paths)]
+            ),
             dim=dimension(settings.backbone),
             speed=speed.recall(settings.backbone, settings),
         )

@@ -70,18 +70,19 @@ class Items:
         """Some of them in the order given: images of the samples, boxes as patches."""
         if self.field is None:
             return samples.select(ids, ordered=True)
-        images = dict(zip(self.ids, self.sample_ids))
-        within = [images[id] for id in ids]
-        return boxes.close_ups(self.samples, self.field, within, ids)
+        return boxes.close_ups(self.samples, self.field, self._images_of(ids), ids)
 
     def tag(self, ids: Sequence[str], tag: str) -> None:
         """Tags some of them: images, or the labels that boxes are."""
         if self.field is None:
             tag_images(self.samples.select(ids), tag)
             return
+        tag_labels(self.samples, self.field, self._images_of(ids), ids, tag)
+
+    def _images_of(self, ids: Sequence[str]) -> list[str]:
+        """The ids of the images that boxes are in."""
         images = dict(zip(self.ids, self.sample_ids))
-        within = [images[id] for id in ids]
-        tag_labels(self.samples, self.field, within, ids, tag)
+        return [images[id] for id in ids]
 
 
 def read_items(index: Index, samples: foc.SampleCollection, fewest: int) -> Items:

@@ -22,12 +22,12 @@ from detail_embed.fiftyone_bridge.index.leftovers import folder_of, note_owner
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples import patch_detections, vector_field
 from detail_embed.fiftyone_bridge.samples.frames import documents_of
+from detail_embed.fiftyone_bridge.samples.mongo import MODIFIED
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
 from detail_embed.patch_search.vector_files import VectorFiles
 from detail_embed.patch_search.vector_part import Block
 
 MOST_BYTES = 2**31  # of vectors in float32 that a process reads into its memory
-_MODIFIED = "last_modified_at"
 _BLOCK = 2000  # images in memory at once
 _WIDEST = 4096  # dimensions of any backbone
 _open: dict[Path, tuple[int, VectorFiles]] = {}
@@ -173,7 +173,7 @@ def _blocks(
         field: {"$ne": None}, f"{source}.space": {"$in": [record.space, None]}
     }
     if since is not None:
-        wanted[_MODIFIED] = {"$gte": since}
+        wanted[MODIFIED] = {"$gte": since}
     kept = {field: 1}
     if index.field == index.patches_field:
         path = f"{field}.detections."

@@ -14,8 +14,8 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
+from detail_embed.fiftyone_bridge.samples.mongo import MODIFIED
 
-_MODIFIED = "last_modified_at"
 _WRITES = ("insert calls", "modify calls", "remove calls", "update calls")
 
 
@@ -32,15 +32,15 @@ def mark(home: Home) -> Hashable:
 def latest(home: Home) -> datetime | None:
     """When the last sample was changed, None where there are none."""
     found = documents_of(home).find_one(
-        {}, {_MODIFIED: 1}, sort=[(_MODIFIED, -1)]
+        {}, {MODIFIED: 1}, sort=[(MODIFIED, -1)]
     )
-    return (found or {}).get(_MODIFIED)
+    return (found or {}).get(MODIFIED)
 
 
 def times(home: Home) -> dict[str, datetime | None]:
     """When every sample was changed, by id."""
-    found = documents_of(home).find({}, {_MODIFIED: 1})
-    return {sys.intern(str(one["_id"])): one.get(_MODIFIED) for one in found}
+    found = documents_of(home).find({}, {MODIFIED: 1})
+    return {sys.intern(str(one["_id"])): one.get(MODIFIED) for one in found}
 
 
 def changed(
@@ -55,7 +55,7 @@ def _writes(samples: Collection) -> Hashable:
     try:
         return _calls(samples)
     except (OperationFailure, KeyError):  # no right to, or another kind of server
-        total = {"_id": None, "total": {"$sum": {"$toLong": f"${_MODIFIED}"}}}
+        total = {"_id": None, "total": {"$sum": {"$toLong": f"${MODIFIED}"}}}
         found = next(samples.aggregate([{"$group": total}]), {})
         return found.get("total")
 

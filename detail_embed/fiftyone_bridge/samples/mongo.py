@@ -15,6 +15,7 @@ from pymongo.errors import ConnectionFailure
 logger = logging.getLogger(__name__)
 
 WAIT = 60.0  # seconds
+MODIFIED = "last_modified_at"  # FiftyOne's own field, by the database's clock
 _PAUSE = 1.0
 
 _P = ParamSpec("_P")

@@ -16,14 +16,13 @@ from pymongo import UpdateOne
 from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.collection import declare, ids_with
 from detail_embed.fiftyone_bridge.samples.frames import Home, write_images
-from detail_embed.fiftyone_bridge.samples.mongo import patiently
+from detail_embed.fiftyone_bridge.samples.mongo import MODIFIED, patiently
 
 Column = Callable[[Chunk], Iterable[Any]]
 VECTORS: Column = attrgetter("vectors")
 SINGLE: Column = attrgetter("single_vectors")
 WHOLE: Column = attrgetter("global_vectors")
 
-_MODIFIED = "last_modified_at"  # FiftyOne's own field; set by the database's clock
 
 
 class Sink:
@@ -75,7 +74,7 @@ class Sink:
         operations = [
             UpdateOne(
                 {"_id": ObjectId(id)},
-                {"$set": values, "$currentDate": {_MODIFIED: True}},
+                {"$set": values, "$currentDate": {MODIFIED: True}},
             )
             for id, values in documents.items()
         ]

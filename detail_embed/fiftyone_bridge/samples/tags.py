@@ -12,7 +12,6 @@ import fiftyone.core.collections as foc
 
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.frames import Frames, home_of
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of, is_frames
 
 
 def tag_images(images: foc.SampleCollection, tag: str, untag: bool = False) -> int:
@@ -56,8 +55,7 @@ def tag_labels(
     Returns:
         how many had not, or had, the tag before
     """
-    home = home_of(samples) if is_frames(samples) else dataset_of(samples)
-    images = flat_images(home).select(list(dict.fromkeys(sample_ids)))
+    images = flat_images(home_of(samples)).select(list(dict.fromkeys(sample_ids)))
     labels = images.select_labels(ids=list(label_ids), fields=field)
     had = labels.count_label_tags(label_fields=field).get(tag, 0)
     (labels.untag_labels if untag else labels.tag_labels)(tag, label_fields=field)
