@@ -41,7 +41,7 @@ class Way(NamedTuple):
     mode: str | None = None
 
 
-_CPU = [Way("cpu", "fp32"), Way("cpu", "bf16"), Way("cpu", "fp32", "default")]
+_CPU = [Way("torch", "fp32"), Way("torch", "bf16"), Way("torch", "fp32", "default")]
 _OPENVINO = [Way("openvino", "fp32"), Way("openvino", "bf16")]
 _CUDA = [
     Way("cuda", "bf16"), Way("cuda", "fp16"), Way("cuda", "fp32"),

@@ -18,6 +18,7 @@ from detail_embed.demo.fiftyone_home import isolate
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("DETAIL_EMBED_CPU_WAY", "torch fp32")  # no result by chance
 isolate(Path(__file__).resolve().parents[1] / ".test-home" / (WORKER or "main"))
 
 pytest_plugins = ["tests.file_plugin"]

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from detail_embed.backbone import openvino_tower
+from detail_embed.backbone import cpu_ways, openvino_tower
+from detail_embed.backbone.cpu_ways import CpuWay
 from detail_embed.backbone.devices import (
     fast_precision,
     numbered,
@@ -22,7 +23,7 @@ from detail_embed.backbone.devices import (
     wait_for,
 )
 from detail_embed.backbone.memory import is_out_of_memory, no_room
-from detail_embed.backbone.openvino_tower import OpenVinoTower
+from detail_embed.backbone.openvino_tower import Compiled
 from detail_embed.backbone.preprocessing import normalise, spec_of
 from detail_embed.backbone.tokenizer import Tokenizer
 from detail_embed.backbone.weights import create_model, hash_weights
@@ -42,7 +43,9 @@ class Backbone:
             or random weights
         is_random: whether the weights are random
         device: a ``torch.device``, on CUDA with its number
-        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``
+        precision: of the image tower, ``"fp32"``, ``"bf16"`` or ``"fp16"``
+        text_precision: of the text tower; on a CPU fp32, where the other has bf16, too
+        way: how a CPU runs the image tower; None elsewhere
         tokenizer: of the text tower
         patch_spec: what patches have to look like
         dim: d, the dimension of the space
@@ -62,8 +65,10 @@ class Backbone:
         is_random: bool,
         device: torch.device,
         precision: str,
-        uses_openvino: bool = False,
+        way: CpuWay | None = None,
     ):
+        self.way = way
+        self.text_precision = "fp32" if way and precision == "bf16" else precision
         self.name, self.pretrained, self.is_random = name, pretrained, is_random
         self.precision, self.weights_hash = precision, hash_weights(model)
         self.tokenizer = Tokenizer.of(name)
@@ -74,12 +79,13 @@ class Backbone:
             torch.tensor(cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std")
         )
         model = model.eval().requires_grad_(False)
-        self._tower = (
-            OpenVinoTower(model, self.input_size, self._mean, self._std, precision)
-            if uses_openvino else None
-        )
+        self._tower = None
+        if way and way.engine == cpu_ways.OPENVINO:
+            frame = self.input_size, self._mean, self._std
+            self._tower = Compiled(openvino_tower.convert(model, *frame), precision)
+        model.visual.to(dtype=self._dtype)
         self._model = model.to(
-            dtype=self._dtype,
+            dtype=None if way else self._dtype,
             memory_format=torch.channels_last,  # convolutions: up to 1.5 x
         )
         for module in model.modules():
@@ -107,12 +113,14 @@ class Backbone:
             pretrained (None): a tag of open_clip, or the path of a checkpoint;
                 None for random weights (the same every time, with a warning), or
                 for the demo model's own
-            device ("auto"): a torch device; by default CUDA where there is one;
-                ``"openvino"`` for the CPU by OpenVINO, an optional package
+            device ("auto"): a torch device; by default CUDA where there is one. On a
+                CPU by what is faster, see :mod:`.cpu_ways`, or by ``"torch"`` or
+                ``"openvino"``, as named
             precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
-                default bf16 on CUDA (fp16 on GPUs without bf16), fp32 elsewhere.
-                On CUDA, convolutions of fp32 are computed in TF32, to three digits,
-                unless ``torch.backends.cudnn.allow_tf32`` is False
+                default bf16 on CUDA (fp16 on GPUs without bf16), on a CPU bf16 where
+                it is faster, else fp32. On CUDA, convolutions of fp32 are computed in
+                TF32, to three digits, unless ``torch.backends.cudnn.allow_tf32`` is
+                False
 
         Raises:
             ValueError: if the name, tag, file, device or precision is unknown
@@ -121,16 +129,12 @@ class Backbone:
                 memory
         """
         place = resolve_device(device)
-        uses_openvino = device == openvino_tower.NAME
-        if precision == "auto":
-            precision = fast_precision(place)
-        if precision not in _PRECISIONS:
+        if precision not in (*_PRECISIONS, "auto"):
             raise ValueError(
                 f"precision={precision!r}: give one of "
                 f"{', '.join(_PRECISIONS)} or auto"
             )
-        if uses_openvino:
-            openvino_tower.check_precision(precision)
+        engine = cpu_ways.engine_of(device, precision)
         if pretrained is not None:
             pretrained = str(pretrained)
             is_tag = open_clip.is_pretrained_cfg(name, pretrained)
@@ -138,9 +142,13 @@ class Backbone:
                 pretrained = os.path.abspath(pretrained)
         model, is_random = create_model(name, pretrained)
         try:
-            return cls(
-                model, name, pretrained, is_random, place, precision, uses_openvino
-            )
+            way = None
+            if place.type == "cpu":
+                way = cpu_ways.choose(model, name, engine, precision)
+                precision = way.precision
+            elif precision == "auto":
+                precision = fast_precision(place)
+            return cls(model, name, pretrained, is_random, place, precision, way)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -274,8 +282,9 @@ class Backbone:
 
     @property
     def _dtype(self) -> torch.dtype:
-        """Of the weights; fp16 has too small a range to be theirs."""
-        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+        """Of the image tower's weights; fp16 has too small a range to be theirs."""
+        is_half = self.precision == "bf16" and not self._tower
+        return torch.bfloat16 if is_half else torch.float32
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.precision == "fp16":

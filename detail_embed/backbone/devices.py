@@ -14,13 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 def resolve_device(device: str) -> torch.device:
-    """Turns a name into a torch device that exists; that of ``"openvino"`` is the CPU.
+    """Turns a name into a torch device that exists.
+
+    That of ``"openvino"`` and of ``"torch"`` is the CPU, see :mod:`.cpu_ways`.
 
     Raises:
         ValueError: if the device is unknown or not there
     """
     if device == openvino_tower.NAME:
         openvino_tower.check_installed()
+    if device in ("torch", openvino_tower.NAME):
         return torch.device("cpu")
     has_cuda = torch.cuda.is_available()
     if device == "auto":

@@ -79,8 +79,11 @@ class PartWorker:
     def _embed(self, part: int) -> None:
         rows = self._folder.read_input(part)
         found, errors = self._vectors(rows)
+        backbone = self._space.backbone
+        engine = backbone.way.engine if backbone.way else backbone.device.type
         facts = self._folder.facts(part) | {
-            "worker": f"{socket.gethostname()}:{os.getpid()}"
+            "worker": f"{socket.gethostname()}:{os.getpid()}",
+            "encoder": f"{engine} {backbone.precision}",
         }
         few = self._space.fuser.makes_few
         names = (*_COLUMNS, *PLACE) if few else _COLUMNS

@@ -111,7 +111,8 @@ def stream(
             if store is None:
                 cut = [_of_cover(image, cover) for image in good]
             else:
-                _store(store, [i for i in good if len(i.features)], cover)
+                new = [i for i in good if len(i.features)]
+                _store(store, new, cover, backbone.precision)
                 cut = [unit(store[i.id], backbone.device) for i in good]
             own = [image.boxes for image in good] if boxes else ()
             chunk = _complete(part, make_chunk(cut, fuser, single, own), outcomes)
@@ -226,13 +227,14 @@ def _finite(part: list[PatchFeatures]) -> list[PatchFeatures]:
 
 
 def _store(
-    store: FeatureStore, images: list[PatchFeatures], cover: CompleteCover
+    store: FeatureStore, images: list[PatchFeatures], cover: CompleteCover,
+    precision: str,
 ) -> None:
     cut = [_of_cover(image, cover) for image in images]
     store.add(
         [image.id for image in cut], [image.features for image in cut],
         [image.boxes for image in cut], [image.levels for image in cut],
-        [image.source for image in cut],
+        [image.source for image in cut], precision,
     )
 
 

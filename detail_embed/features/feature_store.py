@@ -112,6 +112,7 @@ class FeatureStore:
         boxes: Sequence[Tensor | np.ndarray],
         levels: Sequence[Tensor | np.ndarray],
         sources: Sequence[FileSource | None] | None = None,
+        precision: str | None = None,
     ) -> None:
         """Stores ``n`` images as one shard, whole or not at all.
 
@@ -122,6 +123,7 @@ class FeatureStore:
             levels: ``n`` times ``(p,)`` int
             sources (None): what the ``n`` files were, so that a file that has changed
                 since is known; None where nobody knows
+            precision (None): of the backbone; None where nobody knows
 
         Raises:
             ValueError: if a shape is wrong, or features are NaN or infinite; the
@@ -134,10 +136,8 @@ class FeatureStore:
                 f"{len(ids)} ids, {len(features)} features, {len(boxes)} boxes and "
                 f"{len(levels)} levels: give as many of each"
             )
-        images = [
-            pack(*image, self.dim, self.dtype)
-            for image in zip(ids, features, boxes, levels)
-        ]
+        each = zip(ids, features, boxes, levels)
+        images = [pack(*image, self.dim, self.dtype) for image in each]
         if not images:
             return
         sources = [None] * len(ids) if sources is None else list(sources)
@@ -145,7 +145,8 @@ class FeatureStore:
         tensors = {
             key: torch.cat([image[key] for image in images]) for key in images[0]
         }
-        shard = write_shard(self._directory, list(ids), offsets, tensors, sources)
+        files = sources, precision
+        shard = write_shard(self._directory, list(ids), offsets, tensors, *files)
         self._index(shard)
 
     def __getitem__(self, id: str) -> StoredImage:
@@ -216,6 +217,11 @@ class FeatureStore:
     def unknown(self, ids: Iterable[str]) -> list[str]:
         """The images among these of which the store does not know the file."""
         return [id for id in ids if id in self and self._source(id) is None]
+
+    def precisions(self) -> dict[str, str]:
+        """The precision that images were encoded in, by id, where it is known."""
+        places = self._places.items()
+        return {id: shard.precision for id, (shard, _) in places if shard.precision}
 
     def hide(self, ids: Iterable[str]) -> None:
         """Takes images out of this object, until they are added anew."""

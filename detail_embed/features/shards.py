@@ -46,6 +46,7 @@ class ShardFile:
         sha256: of the file
         written: when, in nanoseconds
         sources: what the ``n`` files were; None where that is not known
+        precision: that they were encoded in; None where that is not known
     """
 
     path: Path
@@ -55,6 +56,7 @@ class ShardFile:
     sha256: str
     written: int
     sources: list[FileSource | None]
+    precision: str | None = None
 
     @property
     def is_intact(self) -> bool:
@@ -75,6 +77,7 @@ def write_shard(
     offsets: np.ndarray,
     tensors: Mapping[str, Tensor],
     sources: list[FileSource | None],
+    precision: str | None = None,
 ) -> ShardFile:
     """Writes a shard, whole or not at all.
 
@@ -84,6 +87,7 @@ def write_shard(
         offsets: ``(n + 1,)`` int64, see :class:`ShardFile`
         tensors: what is stored of their rows
         sources: what their ``n`` files were, as far as it is known
+        precision (None): that they were encoded in; None where nobody knows
 
     Raises:
         RuntimeError: if the disk is full
@@ -91,6 +95,8 @@ def write_shard(
     rows = torch.from_numpy(offsets)
     files = [source and [source.state, source.content] for source in sources]
     names = {"ids": json.dumps(ids), "sources": json.dumps(files)}
+    if precision is not None:
+        names["precision"] = precision
     data = save({**tensors, "offsets": rows}, names)
     path = directory / f"shard_{uuid.uuid4().hex}.safetensors"
     label = {
@@ -112,7 +118,8 @@ def write_shard(
             ) from error
         raise
     return ShardFile(
-        path, ids, offsets, len(data), label["sha256"], label["written"], sources
+        path, ids, offsets, len(data), label["sha256"], label["written"], sources,
+        precision,
     )
 
 
@@ -160,9 +167,11 @@ def _open(path: Path, length: int, times: tuple[int, int]) -> ShardFile:
         ids = json.loads(names["ids"])
         files = json.loads(names.get("sources", "[]")) or [None] * len(ids)
         offsets = file.get_tensor("offsets").numpy().copy()
+        precision = names.get("precision")
     sources = [known and FileSource(*known) for known in files]
     return ShardFile(
-        path, ids, offsets, length, label["sha256"], label["written"], sources
+        path, ids, offsets, length, label["sha256"], label["written"], sources,
+        precision,
     )
 
 

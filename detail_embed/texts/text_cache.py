@@ -127,7 +127,7 @@ def _open(
     wanted: set[str],
 ) -> tuple[ChunkStore | None, dict[str, np.ndarray]]:
     """The part of the cache that fits, and what it holds of the words."""
-    space = f"{backbone.slug}-{backbone.precision}"
+    space = f"{backbone.slug}-{backbone.text_precision}"
     digest = hashlib.sha256(json.dumps([space, *templates]).encode()).hexdigest()
     folder = Path(cache_dir or cache_directory()) / "texts" / digest[:24]
     with _warned("read"):

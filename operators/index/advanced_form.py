@@ -247,14 +247,15 @@ def _add_kept(inputs: types.Object) -> None:
 
 
 def _add_machine(inputs: types.Object) -> None:
-    devices = ["auto", "cpu", "cuda"]
+    devices = ["auto", "cpu", "cuda", "torch"]
     if openvino_tower.is_installed():
         devices.append(openvino_tower.NAME)
     inputs.str(
         "device",
         default=Settings.device,
         label=LABELS["device"],
-        description="Auto: a GPU where there is one",
+        description="Auto: a GPU where there is one. On a CPU what is fastest is "
+        "measured; torch or openvino names it",
         view=choices(types.AutocompleteView(), devices),
     )
     inputs.int(

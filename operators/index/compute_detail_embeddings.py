@@ -53,6 +53,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         "vectors": "Vectors per image",
         "reason": "Why so many",
         "features": "Patch features",
+        "encoder": "How images were encoded",
     }
 
     def add_inputs(
@@ -205,8 +206,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
-            seconds, again, vectors, fuser, reason, features, boxes and failed_boxes,
-            or an :class:`fiftyone.operators.ExecutionResult` if delegated
+            seconds, again, vectors, fuser, reason, features, boxes, failed_boxes
+            and encoder, or an :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
             ValueError: if the samples or an argument cannot be used, or no image could

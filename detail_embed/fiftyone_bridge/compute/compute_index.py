@@ -18,6 +18,7 @@ from detail_embed.fiftyone_bridge.index import (
     box_sources,
     brain_runs,
     checks,
+    encoder_ways,
     feature_stores,
     large,
     provenance,
@@ -164,6 +165,7 @@ def check_compute(
     lock.check_free(index.dataset, index.key, shard)
     record = None if overwrite else index.record
     settings.check(fitted=record and record.identity["fuser"])
+    encoder_ways.going_on(index.key, record, settings)
     feature_stores.check_disk_space(samples, settings)
     box_checks.check_boxes(index, samples, settings, overwrite)
     _check_key(index, settings, backend, overwrite, also_global)
@@ -256,6 +258,7 @@ def _compute(
         reason=record.reason,
         features=opened.kept,
         group_slice=slice_of(samples),
+        encoder=encoder_ways.in_words(opened.space.backbone),
     )
 
 

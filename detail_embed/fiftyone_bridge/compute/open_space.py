@@ -15,7 +15,11 @@ from detail_embed.engine.chunk import SkipLog
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary
-from detail_embed.fiftyone_bridge.index import box_sources, feature_stores
+from detail_embed.fiftyone_bridge.index import (
+    box_sources,
+    encoder_ways,
+    feature_stores,
+)
 from detail_embed.fiftyone_bridge.index.delete import clear, unshared_features
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
@@ -79,14 +83,17 @@ def open_space(
         ValueError: if the fuser cannot be fitted on these images
     """
     yield Progress("Loading the backbone", 0.0)
-    backbone = settings.load_backbone()
     record = None if overwrite else index.record
+    settings = encoder_ways.going_on(index.key, record, settings)
+    backbone = settings.load_backbone()
     cut = fusers.create("mean", backbone.dim)
     cut = EmbeddingSpace(backbone, settings.make_cover(), cut)
     if record is not None:
         cut = zoo.load(record.space, backbone)
     keep, kept = feature_stores.choose(index, record, cut, settings, items)
     store = feature_stores.prepare(index.dataset, cut, keep, items, fresh=overwrite)
+    encoder_ways.leave_out_inexact(store, settings)
+    ids = [id for id, _ in items]
     folder = None if store is None else str(store.directory)
     if record is None:
         main, single, choice = yield from _fusers(
@@ -104,13 +111,17 @@ def open_space(
             sources=True,
             frames=index.is_of_frames or None,
         )
+        record = encoder_ways.with_way(record, backbone, store, ids)
         former = unshared_features(index)
         clear(index)
         index.write(record)
         feature_stores.tidy(index.dataset, former, store if keep else None)
         return Opened(space, single, store, keep, kept)
     changed = replace(
-        record, features=folder or record.features, identity=settings.identity()
+        encoder_ways.with_way(
+            encoder_ways.known_so_far(record), backbone, store, ids
+        ),
+        features=folder or record.features, identity=settings.identity(),
     )
     if changed != record:  # paths of files in records of older versions become hashes
         index.write(changed)

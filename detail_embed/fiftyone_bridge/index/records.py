@@ -37,6 +37,8 @@ class Record:
         sources: whether it is written beside every vector what it was made of, see
             :mod:`.provenance`; None in records of older versions
         frames: whether it is of the frames of videos; None for False
+        ways: how its images were encoded, see :mod:`.encoder_ways`; None in records of
+            older versions
     """
 
     space: str
@@ -49,6 +51,7 @@ class Record:
     lines: dict[str, Any] | None = None
     sources: bool | None = None
     frames: bool | None = None
+    ways: list[dict[str, Any]] | None = None
 
     @property
     def vectors(self) -> int:
@@ -108,6 +111,7 @@ def _read(dataset: fo.Dataset, brain_key: str) -> Record:
         _plain(getattr(config, "lines", None)),
         getattr(config, "sources", None),
         getattr(config, "frames", None),
+        _plain(getattr(config, "ways", None)),
     )
 
 

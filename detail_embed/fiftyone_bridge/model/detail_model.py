@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from detail_embed.backbone import Backbone
+from detail_embed.backbone.devices import resolve_device
 from detail_embed.cover.patches import extract_patches, relative_boxes
 from detail_embed.fiftyone_bridge.model.zoo import SPACES
 from detail_embed.space.embedding_space import EmbeddingSpace
@@ -157,4 +158,7 @@ def _load(directory: Path, device: str) -> EmbeddingSpace:
 
 @lru_cache(maxsize=1)
 def _load_backbone(name: str, pretrained: str | None, device: str) -> Backbone:
+    """On a CPU in fp32 by torch: a query is one image, and is to be the same always."""
+    if resolve_device(device).type == "cpu":
+        return Backbone.load(name, pretrained, device="torch", precision="fp32")
     return Backbone.load(name, pretrained, device=device)

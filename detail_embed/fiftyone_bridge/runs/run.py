@@ -53,6 +53,7 @@ class Result:
         failed_boxes: those that cannot have one; the attribute
             ``<brain_key>_boxes_error`` of their labels says why
         group_slice: the slice of groups whose images these are; None for no groups
+        encoder: how images were encoded, and what was measured to choose that
     """
 
     brain_key: str
@@ -70,6 +71,7 @@ class Result:
     boxes: int = 0
     failed_boxes: int = 0
     group_slice: str | list[str] | None = None
+    encoder: str = ""
 
 
 class Run:

@@ -84,7 +84,7 @@ def _words_of(index: Index) -> np.ndarray | None:
     if not hasattr(model, "space"):
         return None
     backbone = model.space.backbone
-    known = f"{backbone.slug}-{backbone.precision}"
+    known = f"{backbone.slug}-{backbone.text_precision}"
     if known not in _words:
         encoded = read_cached(backbone, common_words())
         if encoded is None:
