@@ -117,8 +117,8 @@ class Backbone:
                 CPU by what is faster, see :mod:`.cpu_ways`, or by ``"torch"`` or
                 ``"openvino"``, as named
             precision ("auto"): ``"fp32"``, ``"bf16"`` or ``"fp16"``; by
-                default bf16 on CUDA (fp16 on GPUs without bf16), on a CPU bf16 where
-                it is faster, else fp32. On CUDA, convolutions of fp32 are computed in
+                default bf16 on CUDA (fp16 on GPUs without bf16), on a CPU as
+                :mod:`.cpu_ways` says. On CUDA, convolutions of fp32 are computed in
                 TF32, to three digits, unless ``torch.backends.cudnn.allow_tf32`` is
                 False
 

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 TORCH, OPENVINO = "torch", openvino_tower.NAME
 VARIABLE = "DETAIL_EMBED_CPU_WAY"
+AUTO_BF16 = False  # until benchmarks/cpu_precision.py has shown that mAP stays
 _SMALL = 1_000_000  # weights: a smaller tower takes no time in any way
 _GAIN = 1.15  # what OpenVINO has to be faster by than torch, and bf16 than fp32
 _PATCHES, _TIMES = 8, 3
@@ -64,29 +65,30 @@ def candidates(engine: str | None, precision: str) -> list[str]:
 
     Args:
         engine: ``"torch"``, ``"openvino"``, or None for either, as far as it is there
-        precision: one of these, or ``"auto"``: bf16 as well, where the CPU has it
+        precision: one of these, or ``"auto"``: fp32, and bf16 where the CPU has it and
+            ``AUTO_BF16`` allows it
 
     Raises:
         ValueError: if ``$DETAIL_EMBED_CPU_WAY`` names no way that is there
     """
     precisions = [precision]
     if precision == "auto":
-        precisions = ["fp32", "bf16"] if has_bf16() else ["fp32"]
+        precisions = ["fp32", "bf16"] if AUTO_BF16 and has_bf16() else ["fp32"]
     engines = [engine]
     if engine is None:
         has_openvino = openvino_tower.is_installed() and precision != "fp16"
         engines = [TORCH, OPENVINO] if has_openvino else [TORCH]
     found = [f"{one} {other}" for one in engines for other in precisions]
     pinned = os.environ.get(VARIABLE)
-    if pinned is None or engine is not None or precision == "fp16":
+    if pinned is None or precision == "fp16":
         return found
     known = [f"{one} {two}" for one in (TORCH, OPENVINO) for two in ("fp32", "bf16")]
     if pinned not in known:
         raise ValueError(f"{VARIABLE}={pinned!r}: give one of {', '.join(known)}")
-    if pinned.startswith(OPENVINO):
+    if engine is None and pinned.startswith(OPENVINO):
         openvino_tower.check_installed()
     mine, _, asked = pinned.partition(" ")
-    return [pinned if precision in ("auto", asked) else f"{mine} {precision}"]
+    return [f"{engine or mine} {asked if precision == 'auto' else precision}"]
 
 
 def engine_of(device: str, precision: str) -> str | None:

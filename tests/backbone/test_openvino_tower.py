@@ -111,6 +111,35 @@ def test_the_engine_makes_the_same_vectors(backbones, tmp_path):
     )
 
 
+@pytest.mark.parametrize("cores, quota, wanted", [(9, 4, 4), (31, 64, 31), (1, 2, 1)])
+def test_it_has_the_threads_of_torch_within_the_quota(
+    monkeypatch, backbones, cores, quota, wanted
+):
+    """As on a machine of so many cores; what is asked of OpenVINO is looked at."""
+    import openvino
+
+    asked = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(openvino_tower, "within_quota", lambda n: min(n, quota))
+    monkeypatch.setattr(
+        openvino.Core, "compile_model", lambda *args: asked.append(args[-1])
+    )
+    openvino_tower.Compiled(None, "bf16")
+    (options,) = asked
+    assert options["INFERENCE_NUM_THREADS"] == wanted
+    assert options["INFERENCE_PRECISION_HINT"] == "bf16"
+    assert options["ENABLE_CPU_PINNING"] is False
+
+
+def test_a_process_that_is_bound_to_one_core_has_one_thread(bare_python):
+    """By ``taskset``: neither engine has more threads than there are cores for it."""
+    found = bare_python(
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import torch; print(torch.get_num_threads())", OMP_NUM_THREADS="",
+    )
+    assert found.stdout.strip() == "1", found.stderr
+
+
 def test_what_it_does_not_have(monkeypatch):
     with pytest.raises(ValueError, match="'fp16': OpenVINO has fp32, bf16"):
         Backbone.load(DEMO, device="openvino", precision="fp16")
