@@ -35,7 +35,8 @@ VARIABLE = "DETAIL_EMBED_CPU_WAY"
 AUTO_BF16 = False  # until benchmarks/cpu_precision.py has shown that mAP stays
 _SMALL = 1_000_000  # weights: a smaller tower takes no time in any way
 _GAIN = 1.15  # what OpenVINO has to be faster by than torch, and bf16 than fp32
-_PATCHES, _TIMES = 8, 3
+_PATCHES = 4
+_SECONDS = 0.3  # that are measured, at the least one pass of each way
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # the last one of ARM
 
 
@@ -163,17 +164,22 @@ def _probe(visual: nn.Module, size: int, ways: list[str]) -> dict[str, float]:
         runs = _runs(short, size, ways)
         for run in runs.values():
             run(patches)  # what is done once is no part of it
-        for _ in range(_TIMES):
+        started = time.perf_counter()
+        while not seconds or time.perf_counter() - started < _SECONDS:
             for way, run in runs.items():
-                started = time.perf_counter()
-                run(patches)
-                took = time.perf_counter() - started
+                took = _timed(run, patches)
                 seconds[way] = min(took, seconds.get(way, took))
     except Exception as error:  # of OpenVINO, of a tower that cannot be shortened
-        logger.info("the ways of this CPU could not be compared: %s", error)
+        logger.warning("the ways of this CPU could not be compared: %s", error)
         return {}
     usual = seconds[ways[0]]
     return {way: round(usual / took, 3) for way, took in seconds.items()}
+
+
+def _timed(run: Callable[[Tensor], object], patches: Tensor) -> float:
+    started = time.perf_counter()
+    run(patches)
+    return time.perf_counter() - started
 
 
 def _runs(
