@@ -42,6 +42,7 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=200, help="scenes to search in")
+    parser.add_argument("--seed", type=int, default=7202, help="of the scenes")
     parser.add_argument("--int8", action="store_true", help="with NNCF's 8 bits")
     arguments = parser.parse_args()
     exact = Backbone.load(DEMO, device="torch", precision="fp32")
@@ -53,7 +54,7 @@ def main() -> None:
             DEMO, device=device, precision=precision
         ).encode_patches
     with tempfile.TemporaryDirectory() as folder:
-        paths = scenes(Path(folder) / "test", arguments.n, 7202)
+        paths = scenes(Path(folder) / "test", arguments.n, arguments.seed)
         queries = read_queries(Path(folder) / "test")
         if arguments.int8:
             other = scenes(Path(folder) / "calibrate", 10, 7201)

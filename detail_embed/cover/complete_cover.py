@@ -66,7 +66,8 @@ class CompleteCover:
         input_size (224): side, in pixels, of what the backbone sees; of use to
             ``c="auto"`` only
         skip_flat (False): whether a window without detail takes the feature of the
-            smallest larger one around it, see :mod:`.flat_windows`
+            smallest larger one around it, see :mod:`.flat_windows`; or, as 2 to 255,
+            the range of grey levels below which it has too little
 
     Raises:
         ValueError: if a value is none of the above
@@ -75,7 +76,7 @@ class CompleteCover:
     c: int | str = 10
     spacing: str = "even"
     input_size: int = 224
-    skip_flat: bool = False
+    skip_flat: bool | int = False
 
     def __post_init__(self) -> None:
         is_count = _is_int(self.c) and 1 <= self.c <= MAX_C
@@ -91,14 +92,18 @@ class CompleteCover:
             raise ValueError(
                 f"input_size={self.input_size!r}: give a positive number of pixels"
             )
-        if not isinstance(self.skip_flat, bool):
-            raise ValueError(f"skip_flat={self.skip_flat!r}: give True or False")
+        levels = self.skip_flat
+        if not (isinstance(levels, bool) or _is_int(levels) and 2 <= levels <= 255):
+            raise ValueError(
+                f"skip_flat={levels!r}: give True, False, or from 2 to 255 grey levels"
+            )
 
     @property
     def slug(self) -> str:
         """Short name for identifiers, such as ``"cc10-even"``."""
         c = f"auto{self.input_size}" if self.c == "auto" else self.c
         flat = "-flat" if self.skip_flat else ""
+        flat += "" if isinstance(self.skip_flat, bool) else str(self.skip_flat)
         return f"cc{c}-{self.spacing}{flat}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Windows without detail: they need not be encoded, a larger one stands for them.
 
 A window is flat if, in every colour channel of its patch as the backbone sees it,
-the brightest and the darkest pixel are less than ``FLAT_RANGE`` grey levels apart. A
+the brightest and the darkest pixel are fewer grey levels apart than the cover says. A
 thing of a few pixels keeps its window from being flat, as it would not with a mean
 deviation. A flat window takes the feature of the smallest window of a coarser level
 that contains it, or of that one's, if it is flat too; in the end the whole image.
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from detail_embed.cover import CompleteCover
 
-FLAT_RANGE = 16
+FLAT_RANGE = 16  # where the cover does not say another
 _AT_ONCE = 256  # windows that are compared with all others, for memory's sake
 
 
@@ -36,13 +36,18 @@ def without_flat(
         the patches that are left, ``(q, 3, h, w)``, and for each window the row of
         that which stands for it, ``(p,)`` int64, on the device of the patches
     """
-    flat = (spread(patches) < FLAT_RANGE).cpu().numpy()
+    flat = (spread(patches) < flat_range(cover)).cpu().numpy()
     if not flat[1:].any():
         return patches, torch.arange(len(patches), device=patches.device)
     stands = stand_ins(flat, parents(cover, width, height))
     kept, rows = np.unique(stands, return_inverse=True)
     kept, rows = (torch.from_numpy(i).to(patches.device) for i in (kept, rows))
     return patches[kept], rows
+
+
+def flat_range(cover: CompleteCover) -> int:
+    """Grey levels below which a window is flat; 0 where none is left out."""
+    return FLAT_RANGE if cover.skip_flat is True else int(cover.skip_flat)
 
 
 def spread(patches: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.bands import crops, factors
-from detail_embed.cover.flat_windows import FLAT_RANGE, parents, spread, stand_ins
+from detail_embed.cover.flat_windows import flat_range, parents, spread, stand_ins
 from detail_embed.cover.patches import PatchSpec, extract_windows, whole_image
 from detail_embed.engine.box_patches import BoxPatches
 from detail_embed.engine.workers import compute_threads
@@ -75,7 +75,7 @@ def encode_huge(
     def detailed(batch: tuple[np.ndarray, Tensor]) -> tuple[np.ndarray, Tensor]:
         rows, patches = batch
         is_own = (rows > 0) & (rows < len(own))
-        flat[rows] = is_own & (spread(patches) < FLAT_RANGE).numpy()
+        flat[rows] = is_own & (spread(patches) < flat_range(cover)).numpy()
         left = ~flat[rows]
         return rows[left], patches[torch.from_numpy(left)]
 

@@ -15,6 +15,7 @@ from detail_embed.backbone.presets import BACKBONES
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import MAX_C, NO_COVER
 from detail_embed.features.packing import DTYPES
+from detail_embed.fiftyone_bridge.compute.measured_windows import MIN_IMAGES
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.label_fields import label_fields
@@ -26,7 +27,7 @@ from detail_embed.space.choose_fuser import AUTO
 from ..shared.form import add_ways, choices, given, index_of
 from .advanced_labels import LABELS
 from .box_form import add_boxes
-from .compute_request import BY_QUALITY, NEVER, Request
+from .compute_request import BY_QUALITY, FLAT, NEVER, Request
 
 _AUTO = "Measured on your images: what keeps most of a full patch search"
 _HOW = "How the patches of an image become its vectors"
@@ -127,12 +128,18 @@ def _head(inputs: types.Object, title: str) -> None:
 
 
 def _add_savings(inputs: types.Object) -> None:
-    inputs.bool(
+    view = types.DropdownView()
+    view.add_choice(NEVER, label="None")
+    view.add_choice(FLAT, label="Those without any detail, such as clear sky")
+    view.add_choice(AUTO, label="As many as a search can do without, measured")
+    inputs.enum(
         "skip_flat",
-        default=Settings.skip_flat,
+        view.values(),
+        default=NEVER,
         label=LABELS["skip_flat"],
-        description="Windows without any detail, such as clear sky, take the feature "
-        "of a larger one and are not encoded",
+        description="They take the feature of a larger window and are not encoded. "
+        f"Measured on a sample where there are {MIN_IMAGES:,} images or more",
+        view=view,
     )
     inputs.bool(
         "skip_identical",

@@ -54,6 +54,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         "reason": "Why so many",
         "features": "Patch features",
         "encoder": "How images were encoded",
+        "windows": "Windows left out",
     }
 
     def add_inputs(
@@ -107,7 +108,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         brain_key: str = "detail",
         fuser_options: Mapping[str, Any] | None = None,
         spacing: str = "even",
-        skip_flat: bool = False,
+        skip_flat: bool | int | str = False,
         vectors: int | str = "auto",
         vectors_by: str = "kmeans",
         vector_bytes: int = 65_536,
@@ -158,7 +159,9 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
                 the fuser that is named, e.g. ``{"global_weight": 0.1}``
             spacing ("even"): of the windows, ``"even"`` or ``"authors"``
             skip_flat (False): whether windows without detail are not encoded, but take
-                the feature of a larger one around them
+                the feature of a larger one around them; ``"auto"`` leaves out as many
+                as a search can do without, measured on a sample of 1,000 images and
+                more; 2 to 255: those with a smaller range of grey levels
             vectors ("auto"): per image, 1 to 16, that text is compared with; by default
                 the fewest that keep 90 % of a full patch search on a sample of the
                 images, and 1 where a fuser is named. Above 1 they become Detections in

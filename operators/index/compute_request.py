@@ -20,6 +20,7 @@ from detail_embed.space.choose_fuser import AUTO, FALLBACK
 from ..shared.form import filled
 
 NEVER = "never"  # an answer of the form that is not empty
+FLAT = "without any detail"  # likewise
 BY_QUALITY = "by the quality"  # likewise
 FAST, BETTER, BEST = "fast", "better", "best"
 QUALITIES = {  # what the form's first choice sets; what is named itself wins
@@ -75,8 +76,11 @@ class Request:
             given["cover"] = _read_cover(given["cover"])
         if "vectors" in given:
             given["vectors"] = _read_vectors(given["vectors"])
-        if given.get("keep_features") == NEVER:
-            given["keep_features"] = False
+        for name in ("keep_features", "skip_flat"):
+            if given.get(name) == NEVER:
+                given[name] = False
+        if given.get("skip_flat") == FLAT:
+            given["skip_flat"] = True
         if "proxies" in given:
             given["proxies"] = _read_words(given["proxies"])
         names = {field.name for field in fields(Settings)}

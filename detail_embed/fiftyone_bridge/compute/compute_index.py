@@ -259,6 +259,7 @@ def _compute(
         features=opened.kept,
         group_slice=slice_of(samples),
         encoder=encoder_ways.in_words(opened.space.backbone),
+        windows=opened.windows,
     )
 
 

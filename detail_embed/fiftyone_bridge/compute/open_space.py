@@ -13,6 +13,7 @@ from detail_embed.backbone import Backbone
 from detail_embed.engine.box_patches import Boxes
 from detail_embed.engine.chunk import SkipLog
 from detail_embed.features import FeatureStore
+from detail_embed.fiftyone_bridge.compute.measured_windows import choose_cover
 from detail_embed.fiftyone_bridge.compute.missing_features import store_missing
 from detail_embed.fiftyone_bridge.compute.vocabulary import vocabulary
 from detail_embed.fiftyone_bridge.index import (
@@ -54,6 +55,7 @@ class Opened:
         store: the patch features that there are, or shall be; None for none
         keep: how those of new images are kept: a type of a feature store, or False
         kept: a sentence about that; empty where the user said it
+        windows: a sentence about windows that are left out; empty where none was asked
     """
 
     space: EmbeddingSpace
@@ -61,6 +63,7 @@ class Opened:
     store: FeatureStore | None
     keep: bool | str
     kept: str
+    windows: str = ""
 
 
 def open_space(
@@ -87,9 +90,12 @@ def open_space(
     settings = encoder_ways.going_on(index.key, record, settings)
     backbone = settings.load_backbone()
     cut = fusers.create("mean", backbone.dim)
-    cut = EmbeddingSpace(backbone, settings.make_cover(), cut)
+    windows = ""
     if record is not None:
         cut = zoo.load(record.space, backbone)
+    else:
+        cover, windows = yield from choose_cover(backbone, samples, items, settings)
+        cut = EmbeddingSpace(backbone, cover, cut)
     keep, kept = feature_stores.choose(index, record, cut, settings, items)
     store = feature_stores.prepare(index.dataset, cut, keep, items, fresh=overwrite)
     encoder_ways.leave_out_inexact(store, settings)
@@ -116,7 +122,7 @@ def open_space(
         clear(index)
         index.write(record)
         feature_stores.tidy(index.dataset, former, store if keep else None)
-        return Opened(space, single, store, keep, kept)
+        return Opened(space, single, store, keep, kept, windows)
     changed = replace(
         encoder_ways.with_way(
             encoder_ways.known_so_far(record), backbone, store, ids

@@ -37,7 +37,9 @@ class Settings(EncodeOptions):
             ``patches_field`` for the whole image and the boxes alone, of which no patch
             features are kept
         spacing: of the windows, ``"even"`` or ``"authors"``
-        skip_flat: whether windows without detail take the feature of a larger one
+        skip_flat: whether windows without detail take the feature of a larger one;
+            2 to 255: those with a smaller range of grey levels; ``"auto"``: as many as
+            a search of a sample can do without, see :mod:`.measured_windows`
         fuser: name of a fuser, for one vector per image; that of a kind, of one that
             was trained, or ``"auto"`` for the one that does best on the images
         fuser_options: options of what makes the vectors that text finds: of a few
@@ -66,7 +68,7 @@ class Settings(EncodeOptions):
     pretrained: str | None = None
     cover: int | str = 10
     spacing: str = "even"
-    skip_flat: bool = False
+    skip_flat: bool | int | str = False
     fuser: str = AUTO
     fuser_options: dict[str, Any] = field(default_factory=dict)
     patches_field: str | None = None
@@ -220,8 +222,9 @@ class Settings(EncodeOptions):
         return backbone
 
     def make_cover(self) -> CompleteCover:
-        """The windows."""
-        return CompleteCover(self.cover, self.spacing, skip_flat=self.skip_flat)
+        """The windows; all of them where those to leave out are to be measured."""
+        skip = False if self.skip_flat == AUTO else self.skip_flat
+        return CompleteCover(self.cover, self.spacing, skip_flat=skip)
 
     def make_few(self, dim: int) -> Fuser:
         """What makes a few vectors; it is to be fitted."""

@@ -54,6 +54,7 @@ class Result:
             ``<brain_key>_boxes_error`` of their labels says why
         group_slice: the slice of groups whose images these are; None for no groups
         encoder: how images were encoded, and what was measured to choose that
+        windows: how many are left out, in a sentence; empty where that is not measured
     """
 
     brain_key: str
@@ -72,6 +73,7 @@ class Result:
     failed_boxes: int = 0
     group_slice: str | list[str] | None = None
     encoder: str = ""
+    windows: str = ""
 
 
 class Run:
