@@ -1,15 +1,18 @@
 """Our engine against the bare encoder, FiftyOne and Pillow, in one run.
 
     python benchmarks/engine.py
-    python benchmarks/engine.py --backbones ViT-B-32 --sides 2240 --covers 10
+    python benchmarks/engine.py --backbones ViT-B-32 --sizes 2240 4000x3000 mixed
 
 Prints, for each backbone, size of images and cover, patches per second of (a) the bare
 encoder on patches that lie on the device, at the best batch size, by one caller or by
 workers as the engine has them, whichever is faster; (b) our engine from
-JPEG files to stored vectors, (c) FiftyOne's compute_patch_embeddings of the same model
+JPEG files to stored vectors, the limit that no engine is above, (c) FiftyOne's compute_patch_embeddings of the same model
 over the same boxes, mean-pooled, and (d) Pillow's crops with open_clip's preprocessing
 in threads; their ratios; where the time of (b) goes; and its peak memory. The ways take
-turns, so that what else the machine does hits all of them. Weights other than the demo
+turns, so that what else the machine does hits all of them. The limit is for one machine
+that does all of it on its cores: it is the rate at which the time of (a) and that of
+decoding files at full size and cutting them, in as many workers, add up; on a GPU,
+which does its part beside, there is none. Weights other than the demo
 backbone's are random: that changes no speed.
 """
 
@@ -46,7 +49,8 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbones", nargs="+", default=[DEMO, "ViT-B-32"])
-    parser.add_argument("--sides", nargs="+", type=int, default=[1120, 2240])
+    parser.add_argument("--sizes", nargs="+", default=["1120", "2240"],
+                        help="side, or widthxheight, or mixed")
     parser.add_argument("--covers", nargs="+", type=int, default=[5, 10])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=3)
@@ -59,19 +63,19 @@ def main() -> None:
         if contestants.has_fiftyone():
             open_home(Path(folder) / "home")
         files = {
-            side: make_files(Path(folder), side, arguments.images)
-            for side in arguments.sides
+            size: make_files(Path(folder), size, arguments.images)
+            for size in arguments.sizes
         }
-        print("| backbone | side | c | (a) bare, patches/s | (b) engine | b/a | b/c | "
-              "b/d | images/s | peak memory, MB |")
-        print("|--|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+        print("| backbone | size | c | (a) bare, patches/s | (b) engine | b/a | b/limit "
+              "| b/c | b/d | images/s | peak memory, MB |")
+        print("|--|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
         details, ways = [], {}
         for name in arguments.backbones:
             backbone = Backbone.load(name, device=arguments.device)
             ways[name] = way = best_way(backbone)
-            for side in arguments.sides:
+            for size in arguments.sizes:
                 for c in arguments.covers:
-                    case = make_case(backbone, c, side, files[side], way)
+                    case = make_case(backbone, c, size, files[size], way)
                     print(_row(case, arguments), flush=True)
                     details.append((case, stages(case)))
         _print_stages(details)
@@ -82,23 +86,27 @@ def main() -> None:
 
 def _row(case: Case, arguments: argparse.Namespace) -> str:
     images = _count(case, arguments)
-    rates: dict[str, list[float]] = {way: [] for way in "abcd"}
+    rates: dict[str, list[float]] = {way: [] for way in "abcdr"}
     _peak(case)
     before, most = _peak(case), 0.0
     for turn in range(arguments.rounds):
         rates["b"].append(contestants.engine(case, images))
         most = max(most, _peak(case))
         rates["a"].append(contestants.bare(case, images))
+        rates["r"].append(contestants.reading(case, images))
         if not turn:
             for way in _slow_ways(arguments):
                 _SLOW[way](case, 1)
                 rates[way].append(_SLOW[way](case, min(images, _MOST_SLOW)))
         _peak(case)
-    bare, ours = (statistics.median(rates[way]) for way in "ab")
+    bare, ours, reading = (statistics.median(rates[way]) for way in "abr")
+    limit = f"{ours * (1 / bare + 1 / reading):.2f}"
+    if case.backbone.device.type == "cuda":
+        limit = "–"
     slow = [f"{ours / rates[way][0]:.1f}" if rates[way] else "–" for way in "cd"]
     return (
-        f"| {case.backbone.name} | {case.side} | {case.cover.c} | {bare:,.0f} | "
-        f"{ours:,.0f} | {ours / bare:.2f} | {slow[0]} | {slow[1]} | "
+        f"| {case.backbone.name} | {case.size} | {case.cover.c} | {bare:,.0f} | "
+        f"{ours:,.0f} | {ours / bare:.2f} | {limit} | {slow[0]} | {slow[1]} | "
         f"{ours / case.per_image:.2f} | {before:,.0f} + {most - before:,.0f} |"
     )
 
@@ -131,14 +139,14 @@ def _peak(case: Case) -> float:
 def _print_stages(details: list[tuple[Case, dict[str, float]]]) -> None:
     names = list(details[0][1])
     print("\nEach stage alone, ms per image (share of the encoder's time)\n")
-    print(f"| backbone | side | c | {' | '.join(names)} |")
+    print(f"| backbone | size | c | {' | '.join(names)} |")
     print(f"|--|--:|--:|{'--:|' * len(names)}")
     for case, times in details:
         cells = [
             f"{times[name]:.1f} ({100 * times[name] / times['encode']:.0f} %)"
             for name in names
         ]
-        row = (case.backbone.name, case.side, case.cover.c, *cells)
+        row = (case.backbone.name, case.size, case.cover.c, *cells)
         print(f"| {' | '.join(map(str, row))} |")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from detail_embed.fusers.base import Fuser
 from detail_embed.images.image_file import read_image
 from detail_embed.space.choose_fuser import default_vocabulary
 
+MIXED = ("640x480", "1120", "1920x1080", "2240", "4000x3000")
 _RAW = 8  # images whose patches lie on the device
 
 
@@ -29,7 +31,7 @@ class Case:
     Attributes:
         backbone: the model
         cover: the windows
-        side: of the images in pixels
+        size: of the images in pixels, as it was asked for
         files: JPEGs, all different
         fuser: as a user has it by default
         best_way: how the encoder alone is fastest
@@ -38,16 +40,21 @@ class Case:
 
     backbone: Backbone
     cover: CompleteCover
-    side: int
+    size: str
     files: list[Path]
     fuser: Fuser
     best_way: Way
     patches: torch.Tensor = field(repr=False)
 
+    @cached_property
+    def windows(self) -> list[int]:
+        """Patches of each image."""
+        return [len(boxes_of(self.cover, path)) for path in self.files]
+
     @property
-    def per_image(self) -> int:
-        """Patches of an image."""
-        return len(self.cover.boxes(self.side, self.side))
+    def per_image(self) -> float:
+        """Patches of an image, on average."""
+        return sum(self.windows) / len(self.windows)
 
     @property
     def items(self) -> list[tuple[str, Path]]:
@@ -56,7 +63,7 @@ class Case:
 
 
 def make_case(
-    backbone: Backbone, c: int, side: int, files: list[Path], best_way: Way
+    backbone: Backbone, c: int, size: str, files: list[Path], best_way: Way
 ) -> Case:
     """Prepares a case; the fuser's speed does not depend on what it was fitted on."""
     cover = CompleteCover(c)
@@ -69,23 +76,43 @@ def make_case(
             for path in files[:_RAW]
         ]
     )
-    return Case(backbone, cover, side, files, _fuser(backbone), best_way, patches)
+    return Case(backbone, cover, size, files, _fuser(backbone), best_way, patches)
 
 
-def make_files(folder: Path, side: int, count: int) -> list[Path]:
-    """Saves JPEGs of ``side`` pixels, shifted and mirrored copies of scenes."""
+def boxes_of(cover: CompleteCover, path: Path) -> np.ndarray:
+    """The windows of a file, in pixels."""
+    with Image.open(path) as image:
+        return cover.boxes(*image.size)
+
+
+def make_files(folder: Path, size: str, count: int) -> list[Path]:
+    """Saves JPEGs, all different: shifted copies of scenes.
+
+    Args:
+        folder: where
+        size: of one side of squares, such as ``"1120"``; of both, such as
+            ``"4000x3000"``; or ``"mixed"``, for several by turns
+        count: how many
+    """
     scenes = folder / "scenes"
     clver_ds.generate(scenes, 12, size=1120)
     sources = [Image.open(p).convert("RGB") for p in sorted(scenes.rglob("*.jpg"))]
-    target = folder / f"jpeg-{side}"
+    sizes = [_sides(one) for one in (MIXED if size == "mixed" else [size])]
+    target = folder / f"jpeg-{size}"
     target.mkdir(exist_ok=True)
     for number in range(count):
         path = target / f"{number:05d}.jpg"
         if not path.exists():
-            pixels = np.asarray(sources[number % len(sources)].resize((side, side)))
+            own = sizes[number % len(sizes)]
+            pixels = np.asarray(sources[number % len(sources)].resize(own))
             moved = np.roll(pixels, 16 * (number // len(sources)), axis=1)
             Image.fromarray(moved).save(path, quality=85)
     return sorted(target.iterdir())[:count]
+
+
+def _sides(size: str) -> tuple[int, int]:
+    width, _, height = size.partition("x")
+    return int(width), int(height or width)
 
 
 def _fuser(backbone: Backbone) -> Fuser:

@@ -8,17 +8,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import open_clip
 import torch
 from PIL import Image
 
 from benchmarks._engine import encoder
-from benchmarks._engine.case import Case
-from detail_embed.backbone import bundled_model
+from benchmarks._engine.case import Case, boxes_of
+from detail_embed.backbone import Backbone, bundled_model
 from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.cover.patches import extract_patches
 from detail_embed.engine.chunk import Chunk
 from detail_embed.engine.stream import stream
+from detail_embed.engine.workers import run_in_workers
+from detail_embed.images.image_file import read_image
 from detail_embed.storage.chunk_store import ChunkStore
 
 _CHUNK, _CHUNK_SECONDS = 64, 2.0  # as of a run over many images
@@ -28,8 +33,24 @@ _THREADS = 8
 def bare(case: Case, images: int) -> float:
     """The encoder alone: patches lie on the device, in the best way."""
     return encoder.rate(
-        case.backbone, case.patches, case.best_way, images * case.per_image
+        case.backbone, case.patches, case.best_way, sum(case.windows[:images])
     )
+
+
+def reading(case: Case, images: int) -> float:
+    """All that no engine can leave out but the encoder: decoding and cutting.
+
+    Files are decoded at their full size and cut in as many workers as the engine has,
+    with nothing beside; nothing is encoded.
+    """
+    def work(own: Backbone, path: Path, _: Callable[[], bool]) -> None:
+        pixels = torch.from_numpy(read_image(path)).to(own.device)
+        extract_patches(pixels.permute(2, 0, 1), case.cover, own.patch_spec)
+
+    started = time.perf_counter()
+    for _ in run_in_workers(case.backbone, work, case.files[:images]):
+        pass
+    return sum(case.windows[:images]) / (time.perf_counter() - started)
 
 
 def engine(case: Case, images: int) -> float:
@@ -46,7 +67,7 @@ def engine(case: Case, images: int) -> float:
             for chunk in chunks:
                 assert not chunk.errors
                 write(chunk)
-        return images * case.per_image / (time.perf_counter() - started)
+        return sum(case.windows[:images]) / (time.perf_counter() - started)
 
 
 def by_pillow(case: Case, images: int) -> float:
@@ -56,32 +77,29 @@ def by_pillow(case: Case, images: int) -> float:
         spec.size, is_train=False, interpolation=spec.interpolation,
         mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0),  # encode_patches() normalises
     )
-    boxes = case.cover.boxes(case.side, case.side).tolist()
     started = time.perf_counter()
     with ThreadPoolExecutor(_THREADS) as pool:
         for path in case.files[:images]:
             image = Image.open(path).convert("RGB")
+            boxes = boxes_of(case.cover, path).tolist()
             crops = pool.map(lambda box, image=image: prepare(image.crop(box)), boxes)
             features = case.backbone.encode_patches(torch.stack(list(crops)))
             features.mean(dim=0).cpu()
-    return images * case.per_image / (time.perf_counter() - started)
+    return sum(case.windows[:images]) / (time.perf_counter() - started)
 
 
 def by_fiftyone(case: Case, images: int) -> float:
     """FiftyOne's compute_patch_embeddings of the same model over the same boxes."""
     import fiftyone as fo
 
-    boxes = case.cover.boxes(case.side, case.side) / case.side
-    boxes[:, 2:] -= boxes[:, :2]
     dataset = fo.Dataset()
-    windows = [fo.Detection(bounding_box=box.tolist()) for box in boxes]
-    dataset.add_samples(
-        [
-            fo.Sample(filepath=str(path), windows=fo.Detections(detections=windows))
-            for path in case.files[:images]
-        ],
-        progress=False,
-    )
+    for path in case.files[:images]:
+        with Image.open(path) as image:
+            boxes = boxes_of(case.cover, path) / np.tile(image.size, 2)
+        boxes[:, 2:] -= boxes[:, :2]
+        windows = [fo.Detection(bounding_box=box.tolist()) for box in boxes]
+        detections = fo.Detections(detections=windows)
+        dataset.add_sample(fo.Sample(filepath=str(path), windows=detections))
     model = _fiftyone_model(case)
     started = time.perf_counter()
     found = dataset.compute_patch_embeddings(
@@ -92,7 +110,7 @@ def by_fiftyone(case: Case, images: int) -> float:
     dataset.set_values("vector", means, key_field="id")
     seconds = time.perf_counter() - started
     dataset.delete()
-    return images * case.per_image / seconds
+    return sum(case.windows[:images]) / seconds
 
 
 def has_fiftyone() -> bool:
