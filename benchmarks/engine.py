@@ -66,8 +66,8 @@ def main() -> None:
             size: make_files(Path(folder), size, arguments.images)
             for size in arguments.sizes
         }
-        print("| backbone | size | c | (a) bare, patches/s | (b) engine | b/a | b/limit "
-              "| b/c | b/d | images/s | peak memory, MB |")
+        print("| backbone | size | c | (a) bare, patches/s | (b) engine | b/a | "
+              "b/limit | b/c | b/d | images/s | peak memory, MB |")
         print("|--|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
         details, ways = [], {}
         for name in arguments.backbones:
