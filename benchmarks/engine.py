@@ -5,15 +5,16 @@
 
 Prints, for each backbone, size of images and cover, patches per second of (a) the bare
 encoder on patches that lie on the device, at the best batch size, by one caller or by
-workers as the engine has them, whichever is faster; (b) our engine from
-JPEG files to stored vectors, the limit that no engine is above, (c) FiftyOne's compute_patch_embeddings of the same model
-over the same boxes, mean-pooled, and (d) Pillow's crops with open_clip's preprocessing
-in threads; their ratios; where the time of (b) goes; and its peak memory. The ways take
-turns, so that what else the machine does hits all of them. The limit is for one machine
-that does all of it on its cores: it is the rate at which the time of (a) and that of
-decoding files at full size and cutting them, in as many workers, add up; on a GPU,
-which does its part beside, there is none. Weights other than the demo
+workers as the engine has them, whichever is faster; (b) our engine from JPEG files to
+stored vectors, (c) FiftyOne's compute_patch_embeddings of the same model over the same
+boxes, mean-pooled, and (d) Pillow's crops with open_clip's preprocessing in threads;
+their ratios; where the time of (b) goes; and its peak memory. The ways take turns, so
+that what else the machine does hits all of them. Weights other than the demo
 backbone's are random: that changes no speed.
+
+The limit is what no engine is above that does all on the same cores: the time of (a),
+and that of decoding files at full size and cutting them in as many workers, one after
+the other. On a GPU, which encodes beside, there is none.
 """
 
 from __future__ import annotations
