@@ -12,7 +12,7 @@ from detail_embed.cover.squares import MAX_PADDING
 from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import box_labels
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.frames import home_of
 
 from ..shared.form import choices
 from .advanced_labels import LABELS
@@ -28,7 +28,7 @@ def add_boxes(
         params: what has been filled in so far
         samples: the samples that will be embedded
     """
-    known = label_fields(dataset_of(samples), box_labels.KINDS)
+    known = label_fields(home_of(samples), box_labels.KINDS)
     if not known:
         return
     inputs.str(

@@ -60,7 +60,7 @@ def find_mistaken_labels(
         )
     field = check_appliable(index, samples, classifier)
     for attribute in (MISTAKENNESS, SUGGESTED):
-        label_attributes.check_free(index.dataset, field, attribute, MAKER)
+        label_attributes.check_free(index.home, field, attribute, MAKER)
     return Run(_find(index, name, samples, field, count))
 
 

@@ -225,7 +225,7 @@ def _compute(
     began = time.monotonic()
     sinks = [Sink(home, columns, errors, void=stale.ids)]
     if boxes is not None:  # first: what is noted of an image is of boxes that are there
-        sinks.insert(0, BoxSink(index.dataset, *index.box_fields, void=stale.ids))
+        sinks.insert(0, BoxSink(home, *index.box_fields, void=stale.ids))
     failed = yield from embed(todo, opened, settings, sinks, boxes)
     if not (stored or boxes):
         paths = [path for _, path in todo]

@@ -20,9 +20,10 @@ from detail_embed.fiftyone_bridge.curate.long_tail import STORE
 from detail_embed.fiftyone_bridge.index import boxes
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import label_attributes
+from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.frames import Home, home_of
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_id,
-    dataset_of,
     label_type,
 )
 
@@ -117,7 +118,7 @@ def judge(
     order = np.argsort(-values, kind="stable")
     worst = {kept[row]: float(values[row]) for row in order}
     suggested = {kept[row]: classes[best[row]] for row in order}
-    _write(dataset_of(samples), field, worst, suggested)
+    _write(home_of(samples), field, worst, suggested)
     others = Counter(name for name in names if name and name not in places)
     return MistakenLabels(
         view=_view(samples, field, list(worst)[:count], images),
@@ -160,14 +161,24 @@ def keep(index: Index, found: MistakenLabels) -> None:
 def read(dataset: fo.Dataset) -> dict[str, Any] | None:
     """Reads what :func:`keep` kept; None for nothing, or where the field is gone."""
     report = _store(dataset).get(_NEWEST)
-    is_there = report and dataset.has_field(report["label_field"])
+    is_there = report and _home(dataset, report).has_field(report["label_field"])
     return report if is_there else None
 
 
 def view_of(dataset: fo.Dataset, report: Mapping[str, Any]) -> fov.DatasetView:
     """The view that :func:`keep` was given, of the labels that are still there."""
     images = {label["id"]: label["image"] for label in report["labels"]}
-    return _view(dataset, report["label_field"], list(images), images)
+    samples = images_of(dataset, report)
+    return _view(samples, report["label_field"], list(images), images)
+
+
+def images_of(dataset: fo.Dataset, report: Mapping[str, Any]) -> foc.SampleCollection:
+    """All images, or frames, that the labels were among which :func:`keep` kept."""
+    return flat_images(_home(dataset, report))
+
+
+def _home(dataset: fo.Dataset, report: Mapping[str, Any]) -> Home:
+    return Index(dataset, report["brain_key"]).home
 
 
 def _store(dataset: fo.Dataset) -> foo.ExecutionStore:
@@ -196,14 +207,14 @@ def _taken(images: Sequence[str], own: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _write(
-    dataset: fo.Dataset, field: str, worst: dict[str, float], suggested: dict[str, str]
+    home: Home, field: str, worst: dict[str, float], suggested: dict[str, str]
 ) -> None:
     for name, kind, values in (
         (MISTAKENNESS, fo.FloatField, worst),
         (SUGGESTED, fo.StringField, suggested),
     ):
-        label_attributes.declare(dataset, field, name, kind, MAKER)
-        label_attributes.write(dataset, field, name, values)
+        label_attributes.declare(home, field, name, kind, MAKER)
+        label_attributes.write(home, field, name, values)
 
 
 def _view(

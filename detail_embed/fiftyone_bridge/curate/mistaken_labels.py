@@ -88,7 +88,7 @@ def check_mistaken_labels(
     prompts = None if classes is None else zero_shot.parse(classes)
     field = _check_field(index, samples, label_field)
     for name in (MISTAKENNESS, SUGGESTED):
-        label_attributes.check_free(index.dataset, field, name, MAKER)
+        label_attributes.check_free(index.home, field, name, MAKER)
     samples = with_fields(samples, field)
     known = samples.distinct(label_path(samples, field, "label"))
     named = sorted({key for name in known if (key := key_of(name))})
@@ -135,7 +135,7 @@ def _check_field(
             )
         return field
     check_images(samples)
-    fields = label_fields(index.dataset, OF_IMAGES)
+    fields = label_fields(index.home, OF_IMAGES)
     if label_field not in fields:
         choice = f"give one of {fields}, or" if fields else "choose"
         raise ValueError(

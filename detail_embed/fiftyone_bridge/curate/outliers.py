@@ -93,7 +93,7 @@ def check_outliers(
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
     name, field = uniqueness_field(index.key), boxes.field_of(index)
     if field is not None:
-        label_attributes.check_free(index.dataset, field, name, _MAKER)
+        label_attributes.check_free(index.home, field, name, _MAKER)
     elif index.home.has_field(name) and name not in index.dataset.list_brain_runs(
         type="uniqueness"
     ):
@@ -132,14 +132,14 @@ def _outlying_boxes(
     items: Items, index: Index, name: str, samples: foc.SampleCollection, count: int
 ) -> tuple[fov.DatasetView, str]:
     """The same measure, which FiftyOne has for images alone."""
-    dataset = index.dataset
+    home = index.home
     nearest = NearestNeighbors(n_neighbors=len(_WEIGHTS) + 1, metric="cosine")
     distances, _ = nearest.fit(items.matrix).kneighbors(items.matrix)
     outlying = distances[:, 1:] @ _WEIGHTS
     outlying /= max(outlying.max(), _TINY)
     values = dict(zip(items.ids, outlying.tolist()))
-    label_attributes.declare(dataset, items.field, name, fo.FloatField, _MAKER)
-    label_attributes.write(dataset, items.field, name, values)
+    label_attributes.declare(home, items.field, name, fo.FloatField, _MAKER)
+    label_attributes.write(home, items.field, name, values)
     best = sorted(values, key=values.get, reverse=True)[:count]
     view = items.view(samples, best)
     return view, label_path(view, items.field, name)

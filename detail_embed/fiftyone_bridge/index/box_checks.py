@@ -18,13 +18,11 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import box_labels
 from detail_embed.fiftyone_bridge.samples.app_defaults import is_ours
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
+from detail_embed.fiftyone_bridge.samples.frames import Home, label_path
 from detail_embed.fiftyone_bridge.samples.images import label_field_of
-from detail_embed.fiftyone_bridge.samples.private_names import (
-    is_generated,
-    is_patches,
-    label_path,
-)
+from detail_embed.fiftyone_bridge.samples.private_names import is_patches
 
+_DELETES = {False: "delete_sample_field", True: "delete_frame_field"}
 _SINGLE = {fo.Detection: "detections", fo.Polyline: "polylines"}
 
 
@@ -66,43 +64,40 @@ def check_boxes(
                 "cover of 1 to 15"
             )
         return
-    if is_generated(samples):
-        raise ValueError(
-            f"patches_field={field!r} is for images, and these are frames of videos: "
-            "make a dataset of them, frames = view.clone(persistent=True), and pass it"
-        )
     _check_kind(index, field)
     record = None if overwrite else index.record
     if record is not None:
         return
     _check_some(index, samples, field)
-    labels = label_path(index.dataset, field)
+    labels = label_path(index.home, field)
     own = index.box_fields
     for name in (names.box_vector(index.key), names.box_error(index.key)):
         path = f"{labels}.{name}"
-        if index.dataset.has_field(path) and path not in own:
+        if index.home.has_field(path) and path not in own:
             raise ValueError(
                 f"the labels have {path!r} already and no detail index is known under "
                 f"{index.key!r}; choose another brain key or delete it with "
-                f"dataset.delete_sample_field({path!r})"
+                f"dataset.{_DELETES[index.is_of_frames]}({path!r})"
             )
 
 
 def _check_kind(index: Index, field: str) -> None:
-    dataset = index.dataset
-    known = label_fields(dataset, box_labels.KINDS)
+    home = index.home
+    known = label_fields(home, box_labels.KINDS)
     choice = f"give one of {known}" if known else "it has none, so add boxes first"
-    if not dataset.has_field(field):
+    if not home.has_field(field):
+        whose = "the frames of " if index.is_of_frames else "the dataset "
         raise ValueError(
-            f"patches_field={field!r}: the dataset {dataset.name!r} has no such field. "
+            f"patches_field={field!r}: {whose}{home.name!r} "
+            f"{'have' if index.is_of_frames else 'has'} no such field. "
             f"Of those of Detections or Polylines, {choice}"
         )
-    if field == index.patches_field or is_ours(dataset.get_field(field)):
+    if field == index.patches_field or is_ours(home.get_field(field)):
         raise ValueError(
             f"patches_field={field!r} is a field that detail-embed made: of those of "
             f"Detections or Polylines of others, {choice}"
         )
-    if (kind := _kind(dataset, field)) in _SINGLE:
+    if (kind := _kind(home, field)) in _SINGLE:
         raise ValueError(
             f"patches_field={field!r} holds one {kind.__name__} an image, of which "
             "FiftyOne makes neither patches nor an index. Copy them into lists, "
@@ -117,9 +112,9 @@ def _check_kind(index: Index, field: str) -> None:
         )
 
 
-def _kind(dataset: fo.Dataset, field: str) -> type:
+def _kind(home: Home, field: str) -> type:
     """What a field holds: labels, or values."""
-    found = dataset.get_field(field)
+    found = home.get_field(field)
     return getattr(found, "document_type", None) or type(found)
 
 
@@ -133,7 +128,7 @@ def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None
 
 
 def _have_some(index: Index, samples: foc.SampleCollection, field: str) -> bool:
-    labels = label_path(index.dataset, field)
+    labels = label_path(index.home, field)
     return bool(len(samples.match(F(labels).length() > 0).limit(1)))
 
 

@@ -14,7 +14,7 @@ from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import box_labels
 from detail_embed.fiftyone_bridge.samples.box_labels import BoxLabel
-from detail_embed.fiftyone_bridge.samples.private_names import sample_documents
+from detail_embed.fiftyone_bridge.samples.frames import documents_of
 
 _BYTES = 12 * 2**20  # of the vectors of an image's boxes: a sample has 16 MB at most
 _LACKING = ""  # of a box that has neither a vector nor a reason for that
@@ -103,14 +103,14 @@ def _read(
     index: Index, field: str, ids: Sequence[Hashable], also_vectors: bool = False
 ) -> Iterator[tuple[str, list[BoxLabel]]]:
     own = names.box_vector(index.key), names.box_error(index.key)
-    return box_labels.read(index.dataset, field, ids, *own, also_vectors)
+    return box_labels.read(index.home, field, ids, *own, also_vectors)
 
 
 def _noted(index: Index, ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """What is written down of the boxes of images."""
     path = f"{index.source_field}.boxes"
     wanted: dict[str, Any] = {"_id": {"$in": [ObjectId(id) for id in ids]}}
-    found = sample_documents(index.dataset).find(wanted, {path: 1})
+    found = documents_of(index.home).find(wanted, {path: 1})
     return {
         str(one["_id"]): (one.get(index.source_field) or {}).get("boxes") or {}
         for one in found

@@ -16,11 +16,8 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     flat_images,
     with_fields,
 )
-from detail_embed.fiftyone_bridge.samples.private_names import (
-    dataset_of,
-    is_generated,
-    label_path,
-)
+from detail_embed.fiftyone_bridge.samples.frames import home_of, label_path
+from detail_embed.fiftyone_bridge.samples.private_names import is_patches
 
 
 def field_of(index: Index) -> str | None:
@@ -46,7 +43,7 @@ def require_field(index: Index) -> str:
             f"the index {index.key!r} holds images, not the boxes of a label field: "
             "choose an index of boxes, or compute one"
         )
-    if not index.dataset.has_field(field):
+    if not index.home.has_field(field):
         raise ValueError(
             f"the index {index.key!r} is of the boxes of the field {field!r}, which is "
             "gone: delete the index, or compute it for another field"
@@ -105,7 +102,7 @@ def images_of_rows(vectors: IndexVectors, rows: Sequence[int]) -> list[str]:
 
 def images_of(samples: foc.SampleCollection) -> foc.SampleCollection:
     """The images of a collection; of a view of patches, all images of the dataset."""
-    return flat_images(dataset_of(samples)) if is_generated(samples) else samples
+    return flat_images(home_of(samples)) if is_patches(samples) else samples
 
 
 def close_ups(
@@ -124,11 +121,11 @@ def close_ups(
         sample_ids: of the image of each label
         label_ids: of the patches
     """
-    dataset = dataset_of(samples)
-    scores = [SCORE] if dataset.has_field(SCORE) else None
+    home = home_of(samples)
+    scores = [SCORE] if home.has_field(SCORE) else None
     within = list(dict.fromkeys(sample_ids))
-    images = flat_images(dataset).select(within, ordered=True)
-    if label_path(dataset, field) == field:
+    images = flat_images(home).select(within, ordered=True)
+    if label_path(home, field) == field:
         return images
     labels = images.select_labels(ids=list(label_ids), fields=field)
     patches = labels.to_patches(field, other_fields=scores)

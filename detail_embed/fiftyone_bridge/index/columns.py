@@ -51,7 +51,7 @@ def declare(index: Index, fields: Iterable[str], home: Home) -> None:
             _declare_source(home, name)
             continue
         if "." in name:
-            add_fields(index.dataset, [name], fo.VectorField)
+            add_fields(home, [name], fo.VectorField)
             continue
         is_few = name == index.patches_field
         patch_detections.declare_vectors(home, name, is_few)

@@ -21,8 +21,8 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     ids_with,
     with_fields,
 )
+from detail_embed.fiftyone_bridge.samples.frames import label_path
 from detail_embed.fiftyone_bridge.samples.images import active_slice, meant_by
-from detail_embed.fiftyone_bridge.samples.private_names import label_path
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class _Groups:
 
     def _only_boxes(self, index: Index) -> None:
         """Leaves out images without boxes; embedded is what has a vector of one."""
-        labels = label_path(index.dataset, index.field)
+        labels = label_path(index.home, index.field)
         self.images = with_fields(self.images, index.field).match(
             F(labels).length() > 0
         )

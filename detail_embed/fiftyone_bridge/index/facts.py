@@ -19,8 +19,7 @@ from detail_embed.fiftyone_bridge.index import index as parts
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.samples import patch_detections
-from detail_embed.fiftyone_bridge.samples.frames import Frames, Home
-from detail_embed.fiftyone_bridge.samples.private_names import label_path
+from detail_embed.fiftyone_bridge.samples.frames import Frames, Home, label_path
 from detail_embed.fiftyone_bridge.samples.vector_counts import Count, count
 
 OURS = "detail"
@@ -164,8 +163,7 @@ def _path_of(home: Home, run: BaseRunInfo) -> str | None:
         return field
     if not home.has_field(labels):
         return None
-    samples = home.view() if isinstance(home, Frames) else home
-    return label_path(samples, labels, field)
+    return label_path(home, labels, field)
 
 
 def _describe(

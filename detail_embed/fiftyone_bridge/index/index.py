@@ -16,12 +16,12 @@ from detail_embed.fiftyone_bridge.samples.frames import (
     Frames,
     Home,
     is_run_of_frames,
+    label_path,
 )
 from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_of,
     is_frames,
-    label_path,
 )
 
 WHOLE, SINGLE, BOXES = "whole-image", "single", "box"
@@ -269,9 +269,9 @@ class Index:
 
         None of an index of images alone, or where the label field is gone.
         """
-        if not self.owns_boxes or not self.dataset.has_field(self.record.box_field):
+        if not self.owns_boxes or not self.home.has_field(self.record.box_field):
             return []
-        labels = label_path(self.dataset, self.record.box_field)
+        labels = label_path(self.home, self.record.box_field)
         attributes = names.box_vector(self.key), names.box_error(self.key)
         return [f"{labels}.{name}" for name in attributes]
 

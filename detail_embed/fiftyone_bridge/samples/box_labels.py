@@ -11,10 +11,7 @@ import numpy as np
 from bson import ObjectId
 
 from detail_embed.fiftyone_bridge.samples import vector_field
-from detail_embed.fiftyone_bridge.samples.private_names import (
-    label_path,
-    sample_documents,
-)
+from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of, label_path
 
 KINDS = (fo.Detections, fo.Polylines)
 _NOTHING = [float("nan")] * 4
@@ -41,7 +38,7 @@ class BoxLabel:
 
 
 def read(
-    dataset: fo.Dataset,
+    home: Home,
     field: str,
     ids: Sequence[str],
     vector: str,
@@ -51,14 +48,14 @@ def read(
     """Reads the labels of samples, one sample at a time; those that have any.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         field: of Detections or Polylines
         ids: of samples
         vector: attribute of labels that holds vectors
         error: attribute of labels that says why there is none
         also_vectors (False): whether these are read, too
     """
-    labels = f"${label_path(dataset, field)}"
+    labels = f"${label_path(home, field)}"
     held = {"$gt": [f"$$one.{vector}", None]}
     wanted = {
         "_id": "$$one._id",
@@ -69,7 +66,7 @@ def read(
     }
     if also_vectors:
         wanted["vector"] = f"$$one.{vector}"
-    found = sample_documents(dataset).aggregate(
+    found = documents_of(home).aggregate(
         [
             {"$match": {"_id": {"$in": [ObjectId(id) for id in ids]}}},
             {"$project": {"labels": {

@@ -11,8 +11,9 @@ from pymongo import UpdateOne
 
 from detail_embed.engine.box_patches import BoxPatches
 from detail_embed.engine.chunk import Chunk
+from detail_embed.fiftyone_bridge.samples.collection import declare
+from detail_embed.fiftyone_bridge.samples.frames import Home, write_images
 from detail_embed.fiftyone_bridge.samples.mongo import patiently
-from detail_embed.fiftyone_bridge.samples.private_names import write_samples
 from detail_embed.fiftyone_bridge.samples.sink import stored_vector
 
 _AT_ONCE = 64  # labels: the database writes all of a sample with each change
@@ -26,7 +27,7 @@ class BoxSink:
     left out, others are found wherever they are now.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         vectors: path of the attribute for vectors, ``"field.detections.attribute"``
         errors: path of that for the reasons why a box has none; it is added with the
             first one
@@ -39,9 +40,9 @@ class BoxSink:
     """
 
     def __init__(
-        self, dataset: fo.Dataset, vectors: str, errors: str, void: Container[str] = ()
+        self, home: Home, vectors: str, errors: str, void: Container[str] = ()
     ):
-        self._dataset, self._void = dataset, void
+        self._home, self._void = home, void
         self._labels, _, self._vector = vectors.rpartition(".")
         self._errors, self._error = errors, errors.rpartition(".")[2]
         self.written = self.failed = 0
@@ -60,7 +61,7 @@ class BoxSink:
         operations += [self._lose(id) for id in lost]
         if operations:
             ids = [*chunk.ids, *lost]
-            patiently(write_samples, self._dataset, operations, ids)
+            patiently(write_images, self._home, operations, ids)
 
     def _of_image(self, id: str, boxes: BoxPatches) -> Iterator[UpdateOne]:
         labels = boxes.asked.ids
@@ -100,5 +101,4 @@ class BoxSink:
         return {"_id": ObjectId(id), f"{self._labels}.0": {"$exists": True}}
 
     def _declare_errors(self) -> None:
-        if not self._dataset.has_field(self._errors):
-            patiently(self._dataset.add_sample_field, self._errors, fo.StringField)
+        patiently(declare, self._home, [self._errors], fo.StringField)

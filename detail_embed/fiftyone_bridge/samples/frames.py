@@ -146,6 +146,17 @@ class Frames:
         if operations:
             self.write(operations, list(values))
 
+    def set_label_values(self, path: str, values: Mapping[str, Any]) -> None:
+        """Sets an attribute of labels of frames.
+
+        Args:
+            path: such as ``"ground_truth.detections.mistakenness"``
+            values: by label id
+        """
+        self.dataset.set_label_values(FRAMES + path, values)
+        for copy in self._copies():
+            copy.set_label_values(path, values)
+
     def keep_tags(self, view: fov.DatasetView) -> None:
         """Keeps the tags of frames that a view shows: FiftyOne has them in its copy."""
         if not self.has_field("tags"):
@@ -164,15 +175,17 @@ class Frames:
                 yield fo.load_dataset(name)
 
     def _catch_up(self, copy: fo.Dataset) -> None:
-        """Gives a copy the fields that frames got after it was made."""
-        missing = self.get_field_schema().keys() - copy.get_field_schema().keys()
+        """Gives a copy the fields and attributes that frames got after it was made."""
+        known = self.get_field_schema(flat=True)
+        missing = sorted(known.keys() - copy.get_field_schema(flat=True).keys())
         if not missing:
             return
-        for name in missing:
-            kwargs = foodm.get_field_kwargs(self.get_field(name))
-            copy.add_sample_field(name, **kwargs)
+        for name in missing:  # a field before its attributes, which come with it
+            if not copy.has_field(name):
+                copy.add_sample_field(name, **foodm.get_field_kwargs(known[name]))
+        roots = {name.partition(".")[0] for name in missing}
         self.documents.aggregate([
-            {"$project": dict.fromkeys(missing, 1)},
+            {"$project": dict.fromkeys(roots, 1)},
             {"$merge": {
                 "into": private_names.sample_documents(copy).name,
                 "on": "_id", "whenMatched": "merge", "whenNotMatched": "discard",
@@ -187,7 +200,8 @@ def home_of(samples: foc.SampleCollection) -> Home:
     """Where the images of a collection are: in its dataset, or in frames of videos."""
     dataset = private_names.dataset_of(samples)
     if private_names.is_frames(samples):
-        return Frames(dataset, [samples])
+        is_cut = private_names.is_patches(samples)
+        return Frames(dataset, [] if is_cut else [samples])
     return Frames(dataset) if dataset.media_type == fom.VIDEO else dataset
 
 
@@ -207,6 +221,16 @@ def documents_of(home: Home) -> Collection:
     if isinstance(home, Frames):
         return home.documents
     return private_names.sample_documents(home)
+
+
+def label_path(
+    images: Home | foc.SampleCollection, field: str, attribute: str | None = None
+) -> str:
+    """The path to the labels of a field, see :func:`.private_names.label_path`."""
+    if not isinstance(images, Frames):
+        return private_names.label_path(images, field, attribute)
+    path = private_names.label_path(images.dataset, FRAMES + field, attribute)
+    return path.removeprefix(FRAMES)
 
 
 def write_images(

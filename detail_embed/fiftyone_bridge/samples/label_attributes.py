@@ -10,7 +10,8 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.samples.app_defaults import is_made_by
 from detail_embed.fiftyone_bridge.samples.collection import flat_images, with_fields
-from detail_embed.fiftyone_bridge.samples.private_names import is_generated, label_path
+from detail_embed.fiftyone_bridge.samples.frames import Home, label_path
+from detail_embed.fiftyone_bridge.samples.private_names import is_frames, is_patches
 
 
 def read(samples: foc.SampleCollection, field: str, *names: str) -> dict[str, tuple]:
@@ -46,7 +47,9 @@ def images(samples: foc.SampleCollection, field: str) -> dict[str, str]:
         field: of labels, in lists or not
     """
     samples = with_fields(samples, field)
-    own = "sample_id" if is_generated(samples) else "id"
+    own = "id"
+    if is_patches(samples):
+        own = "frame_id" if is_frames(samples) else "sample_id"
     columns = samples.values([own, label_path(samples, field, "id")])
     found = {}
     for image, some in zip(*columns):
@@ -69,12 +72,12 @@ def boxes(
 
 
 def declare(
-    dataset: fo.Dataset, field: str, name: str, kind: type[fo.Field], maker: str
+    home: Home, field: str, name: str, kind: type[fo.Field], maker: str
 ) -> str:
     """Adds an attribute to the labels of a field, if it is not there yet.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         field: of labels
         name: of the attribute
         kind: of its values
@@ -86,16 +89,16 @@ def declare(
     Raises:
         ValueError: if there is one that somebody else made
     """
-    check_free(dataset, field, name, maker)
-    path = label_path(dataset, field, name)
-    if not dataset.has_field(path):
-        dataset.add_sample_field(path, kind, info={"made_by": maker})
+    check_free(home, field, name, maker)
+    path = label_path(home, field, name)
+    if not home.has_field(path):
+        home.add_sample_field(path, kind, info={"made_by": maker})
     return path
 
 
-def check_free(dataset: fo.Dataset, field: str, name: str, maker: str) -> None:
+def check_free(home: Home, field: str, name: str, maker: str) -> None:
     """Checks that an attribute is not there, or made by ``maker``; see declare."""
-    found = dataset.get_field(label_path(dataset, field, name))
+    found = home.get_field(label_path(home, field, name))
     if found is not None and not is_made_by(found, maker):
         raise ValueError(
             f"the labels of {field!r} have an attribute {name!r} that something else "
@@ -104,20 +107,20 @@ def check_free(dataset: fo.Dataset, field: str, name: str, maker: str) -> None:
 
 
 def write(
-    dataset: fo.Dataset, field: str, name: str, values: Mapping[str, object]
+    home: Home, field: str, name: str, values: Mapping[str, object]
 ) -> None:
     """Writes an attribute of labels, in place of all values that there are.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         field: of labels
         name: of the attribute, see :func:`declare`
         values: by label id
     """
-    known = read(flat_images(dataset), field, name)
+    known = read(flat_images(home), field, name)
     old = [id for id, (value,) in known.items() if value is not None]
-    path = label_path(dataset, field, name)
-    dataset.set_label_values(path, dict.fromkeys(old) | dict(values))
+    path = label_path(home, field, name)
+    home.set_label_values(path, dict.fromkeys(old) | dict(values))
 
 
 def _box(

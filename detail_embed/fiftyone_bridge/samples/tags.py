@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import fiftyone.core.collections as foc
 
+from detail_embed.fiftyone_bridge.samples import label_attributes
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
-from detail_embed.fiftyone_bridge.samples.frames import Frames, home_of
+from detail_embed.fiftyone_bridge.samples.frames import Frames, home_of, label_path
 
 
 def tag_images(images: foc.SampleCollection, tag: str, untag: bool = False) -> int:
@@ -55,8 +56,13 @@ def tag_labels(
     Returns:
         how many had not, or had, the tag before
     """
-    images = flat_images(home_of(samples)).select(list(dict.fromkeys(sample_ids)))
+    home = home_of(samples)
+    images = flat_images(home).select(list(dict.fromkeys(sample_ids)))
     labels = images.select_labels(ids=list(label_ids), fields=field)
     had = labels.count_label_tags(label_fields=field).get(tag, 0)
     (labels.untag_labels if untag else labels.tag_labels)(tag, label_fields=field)
+    if isinstance(home, Frames):
+        kept = label_attributes.read(labels, field, "tags")
+        tags = {id: some for id, (some,) in kept.items()}
+        home.set_label_values(label_path(home, field, "tags"), tags)
     return had if untag else len(label_ids) - had

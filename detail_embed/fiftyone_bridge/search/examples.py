@@ -19,6 +19,7 @@ from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
+from detail_embed.fiftyone_bridge.samples.frames import Home
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.methods import is_a
 from detail_embed.images.decode import upright_rgb
@@ -133,17 +134,17 @@ def list_of(boxes: Iterable[Box] | Box) -> list[Box]:
     return boxes
 
 
-def boxes_of(dataset: fo.Dataset, labels: Sequence[Mapping[str, str]]) -> list[Box]:
+def boxes_of(home: Home, labels: Sequence[Mapping[str, str]]) -> list[Box]:
     """Finds the boxes of labels, as the App names those that are selected.
 
     Args:
-        dataset: the dataset
+        home: where the images are
         labels: each with sample_id, field and label_id
 
     Raises:
         ValueError: naming a label that has no box, or is gone
     """
-    return [_box(dataset, **{k: label[k] for k in _NAMES}) for label in labels]
+    return [_box(home, **{k: label[k] for k in _NAMES}) for label in labels]
 
 
 def of_samples(index: Index, sample_ids: Sequence[str]) -> np.ndarray:
@@ -208,8 +209,8 @@ def crop(box: Box) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _box(dataset: fo.Dataset, sample_id: str, field: str, label_id: str) -> Box:
-    for sample in flat_images(dataset).select(sample_id):
+def _box(home: Home, sample_id: str, field: str, label_id: str) -> Box:
+    for sample in flat_images(home).select(sample_id):
         value = sample[field] if sample.has_field(field) else None
         for label in getattr(value, "detections", [value]):
             is_box = isinstance(label, fo.Detection) and label.bounding_box

@@ -9,7 +9,7 @@ import fiftyone.core.view as fov
 
 from detail_embed.fiftyone_bridge.index import boxes
 from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE, has_score, prepare
-from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
+from detail_embed.fiftyone_bridge.samples.frames import home_of
 from detail_embed.fiftyone_bridge.search import match
 from detail_embed.fiftyone_bridge.search.found import DRAWN, Found
 
@@ -45,11 +45,11 @@ class FoundBoxes(Found):
 
         The scores are in the field ``detail_score`` of the view alone.
         """
-        prepare(dataset_of(self.samples))
+        prepare(home_of(self.samples))
         ids, scores = self.ids[:DRAWN], self.scores[:DRAWN]
         images = self.sample_ids[:DRAWN]
         view = boxes.close_ups(self.samples, self.label_field, images, ids)
-        if has_score(dataset_of(self.samples)):
+        if has_score(home_of(self.samples)):
             values = match.item([round(score, 4) for score in scores])
             shown = ids if isinstance(view, fop.PatchesView) else images
             view = view.set_field(SCORE, match.of_each(shown, values))

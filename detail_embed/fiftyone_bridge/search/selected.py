@@ -43,7 +43,7 @@ def arguments(
     else:
         ids += [label["label_id"] for label in labels if label["label_id"] in known]
         others = [label for label in labels if label["label_id"] not in known]
-        parts = boxes_of(index.dataset, others)
+        parts = boxes_of(index.home, others)
     given = {"sample_ids": list(dict.fromkeys(ids)), "boxes": parts}
     return {name: some for name, some in given.items() if some}
 

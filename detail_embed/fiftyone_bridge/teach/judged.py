@@ -17,6 +17,7 @@ from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.frames import has_frames, videos_of
 from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_with,
+    is_frames,
     label_path,
     label_type,
 )
@@ -96,7 +97,8 @@ def selected(
 def _close_ups(view: foc.SampleCollection, ids: list[str]) -> list[Mark]:
     """Places of images, of a view of patches."""
     (field, *_) = view.get_field_schema(embedded_doc_type=fo.Detection)
-    columns = view.select(ids).values(["sample_id", f"{field}.bounding_box"])
+    image = "frame_id" if is_frames(view) else "sample_id"
+    columns = view.select(ids).values([image, f"{field}.bounding_box"])
     return [Mark(id, _inside(box)) for id, box in zip(*columns)]
 
 

@@ -18,12 +18,14 @@ def hits(
     dataset: fo.Dataset, report: Mapping[str, Any] | None
 ) -> list[dict[str, Any]] | None:
     """The worst labels as close-ups; None where nothing was looked for."""
+    from detail_embed.fiftyone_bridge.curate import judge_labels
     from detail_embed.fiftyone_bridge.samples import label_attributes
 
     if report is None:
         return None
     labels = report["labels"][:_SHOWN]
-    images = dataset.select(list({label["image"] for label in labels}))
+    images = judge_labels.images_of(dataset, report)
+    images = images.select(list({label["image"] for label in labels}))
     paths = dict(zip(*images.values(["id", "filepath"])))
     boxes = label_attributes.boxes(images, report["label_field"])
     return [
