@@ -36,7 +36,11 @@ from detail_embed.fiftyone_bridge.samples.collection import (
     refresh,
     without,
 )
-from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
+from detail_embed.fiftyone_bridge.samples.frames import (
+    Frames,
+    Home,
+    documents_of,
+)
 from detail_embed.fiftyone_bridge.samples.images import slice_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 
@@ -236,6 +240,8 @@ def _compute(
         yield Progress("Indexing", 1.0)
         refresh(home)
         _check_some(home, index.field, errors)
+        if record.box_field is not None and isinstance(home, Frames):
+            home.renew(record.box_field)
         for one in (index, *index.beside):
             yield from large.complete(one)
         brain_runs.build_all(index, backend, also_global)

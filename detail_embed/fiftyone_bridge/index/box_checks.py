@@ -7,7 +7,7 @@ from dataclasses import replace
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.media as fom
-from fiftyone import ViewField as F
+from bson import ObjectId
 
 from detail_embed.cover.complete_cover import NO_COVER
 from detail_embed.cover.squares import check_padding
@@ -17,8 +17,11 @@ from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples import box_labels
 from detail_embed.fiftyone_bridge.samples.app_defaults import is_ours
-from detail_embed.fiftyone_bridge.samples.collection import with_fields
-from detail_embed.fiftyone_bridge.samples.frames import Home, label_path
+from detail_embed.fiftyone_bridge.samples.frames import (
+    Home,
+    documents_of,
+    label_path,
+)
 from detail_embed.fiftyone_bridge.samples.images import label_field_of
 from detail_embed.fiftyone_bridge.samples.private_names import is_patches
 
@@ -119,7 +122,7 @@ def _kind(home: Home, field: str) -> type:
 
 
 def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None:
-    if not _have_some(index, with_fields(samples, field), field):
+    if not _have_some(index, samples, field):
         raise ValueError(
             f"patches_field={field!r}: none of these images has a label there, so "
             f"there are no boxes. {_other_slices(index, field)}Take other images, or "
@@ -129,7 +132,9 @@ def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None
 
 def _have_some(index: Index, samples: foc.SampleCollection, field: str) -> bool:
     labels = label_path(index.home, field)
-    return bool(len(samples.match(F(labels).length() > 0).limit(1)))
+    ids = {"$in": [ObjectId(id) for id in samples.values("id")]}
+    wanted = {"_id": ids, f"{labels}.0": {"$exists": True}}
+    return documents_of(index.home).find_one(wanted, {"_id": 1}) is not None
 
 
 def _other_slices(index: Index, field: str) -> str:

@@ -157,6 +157,11 @@ class Frames:
         for copy in self._copies():
             copy.set_label_values(path, values)
 
+    def renew(self, field: str) -> None:
+        """Shows a field as it is: a person may have added labels to the videos."""
+        for copy in self._copies():
+            self._show(copy, [field])
+
     def keep_tags(self, view: fov.DatasetView) -> None:
         """Keeps the tags of frames that a view shows: FiftyOne has them in its copy."""
         if not self.has_field("tags"):
@@ -183,9 +188,12 @@ class Frames:
         for name in missing:  # a field before its attributes, which come with it
             if not copy.has_field(name):
                 copy.add_sample_field(name, **foodm.get_field_kwargs(known[name]))
-        roots = {name.partition(".")[0] for name in missing}
+        self._show(copy, {name.partition(".")[0] for name in missing})
+
+    def _show(self, copy: fo.Dataset, fields: Iterable[str]) -> None:
+        """Gives a copy the values of fields as they are."""
         self.documents.aggregate([
-            {"$project": dict.fromkeys(roots, 1)},
+            {"$project": dict.fromkeys(fields, 1)},
             {"$merge": {
                 "into": private_names.sample_documents(copy).name,
                 "on": "_id", "whenMatched": "merge", "whenNotMatched": "discard",

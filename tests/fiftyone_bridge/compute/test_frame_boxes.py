@@ -172,7 +172,7 @@ def test_boxes_of_frames_are_curated(videos, tmp_path):
     assert judge_labels.view_of(videos, report).values("id") == wrong.view.values("id")
 
     assert boxes.tag("a cube", "hit", frames, threshold=-9).hits == 24
-    assert boxes.export(tmp_path / "boxes.parquet", frames).images == 24
+    assert boxes.export(tmp_path / "boxes.parquet", frames).vectors == 24
     assert {one.brain_key for one in facts(videos)} >= {"detail", "detail_boxes"}
 
     index.rename("other")
@@ -189,7 +189,7 @@ def test_boxes_of_frames_are_curated(videos, tmp_path):
     ]
     assert not left and not shown
     assert not [key for key in videos.list_brain_runs() if "other" in key]
-    assert videos.count(f"frames.{FIELD}.detections") == 48
+    assert videos.count(f"frames.{FIELD}.detections") == 24
 
 
 def test_single_boxes_may_be_deleted_and_examples_are_known(videos):
