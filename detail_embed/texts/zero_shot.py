@@ -118,7 +118,7 @@ def parse(labels: str | Sequence[str]) -> dict[str, list[str]]:
             raise ValueError(f"the label {name!r} is given twice: join its prompts")
         found[name] = prompts
     if not found:
-        raise ValueError("there is no label: give one a line")
+        raise ValueError("there is no label: give labels, one a line")
     return found
 
 

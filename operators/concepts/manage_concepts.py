@@ -10,7 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from ..shared import problems
+from ..shared import app, problems
 from ..shared.form import add_ways, filled, require_choice
 from ..shared.form_operator import FormOperator
 from ..shared.output import table
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.concepts.concept import Concept
 
 _COLUMNS = ("Concept", "Text", "Up", "Down", "Backbone", "Taught")
+_NONE = "This dataset has no concept yet: use 'Teach a concept', or import some."
 _ACTIONS = {
     "rename": "Give it another name",
     "delete": "For good",
@@ -53,7 +54,8 @@ class ManageConcepts(FormOperator):
         inputs.md(_table(concepts), name="table")
         actions = _ACTIONS if concepts else {"import": _ACTIONS["import"]}
         action = add_ways(inputs, "action", "What to do", actions, default=None)
-        require_choice(action, params.get("action"))
+        if app.is_app(ctx):
+            require_choice(action, params.get("action"))
         chosen = params.get("action")
         if chosen and chosen != "import":
             prompts = dict.fromkeys(concept.prompt for concept in concepts)
@@ -90,7 +92,10 @@ class ManageConcepts(FormOperator):
             self(ctx.dataset, import_from=path, overwrite=overwrite)
         if action:
             ctx.ops.notify(f"{action.capitalize()}: done", variant="success")
-        return {"concepts": _table(list(self(ctx.dataset).values()))}
+        concepts = list(self(ctx.dataset).values())
+        if app.is_app(ctx):
+            return {"concepts": _table(concepts)}
+        return {"concepts": _in_words(concepts)}
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The table of what is there then."""
@@ -167,9 +172,21 @@ def _name(prompt: str) -> str:
     return read_prompt(prompt).text
 
 
+def _in_words(concepts: list[Concept]) -> str:
+    """The concepts for an agent, and what it may do with them."""
+    if not concepts:
+        return f"{_NONE} Choose: import, as action"
+    told = [
+        f"{one.prompt} (text {one.text!r}, {len(one.positives)} up, "
+        f"{len(one.negatives)} down, of the backbone {one.backbone})"
+        for one in concepts
+    ]
+    return f"Concepts: {'; '.join(told)}. Choose one: {', '.join(_ACTIONS)}, as action"
+
+
 def _table(concepts: list[Concept]) -> str:
     if not concepts:
-        return "This dataset has no concept yet: use 'Teach a concept', or import some."
+        return _NONE
     rows = [
         (
             concept.prompt, concept.text or "", len(concept.positives),

@@ -7,6 +7,7 @@ from functools import cached_property
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ..shared import app
 from ..shared.form_operator import ICON
 
 PANEL = "detail_search"
@@ -34,6 +35,10 @@ class OpenDetailSearch(foo.Operator):
         button = types.Button(label="Detail Search", icon=ICON, prompt=False)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
-    def execute(self, ctx: foo.ExecutionContext) -> None:
+    def execute(self, ctx: foo.ExecutionContext) -> dict[str, str] | None:
         """Opens the panel, or shows it where it is open."""
         ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
+        if app.is_app(ctx):
+            return None
+        return {"problem": "This opens a panel in the App: without an App, search by "
+                           "search_by_prompts, with text='a red helmet'"}

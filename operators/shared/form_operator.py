@@ -10,7 +10,7 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from . import problems, targets
+from . import app, problems, targets
 
 ICON = "/assets/icon.svg"
 _INSTALL = (
@@ -105,6 +105,8 @@ class FormOperator(foo.Operator):
             problems.add(inputs, ctx.params, str(error), self.labels())
         except ImportError as error:
             problems.add(inputs, ctx.params, f"{error}. {_INSTALL}")
+        if not (app.is_app(ctx) or self.config.disable_schema_validation):
+            problems.say_missing(inputs, ctx.params)
         return types.Property(inputs, view=self.form_view(ctx))
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:

@@ -44,6 +44,41 @@ def add(
     field.invalid, field.error_message = True, said
 
 
+def say_missing(inputs: types.Object, params: Mapping[str, Any]) -> None:
+    """Says to an agent what is missing, and between what it may choose.
+
+    FiftyOne would say "Required property", and "Invalid enum value".
+    """
+    found = {}
+    for name, one in inputs.properties.items():
+        value, known = params.get(name), _choices(one)
+        is_missing = one.required and value in (None, "", [])
+        is_enum = isinstance(one.type, types.Enum)
+        is_unknown = is_enum and value is not None and value not in known
+        if (is_missing or is_unknown) and not one.invalid:
+            said = f"{name} is missing" if is_missing else f"{name}={value!r}"
+            found[name] = f"{said}: {_what_to_give(one, known)}"
+    for name in found:  # FiftyOne tells the first one alone
+        one = inputs.properties[name]
+        one.invalid, one.error_message = True, "; ".join(found.values())
+
+
+def _what_to_give(one: types.Property, known: list[Any]) -> str:
+    if known:
+        some = "some" if isinstance(one.type, types.List) else "one"
+        return f"give {some} of {', '.join(map(repr, known))}"
+    example = "" if one.default is None else f", such as {one.default!r}"
+    about = one.view.description or one.view.label
+    return f"give it{example}. {about}".rstrip(".")
+
+
+def _choices(one: types.Property) -> list[Any]:
+    """Between what a person may choose; empty for what is typed."""
+    if isinstance(one.type, types.Enum):
+        return list(one.type.values)
+    return one.view.values() if isinstance(one.view, types.Choices) else []
+
+
 def in_words(text: str, labels: Mapping[str, str | None]) -> str:
     """A message without the names of arguments.
 

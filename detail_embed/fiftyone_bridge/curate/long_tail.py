@@ -110,7 +110,7 @@ def check_prompt_bank(
     lines = list_prompts(prompts)
     bank = [read_prompt(line) for line in lines if not _is_blank(line)]
     if not bank:
-        raise ValueError("there is no prompt: give one a line")
+        raise ValueError("there is no prompt: give prompts, one a line")
     prompt_scores.check_prompts(index, bank)
     return list(dict.fromkeys(map(line_of, bank)))
 

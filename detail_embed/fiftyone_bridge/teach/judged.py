@@ -24,11 +24,12 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
 
 Judged = Iterable[Any]
 _OF_ONE = (fo.Classification, fo.Detection, fo.Polyline)
+_GONE = "is not in the dataset"
 _LISTS = (fo.Classifications, fo.Detections, fo.Polylines)
 
 
 def read(
-    dataset: fo.Dataset, items: Judged | None, what: str
+    dataset: fo.Dataset, items: Judged | None, what: str, may_be_gone: bool = False
 ) -> tuple[list[Mark], dict[str, str]]:
     """Finds what was judged.
 
@@ -38,6 +39,7 @@ def read(
             ``(sample id, box)`` pairs with left, top, width and height as shares of the
             image; or marks. None for nothing
         what: what they are called in messages, such as ``"positives"``
+        may_be_gone (False): whether all of them may be deleted, as there is a text
 
     Returns:
         the marks, each once, and the ids that could not be used, with the reason
@@ -61,7 +63,7 @@ def read(
             left_out[mark.sample_id] = "is a label without a box in its image"
         else:
             left_out[mark.sample_id] = _lack(dataset, mark.sample_id)
-    if given and not marks:
+    if given and not marks and not (may_be_gone and _are_gone(left_out)):
         raise _nothing(dataset, left_out, what)
     return list(dict.fromkeys(marks)), left_out
 
@@ -197,7 +199,13 @@ def _lack(dataset: fo.Dataset, id: str) -> str:
     """Why an id is none of the images of a dataset."""
     if has_frames(dataset) and len(videos_of(dataset).select(id)):
         return "is a whole video: give frames of it"
-    return f"is not in the dataset {dataset.name!r}"
+    return f"{_GONE} {dataset.name!r}"
+
+
+def _are_gone(left_out: dict[str, str]) -> bool:
+    """Whether ids are of nothing any more; those of another dataset are a mistake."""
+    is_gone = all(reason.startswith(_GONE) for reason in left_out.values())
+    return is_gone and dataset_with(next(iter(left_out))) is None
 
 
 def _nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ from detail_embed.fiftyone_bridge.teach.features import Patches
 from detail_embed.fiftyone_bridge.teach.judged import Judged
 from detail_embed.texts.query import Query
 from detail_embed.texts.read_query import read_query
+
+logger = logging.getLogger(__name__)
 
 _UNNAMED = "unnamed"
 
@@ -74,9 +77,15 @@ def learn_concept(
     name = check_name(name)
     brain_runs.check_promptable(index)
     is_vector = isinstance(text, np.ndarray)
+    if isinstance(text, str) and not text.strip():
+        raise ValueError(
+            f"text={text!r} is empty: give what a person would type, such as 'a red "
+            "helmet', or leave it out"
+        )
     text = text if text is None or is_vector else read_query(text)
-    good, left_out = judged.read(index.dataset, positives, "positives")
-    bad, also_out = judged.read(index.dataset, negatives, "negatives")
+    has_text = text is not None
+    good, left_out = judged.read(index.dataset, positives, "positives", has_text)
+    bad, also_out = judged.read(index.dataset, negatives, "negatives", has_text)
     judged.check_apart(good, bad)
     _check_any(good, bad, text)
     patches = Patches(index)
@@ -90,6 +99,14 @@ def learn_concept(
     vector = learn(
         known, [found[m] for m in good], [found[m] for m in bad], patches.background()
     )
+    left_out |= also_out | unreadable
+    if left_out:
+        used = len(good) + len(bad)
+        logger.warning(
+            "%d examples of %r were deleted or cannot be read, and are left out: %s. "
+            "It is learned by %d others%s", len(left_out), name, _say(left_out), used,
+            " and the text" if has_text else "",
+        )
     return Concept(
         name=name,
         vector=vector,
@@ -97,7 +114,7 @@ def learn_concept(
         text=None if is_vector or text is None else str(text),
         positives=tuple(good),
         negatives=tuple(bad),
-        left_out=left_out | also_out | unreadable,
+        left_out=left_out,
     )
 
 
