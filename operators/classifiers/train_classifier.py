@@ -52,6 +52,7 @@ class TrainClassifier(RunOperator):
         """Labels, kind, index, number of examples, and where the result goes."""
         from detail_embed import classifiers
         from detail_embed.fiftyone_bridge.classifiers import library
+        from detail_embed.fiftyone_bridge.classifiers.predictions import is_prediction
         from detail_embed.fiftyone_bridge.classifiers.targets import has_boxes
         from detail_embed.fiftyone_bridge.classifiers.vectors import images_of
         from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
@@ -61,7 +62,10 @@ class TrainClassifier(RunOperator):
         keys = brain_runs.similarities(ctx.dataset)
         params["brain_key"] = add_index(inputs, params, keys)
         images_of(index_of(samples, params), samples)
-        fields = label_fields(samples)
+        fields = [
+            name for name in label_fields(samples)
+            if not is_prediction(samples.get_field(name))
+        ]
         if not fields:
             raise ValueError(
                 "This dataset has no field of Classifications or Detections: label "

@@ -42,6 +42,7 @@ class FindMistakenLabels(SummaryOperator):
         from detail_embed.fiftyone_bridge.curate import judge_labels
         from detail_embed.fiftyone_bridge.index import boxes, brain_runs
         from detail_embed.fiftyone_bridge.index.index import Index
+        from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 
         params = filled(ctx.params)
         known = library.names(ctx.dataset)
@@ -59,9 +60,9 @@ class FindMistakenLabels(SummaryOperator):
         keys.sort(key=lambda key: of_boxes[key] is None)
         params["brain_key"] = add_index(inputs, params, keys)
         if of_boxes.get(params["brain_key"]) is None:
-            kinds = judge_labels.OF_IMAGES
-            fields = ctx.dataset.get_field_schema(embedded_doc_type=kinds)
-            view = choices(types.DropdownView(), sorted(fields))
+            home = Index(ctx.dataset, params["brain_key"]).home
+            fields = label_fields(home, judge_labels.OF_IMAGES)
+            view = choices(types.DropdownView(), fields)
             inputs.enum(
                 "label_field", view.values(), required=True, label="Field", view=view,
                 description="Labels of whole images, as this index is of these",

@@ -17,6 +17,7 @@ from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 
 _BATCH = 1000
+_INFO = {"predicted_by": "detail_embed.classifiers"}  # in fields of nobody's labels
 _LIKELY = 0.5  # probability of a class that an image is said to have
 
 
@@ -25,6 +26,11 @@ def kind_of(unit: str, several: bool) -> type[fo.Label]:
     if unit == BOX:
         return fo.Detections
     return fo.Classifications if several else fo.Classification
+
+
+def is_prediction(field: fo.Field) -> bool:
+    """Whether a classifier of ours made a field, so that nobody's labels are in it."""
+    return (field.info or {}).items() >= _INFO.items()
 
 
 def check_target(
@@ -83,7 +89,7 @@ def write(
         samples.clear_sample_field(field)
     else:
         dataset.add_sample_field(
-            field, fo.EmbeddedDocumentField, embedded_doc_type=kind
+            field, fo.EmbeddedDocumentField, embedded_doc_type=kind, info=_INFO
         )
     counts = Counter()
     by_sample: dict[str, list[int]] = {}

@@ -23,12 +23,15 @@ from detail_embed.fiftyone_bridge.curate.judge_labels import (
 )
 from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
-from detail_embed.fiftyone_bridge.index.image_vectors import read_items
+from detail_embed.fiftyone_bridge.index.image_vectors import (
+    check_images_of_index,
+    read_items,
+)
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.label_fields import label_fields
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples import label_attributes
-from detail_embed.fiftyone_bridge.samples.collection import check_images, with_fields
+from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
@@ -68,6 +71,7 @@ def find_mistaken_labels(
         TypeError: if a class is no string
     """
     field, prompts = check_mistaken_labels(index, samples, label_field, classes, count)
+    samples = check_images_of_index(index, samples)
     return Run(_find(index, samples, field, prompts, count))
 
 
@@ -89,7 +93,7 @@ def check_mistaken_labels(
     field = _check_field(index, samples, label_field)
     for name in (MISTAKENNESS, SUGGESTED):
         label_attributes.check_free(index.home, field, name, MAKER)
-    samples = with_fields(samples, field)
+    samples = with_fields(check_images_of_index(index, samples), field)
     known = samples.distinct(label_path(samples, field, "label"))
     named = sorted({key for name in known if (key := key_of(name))})
     if not named:
@@ -134,13 +138,17 @@ def _check_field(
                 f"of {field!r}; leave it out, or choose another index"
             )
         return field
-    check_images(samples)
+    index.images_of(samples)
     fields = label_fields(index.home, OF_IMAGES)
     if label_field not in fields:
-        choice = f"give one of {fields}, or" if fields else "choose"
+        whole = "frames" if index.is_of_frames else "images"
+        given = "label_field must be given"
+        if label_field is not None:
+            given = f"label_field={label_field!r}"
+        choice = f"give one of {fields}, or" if fields else "they have none: choose"
         raise ValueError(
-            f"label_field={label_field!r}: the index {index.key!r} holds whole images, "
-            "which say something of a field of Classification or Classifications; "
+            f"{given}: the index {index.key!r} holds whole {whole}, which say "
+            f"something of a field of Classification or Classifications of {whole}; "
             f"{choice} an index of boxes"
         )
     return label_field

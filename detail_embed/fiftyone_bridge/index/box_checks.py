@@ -104,15 +104,26 @@ def _check_kind(index: Index, field: str) -> None:
         raise ValueError(
             f"patches_field={field!r} holds one {kind.__name__} an image, of which "
             "FiftyOne makes neither patches nor an index. Copy them into lists, "
-            f"dataset.set_values('{field}s', [fo.{kind.__name__}s({_SINGLE[kind]}="
-            f"[label]) if label else None for label in dataset.values({field!r})]), "
-            f"and give patches_field='{field}s'"
+            f"{_in_lists(field, kind, index.is_of_frames)}, and give "
+            f"patches_field='{field}s'"
         )
     if field not in known:
         raise ValueError(
             f"patches_field={field!r} holds {kind.__name__}, which are no lists of "
             f"boxes: of the fields of Detections or Polylines, {choice}"
         )
+
+
+def _in_lists(field: str, kind: type, of_frames: bool) -> str:
+    """What copies the labels of a field into lists."""
+    one = f"fo.{kind.__name__}s({_SINGLE[kind]}=[label]) if label else None"
+    if not of_frames:
+        made = f"[{one} for label in dataset.values({field!r})]"
+        return f"dataset.set_values('{field}s', {made})"
+    made = f"[[{one} for label in some] for some in dataset.values('frames.{field}')]"
+    return (
+        f"dataset.set_values('frames.{field}s', {made}), make the view of frames anew"
+    )
 
 
 def _kind(home: Home, field: str) -> type:

@@ -107,6 +107,8 @@ class Frames:
         """Adds a field to frames."""
         self.dataset.add_frame_field(name, kind, **kwargs)
         for copy in self._copies():
+            if not copy.has_field(name.partition(".")[0]) and "." in name:
+                self._catch_up(copy)
             if not copy.has_field(name):
                 copy.add_sample_field(name, kind, **kwargs)
 
@@ -155,11 +157,13 @@ class Frames:
         """
         self.dataset.set_label_values(FRAMES + path, values)
         for copy in self._copies():
+            self._catch_up(copy)
             copy.set_label_values(path, values)
 
     def renew(self, field: str) -> None:
         """Shows a field as it is: a person may have added labels to the videos."""
         for copy in self._copies():
+            self._catch_up(copy)
             self._show(copy, [field])
 
     def keep_tags(self, view: fov.DatasetView) -> None:

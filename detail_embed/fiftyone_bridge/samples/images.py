@@ -152,6 +152,12 @@ def _ungrouped(
             f"choose one of its image slices {images}, by dataset.group_slice = "
             f"{images[0]!r}, or give dataset.select_group_slices({images[0]!r})"
         )
+    if media.get(chosen) == fom.VIDEO:
+        advice += (
+            "; or take the frames of its videos: use the operator index_videos, or "
+            f"give dataset.select_group_slices({chosen!r}).to_frames("
+            "sample_frames=True, fps=1)"
+        )
     raise ValueError(
         f"the active slice {chosen!r} of {samples.name!r} holds media of type "
         f"{media.get(chosen)!r}, and images are needed: {advice}"

@@ -385,6 +385,21 @@ def test_other_boxes_are_another_index(few):
         DetailIndex(few, "detail_boxes").compute(**CHOICES)
 
 
+@pytest.mark.parametrize("label", [
+    fo.Detection(bounding_box=[0.1, 0.1, 0.4, 0.4]),
+    fo.Polyline(points=[[(0.1, 0.1), (0.5, 0.1), (0.3, 0.6)]]),
+])
+def test_what_is_said_of_a_field_of_one_label_is_done_literally(few, label):
+    few.set_values("one", [label.copy(), label.copy(), None])
+    with pytest.raises(ValueError, match="an image") as refused:
+        compute(few, patches_field="one")
+    code, given = str(refused.value).split("lists, ")[1].split(", and give ")
+    exec(code, {"fo": fo, "dataset": few})
+    choices = eval(f"dict({given})")
+    assert compute(few, **choices).boxes == 2
+    assert len(DetailIndex(few, "detail").boxes.search("a cube").ids) == 2
+
+
 @pytest.mark.parametrize(
     "choices, message",
     [

@@ -218,3 +218,13 @@ def test_what_cannot_be_used_of_frames_is_said(videos):
     with pytest.raises(ValueError, match="none of these images has a label"):
         index.compute(videos.to_frames(), **CHOICES | {"patches_field": "none"})
     assert not videos.list_brain_runs() and not videos.list_runs()
+
+    labels = [[fo.Detection(bounding_box=[0, 0, 0.5, 0.5]) for _ in some]
+              for some in videos.values("frames.id")]
+    videos.set_values("frames.one", labels)
+    with pytest.raises(ValueError, match="holds one Detection") as refused:
+        index.compute(videos.to_frames(), **CHOICES | {"patches_field": "one"})
+    code, _ = str(refused.value).split("lists, ")[1].split(", make the view")
+    exec(code, {"fo": fo, "dataset": videos})
+    again = videos.to_frames()
+    assert index.compute(again, **CHOICES | {"patches_field": "ones"}).boxes == 12

@@ -179,6 +179,16 @@ def test_an_image_without_a_vector_is_encoded(index, dataset, ids, tmp_path):
         dataset.delete_samples(new)
 
 
+def test_a_text_goes_on_where_all_examples_were_deleted(index, ids, caplog):
+    concept = index.teach("gone", [GONE, GONE[:-1] + "1"], [GONE[:-1] + "2"], THING)
+    assert not concept.positives and len(concept.left_out) == 3
+    assert "3 examples of 'gone' were deleted" in caplog.text
+    known = index.teach("plain", text=THING)
+    assert np.allclose(concept.vector, known.vector)
+    with pytest.raises(ValueError, match="none of the 1 can be used"):
+        index.teach("x", [GONE])
+
+
 def test_examples_that_were_deleted_are_named(index, dataset, ids):
     concept = index.teach("half", [GONE, ids[0]], text=THING)
     assert concept.positives == (Mark(ids[0]),)
@@ -211,7 +221,7 @@ def test_what_cannot_be_taught(index, dataset, ids):
         index.teach("x", ["a.jpg"])
     with pytest.raises(TypeError, match="give a list of ids"):
         index.teach("x", 3)
-    with pytest.raises(ValueError, match="query is empty"):
+    with pytest.raises(ValueError, match="text='' is empty: give what a person"):
         index.teach("x", ids[:1], text="")
     with pytest.raises(ValueError, match="unknown brain key 'no'"):
         DetailIndex(dataset, "no").teach("x", ids[:1])

@@ -1,12 +1,15 @@
 """Curating the frames of videos: what they are given stays with the videos."""
 
+import fiftyone as fo
 import pytest
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge import DetailIndex
+from detail_embed.fiftyone_bridge.curate import judge_labels
 from detail_embed.fiftyone_bridge.curate.classify import classify
 from detail_embed.fiftyone_bridge.curate.diverse_subset import select_diverse_subset
 from detail_embed.fiftyone_bridge.curate.labelled import Labelled
+from detail_embed.fiftyone_bridge.curate.mistaken_labels import find_mistaken_labels
 from detail_embed.fiftyone_bridge.curate.near_duplicates import find_near_duplicates
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from tests.videos import load_videos
@@ -41,6 +44,26 @@ def test_tags_of_frames_stay_and_say_what_is_labelled(videos):
 
     assert index.tag("a cube", "copy", threshold=-9).hits == len(frames)
     assert len(videos.to_frames().match_tags("copy")) == len(frames)
+
+
+def test_mistaken_labels_of_frames_are_found(videos):
+    frames = videos.to_frames()
+    index = DetailIndex.of(frames, "detail")
+    names = ["a cube", "a sphere"] * 6
+    values = [fo.Classification(label=name) for name in names]
+    frames.set_values("sort", values)
+    with pytest.raises(ValueError, match="label_field must be given.*frames.*'sort'"):
+        find_mistaken_labels(index, frames)
+    for samples in (frames, videos):
+        found = find_mistaken_labels(index, samples, "sort", count=3).finish()
+        assert len(found.mistakenness) == 12 and len(found.view) == 3
+        kept = videos.values("frames.sort.suggested_label", unwind=True)
+        assert len([name for name in kept if name]) == 12
+        again = videos.to_frames().values("sort.mistakenness")
+        assert sorted(again) == sorted(found.mistakenness.values())
+    report = judge_labels.read(videos)
+    ids = judge_labels.view_of(videos, report).values("id")
+    assert ids == found.view.values("id")
 
 
 def test_labels_of_frames_say_what_is_labelled(videos):
