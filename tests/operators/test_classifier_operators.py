@@ -82,6 +82,10 @@ def test_the_forms(labelled):
     (problem,) = problems_of(form("manage_classifiers", labelled))
     assert "use 'Train a classifier'" in problem
     operator("train_classifier")(labelled, "material")
+    fields = form("train_classifier", labelled).type.properties["labels_field"]
+    assert fields.type.values == ["ground_truth", "material"]  # no predictions
+    with pytest.raises(ValueError, match="has one class only"):  # it is looked at
+        operator("train_classifier")(labelled, "material_linear")
     again = form("train_classifier", labelled, labels_field="material")
     (problem,) = problems_of(again)
     assert "choose another" in problem

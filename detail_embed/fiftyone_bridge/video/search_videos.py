@@ -8,6 +8,7 @@ from numbers import Real
 import fiftyone.core.collections as foc
 import numpy as np
 
+from detail_embed.fiftyone_bridge.index import boxes as box_index
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.search.found import Found
@@ -206,6 +207,11 @@ def _check(
 
 
 def _check_of_frames(index: Index) -> None:
+    if (field := box_index.field_of(index)) is not None:
+        raise ValueError(
+            f"the index {index.key!r} is of the boxes of {field!r}: search it with "
+            "index.search(), which finds boxes, or give an index of frames"
+        )
     if index.has_brain_run and not index.is_of_frames:
         raise ValueError(
             f"the index {index.key!r} is of images, not of frames of videos: index the "

@@ -187,7 +187,7 @@ class SearchTab(PanelBase):
         method = for_examples(asked.method) if asked.example else asked.method
         index, samples = Index(ctx.dataset, asked.brain_key), self._samples(ctx, asked)
         query = queries.ask(ctx, asked)
-        are_videos = video_output.are_videos(samples)
+        are_videos = video_output.are_searched(index, samples)
         if are_videos:
             answer = video_output.search(index, samples, query, asked, method)
         else:

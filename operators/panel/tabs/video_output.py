@@ -33,6 +33,13 @@ def are_videos(samples: foc.SampleCollection) -> bool:
     return samples.media_type == fom.VIDEO and not is_generated(samples)
 
 
+def are_searched(index: Index, samples: foc.SampleCollection) -> bool:
+    """Whether a search finds videos; one of boxes of their frames finds boxes."""
+    from detail_embed.fiftyone_bridge.index import boxes
+
+    return are_videos(samples) and boxes.field_of(index) is None
+
+
 def search(
     index: Index, samples: foc.SampleCollection, query: str | np.ndarray,
     asked: search_state.Asked, method: str,

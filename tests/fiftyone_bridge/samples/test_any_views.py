@@ -1,5 +1,7 @@
 """Patches, dynamic groups and slices of groups mean images; clips mean frames."""
 
+from pathlib import Path
+
 import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
@@ -9,7 +11,7 @@ from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.images import images_of
 from tests.tiny import write_images
-from tests.videos import load_videos
+from tests.videos import load_videos, write_video
 
 SETTINGS = Settings(backbone=DEMO, cover=2, fuser="mean", vectors=1,
                     keep_features=False)
@@ -132,6 +134,21 @@ def test_a_slice_without_images_is_told(groups):
     with pytest.raises(ValueError, match=message):
         index.compute(groups, SETTINGS)
     assert index.record is None
+
+
+def test_frames_of_a_slice_of_videos_are_offered(groups, tmp_path):
+    films = groups.select_group_slices("film")
+    for number, path in enumerate(films.values("filepath")):
+        write_video(Path(path), 12, number)
+    films.compute_metadata()
+    groups.group_slice = "film"
+    with pytest.raises(ValueError, match="use the operator index_videos") as refused:
+        DetailIndex(groups, "detail").compute(groups, SETTINGS)
+    code = str(refused.value).rpartition("or give ")[2]
+    frames = eval(code, {"dataset": groups})
+    index = DetailIndex.of(frames, "detail")
+    assert index.compute(frames, SETTINGS).embedded == len(frames) >= 4
+    assert len(index.search(TEXT, frames, k=3).ids) == 3
 
 
 @pytest.fixture
