@@ -114,7 +114,12 @@ sys.path.insert(0, sys.argv[1])
 from detail_embed.fiftyone_bridge import DetailIndex
 videos = fo.load_dataset(sys.argv[2])
 view = videos.load_saved_view("frames")
-boxes = DetailIndex.of(view, "detail").boxes
+index = DetailIndex.of(view, "detail")
+boxes = index.boxes
+found = index.search("a red cube", view, k=4)
+native = view.sort_by_similarity("a red cube", brain_key="detail", k=4)
+assert found.view.values("id") == found.ids == native.values("id")
+index.tag("a red cube", "there", view, threshold=-9)
 found = boxes.search("a red cube", view, k=4)
 assert found.view.values("id") == found.ids
 patches = view.to_patches("things")
@@ -125,7 +130,7 @@ print(*native.values("id"))
 """
 
 
-def test_another_process_searches_the_boxes_of_a_saved_view(videos, fresh_python):
+def test_another_process_searches_frames_and_their_boxes(videos, fresh_python):
     frames = videos.to_frames()
     index = DetailIndex.of(frames, "detail")
     index.compute(frames, **CHOICES)
@@ -140,6 +145,7 @@ def test_another_process_searches_the_boxes_of_a_saved_view(videos, fresh_python
     videos.reload()
     tags = videos.count_label_tags(label_fields=f"frames.{FIELD}")
     assert tags == {"there": 24}
+    assert len(videos.to_frames().match_tags("there")) == 12
 
 
 def test_boxes_of_frames_are_curated(videos, tmp_path):
@@ -195,7 +201,9 @@ def test_boxes_of_frames_are_curated(videos, tmp_path):
 def test_single_boxes_may_be_deleted_and_examples_are_known(videos):
     frames = videos.to_frames()
     index = DetailIndex.of(frames, "detail")
-    index.compute(frames, **CHOICES)
+    patches = frames.to_patches(FIELD)  # which ask for their boxes
+    index.compute(patches, **CHOICES | {"patches_field": None})
+    assert len(vectors(videos)) == 24
     id = index.boxes.search("a cube", k=1).ids[0]
     marks, _ = judged.read(videos, [id], "positives")
     assert marks[0].box is not None

@@ -1,18 +1,14 @@
 """Frames of videos: embedded, searched, shown where, tagged; the videos keep it all."""
 
-from pathlib import Path
 
-import fiftyone as fo
 import numpy as np
 import pytest
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.samples import private_names
 from tests.videos import load_videos
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = Settings(
     backbone=DEMO, cover=2, fuser="mean", vectors=2, device="cpu", keep_features="int8"
 )
@@ -78,36 +74,3 @@ def test_what_an_index_lacks_is_added(videos, tmp_path):
     assert not videos.list_brain_runs() and not videos.list_runs()
     left = {field for field in videos.get_frame_field_schema() if "detail" in field}
     assert left <= {"detail_score", "detail_match", "detail_where", "detail_heatmap"}
-
-
-ELSEWHERE = """
-import sys, fiftyone as fo
-sys.path.insert(0, sys.argv[1])
-from detail_embed.fiftyone_bridge import DetailIndex
-videos = fo.load_dataset(sys.argv[2])
-view = videos.load_saved_view("frames")
-index = DetailIndex.of(view, "detail")
-found = index.search("a red cube", view, k=4)
-native = view.sort_by_similarity("a red cube", brain_key="detail", k=4)
-assert found.view.values("id") == found.ids
-index.tag("a red cube", "there", view, threshold=-9)
-print(*found.ids)
-print(*native.values("id"))
-"""
-
-
-def test_another_process_searches_the_saved_view(videos, tmp_path, fresh_python):
-    frames = frames_of(videos, tmp_path, fps=5)
-    index = DetailIndex.of(frames, "detail")
-    index.compute(frames, ONE)
-    videos.save_view("frames", frames)
-    shown = index.images()
-    for lost in {private_names.own_dataset(view).name for view in (frames, shown)}:
-        fo.delete_dataset(lost)  # FiftyOne makes these anew
-    done = fresh_python(ELSEWHERE, ROOT, videos.name)
-    assert done.returncode == 0, done.stderr
-    ours, native = (line.split() for line in done.stdout.splitlines()[-2:])
-    assert ours == index.search("a red cube", k=4).ids
-    assert ours == native
-    videos.reload()
-    assert len(videos.to_frames().match_tags("there")) == 12
