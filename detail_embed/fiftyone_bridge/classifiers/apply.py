@@ -23,6 +23,8 @@ from detail_embed.fiftyone_bridge.classifiers.vectors import images_of, see, spa
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 
+_ROUNDING = 1e-3  # of scores, of vectors that were kept in half precision
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -133,14 +135,25 @@ def scores(
 
 
 def fair(
-    found: np.ndarray, items: list[Item], held_out: dict[str, np.ndarray]
+    found: np.ndarray, items: list[Item], held_out: library.HeldOut
 ) -> np.ndarray:
-    """Scores, of what was trained on those of classifiers that did not see it."""
+    """Scores, of what was trained on those of classifiers that did not see it.
+
+    What has another picture than then is new, and keeps its own scores.
+    """
+    places = {id: place for place, id in enumerate(held_out.ids)}
     for row, item in enumerate(items):
-        known = held_out.get(item.label_id or item.sample_id)
-        if known is not None:
-            found[row] = known
+        place = places.get(item.label_id or item.sample_id)
+        if place is not None and _is_same(found[row], held_out.own[place]):
+            found[row] = held_out.scores[place]
     return found
+
+
+def _is_same(scores: np.ndarray, before: np.ndarray) -> bool:
+    """Whether scores by one classifier are of one picture; rounding sets them apart."""
+    if np.isnan(before).any():
+        return True
+    return bool(np.allclose(scores, before, rtol=_ROUNDING, atol=_ROUNDING))
 
 
 def unit_of(classifier: Classifier) -> str:

@@ -127,6 +127,8 @@ def _check_numbers(asked: Asked) -> None:
         raise ValueError(
             f"top={asked.top!r}: give a whole number of pairs, at least 1"
         )
+    for name in ("use_boxes", "curve", "overwrite"):
+        predictions.check_flag(name, getattr(asked, name))
 
 
 def _is_whole(value: object) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from detail_embed.classifiers import Classifier
@@ -19,7 +21,24 @@ from detail_embed.fiftyone_bridge.index.names import check_brain_key
 from detail_embed.storage.whole_files import whole_folder
 
 _FOLDER = "classifiers"
+_LONGEST = 100  # bytes of a name, which is that of a folder and part of a field's
 _HELD_OUT, _IDS, _REPORT = "held_out.safetensors", "held_out.json", "report.json"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Scores of what a classifier was trained on, by classifiers that did not see it.
+
+    Attributes:
+        ids: of ``n`` samples, or labels
+        scores: ``(n, K)`` calibrated logits by the others
+        own: ``(n, K)`` by the classifier itself, which tell whether a picture is still
+            the one that it was trained on; NaN where that is not known
+    """
+
+    ids: list[str]
+    scores: np.ndarray
+    own: np.ndarray
 
 
 def names(dataset: fo.Dataset) -> list[str]:
@@ -39,13 +58,18 @@ def check_name(name: str) -> None:
         ValueError: if not
     """
     check_brain_key(name, "name")
+    if len(name.encode()) > _LONGEST:
+        raise ValueError(
+            f"name={name!r:.80} is {len(name)} characters long: give a shorter one, of "
+            f"up to {_LONGEST}"
+        )
 
 
 def save(
     dataset: fo.Dataset,
     name: str,
     classifier: Classifier,
-    held_out: Mapping[str, np.ndarray],
+    held_out: HeldOut,
     report: Mapping[str, Any],
 ) -> None:
     """Keeps a classifier under a name; replaces one that is there, as a whole.
@@ -54,16 +78,15 @@ def save(
         dataset: the dataset
         name: of the classifier
         classifier: what was trained
-        held_out: scores ``(K,)`` of what it was trained on by classifiers that did not
-            see it, by the id of the sample, or of the label
+        held_out: of what it was trained on
         report: what was measured, JSON values
     """
     with whole_folder(folder(dataset, name), replace=True) as partial:
         classifier.save(partial)
-        rows = np.array(list(held_out.values()), np.float32)
-        rows = rows.reshape(len(held_out), len(classifier.classes))
-        save_file({"scores": rows}, partial / _HELD_OUT)
-        (partial / _IDS).write_text(json.dumps(list(held_out)), "utf-8")
+        rows = {"scores": held_out.scores, "own": held_out.own}
+        rows = {one: np.ascontiguousarray(rows[one], np.float32) for one in rows}
+        save_file(rows, partial / _HELD_OUT)
+        (partial / _IDS).write_text(json.dumps(held_out.ids), "utf-8")
         (partial / _REPORT).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     note_owner(dataset)
 
@@ -82,20 +105,34 @@ def load(dataset: fo.Dataset, name: str | Path) -> Classifier:
     return Classifier.load(_known(dataset, name))
 
 
-def held_out(dataset: fo.Dataset, name: str | Path) -> dict[str, np.ndarray]:
-    """Scores of what a classifier was trained on; see :func:`save`."""
+def held_out(dataset: fo.Dataset, name: str | Path) -> HeldOut:
+    """Scores of what a classifier was trained on; none of one that was saved alone.
+
+    Raises:
+        ValueError: if there is no such classifier, or it is damaged
+    """
     place = _known(dataset, name)
-    ids = json.loads((place / _IDS).read_text("utf-8"))
-    return dict(zip(ids, load_file(place / _HELD_OUT)["scores"]))
+    if isinstance(name, Path) and not (place / _IDS).is_file():
+        return HeldOut([], np.zeros((0, 0)), np.zeros((0, 0)))
+    try:
+        ids = json.loads((place / _IDS).read_text("utf-8"))
+        rows = load_file(place / _HELD_OUT)
+        return HeldOut(ids, rows["scores"], rows.get("own", rows["scores"] * np.nan))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise _damaged(place, error) from error
 
 
 def report(dataset: fo.Dataset, name: str) -> dict[str, Any]:
     """What was measured of a classifier; see :func:`save`.
 
     Raises:
-        ValueError: if there is none of that name
+        ValueError: if there is none of that name, or it is damaged
     """
-    return json.loads((_known(dataset, name) / _REPORT).read_text("utf-8"))
+    place = _known(dataset, name)
+    try:
+        return json.loads((place / _REPORT).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(place, error) from error
 
 
 def delete(dataset: fo.Dataset, name: str) -> None:
@@ -120,6 +157,12 @@ def require(dataset: fo.Dataset, name: str) -> None:
         raise ValueError(
             f"this dataset has no classifier called {name!r:.80}; {choice}"
         )
+
+
+def _damaged(place: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"the classifier in {place} is damaged ({error!r}): delete it, or train it anew"
+    )
 
 
 def _known(dataset: fo.Dataset, name: str | Path) -> Path:

@@ -11,6 +11,10 @@ import numpy as np
 
 from detail_embed.classifiers.calibration import probabilities
 from detail_embed.fiftyone_bridge.classifiers.targets import BOX, Item
+from detail_embed.fiftyone_bridge.classifiers.unfinished import (
+    being_written,
+    is_cut_short,
+)
 from detail_embed.fiftyone_bridge.index import names
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
@@ -33,6 +37,16 @@ def is_prediction(field: fo.Field) -> bool:
     return (field.info or {}).items() >= _INFO.items()
 
 
+def check_flag(name: str, value: object) -> None:
+    """Checks that an argument is true or false: the text "no" would count as true.
+
+    Raises:
+        ValueError: if it is neither
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={value!r:.80}: give True or False")
+
+
 def check_target(
     samples: foc.SampleCollection, field: str, kind: type[fo.Label], overwrite: bool
 ) -> None:
@@ -41,6 +55,7 @@ def check_target(
     Raises:
         ValueError: if it is another kind of field, or has values that are to stay
     """
+    check_flag("overwrite", overwrite)
     names.check_brain_key(field, "field")
     samples = with_fields(samples, field)
     if not samples.has_field(field):
@@ -52,7 +67,9 @@ def check_target(
             f"the field {field!r} holds {held.__name__}, not {kind.__name__}; choose "
             "another field"
         )
-    if not overwrite and (count := samples.exists(field).count()):
+    if overwrite or is_cut_short(found):
+        return
+    if count := samples.exists(field).count():
         raise ValueError(
             f"the field {field!r} has labels for {count} of these images; choose "
             "another field, or overwrite=True"
@@ -83,11 +100,9 @@ def write(
     Returns:
         how many images or boxes have each class now
     """
-    dataset, samples = dataset_of(samples), with_fields(samples, field)
+    dataset = dataset_of(samples)
     kind = kind_of(unit, several)
-    if dataset.has_field(field):
-        samples.clear_sample_field(field)
-    else:
+    if not dataset.has_field(field):
         dataset.add_sample_field(
             field, fo.EmbeddedDocumentField, embedded_doc_type=kind, info=_INFO
         )
@@ -96,15 +111,18 @@ def write(
     for row, item in enumerate(items):
         by_sample.setdefault(item.sample_id, []).append(row)
     ids = list(by_sample)
-    for start in range(0, len(ids), _BATCH):
-        yield Progress(f"Writing labels: {start} of {len(ids)}", start / len(ids))
-        part = {}
-        for id in ids[start : start + _BATCH]:
-            rows = by_sample[id]
-            labels = _labels(classes, [items[r] for r in rows], scores[rows], several)
-            counts.update(label.label for label in labels)
-            part[id] = _value(kind, labels)
-        dataset.set_values(field, part, key_field="id", dynamic=True)
+    with being_written(dataset, field):
+        with_fields(samples, field).clear_sample_field(field)
+        for start in range(0, len(ids), _BATCH):
+            yield Progress(f"Writing labels: {start} of {len(ids)}", start / len(ids))
+            part = {}
+            for id in ids[start : start + _BATCH]:
+                rows = by_sample[id]
+                some = [items[row] for row in rows]
+                labels = _labels(classes, some, scores[rows], several)
+                counts.update(label.label for label in labels)
+                part[id] = _value(kind, labels)
+            dataset.set_values(field, part, key_field="id", dynamic=True)
     return {name: counts[name] for name in classes}
 
 

@@ -157,6 +157,7 @@ def _train(
     scores, places = trained.classifier.look(known.bags)
     is_fair = ~np.isnan(trained.held_out).any(axis=1)
     held = known.rows[drawn[is_fair]]
+    own = scores[held]
     scores[held] = trained.held_out[is_fair]
     counts = yield from predictions.write(
         samples, asked.target, known.classes, known.items, scores, labelled.unit,
@@ -194,7 +195,7 @@ def _train(
     ids = [known.items[row].label_id or known.items[row].sample_id for row in held]
     library.save(
         index.dataset, asked.title, trained.classifier,
-        dict(zip(ids, trained.held_out[is_fair])),
+        library.HeldOut(ids, trained.held_out[is_fair], own),
         {**asdict(result), "brain_key": index.key},
     )
     return result
@@ -237,7 +238,10 @@ def _fit(
             known.bags, known.classes, space, known.several, captions, kind.name, facts
         )
         nothing = np.zeros((0, len(known.classes)))
-        note = "Nothing was trained: the names of the classes are all that it knows."
+        note = (
+            "Nothing was trained: the names of the classes are all that it knows, and "
+            "its probabilities are not calibrated."
+        )
         return Trained(found, nothing, None, (note,))
     steps = train_in_steps(
         kind, known.examples(drawn), known.targets[drawn], known.classes, space,

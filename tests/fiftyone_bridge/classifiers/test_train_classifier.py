@@ -170,7 +170,7 @@ def test_what_was_trained_on_is_scored_by_others(index):
     own = np.stack(index.dataset.values(f"{result.field}.logits"))
     assert np.allclose(scores(index, "all").matrix, own, atol=1e-5)
     held_out = library.held_out(index.dataset, "all")
-    assert set(held_out) == set(index.dataset.values("id"))
+    assert set(held_out.ids) == set(index.dataset.values("id"))
     assert classifier.facts["labels_field"] == "material"
 
 
