@@ -249,14 +249,15 @@ def _notes(targets: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:
         )
     elif single:
         notes.append(
-            f"Classes with one example: {_list(single)}. They are trained on, but left "
-            "out of the cross-validation."
+            f"Classes with one example: {_list(single)}. They are trained on, but how "
+            "well these are told apart was not measured."
         )
     return tuple(notes)
 
 
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+    rest = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(map(repr, names[:5])) + rest
 
 
 def _check(

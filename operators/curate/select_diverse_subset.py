@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.curate.diverse_subset import DiverseSubset
     from detail_embed.fiftyone_bridge.runs.run import Run
 
-_LABELLED = "Their images are not chosen, and what is chosen is unlike them"
+_SHARE = 4  # of so many images the form proposes one
+_LABELLED = "Images that have it are not chosen, and what is chosen is unlike them"
 
 
 class SelectDiverseSubset(SummaryOperator):
@@ -44,7 +45,7 @@ class SelectDiverseSubset(SummaryOperator):
         keys = brain_runs.similarities(ctx.dataset)
         params = filled(ctx.params)
         params["brain_key"] = add_index(inputs, params, keys)
-        most = min(diverse_subset.N, len(samples))
+        most = min(diverse_subset.N, max(1, len(samples) // _SHARE))
         inputs.int(
             "n", min=1, default=most, label="Images", description="To choose, at most"
         )

@@ -184,7 +184,7 @@ class DetailSearch(
             return
         if self.draw_start(ctx, panel):
             return
-        narrow = {"tab": {"sx": {"minWidth": 0, "minHeight": 48, "px": 1.5}}}
+        narrow = {"tab": {"sx": {"minWidth": 0, "minHeight": 48, "px": 1}}}
         tabs = types.TabsView(componentsProps=narrow)
         for name, label in TABS.items():
             tabs.add_choice(name, label=label)

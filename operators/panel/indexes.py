@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fiftyone as fo
+import fiftyone.core.media as fom
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
@@ -39,7 +40,10 @@ def captions(dataset: fo.Dataset) -> dict[str, str]:
     """Size, date and model of the indexes; counts images, so not for every event."""
     from detail_embed.fiftyone_bridge.index import facts as index_facts
 
-    return {facts.brain_key: _caption(facts) for facts in index_facts.facts(dataset)}
+    noun = "frames" if dataset.media_type == fom.VIDEO else "images"
+    return {
+        facts.brain_key: _caption(facts, noun) for facts in index_facts.facts(dataset)
+    }
 
 
 def _kind(record: Record | None, part: str) -> str:
@@ -54,9 +58,11 @@ def _kind(record: Record | None, part: str) -> str:
     return f"{record.vectors} vectors"
 
 
-def _caption(facts: IndexFacts) -> str:
+def _caption(facts: IndexFacts, noun: str) -> str:
     from detail_embed.backbone.bundled_model import KNOWS, NAME
+    from detail_embed.fiftyone_bridge.index.facts import BOXES
 
-    images = "" if facts.images is None else f"{facts.images:,} images, "
+    of_boxes = "Boxes in " if facts.kind == BOXES else ""
+    images = "" if facts.images is None else f"{of_boxes}{facts.images:,} {noun}, "
     model = KNOWS if facts.backbone == NAME else facts.backbone or facts.space
     return f"{images}{facts.created:%d %b %Y}. {model}"

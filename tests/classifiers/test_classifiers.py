@@ -225,7 +225,7 @@ def test_classes_with_one_example():
         classifiers.create("linear"), vectors_of(numbers), one_hot(numbers), CLASSES,
         SPACE,
     )
-    assert "Classes with one example: 'fox'" in trained.notes[0]
+    assert "Classes with one example: 'fox'. They are trained on" in trained.notes[0]
     assert np.isnan(trained.held_out[-1]).all()
     assert np.isfinite(trained.held_out[:-1]).all()
     all_single = train(

@@ -129,6 +129,7 @@ def test_the_panel_shows_what_is_confused(labelled):
     assert 1 <= len(pictures) <= 6
     assert all(url.startswith("data:image/jpeg") for url in pictures)
     assert "are confused" in browser.event("on_confused", row=0)
+    assert browser.active == ["material", "by_name"]
     wrong = library.report(labelled, "by_name")["confused"][0]["sample_ids"]
     assert browser.shown(labelled).values("id") == wrong
     browser.event("on_apply_classifier")

@@ -163,7 +163,7 @@ def test_progress_shows_loss_and_curve(dataset):
     settings = Settings(fuser="attention", **CHOICES)
     run = train_fuser.train(dataset, settings, "seen", TrainingConfig(epochs=2))
     texts = [progress.text for progress in run]
-    assert texts[0] == "Loading the backbone"
+    assert texts[0] == "Loading the model"
     assert any("24 of 24 images" in text for text in texts)
     assert re.match(
         r"Epoch 2: loss \d\.\d+, kept for held-out words \d+\.\d % .+ best \d+\.\d %$",

@@ -110,8 +110,8 @@ def check_classes(labelled: Labelled, asked: Asked) -> None:
     if asked.curve and (labelled.targets.sum(axis=0) < 2).any():
         single = labelled.classes[int(labelled.targets.sum(axis=0).argmin())]
         raise ValueError(
-            f"curve=True needs two examples of each class, and {single!r} has one: "
-            "label another one, or do without the curve"
+            f"curve=True: a curve needs two examples of each class, and {single!r} "
+            "has one; label another one, or do without the curve"
         )
 
 

@@ -85,7 +85,7 @@ def open_space(
     Raises:
         ValueError: if the fuser cannot be fitted on these images
     """
-    yield Progress("Loading the backbone", 0.0)
+    yield Progress("Loading the model", 0.0)
     record = None if overwrite else index.record
     settings = encoder_ways.going_on(index.key, record, settings)
     backbone = settings.load_backbone()

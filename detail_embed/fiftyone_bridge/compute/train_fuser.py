@@ -171,7 +171,7 @@ def _train(
 ) -> Generator[Progress, None, TrainResult]:
     if overwrite:
         shutil.rmtree(library.checkpoint_directory(name), ignore_errors=True)
-    yield Progress("Loading the backbone", 0.0)
+    yield Progress("Loading the model", 0.0)
     backbone = settings.load_backbone()
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)

@@ -165,7 +165,7 @@ def _import(
     home, errors = index.home_of(samples), index.error_field
     refresh(home)
     _check_index(index, files, backend, also_global)
-    yield Progress("Loading the backbone", 0.0)
+    yield Progress("Loading the model", 0.0)
     space = yield from check_space(files, folder, device)
     record = _open_record(index, space)
     columns = columns_of(index, also_global, single=False)

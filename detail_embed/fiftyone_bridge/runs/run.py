@@ -121,5 +121,5 @@ def encode_words(
             done, total = next(steps)
         except StopIteration as end:
             return end.value
-        text = f"Encoding {total:,} words, once for this backbone"
+        text = f"Encoding {total:,} words, once for this model"
         yield Progress(f"{text}: {done:,} done", done / total)

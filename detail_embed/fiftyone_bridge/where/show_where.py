@@ -169,7 +169,7 @@ def _show(
     started = time.monotonic()
     dataset, home = index.dataset, index.home_of(samples)
     record = _record(index)
-    yield Progress("Loading the backbone", 0.0)
+    yield Progress("Loading the model", 0.0)
     space = DetailModel(record.space, zoo.source_directory()).space
     vector = _encode(index, query, space)
     text = label or (query if isinstance(query, str) else _NO_TEXT)

@@ -48,6 +48,10 @@ class ClassifiersPart(PanelBase):
         if report["has_curve"]:
             classifier_output.add_plot(part, "classifier_curve")
         if report["pairs"]:
+            widgets.note(
+                part, "mistakes_text",
+                "Each picture says what it was taken for: click to see.",
+            )
             strip = pictures.strip(part, "mistakes")
             for number, name in enumerate(report["names"]):
                 pictures.picture(
@@ -100,6 +104,7 @@ class ClassifiersPart(PanelBase):
         pair = widgets.clicked(ctx, report.get("pairs"))
         images = flat_images(ctx.dataset)
         ctx.ops.set_view(images.select(pair["ids"], ordered=True))
+        ctx.ops.set_active_fields(report["fields"])
         say(ctx, f"{len(pair['ids'])} images in which {pair['text']} are confused")
 
     def _show_classifier(self, ctx: foo.ExecutionContext, name: str | None) -> None:
@@ -118,6 +123,7 @@ class ClassifiersPart(PanelBase):
             {
                 "classifier_report": {
                     "summary": classifier_output.summary(report),
+                    "fields": [report["labels_field"], report["field"]],
                     "has_curve": bool(report["curve"]),
                     "pairs": [
                         {"text": row["pair"], "ids": one["sample_ids"]}

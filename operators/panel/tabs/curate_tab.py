@@ -30,6 +30,7 @@ class CurateTab(PanelBase):
     def render_curate(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         """Draws the tab."""
         part = widgets.column(panel, "curate")
+        self.render_runs(ctx, part)  # in sight, however long the tab is
         found = search_output.found(ctx)
         query = search_state.read(ctx).text or "an example"
         text = f"The search for **{query}**" if found else "No search is shown"
@@ -85,7 +86,6 @@ class CurateTab(PanelBase):
             line = widgets.row(part, "mistaken")
             widgets.button(line, "show", "Show them", self.on_mistaken_show)
         self.render_classifiers(ctx, part)
-        self.render_runs(ctx, part)
 
     def refresh_curate(self, ctx: foo.ExecutionContext) -> None:
         """Reads the newest long-tail report, near duplicates and classifiers."""

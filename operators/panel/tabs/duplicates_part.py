@@ -31,8 +31,8 @@ class DuplicatesPart(PanelBase):
         widgets.note(
             part, "duplicates_text",
             "Click to see each image with those like it: the best file comes first. To "
-            "delete, show what could go, select it, and use FiftyOne's own *Delete "
-            "selected samples*.",
+            "delete, show what could go, select it, press the backtick key and choose "
+            "FiftyOne's own *Delete selected samples*, which asks first.",
         )
         widgets.table(
             part,
@@ -65,12 +65,12 @@ class DuplicatesPart(PanelBase):
     @guarded
     def on_duplicates_row(self, ctx: foo.ExecutionContext) -> None:
         """Shows the groups of a grade."""
-        ctx.ops.set_view(_view(ctx))
+        _show(ctx, _view(ctx))
 
     @guarded
     def on_only_duplicates(self, ctx: foo.ExecutionContext) -> None:
         """Shows the images of a grade that could go."""
-        ctx.ops.set_view(_view(ctx, only_duplicates=True))
+        _show(ctx, _view(ctx, only_duplicates=True))
 
     @guarded
     def on_tag_duplicates(self, ctx: foo.ExecutionContext) -> None:
@@ -78,7 +78,9 @@ class DuplicatesPart(PanelBase):
         view = _view(ctx, only_duplicates=True)
         view.tag_samples(_TAG)
         ctx.ops.reload_dataset()
-        say(ctx, f"{len(view)} images have the tag '{_TAG}'", "success")
+        count = len(view)
+        have = "image has" if count == 1 else "images have"
+        say(ctx, f"{count:,} {have} the tag '{_TAG}'", "success")
 
 
 def _view(ctx: foo.ExecutionContext, only_duplicates: bool = False) -> fov.DatasetView:
@@ -91,6 +93,14 @@ def _view(ctx: foo.ExecutionContext, only_duplicates: bool = False) -> fov.Datas
             f"no near duplicates that are {grade} are left: open this tab again"
         )
     return view
+
+
+def _show(ctx: foo.ExecutionContext, view: fov.DatasetView) -> None:
+    """Shows images, with their grades on them."""
+    from detail_embed.fiftyone_bridge.curate import duplicate_field
+
+    ctx.ops.set_view(view)
+    ctx.ops.set_active_fields([duplicate_field.field_of(_index(ctx))])
 
 
 def _index(ctx: foo.ExecutionContext) -> Index:

@@ -24,7 +24,7 @@ def summarise(asked: search_state.Asked, answer: Found) -> str:
     text += f"{_HOW[answer.method]}, in {1000 * answer.seconds:.0f} ms."
     if asked.threshold is not None:
         text += f" All that stand out by {asked.threshold:.1f} are shown."
-    text += _probably(answer.likely or 0, shown)
+    text += probably(answer.likely or 0, shown)
     if answer.missing:
         text += f" {answer.missing:,} have no vector and were not searched."
     bare = answer.scores.count(None)
@@ -59,7 +59,7 @@ def templates(name: str) -> str:
     return ", ".join(sentences[:_SHOWN]) + more
 
 
-def _probably(likely: int, shown: int) -> str:
+def probably(likely: int, shown: int) -> str:
     """Where the line runs, if some are above it."""
     if not likely:
         return ""

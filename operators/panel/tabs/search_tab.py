@@ -272,7 +272,9 @@ class SearchTab(PanelBase):
         self, part: types.Object, ctx: foo.ExecutionContext, asked: search_state.Asked
     ) -> None:
         options = widgets.fields(part, "options")
-        options.int("k", label="Images to show", min=1, on_change=self.on_option)
+        are_videos = video_output.are_videos(ctx.dataset)
+        label = "Videos to show" if are_videos else "Images to show"
+        options.int("k", label=label, min=1, on_change=self.on_option)
         widgets.dropdown(
             options, "within", {"dataset": "The whole dataset", "view": "This view"},
             "Search in", self.on_option,
@@ -281,7 +283,7 @@ class SearchTab(PanelBase):
             options, "templates", _TEMPLATES, "Sentences around a prompt",
             self.on_option, caption=result_words.templates(asked.templates),
         )
-        if video_output.are_videos(ctx.dataset):
+        if are_videos:
             widgets.dropdown(
                 options, "pool", video_output.POOLS, "A video is as good as",
                 self.on_option,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
@@ -15,12 +16,13 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
 )
 
 from ..state import search_state
-from . import search_output
+from . import result_words, search_output
 
 if TYPE_CHECKING:
     import numpy as np
 
     from detail_embed.fiftyone_bridge.index.index import Index
+    from detail_embed.fiftyone_bridge.video.clips import Clip
     from detail_embed.fiftyone_bridge.video.found_videos import FoundVideos
 
 POOLS = {"best": "Its best frame", "mean": "The mean of its frames"}
@@ -75,8 +77,7 @@ def _summarise(asked: search_state.Asked, answer: FoundVideos) -> str:
     )
     if asked.threshold is not None:
         text += f" All with a frame that stands out by {asked.threshold:.1f} are shown."
-    if answer.likely:
-        text += f" The first **{answer.likely:,}** probably show it."
+    text += result_words.probably(answer.likely or 0, len(answer.ids))
     if answer.without:
         text += f" {answer.without:,} have no frames in the index."
     return text
@@ -91,18 +92,26 @@ def _hits(answer: FoundVideos, view: fov.DatasetView) -> list[dict[str, Any]]:
         clips.setdefault(str(video), id)
     frames = answer.frames[:_SHOWN]
     paths = paths_of(dataset_of(answer.samples), frames)
-    rows = zip(answer.ids, frames, answer.boxes, answer.scores)
+    rows = zip(answer.ids, frames, answer.boxes, answer.clips)
     return [
         {
             "id": clips[video],
             "filepath": paths[frame],
             "box": box,
-            "score": f"{score:.2f}",
+            "score": _times(best[0]),
             "likely": answer.likely is None or place < answer.likely,
         }
-        for place, (video, frame, box, score) in enumerate(rows)
+        for place, (video, frame, box, best) in enumerate(rows)
         if video in clips and frame in paths
     ]
+
+
+def _times(clip: Clip) -> str:
+    """When a clip starts and ends, in minutes and seconds."""
+    return "\N{EN DASH}".join(
+        f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+        for seconds in (clip.start, math.ceil(clip.end))
+    )
 
 
 def _most(answer: FoundVideos) -> int:

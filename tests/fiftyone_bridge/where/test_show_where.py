@@ -99,7 +99,7 @@ def test_stored_features_show_where(dataset, classes, no_encoding):
     no_encoding()
     run = show_where(Index.of(shown, "detail"), shown, word)
     texts = [step.text for step in run]
-    assert texts[0] == "Loading the backbone"
+    assert texts[0] == "Loading the model"
     assert f"{len(shown)} of {len(shown)} images" in texts[-1]
     result = run.result
     assert (result.field, result.heatmap_field) == tuple(FIELDS)

@@ -54,9 +54,10 @@ def test_near_duplicates_by_grade(on_mine, mine):
     assert on_mine.event("on_duplicates_row", row=0) is None
     first = mine.first()
     assert on_mine.shown(mine).values("id") == [first.id, copy.id]
+    assert on_mine.active == ["detail_duplicate"]
     assert on_mine.event("on_only_duplicates", row=0) is None
     assert on_mine.shown(mine).values("id") == [copy.id]
-    assert "1 images have the tag" in on_mine.event("on_tag_duplicates", row=0)
+    assert "1 image has the tag" in on_mine.event("on_tag_duplicates", row=0)
     assert mine.match_tags("duplicate").values("id") == [copy.id]
     mine.delete_samples([copy.id])
     assert "open this tab again" in on_mine.event("on_duplicates_row", row=0)

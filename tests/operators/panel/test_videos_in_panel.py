@@ -51,6 +51,12 @@ def test_a_search_shows_clips_and_a_click_opens_one(panel, videos):
     assert browser.active == ["detail_hits"]
     assert browser.part("search.buttons.where") is None
     assert browser.part("search.teach") is None
+    hits = browser.part("search.close_ups")["view"]["hits"]
+    assert len(hits) == 3
+    for hit in hits:  # when the clip starts and ends
+        start, end = hit["score"].split("\N{EN DASH}")
+        assert start.startswith("0:0") and start < end
+    assert "frames, " in browser.get("captions")["detail"]
     clips = view.values("id")
     browser.event("on_open", id=clips[0])
     assert ("open_sample", clips[0]) in [(n, p.get("id")) for n, p in browser.requests]
