@@ -12,6 +12,7 @@ import cv2
 from PIL import Image
 from tqdm import tqdm
 
+from detail_embed.clver_ds.arguments import check_call, sides
 from detail_embed.clver_ds.concepts import Concept, concepts
 from detail_embed.clver_ds.folders import ANNOTATIONS, finish, is_done, plain, start
 from detail_embed.clver_ds.scenes import Scene, SceneConfig, make_scene
@@ -88,9 +89,8 @@ def generate_in_steps(
     Raises:
         ValueError: likewise
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1 scene, not {n}")
-    width, height = (size, size) if isinstance(size, int) else size
+    check_call(out_dir, n, seed, "scene")
+    width, height = sides(size)
     config = SceneConfig(bank=bank, width=width, height=height, **settings)
     out_dir = Path(out_dir)
     target, images = out_dir / ANNOTATIONS, out_dir / IMAGES

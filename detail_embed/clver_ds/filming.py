@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from detail_embed.clver_ds import backgrounds, sprites
+from detail_embed.clver_ds.arguments import check_number, check_numbers
 from detail_embed.clver_ds.concepts import Concept
 from detail_embed.clver_ds.scenes import (
     SCALES,
@@ -62,6 +63,10 @@ class VideoConfig:
     backgrounds: Sequence[str] = field(default=backgrounds.KINDS)
 
     def __post_init__(self):
+        for name in ("width", "height", "seconds", "fps", "room"):
+            check_number(name, getattr(self, name))
+        for name in ("durations", "appearing_scales"):
+            check_numbers(name, getattr(self, name))
         for name in ("width", "height"):
             if getattr(self, name) % 2:
                 raise ValueError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from detail_embed.clver_ds.arguments import check_call, sides
 from detail_embed.clver_ds.dataset import attributes_of, categories_of
 from detail_embed.clver_ds.filming import Film, VideoConfig
 from detail_embed.clver_ds.folders import ANNOTATIONS, finish, is_done, plain, start
@@ -19,7 +20,7 @@ def generate_videos(
     out_dir: str | Path,
     n: int,
     bank: str = "both",
-    size: tuple[int, int] = (640, 480),
+    size: int | tuple[int, int] = (640, 480),
     seed: int = 0,
     progress: bool = False,
     **settings,
@@ -34,7 +35,8 @@ def generate_videos(
             began to fill
         n: number of videos
         bank ("both"): ``"things"``, ``"solids"`` or ``"both"``
-        size ((640, 480)): width and height in pixels, even
+        size ((640, 480)): width and height in pixels, even; or one side
+            for both
         seed (0): of everything
         progress (False): whether to show a progress bar
         **settings: further fields of :class:`.filming.VideoConfig`, such as ``seconds``
@@ -60,7 +62,7 @@ def generate_videos_in_steps(
     out_dir: str | Path,
     n: int,
     bank: str = "both",
-    size: tuple[int, int] = (640, 480),
+    size: int | tuple[int, int] = (640, 480),
     seed: int = 0,
     **settings,
 ) -> Iterator[int]:
@@ -72,9 +74,8 @@ def generate_videos_in_steps(
     Raises:
         ValueError, RuntimeError: likewise
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1 video, not {n}")
-    width, height = size
+    check_call(out_dir, n, seed, "video")
+    width, height = size = sides(size)
     config = VideoConfig(bank=bank, width=width, height=height, **settings)
     target, folder = Path(out_dir) / ANNOTATIONS, Path(out_dir) / VIDEOS
     info = {"description": "CLVER-DS videos", "seed": seed, "n": n,

@@ -184,3 +184,32 @@ def test_they_are_loaded_with_what_they_show_and_when(folder, boxes):
         per_frame = dataset.count("frames.ground_truth.detections")
         assert per_frame == sum(len(n["bbox"]) for n in coco["annotations"])
     dataset.delete()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"out_dir": ""}, "out_dir='': give the path of a folder"),
+        ({"out_dir": None}, "out_dir=None: give the path"),
+        ({"out_dir": __file__}, "test_videos.py' is a file: give a folder"),
+        ({"n": 1.5}, "n=1.5: give a whole number of videos"),
+        ({"n": True}, "n=True: give a whole number"),
+        ({"n": "3"}, "n='3': give a whole number"),
+        ({"seed": -1}, "seed=-1: give a whole number of at least 0"),
+        ({"seed": "a"}, "seed='a': give a whole number"),
+        ({"size": (64,)}, "size=.* give whole pixels"),
+        ({"size": ("a", 64)}, "size=.* give whole pixels"),
+        ({"size": None}, "size=None: give whole pixels"),
+        ({"seconds": "6"}, "seconds='6': give a number"),
+        ({"fps": None}, "fps=None: give a number"),
+        ({"durations": 1.0}, "durations=1.0: give several numbers"),
+        ({"durations": ("a",)}, "durations: one='a': give a number"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_named_before_a_file_is_written(
+    wrong, said, tmp_path
+):
+    asked = {"out_dir": tmp_path / "films", "n": 1, "size": 64} | wrong
+    with pytest.raises(ValueError, match=said):
+        generate_videos(asked.pop("out_dir"), asked.pop("n"), **asked)
+    assert not list(tmp_path.iterdir())

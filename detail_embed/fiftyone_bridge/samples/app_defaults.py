@@ -21,6 +21,7 @@ HEATMAP = "detail_heatmap"  # and how much each of their parts does
 GROUP = "detail search"  # of the App's sidebar
 MATCH_MAKER = "detail_embed.search"  # said in the fields, so that nobody else's
 WHERE_MAKER = "detail_embed.show_where"  # is taken for ours
+HITS_MAKER = "detail_embed.search_videos"
 DUPLICATE_MAKER = "detail_embed.near_duplicates"
 _BRIGHT = "#ffe600"  # none of the colours that FiftyOne gives to fields
 _LABELS = {

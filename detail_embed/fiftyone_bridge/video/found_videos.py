@@ -10,6 +10,11 @@ import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
 import numpy as np
 
+from detail_embed.fiftyone_bridge.samples.app_defaults import (
+    HITS_MAKER,
+    declare_labels,
+    is_made_by,
+)
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fiftyone_bridge.video.clips import Clip
 from detail_embed.texts.score_summary import ScoreHistogram
@@ -122,15 +127,23 @@ def declare(dataset: fo.Dataset, name: str = HITS) -> None:
     """Adds the field of hits where it is not there yet: the App reads fields early.
 
     Raises:
-        ValueError: if the field holds something else
+        ValueError: if the field holds something else, such as labels of somebody
     """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"field={name!r}: give the name of a field, such as {HITS!r}")
     found = dataset.get_field(name)
     if found is None:
-        dataset.add_sample_field(
-            name, fo.EmbeddedDocumentField, embedded_doc_type=fo.TemporalDetections
-        )
-    elif getattr(found, "document_type", None) is not fo.TemporalDetections:
+        declare_labels(dataset, name, fo.TemporalDetections, HITS_MAKER)
+    elif not _is_ours(dataset, found):
         raise ValueError(
             f"the field {name!r} of {dataset.name!r} holds something else: give the "
             "name of another field"
         )
+
+
+def _is_ours(dataset: fo.Dataset, field: fo.Field) -> bool:
+    """Whether a field has hits of a search, or nothing yet."""
+    if getattr(field, "document_type", None) is not fo.TemporalDetections:
+        return False
+    is_known = is_made_by(field, HITS_MAKER) or field.name == HITS
+    return is_known or not len(dataset.exists(field.name).limit(1))

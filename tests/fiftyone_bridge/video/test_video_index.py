@@ -273,6 +273,16 @@ def test_clips_are_labels_and_a_view(videos):
     assert videos.exists("detail_hits").values("id") == [videos.first().id]
     with pytest.raises(ValueError, match="'filepath' of .* holds something else"):
         found.write("filepath")
+    own = fo.TemporalDetection(label="mine", support=[1, 4])
+    videos.set_values("own", [fo.TemporalDetections(detections=[own])] * len(videos))
+    with pytest.raises(ValueError, match="'own' of .* holds something else"):
+        found.clips_view("own")  # labels of somebody, of the same kind
+    assert videos.count_values("own.detections.label") == {"mine": len(videos)}
+    for wrong in ("", None, 5):
+        with pytest.raises(ValueError, match="field=.*give the name of a field"):
+            found.write(wrong)
+    found.write("others")
+    found.write("others")  # again
 
 
 @needs_ffmpeg

@@ -51,7 +51,7 @@ def test_a_search_shows_clips_and_a_click_opens_one(panel, videos):
     assert browser.active == ["detail_hits"]
     assert browser.part("search.buttons.where") is None
     assert browser.part("search.teach") is None
-    hits = browser.part("search.close_ups")["view"]["hits"]
+    hits = browser.part("search.strip")["view"]["hits"]
     assert len(hits) == 3
     for hit in hits:  # when the clip starts and ends
         start, end = hit["score"].split("\N{EN DASH}")
