@@ -40,9 +40,10 @@
     return suggest(options.filter(fits), { ...state, inputValue: "" });
   }
 
-  function boxOf(place) {
-    if (!boxes.has(place)) boxes.set(place, { text: "", waiting: 0, offers: false, wantsFocus: true, redraw: null });
-    return boxes.get(place);
+  // One for all tabs of a panel: what is typed while another tab opens stays there.
+  function boxOf(panel) {
+    if (!boxes.has(panel)) boxes.set(panel, { text: "", waiting: 0, offers: false, wantsFocus: true, redraw: null });
+    return boxes.get(panel);
   }
 
   function change(box, values) {
@@ -80,10 +81,10 @@
     if (grid) grid.style.opacity = isOld ? 0.35 : "";
   }
 
-  function PromptBox({ schema, path }) {
+  function PromptBox({ schema }) {
     const panel = usePanelId();
     const trigger = usePanelEvent();
-    const box = boxOf(`${panel} ${path}`);
+    const box = boxOf(panel);
     const root = useRef(null);
     const input = useRef(null);
     [, box.redraw] = useReducer((n) => n + 1, 0);
@@ -98,6 +99,7 @@
       change(box, { waiting: box.waiting + 1 });
       const done = (result) => {
         change(box, { waiting: box.waiting - 1 });
+        if (!box.waiting) markGrid(false); // the box may be that of another tab by now
         if (callback) callback(result);
       };
       trigger(panel, { operator, params, callback: done });

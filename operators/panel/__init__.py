@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from . import indexes, messages, widgets
 from .messages import guarded
-from .state import copies, echoes, judgements, search_state, warm_up
+from .state import copies, echoes, judgements, memory, search_state, warm_up
 from .tabs import search_output
 from .tabs.classifiers_part import ClassifiersPart
 from .tabs.compare_tab import CompareTab
@@ -36,6 +36,7 @@ _HELP = (
     "z-score): how far an image stands out. The same number means the same in every "
     "search and in **Curate**."
 )
+_TAB = "tab"
 TABS = {
     "search": "Search",
     "compare": "Compare",
@@ -93,6 +94,8 @@ class DetailSearch(
         method = ctx.params.get("__method__")
         if self._is_waiting(ctx, method):  # a message stays
             return None
+        if method in ("on_load", "on_tab"):
+            memory.of(ctx)[_TAB] = ctx.panel.get_state(_TAB)
         before = {} if method == "on_load" else echoes.values(ctx)
         copies.drop(ctx)
         result = super().execute(ctx)
@@ -125,6 +128,15 @@ class DetailSearch(
         if warm_up.is_ready(ctx):
             self._refresh_tab(ctx)
 
+    @guarded
+    def on_prompt(self, ctx: foo.ExecutionContext) -> dict[str, bool] | None:
+        """Takes what was typed to the tab that is open.
+
+        Until that is drawn, the box of the tab before is there to type into.
+        """
+        is_compared = _open_tab(ctx) == "compare"
+        return (self.on_compare_enter if is_compared else self.on_enter)(ctx)
+
     def refresh(self, ctx: foo.ExecutionContext) -> None:
         """Reads what the dataset has, and keeps the form to it."""
         values = {
@@ -132,9 +144,8 @@ class DetailSearch(
             for name, value in search_state.DEFAULTS.items()
             if ctx.panel.get_state(search_state.PATHS[name]) is None
         }
-        tab = ctx.panel.get_state("tab") or "search"
         captions = indexes.captions(ctx.dataset)
-        search_state.change(ctx, {"tab": tab, "captions": captions})
+        search_state.change(ctx, {_TAB: _open_tab(ctx), "captions": captions})
         keys = list(indexes.choices(ctx.dataset))
         if search_state.read(ctx).brain_key not in keys:
             values["brain_key"] = keys[0] if keys else None
@@ -145,8 +156,7 @@ class DetailSearch(
         warm_up.load(ctx.dataset, search_state.read(ctx).brain_key)
 
     def _refresh_tab(self, ctx: foo.ExecutionContext) -> None:
-        tab = ctx.panel.get_state("tab") or "search"
-        getattr(self, f"refresh_{tab}")(ctx)
+        getattr(self, f"refresh_{_open_tab(ctx)}")(ctx)
         self.see_runs(ctx)
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
@@ -188,6 +198,11 @@ class DetailSearch(
         tabs = types.TabsView(componentsProps=narrow)
         for name, label in TABS.items():
             tabs.add_choice(name, label=label)
-        panel.enum("tab", list(TABS), view=tabs, on_change=self.on_tab)
+        panel.enum(_TAB, list(TABS), view=tabs, on_change=self.on_tab)
         messages.add(ctx, panel)
-        getattr(self, f"render_{ctx.panel.get_state('tab') or 'search'}")(ctx, panel)
+        getattr(self, f"render_{_open_tab(ctx)}")(ctx, panel)
+
+
+def _open_tab(ctx: foo.ExecutionContext) -> str:
+    """The tab that was opened last: the state of an event that took long is older."""
+    return memory.of(ctx).get(_TAB) or ctx.panel.get_state(_TAB) or "search"

@@ -39,6 +39,10 @@ class PanelBase(foo.Panel):
         """Searches for what the form says, and shows it: the search tab."""
         raise NotImplementedError
 
+    def on_prompt(self, ctx: foo.ExecutionContext) -> dict[str, bool] | None:
+        """Takes what was typed to the tab that is open: the panel itself."""
+        raise NotImplementedError
+
     def clear(self, ctx: foo.ExecutionContext) -> None:
         """Shows what was shown before the search: the search tab."""
         raise NotImplementedError

@@ -52,7 +52,7 @@ class CompareTab(PanelBase):
         offers = suggested.offers(ctx, ctx.panel.get_state("compare.which.left"))
         widgets.prompt_box(
             part, self._compared(ctx), offers.words, offers.examples,
-            self.on_compare_enter, self.on_compare_take_away, fills_grid=False,
+            self.on_prompt, self.on_compare_take_away, fills_grid=False,
         )
         self._draw_sides(ctx, part)
 

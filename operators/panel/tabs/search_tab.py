@@ -41,7 +41,7 @@ class SearchTab(PanelBase):
         offers = suggested.offers(ctx, asked.brain_key)
         widgets.prompt_box(
             part, asked.prompts, [*self.concepts(ctx), *offers.words], offers.examples,
-            self.on_enter, self.on_take_away,
+            self.on_prompt, self.on_take_away,
         )
         if asked.example:
             self._draw_example(part, asked.example)

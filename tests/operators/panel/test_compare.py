@@ -127,3 +127,18 @@ def test_nothing_was_evaluated(on_mine):
     on_mine.event("on_evaluate")
     assert on_mine.asked()[0] == "evaluate_retrieval"
     assert "try again" in on_mine.event("on_class", row=0)
+
+
+def test_a_prompt_goes_to_the_tab_that_is_open(browser):
+    """Also where it comes from the box of the tab before, which is still drawn."""
+    browser.tab("compare")
+    before = browser.state | {"tab": "search"}
+    assert browser.part("compare.box")["view"]["on_enter"].endswith("on_prompt")
+    browser.event("on_prompt", text="a red cube", how="instead")
+    assert browser.get("compare.prompts") == ["a red cube"]
+    browser.state = before  # of an event that was sent before the tab was opened
+    browser.event("on_options")
+    assert browser.part("compare") and not browser.part("search")
+    browser.tab("search")
+    browser.event("on_prompt", text="a ball", how="instead")
+    assert browser.prompts == ["a ball"] and browser.part("search")
