@@ -208,4 +208,5 @@ def _why(error: Exception) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][-_LONGEST:] if lines else ""
+    last = lines[-1] if lines else ""
+    return re.sub(r"^/.*?: (?=[A-Z])", "", last)[-_LONGEST:]  # without the path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
+from ...shared.app import take_defaults
 from .. import queries, widgets
 from ..base import PanelBase
 from ..messages import guarded
@@ -40,6 +41,7 @@ class ResultsPart(PanelBase):
         result = search_output.require(ctx)
         if result["close"]:
             ctx.ops.set_view(search_output.stored(ctx, "images"))
+            take_defaults(ctx)  # patches have other fields, and mix up the groups
         else:
             ctx.ops.set_view(search_output.close_ups(ctx))
         result["close"] = not result["close"]

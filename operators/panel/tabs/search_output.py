@@ -161,6 +161,8 @@ def refresh(ctx: foo.ExecutionContext) -> None:
 
 def forget(ctx: foo.ExecutionContext) -> None:
     """Forgets the result, and draws what was drawn before it."""
+    if (found(ctx) or {}).get("close"):
+        take_defaults(ctx)  # patches have other fields, and mix up the groups
     drop(ctx)
     kept = memory.of(ctx).pop(_ACTIVE, None)
     if kept is None:
