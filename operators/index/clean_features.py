@@ -36,6 +36,11 @@ class CleanFeatures(FormOperator):
         found = leftovers.find()
         if not found:
             raise ValueError("No patch features are left over: there is nothing to do")
+        inputs.md(
+            "No index uses these patch features. *Delete* frees their room on the "
+            "disk, for good.",
+            name="what",
+        )
         rows = [(megabytes(one.num_bytes), one.dataset, one.why) for one in found]
         inputs.md(table(("Size", "Dataset", "Why"), rows), name="found")
         if not all(one.is_sure for one in found):

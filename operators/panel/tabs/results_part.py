@@ -41,7 +41,7 @@ class ResultsPart(PanelBase):
         result = search_output.require(ctx)
         if result["close"]:
             ctx.ops.set_view(search_output.stored(ctx, "images"))
-            take_defaults(ctx)  # patches have other fields, and mix up the groups
+            take_defaults(ctx)  # patches have mixed up the sidebar's groups
         else:
             ctx.ops.set_view(search_output.close_ups(ctx))
         result["close"] = not result["close"]

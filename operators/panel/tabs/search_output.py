@@ -88,8 +88,10 @@ def keep(
         "where": False,
         "close": are_boxes,  # what the view of an event tells only afterwards
     }
-    if found(ctx) is None:
-        take_defaults(ctx)
+    last = found(ctx)
+    if last is None or last["close"]:
+        take_defaults(ctx)  # patches have other fields, and mix up the groups
+    if last is None:
         known[_ACTIVE] = [f for f in ctx.active_fields if f not in drawn]
     known.update({_FOUND: result, _BARS: _bars(answer, asked.threshold)})
     refresh(ctx)
@@ -162,7 +164,7 @@ def refresh(ctx: foo.ExecutionContext) -> None:
 def forget(ctx: foo.ExecutionContext) -> None:
     """Forgets the result, and draws what was drawn before it."""
     if (found(ctx) or {}).get("close"):
-        take_defaults(ctx)  # patches have other fields, and mix up the groups
+        take_defaults(ctx)  # as in keep()
     drop(ctx)
     kept = memory.of(ctx).pop(_ACTIVE, None)
     if kept is None:

@@ -13,6 +13,7 @@ from detail_embed.fiftyone_bridge.search.found import SCORE
 from detail_embed.fiftyone_bridge.search.match import MATCH
 from detail_embed.fiftyone_bridge.search.search import search
 from operators.panel.tabs import result_words
+from operators.shared.app import TAKE_DEFAULTS
 from tests.operators.panel.helpers import OTHER, THING, queries
 
 
@@ -34,7 +35,7 @@ def test_a_prompt_that_is_hardly_understood(browser):
     ],
 )
 def test_what_is_said_of_the_line(likely, shown, text):
-    assert result_words._probably(likely, shown) == text
+    assert result_words.probably(likely, shown) == text
 
 
 def test_search(browser, indexed):
@@ -87,12 +88,14 @@ def test_close_ups_and_back(browser, indexed):
     assert "Images" in str(browser.part("search.buttons.close_ups"))
     assert browser.event("on_close_ups") is None
     assert browser.shown(indexed).values("id") == images
+    assert TAKE_DEFAULTS in dict(browser.requests)  # the sidebar's groups, mixed up
     browser.event("on_close_ups")
     browser.search(OTHER, k=5)  # from the close-ups
     assert len(browser.shown(indexed)) == 5
+    assert TAKE_DEFAULTS in dict(browser.requests)
     browser.event("on_close_ups")
     browser.event("on_clear")
-    assert browser.view == []
+    assert browser.view == [] and TAKE_DEFAULTS in dict(browser.requests)
 
 
 def test_but_not(browser, indexed):
