@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 TORCH, OPENVINO = "torch", openvino_tower.NAME
 VARIABLE = "DETAIL_EMBED_CPU_WAY"
-AUTO_BF16 = False  # until benchmarks/cpu_precision.py has shown that mAP stays
 _SMALL = 1_000_000  # weights: a smaller tower takes no time in any way
 _GAIN = 1.15  # what OpenVINO has to be faster by than torch, and bf16 than fp32
 _PATCHES = 4
@@ -66,15 +65,16 @@ def candidates(engine: str | None, precision: str) -> list[str]:
 
     Args:
         engine: ``"torch"``, ``"openvino"``, or None for either, as far as it is there
-        precision: one of these, or ``"auto"``: fp32, and bf16 where the CPU has it and
-            ``AUTO_BF16`` allows it
+        precision: one of these, or ``"auto"``: fp32, and bf16 where the CPU has
+            instructions for it: mAP stays within its interval, see
+            docs/performance.md
 
     Raises:
         ValueError: if ``$DETAIL_EMBED_CPU_WAY`` names no way that is there
     """
     precisions = [precision]
     if precision == "auto":
-        precisions = ["fp32", "bf16"] if AUTO_BF16 and has_bf16() else ["fp32"]
+        precisions = ["fp32", "bf16"] if has_bf16() else ["fp32"]
     engines = [engine]
     if engine is None:
         has_openvino = openvino_tower.is_installed() and precision != "fp16"

@@ -20,7 +20,6 @@ def own_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("DETAIL_EMBED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cpu_ways, "_known", {})
     monkeypatch.setattr(cpu_ways, "has_bf16", lambda: True)
-    monkeypatch.setattr(cpu_ways, "AUTO_BF16", True)
     monkeypatch.setattr(openvino_tower, "is_installed", lambda: True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -26,6 +27,7 @@ from detail_embed.fiftyone_bridge.samples.images import label_field_of
 from detail_embed.fiftyone_bridge.samples.private_names import is_patches
 
 _DELETES = {False: "delete_sample_field", True: "delete_frame_field"}
+_AT_ONCE = 10_000  # images: a question to the database has 16 MB at most
 _SINGLE = {fo.Detection: "detections", fo.Polyline: "polylines"}
 
 
@@ -142,10 +144,12 @@ def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None
 
 
 def _have_some(index: Index, samples: foc.SampleCollection, field: str) -> bool:
-    labels = label_path(index.home, field)
-    ids = {"$in": [ObjectId(id) for id in samples.values("id")]}
-    wanted = {"_id": ids, f"{labels}.0": {"$exists": True}}
-    return documents_of(index.home).find_one(wanted, {"_id": 1}) is not None
+    has_one = {f"{label_path(index.home, field)}.0": {"$exists": True}}
+    documents, ids = documents_of(index.home), map(ObjectId, samples.values("id"))
+    while some := list(islice(ids, _AT_ONCE)):
+        if documents.find_one({"_id": {"$in": some}, **has_one}, {"_id": 1}):
+            return True
+    return False
 
 
 def _other_slices(index: Index, field: str) -> str:
