@@ -200,12 +200,13 @@ search by all patches that were encoded."""
 
 _LIMITS = """A window's own pixels, which are cut anyhow, do nearly as well alone as
 with the feature of its parent: then nothing has to wait for the coarse windows. By the
-range of grey levels windows without detail are left out today (`skip_flat`, below 16
+range of grey levels windows without detail are left out by `skip_flat=True` (below 16
 levels); here the sample sets the limit. A fitted rule names more windows of new images
 than its limit left on the images it was fitted on.
 
 These scenes have calm backgrounds. Photographs have more edges: of 13 of them the
 limits that `less_work.py` tries leave out half as many windows as of scenes
 ([performance](../performance.md#less-work)). So the saving is not to be promised, but
-measured on the user's own sample. None of this is built yet: the form's qualities
-encode all windows of their cover."""
+measured on the user's own sample: `skip_flat="auto"` does so, and what it saves and
+costs is in [flat-windows.md](flat-windows.md). The form's qualities encode all windows
+of their cover."""

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
@@ -13,10 +14,10 @@ from detail_embed.classifiers.bags import Bags, Part
 from detail_embed.classifiers.folds import draw_shots, folds
 from detail_embed.classifiers.kind import Kind
 from detail_embed.classifiers.train import train_in_steps, without_examples
-from detail_embed.evaluation.intervals import bootstrap
 
 SHOTS = (0, 1, 2, 4, 8, 16)
 DRAWS = 5
+_GROUPS, _NORMAL = 10, 1.96
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class CurvePoint:
         shots: examples of each class
         mean: share that is right of what was never trained on, over the draws; the mean
             average precision of the classes where one thing may have several
-        low: of a 95 % bootstrap interval over the draws; None for one draw
+        low: of a 95 % interval of the mean, see :func:`interval`; None where there is
+            too little to tell
         high: likewise
         draws: what each draw reached
     """
@@ -83,7 +85,7 @@ def curve_in_steps(
     total, done, points = sum(draws if count else 1 for count in asked), 0, []
     names = [str(number) for number in range(targets.shape[1])]
     for count in asked:
-        values = []
+        every = []
         for draw in range(draws if count else 1):
             rows = pool[draw_shots(targets[pool], count, 1000 * seed + draw)]
             if count:
@@ -101,11 +103,14 @@ def curve_in_steps(
                 found = without_examples(
                     Part(bags, test), names, "", several, captions, kind.name
                 )
-            scores = found.scores(Part(bags, test))
-            values.append(goodness(scores, targets[test], several))
+            every.append(found.scores(Part(bags, test)))
             done += 1
             yield done / total
-        points.append(_point(kind.name, count, values))
+        values = [goodness(scores, targets[test], several) for scores in every]
+        ends = interval(every, targets[test], several, seed)
+        points.append(
+            CurvePoint(kind.name, count, float(np.mean(values)), *ends, values)
+        )
     return points
 
 
@@ -123,8 +128,42 @@ def goodness(scores: np.ndarray, targets: np.ndarray, several: bool) -> float:
     return float(average_precision_score(targets[:, shown], scores[:, shown]))
 
 
-def _point(kind: str, shots: int, values: list[float]) -> CurvePoint:
-    low, high = (
-        (None, None) if len(values) < 2 else (float(end) for end in bootstrap(values))
-    )
-    return CurvePoint(kind, shots, float(np.mean(values)), low, high, values)
+def interval(
+    every: Sequence[np.ndarray], targets: np.ndarray, several: bool, seed: int = 0
+) -> tuple[float | None, float | None]:
+    """Where the mean over draws lies, for other examples and other things to judge.
+
+    Two variances add up: that of the mean over draws, which differ in what was trained
+    on, with Student's t for so few; and that of what is judged, the same for all draws,
+    by the jackknife over groups (Efron and Stein, 1981).
+
+    Args:
+        every: ``(n, K)`` scores, of each draw
+        targets: ``(n, K)`` bool
+        several: as of :func:`goodness`
+        seed (0): of the groups
+
+    Returns:
+        low and high of a 95 % interval, within 0 to 1; both None for one thing
+    """
+    n = len(targets)
+    if n < 2:
+        return None, None
+    groups = np.random.default_rng(seed).permutation(n) % min(_GROUPS, n)
+    others = [groups != one for one in np.unique(groups)]
+    means = [
+        _mean(every, targets, several, rows) for rows in others if targets[rows].any()
+    ]
+    variance = (len(means) - 1) * np.var(means) * _NORMAL**2
+    values = [goodness(scores, targets, several) for scores in every]
+    if len(values) > 1:
+        wide = stats.t.ppf(0.975, len(values) - 1)
+        variance += np.var(values, ddof=1) / len(values) * wide**2
+    mean, half = np.mean(values), np.sqrt(variance)
+    return float(max(mean - half, 0)), float(min(mean + half, 1))
+
+
+def _mean(
+    every: Sequence[np.ndarray], targets: np.ndarray, several: bool, rows: np.ndarray
+) -> float:
+    return np.mean([goodness(one[rows], targets[rows], several) for one in every])

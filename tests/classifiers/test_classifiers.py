@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from detail_embed import classifiers
 from detail_embed.classifiers import Classifier, VectorBags, calibration, train
 from detail_embed.classifiers.bags import Part
-from detail_embed.classifiers.curve import curve_in_steps
+from detail_embed.classifiers.curve import curve_in_steps, interval
 from detail_embed.classifiers.folds import ALWAYS, draw_shots, folds
 from detail_embed.classifiers.train import without_examples
 from detail_embed.evaluation.curve_plot import plot_curve
@@ -237,6 +237,27 @@ def test_classes_with_one_example():
     assert all_single.choice == classifiers.create("prompts").default
 
 
+def test_the_interval_is_that_of_draws_and_of_what_is_judged():
+    rng = np.random.default_rng(0)
+    targets = np.eye(2, dtype=bool)[rng.integers(0, 2, 400)]
+    right = rng.random((6, 400)) < np.linspace(0.7, 0.9, 6)[:, None]
+    every = [np.where(one[:, None], targets, ~targets).astype(float) for one in right]
+    low, high = interval(every[:1], targets, several=False)
+    one = np.mean(right[0])
+    binomial = 1.96 * np.sqrt(one * (1 - one) / 400)
+    assert (high - low) / 2 == pytest.approx(binomial, rel=0.5)
+    low, high = interval(every, targets, several=False)
+    shares = right.mean(axis=1)
+    of_draws = 2.571 * shares.std(ddof=1) / np.sqrt(6)
+    of_judged = 1.96 * right.mean(axis=0).std() / np.sqrt(400)
+    wanted = np.hypot(of_draws, of_judged)
+    assert (high - low) / 2 == pytest.approx(wanted, rel=0.1)
+    assert (high + low) / 2 == pytest.approx(shares.mean())
+    assert interval([targets[:1]], targets[:1], several=False) == (None, None)
+    none_left = np.array([[True, True], [False, False]])
+    assert all(0 <= end <= 1 for end in interval([rng.random((2, 2))], none_left, True))
+
+
 def test_more_examples_are_better(tmp_path):
     steps = curve_in_steps(
         classifiers.create("prompts"), vectors_of(NUMBERS, noise=1.5),
@@ -251,7 +272,8 @@ def test_more_examples_are_better(tmp_path):
             break
     assert shares == sorted(shares) and shares[-1] == 1
     assert [point.shots for point in points] == [0, 1, 4]
-    assert points[0].low is None and len(points[0].draws) == 1
+    assert points[0].low <= points[0].mean <= points[0].high
+    assert len(points[0].draws) == 1
     assert points[2].low <= points[2].mean <= points[2].high
     assert points[2].mean > 0.5
     plot_curve(points, tmp_path / "curve.png")
