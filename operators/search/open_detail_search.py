@@ -40,5 +40,5 @@ class OpenDetailSearch(foo.Operator):
         ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
         if app.is_app(ctx):
             return None
-        return {"problem": "This opens a panel in the App: without an App, search by "
-                           "search_by_prompts, with text='a red helmet'"}
+        return {"note": "This opens a panel in the App: without an App, search by "
+                        "search_by_prompts, with text='a red helmet'"}

@@ -231,6 +231,7 @@ def test_the_operator(dataset, make_parts):
             "dataset_name": dataset.name,
             "view": dataset.view()._serialize(),
             "params": params,
+            "filters": {},  # as the App asks
         }
         return foo.ExecutionContext(
             request_params=request, executor=Executor(), operator_uri=operator.uri
