@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from detail_embed.backbone import openvino_tower
 from detail_embed.backbone.preprocessing import spec_of
 from detail_embed.images.cpus import within_quota
-from detail_embed.storage.user_folders import cache_directory
 from detail_embed.storage.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -268,6 +267,8 @@ def _remember(name: str, ways: list[str], rates: dict[str, float]) -> None:
 
 
 def _path() -> Path:
+    from detail_embed.storage.user_folders import cache_directory
+
     return cache_directory() / "cpu-ways.json"
 
 

@@ -53,9 +53,10 @@ class FewVectors(Fuser):
     length 1: without it one thing that fills the image is found less well than by the
     whole image alone, see ``docs/results.md``.
 
-    Where an image has fewer than k different patches, vectors are repeated; a search
-    by the best vector does not notice. An image to search by is a thing to find among
-    the patches: its vector is that of the whole.
+    Equal patches count once: those that :mod:`.cover.flat_windows` gave the feature of
+    a larger one would pull centres to it. Where an image has fewer than k different
+    patches, vectors are repeated; a search by the best vector does not notice. An image
+    to search by is a thing to find among the patches: its vector is that of the whole.
 
     Args:
         dim: d, the dimension of the features
@@ -142,6 +143,7 @@ class FewVectors(Fuser):
         return features[:, 0]
 
     def _fuse(self, features: Tensor, mask: Tensor, boxes: Tensor | None) -> Fused:
+        mask = mask & _first_of_equals(features)
         if self.options["method"] == "kmeans":
             vectors, chosen = self._cluster(features, mask)
         else:
@@ -206,6 +208,17 @@ def check_count(k: object) -> None:
         raise ValueError(
             f"{k!r} vectors per image: give {MIN_VECTORS} to {MAX_VECTORS}"
         )
+
+
+def _first_of_equals(features: Tensor) -> Tensor:
+    """``(b, p)`` bool: rows that no earlier row of an image equals, bit by bit."""
+    random = torch.Generator().manual_seed(0)
+    odd = torch.randint(-(2**62), 2**62, features.shape[-1:], generator=random) * 2 + 1
+    bits = features.float().contiguous().view(torch.int32).long()
+    keys, order = (bits * odd.to(bits.device)).sum(dim=-1).sort(dim=1, stable=True)
+    is_first = torch.ones_like(keys, dtype=torch.bool)
+    is_first[:, 1:] = keys[:, 1:] != keys[:, :-1]
+    return torch.empty_like(is_first).scatter_(1, order, is_first)
 
 
 def _members(near: Tensor, mask: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ def ask(ctx: foo.ExecutionContext, asked: Asked) -> str | np.ndarray:
     """The prompts in one line; with examples or judgements, a vector of all.
 
     Raises:
-        ValueError: if nothing is asked for
+        ValueError: if nothing is asked for, or nothing of what was judged is there
     """
     judged = judgements.of(ctx, asked)
     if not judged:
@@ -28,7 +28,11 @@ def ask(ctx: foo.ExecutionContext, asked: Asked) -> str | np.ndarray:
 
     text = _encode(ctx, asked, unjudged(ctx, asked))
     index = Index(ctx.dataset, asked.brain_key)
-    return learn_concept(index, judged.up, judged.down, text).vector
+    concept = learn_concept(index, judged.up, judged.down, text)
+    if not (concept.positives or concept.negatives):  # by the text alone
+        why = "; ".join(f"{id} {reason}" for id, reason in concept.left_out.items())
+        raise ValueError(f"{why}: judge others, or search anew")
+    return concept.vector
 
 
 def encode(ctx: foo.ExecutionContext, asked: Asked) -> np.ndarray:

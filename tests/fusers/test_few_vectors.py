@@ -143,6 +143,15 @@ def test_fewer_patches_than_vectors_are_repeated(method, patches):
         assert all(set(row.tolist()) == set(range(patches)) for row in chosen)
 
 
+@pytest.mark.parametrize("method", few_vectors.METHODS)
+def test_equal_patches_count_once(method):
+    rows, few = _features(6, seed=4), _fitted(method=method)
+    repeated = rows[[0, 1, 1, 2, 0, 3, 1, 4, 5, 5]]
+    found, chosen = _fused(few, repeated[None])[0], few.fuse(repeated[None]).patches[0]
+    torch.testing.assert_close(found, _fused(few, rows[None])[0], atol=1e-6, rtol=0)
+    assert set(chosen.tolist()) <= {0, 1, 3, 5, 7, 8}
+
+
 def test_equal_patches_give_one_vector():
     image = _features(1, 1).expand(1, 20, DIM)
     vectors, chosen = _fused(_fitted(4), image)

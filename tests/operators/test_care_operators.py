@@ -36,7 +36,8 @@ def _uri(name):
 def _context(name, dataset, view=None, **params):
     view = dataset.view() if view is None else view
     request = {
-        "dataset_name": dataset.name, "view": view._serialize(), "params": params
+        "dataset_name": dataset.name, "view": view._serialize(), "params": params,
+        "filters": {},  # as the App asks
     }
     return foo.ExecutionContext(
         request_params=request, executor=Executor(), operator_uri=_uri(name)
@@ -190,5 +191,5 @@ def test_export(dataset, tmp_path):
 
 def test_an_export_that_fails_says_why(dataset):
     compute_index.compute(Index.of(dataset[:2], "detail"), dataset[:2], MEAN).finish()
-    result, _, _ = _execute("export_vectors", dataset, dataset[5:], brain_key="detail")
-    assert "none of the images has a vector" in result["problem"]
+    with pytest.raises(ValueError, match="none of the images has a vector"):
+        _execute("export_vectors", dataset, dataset[5:], brain_key="detail")

@@ -88,6 +88,7 @@ def context(name, dataset, view=None, **params):
         "dataset_name": dataset.name,
         "view": (dataset.view() if view is None else view)._serialize(),
         "params": params,
+        "filters": {},  # as the App asks
     }
     return foo.ExecutionContext(
         request_params=request, executor=Executor(), operator_uri=PREFIX + name

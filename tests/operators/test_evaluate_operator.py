@@ -55,6 +55,7 @@ def _context(dataset, **params):
         "params": params,
         "dataset_name": dataset.name,
         "view": dataset.view()._serialize(),
+        "filters": {},  # as the App asks
     }
     return foo.ExecutionContext(
         request_params=request, executor=Executor(), operator_uri=EVALUATE
@@ -178,10 +179,10 @@ def test_one_group_of_words_is_told_once(evaluate, dataset):
 
 def test_the_app_shows_why_a_run_failed(evaluate, dataset):
     ctx = _context(dataset, **(PARAMS | {"brain_keys": ["gone"]}))
-    assert "gone" in evaluate.execute(ctx)["problem"]  # to an agent
-    ctx.request_params["filters"] = {}  # as the App asks
     with pytest.raises(ValueError, match="gone"):
         list(evaluate.execute(ctx))
+    del ctx.request_params["filters"]
+    assert "gone" in evaluate.execute(ctx)["problem"]  # to an agent
 
 
 def test_from_python(evaluate, dataset, tmp_path):

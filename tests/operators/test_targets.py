@@ -52,6 +52,7 @@ def answer(indexed):
 
 def _context(name, dataset, view, picked=None, /, **params):
     request = {
+        "filters": {},  # as the App asks
         "dataset_name": dataset.name, "view": view._serialize(), "params": params,
         **({"view_target": picked} if picked else {}),
     }

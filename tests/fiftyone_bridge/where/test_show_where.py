@@ -65,6 +65,7 @@ def context(dataset, current_sample=None, **params):
         "params": params,
         "current_sample": current_sample,
         "active_fields": ["ground_truth", "detail_where"],
+        "filters": {},  # as the App asks
     }
     return foo.ExecutionContext(
         request_params=request, executor=Executor(), operator_uri=URI
