@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from detail_embed.texts.query import Prompt
+from detail_embed.texts.query_signs import HASHES
 
 LONGEST = 80  # characters of a name
 _SEPARATORS = ",:"  # of prompts, and of a label and its prompts
+_SIGNS = f"{HASHES} "
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Concept:
 def check_name(name: str) -> str:
     """Gives the name of a concept as it is kept.
 
-    A ``#`` before it is left out, white space is made single spaces, and letters with
+    Each ``#`` before it is left out, white space is made single spaces, and letters with
     accents are made one character.
 
     Raises:
@@ -104,7 +106,7 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str):
         raise TypeError(f"a concept's name must be a text, not {name!r:.80}")
-    plain = name.strip().removeprefix("#")
+    plain = name.strip().lstrip(_SIGNS)
     plain = unicodedata.normalize("NFC", " ".join(plain.split()))
     wrong = [c for c in plain if c in _SEPARATORS or not c.isprintable()]
     if not plain or wrong or len(plain) > LONGEST:
