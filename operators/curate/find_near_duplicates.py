@@ -11,7 +11,7 @@ from fiftyone.operators import types
 from fiftyone.operators.message import GeneratedMessage
 
 from ..shared.form import add_index, filled, given, index_of
-from ..shared.output import without
+from ..shared.output import hinted, without
 from .summary_operator import SummaryOperator
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class FindNearDuplicates(SummaryOperator):
         compared = f"{result.noun.capitalize()} compared: {result.images}"
         left_out = f"{compared}.{without(result.without)}"
         if not result.groups:
-            return f"No near duplicates; a larger threshold may find some. {left_out}"
+            text = f"No near duplicates; a larger threshold may find some. {left_out}"
+            return hinted(text, result.hints)
         counts = (
             f"{sum(map(len, groups.values()))} {grade} in {len(groups)} groups"
             for grade, groups in result.grades.items() if groups
@@ -79,11 +80,12 @@ class FindNearDuplicates(SummaryOperator):
         one = "box" if result.noun == "boxes" else "image"
         tagged = f" and have the tag '{result.tag}'" if result.tag else ""
         field = f", and the field '{result.field}' says the grade" * bool(result.field)
-        return (
+        text = (
             f"Near duplicates: {result.duplicates}, each after the {one} it is like "
             f"({', '.join(counts)}). They could go{tagged}: nothing was deleted{field}."
             f" {left_out}"
         )
+        return hinted(text, result.hints)
 
     def show(
         self, ctx: foo.ExecutionContext, result: NearDuplicates
@@ -125,7 +127,7 @@ class FindNearDuplicates(SummaryOperator):
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
-            view, groups, grades, field, images, without and tag, or an
+            view, groups, grades, field, images, without, tag, noun and hints, or an
             :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:

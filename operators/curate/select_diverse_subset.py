@@ -86,11 +86,12 @@ class SelectDiverseSubset(SummaryOperator):
     def summarise(self, result: DiverseSubset) -> str:
         """How many were chosen, and how well they stand for all."""
         where = f", with the tag '{result.tag}'" if result.tag else ""
-        known = f" or one of {result.labelled} labelled" if result.labelled else ""
+        away = result.labelled + result.elsewhere
+        known = f" or one of {away} labelled ones" if away else ""
         text = (
             f"{len(result.ids)} of {result.images} images were chosen{where}. Every "
-            f"image is within a cosine distance of {result.radius:.3f} of a chosen"
-            f"{known} one.{without(result.without)}"
+            f"image is within a cosine distance of {result.radius:.3f} of a chosen one"
+            f"{known}.{without(result.without)}"
         )
         if result.copies:
             text += (
@@ -157,7 +158,8 @@ class SelectDiverseSubset(SummaryOperator):
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
-            ids, view, radius, images, labelled, without, copies, tag and hints, or an
+            ids, view, radius, images, labelled, elsewhere, without, copies, tag and
+            hints, or an
             :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:

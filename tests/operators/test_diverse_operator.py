@@ -113,6 +113,43 @@ def test_away_from_what_is_labelled(shared, known):
         shared.delete_sample_field(given)
 
 
+@pytest.mark.parametrize("kind, field, member", [
+    (fo.Classification, None, {}),
+    (fo.Detections, "detections", {"bounding_box": [0, 0, 0.5, 0.5]}),
+])
+def test_a_label_without_a_class_is_none_yet(shared, kind, field, member):
+    shared.add_sample_field(
+        "half", fo.EmbeddedDocumentField, embedded_doc_type=kind)
+    if field is None:
+        done, open_, empty = kind(label="x"), kind(), None
+    else:
+        done = kind(detections=[fo.Detection(label="x", **member)])
+        open_, empty = kind(detections=[fo.Detection(**member)]), kind()
+    labels = [done] * 3 + [open_] * 4 + [empty] * 2
+    shared.limit(9).set_values("half", labels)
+    result = select(shared, 4, labelled_field="half")
+    shared.delete_sample_field("half")
+    assert result.labelled == (3 if empty is None else 5)
+    assert result.hints[0].startswith("In 'half', 4 images have labels without a class")
+    said = ["2 images have an empty list: they count as labelled" in hint
+            for hint in result.hints]
+    assert any(said) == (empty is not None)
+
+
+def test_what_is_labelled_elsewhere_and_tagged_before_is_said(shared):
+    shared[20:].tag_samples("known")  # 4 images, and one without a vector
+    shared[:2].tag_samples("new")
+    view = shared[2:20]
+    result = select(view, 3, labelled_tag="known", tag="new")
+    assert (result.labelled, result.elsewhere) == (0, 4)
+    assert result.hints == (
+        "1 labelled images have no vector: nothing is kept away from them.",
+        "2 other images have the tag 'new' from before.",
+    )
+    text = foo.get_operator(URI).summarise(result)
+    assert "of a chosen one or one of 4 labelled ones." in text and "before" in text
+
+
 def test_an_equal_share_for_each_prompt(shared):
     prompts = ["red metal cube", "blue rubber sphere, -red metal cube"]
     result = select(shared, 6, prompts="\n".join(prompts) + "\n\n")

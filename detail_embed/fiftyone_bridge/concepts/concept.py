@@ -97,8 +97,8 @@ class Concept:
 def check_name(name: str) -> str:
     """Gives the name of a concept as it is kept.
 
-    Each ``#`` before it is left out, white space is made single spaces, and letters with
-    accents are made one character.
+    Each ``#`` before it is left out, white space is made single spaces, and letters
+    with accents are made one character.
 
     Raises:
         TypeError: if it is no text

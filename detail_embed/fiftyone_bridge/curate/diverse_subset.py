@@ -7,7 +7,7 @@ see ``docs/performance.md``.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -29,7 +29,7 @@ from detail_embed.fiftyone_bridge.index.image_vectors import (
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
-from detail_embed.fiftyone_bridge.samples.tags import tag_images
+from detail_embed.fiftyone_bridge.samples.tags import had_before, tag_images
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.texts.read_query import read_query
 
@@ -48,10 +48,12 @@ class DiverseSubset:
         radius: every image is within this cosine distance of a chosen or a labelled one
         images: that could be chosen
         labelled: images that were labelled already, and so not to be chosen
+        elsewhere: labelled images with a vector that are not among the samples
         without: images that have no vector, and so were left out
         copies: how many of the last ones are like a chosen one, as no others were left
         tag: that the chosen samples got, None for none
-        hints: what to know of the prompts: cut off, or hardly understood
+        hints: what to know: of prompts that are hardly understood, of labels that can
+            be read in two ways, and of images that had the tag before
     """
 
     ids: list[str]
@@ -59,6 +61,7 @@ class DiverseSubset:
     radius: float
     images: int
     labelled: int
+    elsewhere: int
     without: int
     copies: int
     tag: str | None = None
@@ -106,8 +109,8 @@ def select_diverse_subset(
     _check_amount(n, distance, len(samples))
     lines = [] if prompts is None else _read_lines(index, prompts, n, distance)
     tag = read_tag(tag)
-    known = (labelled or Labelled()).ids(index)
-    return Run(_select(index, samples, n, distance, lines, known, tag))
+    known, hints = (labelled or Labelled()).read(index)
+    return Run(_select(index, samples, n, distance, lines, known, hints, tag))
 
 
 def _check_amount(n: int | None, distance: float | None, images: int) -> None:
@@ -158,6 +161,7 @@ def _select(
     distance: float | None,
     lines: Sequence[str],
     known: list[str],
+    hints: tuple[str, ...],
     tag: str | None,
 ) -> Generator[Progress, None, DiverseSubset]:
     yield Progress("Reading the vectors", 0.0)
@@ -169,24 +173,28 @@ def _select(
     if labelled:
         ids, matrix = [ids[place] for place in kept], matrix[kept]
     cover = Cover(matrix)
-    yield from _keep_away(index, cover, known)
+    away = yield from _keep_away(index, cover, known)
+    unseen = len(known) - away
+    if unseen:
+        hints += (f"{unseen} labelled images have no vector: nothing is kept away from "
+                  "them.",)
     if lines:
         yield Progress(f"Comparing with {len(lines)} prompts", 0.3)
         rankings = [_rank(index, line, ids) for line in lines]
         cover.in_turn(rankings, n, _AMONG * -(-n // len(lines)))
         copies = 0
-        hints = tuple(
-            hint for line in lines for hint in query_vectors.hints(index, line)
-        )
+        for line in lines:
+            hints += tuple(query_vectors.hints(index, line))
     else:
-        copies, hints = (yield from _choose(cover, n, distance, len(ids))), ()
+        copies = yield from _choose(cover, n, distance, len(ids))
     chosen = [ids[place] for place in cover.chosen]
     view = samples.select(chosen, ordered=True)
-    if tag is not None and chosen:
+    if tag is not None:
+        hints += had_before(index.images(), chosen, tag)
         tag_images(view, tag)
     return DiverseSubset(
         ids=chosen, view=view, radius=cover.radius, images=len(ids), labelled=labelled,
-        without=without, copies=copies, tag=tag, hints=hints,
+        elsewhere=away - labelled, without=without, copies=copies, tag=tag, hints=hints,
     )
 
 
@@ -210,15 +218,16 @@ def _check_left(
 
 def _keep_away(
     index: Index, cover: Cover, known: list[str]
-) -> Iterator[Progress]:
-    """Starts the cover with the labelled images that have a vector."""
+) -> Generator[Progress, None, int]:
+    """Starts the cover with the labelled images that have a vector; counts them."""
     if not known:
-        return
+        return 0
     images = flat_images(index.home).select(known)
     _, matrix, _ = read_vectors(index, images, 0)
     for done in cover.add(matrix):
         text = f"Comparing with {len(matrix):,} labelled images"
         yield Progress(text, 0.1 + 0.2 * done / len(matrix))
+    return len(matrix)
 
 
 def _rank(index: Index, line: str, ids: Sequence[str]) -> np.ndarray:

@@ -35,6 +35,7 @@ from detail_embed.fiftyone_bridge.index.image_vectors import (
 )
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.samples.tags import had_before
 
 THRESHOLD = LIMITS[RELATED]
 _TINY = 1e-3  # a length that is rounding
@@ -58,6 +59,7 @@ class NearDuplicates:
         without: images that have no vector; or boxes
         tag: that those got that could go, None for none
         noun: ``"images"`` or ``"boxes"``
+        hints: whether images that are none of these have the tag
     """
 
     view: fov.DatasetView
@@ -68,6 +70,7 @@ class NearDuplicates:
     without: int
     tag: str | None = None
     noun: str = "images"
+    hints: tuple[str, ...] = ()
 
     @property
     def duplicates(self) -> int:
@@ -143,8 +146,13 @@ def _near_duplicates(
     has_field = items.field is None and not index.is_of_frames
     if has_field:
         duplicate_field.write(index, found)
-    if tag is not None and found:
-        items.tag([id for id, *_ in found], tag)
+    hints = ()
+    if tag is not None:
+        could_go = [id for id, *_ in found]
+        if items.field is None:
+            hints = had_before(index.images(), could_go, tag)
+        if found:
+            items.tag(could_go, tag)
     groups = _grouped(found)
     shown = [id for kept, others in groups.items() for id in (kept, *dict(others))]
     return NearDuplicates(
@@ -158,6 +166,7 @@ def _near_duplicates(
         without=items.without,
         tag=tag,
         noun=items.noun,
+        hints=hints,
     )
 
 

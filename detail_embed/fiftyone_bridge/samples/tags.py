@@ -35,6 +35,16 @@ def tag_images(images: foc.SampleCollection, tag: str, untag: bool = False) -> i
     return changed
 
 
+def had_before(
+    images: foc.SampleCollection, ids: Sequence[str], tag: str
+) -> tuple[str, ...]:
+    """What to know where images other than some have a tag: it is not of this run."""
+    count = len(images.match_tags(tag).exclude(list(ids)))
+    if not count:
+        return ()
+    return (f"{count} other images have the tag '{tag}' from before.",)
+
+
 def tag_labels(
     samples: foc.SampleCollection,
     field: str,

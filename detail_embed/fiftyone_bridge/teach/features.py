@@ -25,7 +25,7 @@ from detail_embed.images.huge_image import see_whole
 from detail_embed.images.image_file import UnreadableImage
 
 _IMAGES, _PATCHES = 256, 16  # of the sample that says what is common
-_of_stores: dict[tuple[str, int], Background] = {}
+_of_stores: dict[str, tuple[tuple[int, int], Background]] = {}
 _of_vectors: WeakKeyDictionary[IndexVectors, Background] = WeakKeyDictionary()
 
 
@@ -77,10 +77,11 @@ class Patches:
                 sample = _spread(vectors.matrix, _IMAGES * _PATCHES)
                 _of_vectors[vectors] = Background.fit(sample)
             return _of_vectors[vectors]
-        known = str(store.directory), len(store)
-        if known not in _of_stores:
-            _of_stores[known] = Background.fit(_sample(store))
-        return _of_stores[known]
+        folder = str(store.directory)
+        stamp = store.directory.stat().st_mtime_ns, len(store)
+        if folder not in _of_stores or _of_stores[folder][0] != stamp:
+            _of_stores[folder] = stamp, Background.fit(_sample(store))
+        return _of_stores[folder][1]
 
     def _is_stored(self, mark: Mark) -> bool:
         return self._store is not None and mark.sample_id in self._store

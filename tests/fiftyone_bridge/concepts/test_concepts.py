@@ -237,6 +237,7 @@ def test_names_that_are_none(index, ids, name):
 def test_names(dataset):
     assert check_name("  #red \n helmet ") == "red helmet"
     assert check_name("cafe\u0301") == "café"
+    assert check_name("## ＃helmet #1") == "helmet #1"  # else nobody can name it
     with pytest.raises(TypeError, match="must be a text"):
         check_name(3)
 
