@@ -1,4 +1,4 @@
-"""Where the time goes: each stage alone; images one after the other, fused together."""
+"""Where the time goes: each stage alone, images one after the other."""
 
 from __future__ import annotations
 
@@ -43,9 +43,8 @@ def stages(case: Case) -> dict[str, float]:
         images,
     )
     features = timed("encode", case.backbone.encode_patches, patches)
-    (vectors,) = timed("fuse", case.fuser, [torch.stack(features)])
-    times["fuse"] /= len(features)
-    rows = vectors.cpu().numpy()
+    vectors = timed("fuse", case.fuser, [one[None] for one in features])
+    rows = torch.cat(vectors).cpu().numpy()
     with contestants._store(case, case.items[: len(rows)]) as write:
         ids = [name for name, _ in case.items[: len(rows)]]
         started = time.perf_counter()

@@ -35,9 +35,9 @@ class MultipleInstance(Kind):
     description = "The best patch of each image counts: for small things"
     needs_patches = True
     choices = (
-        *(Choice(pull, by_names=True) for pull in (10.0, 1.0, 0.1)),
+        *(Choice(pull, by_names=True) for pull in (10.0, 1000.0, 100.0, 1.0, 0.1)),
         *map(Choice, (1.0, 0.1)),
-    )
+    )  # a pull of 1000 leaves the names as they are
     default = choices[0]
     folds = 3
 

@@ -13,6 +13,7 @@ from detail_embed.classifiers import Classifier, VectorBags, calibration, train
 from detail_embed.classifiers.bags import Part
 from detail_embed.classifiers.curve import curve_in_steps, interval
 from detail_embed.classifiers.folds import ALWAYS, draw_shots, folds
+from detail_embed.classifiers.prompts import ensemble
 from detail_embed.classifiers.train import without_examples
 from detail_embed.evaluation.curve_plot import plot_curve
 
@@ -361,3 +362,15 @@ def test_kinds_and_vectors_that_cannot_be_used():
     with pytest.raises(ValueError, match=f"is of {SPACE}, which has 24"):
         found.scores(VectorBags(np.eye(3)))
     assert len(Part(vectors_of(NUMBERS), [3, 5])) == 2
+
+
+def test_a_strong_pull_leaves_the_names_as_they_are():
+    kind = classifiers.create("multiple-instance")
+    strongest = max(kind.choices, key=lambda choice: choice.strength)
+    assert strongest.by_names and kind.default.strength < strongest.strength
+    weights, _ = kind.solve(
+        vectors_of(NUMBERS), one_hot(NUMBERS), False, CAPTIONS, strongest, 0
+    )
+    weights = weights / np.linalg.norm(weights, axis=1, keepdims=True)
+    names = ensemble(CAPTIONS).numpy()
+    assert ((weights * names).sum(axis=1) > 0.999).all()
