@@ -18,9 +18,9 @@ _METADATA = ("width", "height", "size_bytes")
 def best_first(images: foc.SampleCollection) -> np.ndarray:
     """Puts images in the order of their files: most pixels first, then most bytes.
 
-    Sizes are those of the samples' metadata; where it is not there, or of a file of
-    other bytes, the files are asked. Files that are gone, or cannot be read, come last;
-    equal ones stay as they are.
+    Sizes are those of the samples' metadata; where it is not there, the files are
+    asked. Files that are gone, or cannot be read, come last, whatever the metadata
+    says; equal ones stay as they are.
 
     Args:
         images: ``n`` samples
@@ -39,8 +39,8 @@ def _size(known: Sequence) -> tuple[int, int]:
     path, width, height, size_bytes = known
     try:
         held = os.path.getsize(path)
-        if not (width and height and size_bytes == held):
+        if not (width and height):
             width, height = read_size(path)
-        return width * height, held
+        return width * height, size_bytes or held
     except (UnreadableImage, OSError):
         return 0, 0

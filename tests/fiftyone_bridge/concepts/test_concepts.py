@@ -1,5 +1,6 @@
 """Concepts of a dataset: taught by examples, kept, and a prompt like any other."""
 
+import os
 from dataclasses import replace
 
 import fiftyone as fo
@@ -446,3 +447,11 @@ def test_a_concept_whose_examples_are_gone_still_finds(index, dataset, ids):
     dataset.delete_samples(extra)
     assert len(index.search("#it", k=3).ids) == 3
     assert len(index.most_uncertain("#it", k=3).ids) == 3
+
+
+def test_what_is_common_is_read_anew_with_the_features(index):
+    folder, before = Patches(index)._store.directory, Patches(index).background()
+    assert Patches(index).background() is before
+    written = folder.stat().st_mtime_ns
+    os.utime(folder, ns=(written + 1, written + 1))  # as many, of other files
+    assert Patches(index).background() is not before
