@@ -85,6 +85,8 @@ def import_concepts(
 
 
 def _read(path: Path) -> list[Concept]:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the file of an export in it")
     try:
         with safe_open(path, "np") as file:
             facts = json.loads((file.metadata() or {})[_FACTS])

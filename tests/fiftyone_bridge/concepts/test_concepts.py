@@ -326,6 +326,11 @@ def test_files_that_hold_no_concepts(dataset, tmp_path, content):
     assert kept.names(dataset) == []
 
 
+def test_a_folder_holds_no_concepts(dataset, tmp_path):
+    with pytest.raises(ValueError, match="is a folder: give the file of an export"):
+        import_concepts(dataset, tmp_path)
+
+
 def test_a_concept_of_another_backbone_is_refused_by_name(index, dataset):
     of_another_backbone(dataset)
     message = "'strange' was taught with rn50-abc, but the index 'detail' is of detail-"
