@@ -64,6 +64,24 @@ def dataset(loaded):
     dataset.delete()
 
 
+@pytest.fixture
+def make_pictures(scenes):
+    """Makes datasets of the first scenes, without labels, deleted after the test."""
+    import fiftyone as fo
+
+    made = []
+
+    def make(count):
+        made.append(fo.Dataset(persistent=True))
+        paths = sorted((scenes / "images").iterdir())[:count]
+        made[-1].add_samples([fo.Sample(filepath=str(path)) for path in paths])
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.delete()
+
+
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
     """A backbone with random weights that encodes at once."""

@@ -115,14 +115,15 @@ def choose(
     """
     ways, visual = candidates(engine, precision), model.eval().visual
     weights = sum(weight.numel() for weight in visual.parameters())
+    usual = CpuWay(*ways[0].split())
     if len(ways) == 1 or weights < _SMALL:
-        return CpuWay(*ways[0].split())
+        return usual
     known = _recall(name, ways)
     rates = known or _probe(visual, spec_of(visual.preprocess_cfg).size, ways)
     if rates and not known:
         _remember(name, ways, rates)
     if not rates:
-        return CpuWay(*ways[0].split())
+        return usual
     return CpuWay(*_best(rates, ways).split(), rates)
 
 
@@ -154,7 +155,7 @@ def cpu_name() -> str:
 
 
 def _probe(visual: nn.Module, size: int, ways: list[str]) -> dict[str, float]:
-    """Rates of ways to encode, the first one being 1; those that fail are left out."""
+    """Rates of ways to encode, the first one being 1; none if one of them fails."""
     generator = torch.Generator().manual_seed(0)
     shape = _PATCHES, 3, size, size
     patches = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)

@@ -110,10 +110,11 @@ def _take(features: Iterable[Tensor], max_patches: int) -> tuple[Tensor, Tensor]
             break
     if not images:
         raise ValueError("none of the images could be read: there is nothing to fit on")
-    return _pad(images)
+    return pad(images)
 
 
-def _pad(images: list[Tensor]) -> tuple[Tensor, Tensor]:
+def pad(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """``(b, p, d)`` of images of different lengths, and which rows are theirs."""
     counts = torch.tensor([len(i) for i in images], device=images[0].device)
     padded = torch.nn.utils.rnn.pad_sequence(images, batch_first=True)
     positions = torch.arange(padded.shape[1], device=padded.device)

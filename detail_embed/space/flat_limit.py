@@ -28,6 +28,7 @@ from detail_embed.evaluation import average_precision, find_hits
 from detail_embed.fusers.checks import check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
 from detail_embed.images.reader import read_images
+from detail_embed.space import fit_sample
 from detail_embed.space.report_card import MIN_WORDS
 
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the windows
@@ -63,11 +64,7 @@ class Sampled:
         if not images:
             raise ValueError("none of the images of the sample could be read")
         features, spreads = zip(*images)
-        counts = torch.tensor([len(one) for one in features])
-        padded = pad_sequence(features, batch_first=True)
-        mask = torch.arange(padded.shape[1]) < counts[:, None]
-        spreads = pad_sequence(spreads, batch_first=True)
-        return cls(padded, mask.to(padded.device), spreads)
+        return cls(*fit_sample.pad(features), pad_sequence(spreads, batch_first=True))
 
     def __getitem__(self, rows: slice) -> Sampled:
         return Sampled(self.features[rows], self.mask[rows], self.spreads[rows])

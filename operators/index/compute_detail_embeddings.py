@@ -209,8 +209,9 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
-            seconds, again, vectors, fuser, reason, features, boxes, failed_boxes
-            and encoder, or an :class:`fiftyone.operators.ExecutionResult` if delegated
+            seconds, again, vectors, fuser, reason, features, boxes, failed_boxes,
+            encoder and windows, or an :class:`fiftyone.operators.ExecutionResult` if
+            delegated
 
         Raises:
             ValueError: if the samples or an argument cannot be used, or no image could

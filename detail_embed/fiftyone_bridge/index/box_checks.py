@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -145,8 +144,10 @@ def _check_some(index: Index, samples: foc.SampleCollection, field: str) -> None
 
 def _have_some(index: Index, samples: foc.SampleCollection, field: str) -> bool:
     has_one = {f"{label_path(index.home, field)}.0": {"$exists": True}}
-    documents, ids = documents_of(index.home), map(ObjectId, samples.values("id"))
-    while some := list(islice(ids, _AT_ONCE)):
+    documents = documents_of(index.home)
+    for start in range(0, len(samples), _AT_ONCE):
+        ids = samples[start : start + _AT_ONCE].values("id")
+        some = [ObjectId(id) for id in ids]
         if documents.find_one({"_id": {"$in": some}, **has_one}, {"_id": 1}):
             return True
     return False

@@ -24,7 +24,6 @@ SINGLE: Column = attrgetter("single_vectors")
 WHOLE: Column = attrgetter("global_vectors")
 
 
-
 class Sink:
     """Where the engine's chunks go: into fields of the samples.
 

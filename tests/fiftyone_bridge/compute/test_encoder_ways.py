@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import fiftyone as fo
 import pytest
 
 from detail_embed.backbone import cpu_ways
@@ -24,12 +23,8 @@ def fast(monkeypatch):
 
 
 @pytest.fixture
-def pictures(scenes):
-    made = fo.Dataset(persistent=True)
-    paths = sorted((scenes / "images").iterdir())[:4]
-    made.add_samples([fo.Sample(filepath=str(path)) for path in paths])
-    yield made
-    made.delete()
+def pictures(make_pictures):
+    return make_pictures(4)
 
 
 def compute(dataset, settings, key, samples=None, **more):

@@ -16,12 +16,8 @@ SETTINGS = Settings(backbone=DEMO, cover=3, fuser="mean", device="cpu", vectors=
 
 
 @pytest.fixture
-def pictures(scenes):
-    made = fo.Dataset(persistent=True)
-    paths = sorted((scenes / "images").iterdir())[:8]
-    made.add_samples([fo.Sample(filepath=str(path)) for path in paths])
-    yield made
-    made.delete()
+def pictures(make_pictures):
+    return make_pictures(8)
 
 
 def compute(dataset, settings, key="detail", **more):
