@@ -55,6 +55,8 @@ def curve_in_steps(
 ) -> Generator[float, None, list[CurvePoint]]:
     """Trains on a few examples, drawn several times, and measures on the same half.
 
+    Classes that one half has no example of are left out, see :func:`halves`.
+
     Args:
         kind: of classifier
         bags: ``n`` examples
@@ -71,16 +73,16 @@ def curve_in_steps(
         the share that is done, 0 to 1
 
     Raises:
-        ValueError: if a class has less than two examples, so that none is left to
-            measure on
+        ValueError: if no classes are left that can be told apart
     """
-    is_test = folds(targets, 2, seed) == 0
-    pool, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    if not targets[pool].any(axis=0).all() or not targets[test].any(axis=0).all():
+    shown, pool, test = halves(targets, several, seed)
+    if shown.sum() < (1 if several else 2):
         raise ValueError(
-            "a curve needs two examples of each class, one to train on and one to "
-            "measure on: leave classes with one out, or do without the curve"
+            "a curve needs classes with two examples, one to train on and one to "
+            "measure on: label more, or do without the curve"
         )
+    targets = targets[:, shown]
+    captions = None if captions is None else captions[shown]
     asked = [count for count in shots if count or captions is not None]
     total, done, points = sum(draws if count else 1 for count in asked), 0, []
     names = [str(number) for number in range(targets.shape[1])]
@@ -112,6 +114,27 @@ def curve_in_steps(
             CurvePoint(kind.name, count, float(np.mean(values)), *ends, values)
         )
     return points
+
+
+def halves(
+    targets: np.ndarray, several: bool, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Deals examples out to train on and to measure on.
+
+    Args:
+        targets: ``(n, K)`` bool
+        several: whether one thing may have several classes, or none; else what is of
+            no class of both halves is in neither
+        seed (0): of the deal
+
+    Returns:
+        ``(K,)`` bool, the classes of which both halves have an example; and the places
+        of the examples to train on, and of those to measure on
+    """
+    is_test = folds(targets, 2, seed) == 0
+    shown = targets[is_test].any(axis=0) & targets[~is_test].any(axis=0)
+    counts = targets[:, shown].any(axis=1) | several
+    return shown, np.flatnonzero(counts & ~is_test), np.flatnonzero(counts & is_test)
 
 
 def goodness(scores: np.ndarray, targets: np.ndarray, several: bool) -> float:

@@ -16,11 +16,12 @@ from detail_embed.classifiers.classifier import Classifier
 from detail_embed.classifiers.folds import ALWAYS, folds
 from detail_embed.classifiers.kind import Choice, Kind
 from detail_embed.classifiers.prompts import SCALE, ensemble
+from detail_embed.texts.some_of import some_of
 
 logger = logging.getLogger(__name__)
 
 _MOST = 2000  # examples by which the choice is made
-_STANDS_OUT = 3.0  # z-score of a class that nothing was learned of
+STANDS_OUT = 3.0  # z-score of a class that nothing was learned of
 _TINY = 1e-6
 
 
@@ -164,7 +165,7 @@ def without_examples(
     return Classifier(
         kind, list(classes), several, space, SCALE * texts, zeros,
         (1 / spread).astype(np.float32),
-        (-logits.mean(axis=0) / spread - _STANDS_OUT).astype(np.float32),
+        (-logits.mean(axis=0) / spread - STANDS_OUT).astype(np.float32),
         facts or {},
     )
 
@@ -238,26 +239,21 @@ def _notes(targets: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:
     always = [name for name, column in zip(classes, targets.T) if column.all()]
     if always:
         notes.append(
-            f"All examples have the class {_list(always)}: nothing tells it apart, so "
-            "everything gets it."
+            f"All examples have the class {some_of(always)}: nothing tells it apart, "
+            "so everything gets it."
         )
     single = [name for name, count in zip(classes, counts) if count == 1]
     if len(single) == len(classes):
         notes.append(
-            f"Each class has one example ({_list(single)}): the probabilities are not "
-            "calibrated, and nothing was held out."
+            f"Each class has one example ({some_of(single)}): the probabilities are "
+            "not calibrated, and nothing was held out."
         )
     elif single:
         notes.append(
-            f"Classes with one example: {_list(single)}. They are trained on, but how "
-            "well these are told apart was not measured."
+            f"Classes with one example: {some_of(single)}. They are trained on, but "
+            "how well these are told apart was not measured."
         )
     return tuple(notes)
-
-
-def _list(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + rest
 
 
 def _check(

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from detail_embed import classifiers
 from detail_embed.classifiers import Classifier, VectorBags, calibration, train
 from detail_embed.classifiers.bags import Part
-from detail_embed.classifiers.curve import curve_in_steps, interval
+from detail_embed.classifiers.curve import curve_in_steps, halves, interval
 from detail_embed.classifiers.folds import ALWAYS, draw_shots, folds
 from detail_embed.classifiers.prompts import ensemble
 from detail_embed.classifiers.train import without_examples
@@ -281,6 +281,21 @@ def test_more_examples_are_better(tmp_path):
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="no points"):
         plot_curve([], tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_halves_leave_out_what_only_one_of_them_has(several):
+    targets = one_hot([0, 0, 1, 1, 1, 2])
+    shown, pool, test = halves(targets, several, seed=3)
+    assert shown.tolist() == [True, True, False]
+    assert targets[pool][:, shown].any(axis=0).all()
+    assert targets[test][:, shown].any(axis=0).all()
+    assert not set(pool) & set(test)
+    assert len(pool) + len(test) == (6 if several else 5)
+    with pytest.raises(ValueError, match="two examples"):
+        list(curve_in_steps(
+            classifiers.create("linear"), vectors_of([0, 1]), one_hot([0, 1])
+        ))
 
 
 def test_probabilities_are_as_often_right_as_they_say():

@@ -8,7 +8,7 @@ from numbers import Integral
 import fiftyone.core.collections as foc
 
 from detail_embed.classifiers import create
-from detail_embed.classifiers.curve import SHOTS
+from detail_embed.classifiers.curve import SHOTS, halves
 from detail_embed.fiftyone_bridge.classifiers import library, predictions
 from detail_embed.fiftyone_bridge.classifiers.targets import (
     BOX,
@@ -94,6 +94,13 @@ def check_classes(labelled: Labelled, asked: Asked) -> None:
     Raises:
         ValueError: if not
     """
+    shown, _, _ = halves(labelled.targets, labelled.several, asked.seed)
+    if asked.curve and shown.sum() < (1 if labelled.several else 2):
+        raise ValueError(
+            f"curve=True: a curve needs classes with two examples, and "
+            f"labels_field={labelled.field!r} has too few of them: label more, or do "
+            "without the curve"
+        )
     if labelled.several:
         if labelled.targets.all():
             raise ValueError(
@@ -106,12 +113,6 @@ def check_classes(labelled: Labelled, asked: Asked) -> None:
             f"labels_field={labelled.field!r} has one class only, "
             f"{labelled.classes[0]!r}, so nothing is to be told apart: label a second "
             "one"
-        )
-    if asked.curve and (labelled.targets.sum(axis=0) < 2).any():
-        single = labelled.classes[int(labelled.targets.sum(axis=0).argmin())]
-        raise ValueError(
-            f"curve=True: a curve needs two examples of each class, and {single!r} "
-            "has one; label another one, or do without the curve"
         )
 
 

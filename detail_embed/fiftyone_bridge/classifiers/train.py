@@ -11,22 +11,27 @@ import fiftyone.core.collections as foc
 import numpy as np
 from torch import Tensor
 
-from detail_embed.classifiers import Bags, Kind, create, train_in_steps
-from detail_embed.classifiers.bags import Part
+from detail_embed.classifiers import Kind, create, train_in_steps
 from detail_embed.classifiers.captions import TEMPLATES
-from detail_embed.classifiers.curve import CurvePoint, curve_in_steps
+from detail_embed.classifiers.curve import CurvePoint
 from detail_embed.classifiers.folds import draw_shots
 from detail_embed.classifiers.kind import Choice
-from detail_embed.classifiers.train import Trained, without_examples
+from detail_embed.classifiers.train import (
+    STANDS_OUT,
+    Trained,
+    without_examples,
+)
 from detail_embed.fiftyone_bridge.classifiers import library, predictions, report
 from detail_embed.fiftyone_bridge.classifiers.asked import Asked, check
 from detail_embed.fiftyone_bridge.classifiers.captions import encode_classes
 from detail_embed.fiftyone_bridge.classifiers.examples import Examples, find_examples
+from detail_embed.fiftyone_bridge.classifiers.measured_curve import measure_curve
 from detail_embed.fiftyone_bridge.classifiers.report import Confused
 from detail_embed.fiftyone_bridge.classifiers.vectors import images_of, space_for
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.texts.some_of import some_of
 
 _SHARE_OF_CURVE = 0.6  # of the time, roughly
 _Result = TypeVar("_Result")
@@ -176,9 +181,12 @@ def _train(
         samples, asked.target, labelled.field, labelled.unit, judged, seen,
         f"eval_{asked.title}",
     )
-    curve = []
+    curve, of_curve = [], []
     if asked.curve:
-        curve = yield from _curve(kind, known, captions, labelled.several, asked.seed)
+        steps = measure_curve(kind, known, captions, asked.seed)
+        curve, of_curve = yield from _told(
+            steps, "Measuring fewer examples", 0.4, _SHARE_OF_CURVE
+        )
     result = TrainedClassifier(
         name=asked.title, kind=asked.kind, space=space, labels_field=labelled.field,
         field=asked.target, unit=labelled.unit, several=labelled.several,
@@ -189,7 +197,7 @@ def _train(
         judged=len(judged),
         accuracy=report.accuracy(scores[rows], targets, labelled.several),
         eval_key=eval_key, confused=confused, curve=curve, choice=trained.choice,
-        notes=[*known.notes, *notes, *trained.notes],
+        notes=[*known.notes, *notes, *trained.notes, *of_curve],
         seconds=time.monotonic() - started,
     )
     ids = [known.items[row].label_id or known.items[row].sample_id for row in held]
@@ -213,15 +221,14 @@ def _draw(known: Examples, asked: Asked) -> tuple[np.ndarray, list[str]]:
     drawn = draw_shots(known.targets, asked.shots, asked.seed)
     counts = known.targets.sum(axis=0)
     few = [
-        f"{name!r} has {count}" for name, count in zip(known.classes, counts)
+        f"{name} ({count})" for name, count in zip(known.classes, counts)
         if count < asked.shots
     ]
     if not few:
         return drawn, []
-    some = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
     return drawn, [
         f"There are less than {asked.shots} examples of some classes, so all of these "
-        f"were taken: {some}."
+        f"were taken: {some_of(few)}."
     ]
 
 
@@ -242,6 +249,11 @@ def _fit(
             "Nothing was trained: the names of the classes are all that it knows, and "
             "its probabilities are not calibrated."
         )
+        if known.several:
+            note += (
+                f" A class is given where it stands out by {STANDS_OUT:g} standard "
+                "deviations, so most images get none."
+            )
         return Trained(found, nothing, None, (note,))
     steps = train_in_steps(
         kind, known.examples(drawn), known.targets[drawn], known.classes, space,
@@ -257,17 +269,6 @@ def _judged(
     if shots is None:
         return drawn[is_fair]
     return np.setdiff1d(np.arange(len(known.targets)), drawn)
-
-
-def _curve(
-    kind: Kind, known: Examples, captions: Tensor | None, several: bool, seed: int
-) -> Generator[Progress, None, list[CurvePoint]]:
-    everything: Bags = Part(known.bags, known.rows)
-    steps = curve_in_steps(
-        kind, everything, known.targets, several, captions, seed=seed
-    )
-    text = "Measuring fewer examples"
-    return (yield from _told(steps, text, 0.4, _SHARE_OF_CURVE))
 
 
 def _told(

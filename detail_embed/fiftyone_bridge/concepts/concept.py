@@ -97,8 +97,8 @@ class Concept:
 def check_name(name: str) -> str:
     """Gives the name of a concept as it is kept.
 
-    Each ``#`` before it is left out, white space is made single spaces, and letters
-    with accents are made one character.
+    Each ``#`` before it and the quotes around it, as a prompt has them, are left out,
+    white space is made single spaces, and letters with accents are made one character.
 
     Raises:
         TypeError: if it is no text
@@ -107,6 +107,8 @@ def check_name(name: str) -> str:
     if not isinstance(name, str):
         raise TypeError(f"a concept's name must be a text, not {name!r:.80}")
     plain = name.strip().lstrip(_SIGNS)
+    if len(plain) > 2 and plain[0] == plain[-1] == '"':
+        plain = plain[1:-1]
     plain = unicodedata.normalize("NFC", " ".join(plain.split()))
     wrong = [c for c in plain if c in _SEPARATORS or not c.isprintable()]
     if not plain or wrong or len(plain) > LONGEST:

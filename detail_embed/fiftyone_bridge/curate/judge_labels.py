@@ -26,13 +26,13 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     dataset_id,
     label_type,
 )
+from detail_embed.texts.some_of import some_of
 
 MISTAKENNESS = "mistakenness"  # attributes of labels
 SUGGESTED = "suggested_label"
 COUNT = 100
 MAKER = "detail_embed.mistaken_labels"
 OF_IMAGES = (fo.Classification, fo.Classifications)
-_MOST_NAMED = 3
 _NEWEST = "mistaken_labels"
 
 
@@ -188,13 +188,6 @@ def _store(dataset: fo.Dataset) -> foo.ExecutionStore:
 def key_of(name: str | None) -> str:
     """A class as it is compared: as those that a person types; empty for none."""
     return " ".join((name or "").split())
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first few of some names, and how many more there are."""
-    rest = len(names) - _MOST_NAMED
-    more = f" and {rest} more" if rest > 0 else ""
-    return ", ".join(map(repr, names[:_MOST_NAMED])) + more
 
 
 def _taken(images: Sequence[str], own: np.ndarray, classes: int) -> np.ndarray:

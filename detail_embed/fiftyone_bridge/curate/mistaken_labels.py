@@ -19,7 +19,6 @@ from detail_embed.fiftyone_bridge.curate.judge_labels import (
     judge,
     keep,
     key_of,
-    some_of,
 )
 from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
@@ -36,6 +35,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
 from detail_embed.texts import zero_shot
+from detail_embed.texts.some_of import some_of
 
 
 def find_mistaken_labels(

@@ -200,10 +200,11 @@ def test_odd_labels_are_left_out_and_counted(index):
     assert result.examples == {"a": 10, "b": 10, "one": 1}
     assert "Classes with one example: 'one'" in result.notes[0]
     assert result.judged == 20 and len(dataset.exists("odd_one")) == 24
-    with pytest.raises(ValueError, match="'one' has one"):
-        train_classifier(index, "odd", name="x", curve=True)
+    curved = train_classifier(index, "odd", name="x", curve=True).finish()
+    assert "The curve leaves out classes" in curved.notes[-1]
+    assert curved.notes[-1].endswith(": 'one'.") and len(curved.curve) == 6
     few = train_classifier(index, "odd", shots=12, name="few").finish()
-    assert "less than 12 examples" in few.notes[0] and "'one' has 1" in few.notes[0]
+    assert "less than 12 examples" in few.notes[0] and "'one (1)'" in few.notes[0]
     dataset.set_values("odd", {
         id: fo.Classification(label=label) for id, label in zip(ids, "abcd")
     }, key_field="id")
@@ -211,6 +212,15 @@ def test_odd_labels_are_left_out_and_counted(index):
     single = train_classifier(index, "odd", name="single").finish()
     assert single.accuracy is None and single.judged == 0 and single.eval_key is None
     assert "not calibrated" in single.notes[-1], single.notes
+    with pytest.raises(ValueError, match="needs classes with two examples"):
+        train_classifier(index, "odd", name="y", curve=True)
+
+
+def test_zero_shots_of_several_classes_say_when_a_class_is_given(index):
+    result = train_classifier(index, "tags_of_it", "prompts", shots=0).finish()
+    assert "stands out by 3 standard deviations" in result.notes[-1]
+    one = train_classifier(index, "material", "prompts", shots=0).finish()
+    assert "stands out" not in " ".join(one.notes)
 
 
 def test_the_curve(index):

@@ -239,6 +239,7 @@ def test_names(dataset):
     assert check_name("  #red \n helmet ") == "red helmet"
     assert check_name("cafe\u0301") == "café"
     assert check_name("## ＃helmet #1") == "helmet #1"  # else nobody can name it
+    assert check_name('#"red helmet"') == "red helmet"  # as a prompt has it
     with pytest.raises(TypeError, match="must be a text"):
         check_name(3)
 
