@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +16,9 @@ from detail_embed.features.discarded import read_discarded, write_discarded
 from detail_embed.features.label import LABEL, check_label, other_store, read_label
 from detail_embed.features.packing import StoredImage, check_dtype, pack
 from detail_embed.features.shards import ShardFile, open_shards, remove, write_shard
-from detail_embed.images.file_source import FileSource, is_same, look
+from detail_embed.images.file_source import FileSource, is_same
+from detail_embed.images.look import look, newer
+from detail_embed.images.read_pool import READ_SECONDS
 
 _OPEN_SHARDS = 1024  # mapped at once; that takes addresses, neither memory nor files
 _PLACES = ("boxes", "levels")
@@ -190,7 +191,8 @@ class FeatureStore:
         return features, mask
 
     def changed(
-        self, items: Iterable[tuple[str, str]], trust: bool = False
+        self, items: Iterable[tuple[str, str]], trust: bool = False,
+        read_seconds: float = READ_SECONDS,
     ) -> list[str]:
         """Finds the images whose files are others than those they were made of.
 
@@ -199,19 +201,22 @@ class FeatureStore:
             trust (False): whether images of older versions, which do not know their
                 files, count as unchanged; else they do where the file is not newer
                 than the shard
+            read_seconds (READ_SECONDS): that a file may be waited for; one of which
+                nothing came counts as unchanged
 
         Returns:
             the ids
         """
         held = [(id, str(path), self._source(id)) for id, path in items if id in self]
         known = [entry for entry in held if entry[2] is not None]
-        now = look((source, path) for _, path, source in known)
+        now = look(((source, path) for _, path, source in known), read_seconds)
+        old = [] if trust else [(i, path) for i, path, source in held if source is None]
+        written = ((path, self._places[i][0].written) for i, path in old)
         return [
-            *(
-                i for i, path, source in held
-                if source is None and not trust and self._is_older(i, path)
-            ),
-            *(i for (i, _, source), new in zip(known, now) if not is_same(source, new)),
+            *(i for (i, _), is_newer in zip(old, newer(written, read_seconds))
+              if is_newer),
+            *(i for (i, _, source), new in zip(known, now)
+              if new is not None and not is_same(source, new)),
         ]
 
     def unknown(self, ids: Iterable[str]) -> list[str]:
@@ -286,12 +291,6 @@ class FeatureStore:
     def _source(self, id: str) -> FileSource | None:
         shard, row = self._places[id]
         return shard.sources[row]
-
-    def _is_older(self, id: str, path: str) -> bool:
-        try:
-            return os.stat(path).st_mtime_ns > self._places[id][0].written
-        except OSError:
-            return False
 
 
 def _map(path: Path) -> dict[str, Tensor]:

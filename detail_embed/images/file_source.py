@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import BinaryIO
 
+from detail_embed.images.open_file import open_file
 from detail_embed.storage.addresses import Object, StoredFile, is_address, local_path
 
 _HASHED = 2**28  # bytes; the content of larger files is not hashed
 _BLOCK = 2**18  # bytes, that stay in the cache of a core
-_THREADS = 16  # that look at files: those of a network answer one by one
-_FILES = 256  # that a thread looks at, at a time
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,9 @@ def content_of(path: str | os.PathLike) -> str | None:
 
     Raises:
         OSError: if it cannot be read
+        ValueError: if it is no regular file
     """
-    if is_address(path):
-        with Object(str(path)).read() as stored:
-            return content_in(stored)
-    with open(local_path(path), "rb", buffering=0) as file:
+    with open_file(path) as file:
         return content_in(file)
 
 
@@ -85,48 +79,8 @@ def content_in(file: BinaryIO) -> str | None:
         file.seek(before)
 
 
-def latest(known: FileSource, path: str | os.PathLike) -> FileSource:
-    """What a file is now, if it is another than it was, or elsewhere.
-
-    Its bytes are read only where path, size or time of modification are others.
-
-    Args:
-        known: what it was
-        path: where it is now
-
-    Returns:
-        ``known`` itself where nothing has changed, or where there is no file any more;
-        else what it is now, with the same content if it was only moved or touched
-    """
-    state = state_of(path)
-    if state in ("", known.state):
-        return known
-    try:
-        return FileSource(state, content_of(path))
-    except OSError:
-        return known
-
-
 def is_same(known: FileSource, now: FileSource) -> bool:
     """Whether two sources are of the same bytes; what is not known is not the same."""
     if known.state == now.state:
         return True
     return known.content is not None and known.content == now.content
-
-
-def look(known: Iterable[tuple[FileSource, str]]) -> Iterator[FileSource]:
-    """As :func:`latest`, of many files, in threads; in their order.
-
-    Args:
-        known: what each was, and where it is now; consumed as needed
-    """
-    rest = iter(known)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="detail-look") as pool:
-        while block := list(islice(rest, _THREADS * _FILES)):
-            parts = [block[i : i + _FILES] for i in range(0, len(block), _FILES)]
-            for found in pool.map(_look, parts):
-                yield from found
-
-
-def _look(part: list[tuple[FileSource, str]]) -> list[FileSource]:
-    return [latest(known, path) for known, path in part]

@@ -24,6 +24,10 @@ def open_file(path: str | os.PathLike) -> BinaryIO:
     path = local_path(path)
     if is_address(path):
         return Object(str(path)).read()
+    return _open_here(path)
+
+
+def _open_here(path: str | os.PathLike) -> BinaryIO:
     if not stat.S_ISREG(os.stat(path).st_mode):
         kind = "a directory" if os.path.isdir(path) else "no regular file"
         raise NotReadHere(f"is {kind}")

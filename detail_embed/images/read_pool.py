@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -28,7 +27,7 @@ _FURTHER = 512  # files that are read ahead while one hangs
 
 logger = logging.getLogger(__name__)
 
-_Path = TypeVar("_Path", bound="str | os.PathLike")
+_Path = TypeVar("_Path")
 _Result = TypeVar("_Result")
 
 
@@ -106,7 +105,8 @@ class ReadPool(Generic[_Path, _Result]):
     process ends although one of them hangs.
 
     Args:
-        work: reads a file, given its index, its path, and what counts its waiting
+        work: reads a file, given its index, its path, or what has this as its text, and
+            what counts its waiting
         late: makes the result of a file that hung, of its index and its path
         drop: takes a result that came after the file was given up
         num_workers: threads that work at the same time

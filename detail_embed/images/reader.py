@@ -21,6 +21,7 @@ from detail_embed.images.image_file import (
     decode_pixels,
     open_with_file,
 )
+from detail_embed.images.in_time import hung
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.read_pool import (
     READ_SECONDS,
@@ -31,6 +32,7 @@ from detail_embed.images.read_pool import (
 from detail_embed.storage.addresses import is_address, local_path
 
 _PINNED = 2**26
+_OPTION = 'read_seconds (in a form "Time limit of a file")'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,11 +132,7 @@ def _results(
 
 
 def _hung(index: int, path: str | os.PathLike, seconds: float) -> Decoded:
-    reason = (
-        f"could not be read within {seconds:g} s: its disk or network does not answer. "
-        "Look whether it opens by hand, or raise read_seconds"
-    )
-    return Decoded(index, path, error=UnreadableImage(path, reason))
+    return Decoded(index, path, error=hung(path, seconds, _OPTION))
 
 
 def _forgotten(budget: PixelBudget, decoded: Decoded) -> None:

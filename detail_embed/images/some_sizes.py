@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from detail_embed.images.image_file import UnreadableImage, read_size
-from detail_embed.images.read_pool import ReadPool, Waiting
+from detail_embed.images.in_time import each
 
 _FILES = 64
 _AT_ONCE = 4
@@ -24,20 +24,12 @@ def some_sizes(paths: Sequence[str | os.PathLike]) -> list[tuple[str, _Size]]:
         of each its path, and its width and height in pixels
     """
 
-    def read(
-        index: int, path: str | os.PathLike, waiting: Waiting
-    ) -> tuple[str, _Size] | None:
+    def read(path: str | os.PathLike) -> tuple[str, _Size] | None:
         try:
             return os.fspath(path), read_size(path)
         except UnreadableImage:
             return None
 
     some = paths[:: max(-(-len(paths) // _FILES), 1)]
-    pool: ReadPool[str | os.PathLike, tuple[str, _Size] | None] = ReadPool(
-        read, lambda index, path: None, lambda found: None, _AT_ONCE, len(some) or 1,
-        _SECONDS, may_grow=False,
-    )
-    try:
-        return [found for found in pool.results(some, lambda index: None) if found]
-    finally:
-        pool.close()
+    found = each(read, some, lambda path: None, _SECONDS, _AT_ONCE)
+    return [size for size in found if size]

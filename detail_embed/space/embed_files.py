@@ -18,7 +18,7 @@ from detail_embed.engine.stream import stream_reusing
 from detail_embed.features import FeatureStore
 from detail_embed.features.disk_space import check_room
 from detail_embed.features.huge_files import huge_line
-from detail_embed.images.file_source import state_of
+from detail_embed.images.look import states
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.addresses import full_path
 from detail_embed.storage.chunk_store import ChunkStore
@@ -105,8 +105,9 @@ def embed_files(
     done = None if out is None else ChunkStore(out, space.slug)
     stored = {} if done is None else done.load()
     todo = {}
-    for name, where in rows.items():
-        key = _key(name, state_of(name)) if stored else None
+    now = states(rows, options.read_seconds) if stored else [None] * len(rows)
+    for (name, where), state in zip(rows.items(), now):
+        key = None if state is None else _key(name, state)
         if key in stored:
             result.vectors[where], result.global_vectors[where] = stored[key]
         else:
@@ -116,7 +117,7 @@ def embed_files(
         logger.info(said)
     chunks = stream_reusing(
         todo.items(), space.backbone, space.cover, space.fuser,
-        _open(features, space, todo), options,
+        _open(features, space, todo, options.read_seconds), options,
     )
     bar = tqdm(
         total=len(rows), initial=len(rows) - len(todo), unit="image",
@@ -125,8 +126,8 @@ def embed_files(
     with bar, closing(chunks):
         for chunk in chunks:
             if done is not None and chunk.ids:
-                states = (source.state for source in chunk.sources)
-                keys = [_key(name, state) for name, state in zip(chunk.ids, states)]
+                made_of = zip(chunk.ids, chunk.sources)
+                keys = [_key(name, source.state) for name, source in made_of]
                 done.add(keys, chunk.vectors, chunk.global_vectors)
             _put(chunk, rows, result)
             bar.update(len(chunk.ids) + len(chunk.errors))
@@ -171,6 +172,7 @@ def _open(
     features: str | Path | FeatureStore | None,
     space: EmbeddingSpace,
     todo: dict[str, str | Path],
+    read_seconds: float,
 ) -> FeatureStore | None:
     """Opens the feature store and sees to it that there is room."""
     if features is None:
@@ -179,7 +181,7 @@ def _open(
         features.require(space.patch_slug)
     else:
         features = FeatureStore(features, space.patch_slug, space.dim)
-    features.discard(features.changed(todo.items()))
+    features.discard(features.changed(todo.items(), read_seconds=read_seconds))
     paths = [path for name, path in todo.items() if name not in features]
     if paths:
         check_room(

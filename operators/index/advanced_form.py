@@ -25,7 +25,7 @@ from detail_embed.fusers.few_vectors import MAX_VECTORS, METHODS, MIN_VECTORS
 from detail_embed.space.choose_fuser import AUTO
 
 from ..shared.form import add_ways, choices, given, index_of
-from .advanced_labels import LABELS
+from .advanced_labels import LABELS, TIME_LIMIT
 from .box_form import add_boxes
 from .compute_request import BY_QUALITY, FLAT, NEVER, Request
 
@@ -282,8 +282,7 @@ def _add_machine(inputs: types.Object) -> None:
         "read_seconds",
         default=Settings.read_seconds,
         label=LABELS["read_seconds"],
-        description="In seconds. A file of a network that gives nothing for so long is "
-        "left out, with its reason",
+        description=TIME_LIMIT,
     )
     inputs.int(
         "shards",

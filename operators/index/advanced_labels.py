@@ -26,3 +26,8 @@ LABELS = {
     "read_seconds": "Time limit of a file",
     "shards": "Shards",
 }
+
+TIME_LIMIT = (
+    "In seconds. A file of a network that gives nothing for so long is left out, with "
+    "its reason"
+)

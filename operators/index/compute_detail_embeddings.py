@@ -47,6 +47,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         "again": "Images embedded anew, by reason",
         "failed": "Images that could not be read",
         "error_field": "Field that says why",
+        "reasons": "Why, by reason",
+        "silent": "Images whose file did not tell whether it has changed",
         "boxes": "Boxes embedded",
         "failed_boxes": "Boxes that cannot be embedded",
         "seconds": "Seconds",
@@ -210,8 +212,9 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
             seconds, again, vectors, fuser, reason, features, boxes, failed_boxes,
-            encoder and windows, or an :class:`fiftyone.operators.ExecutionResult` if
-            delegated
+            encoder, windows, reasons (how many images failed for each) and silent (how
+            many files did not tell whether they have changed), or an
+            :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
             ValueError: if the samples or an argument cannot be used, or no image could

@@ -31,6 +31,11 @@ class EmbeddingOperator(RunOperator):
                 f"{result.failed} could not be read (see the field "
                 f"{result.error_field!r})"
             )
+        if result.silent:
+            parts.append(
+                f"of {result.silent} it is not known whether they have changed, as "
+                "nothing came of their files: update once it does"
+            )
         if result.boxes:
             parts.append(f"{result.boxes} boxes embedded")
         if result.failed_boxes:
@@ -39,7 +44,8 @@ class EmbeddingOperator(RunOperator):
                 f"'{result.brain_key}_boxes_error' of their labels)"
             )
         text = f"{', '.join(parts)}. Search with brain key {result.brain_key!r}"
-        return ". ".join(filter(None, [text, result.reason, result.features]))
+        why = next((f"Of {n} the file {why}" for why, n in result.reasons.items()), "")
+        return ". ".join(filter(None, [text, why, result.reason, result.features]))
 
     def show(
         self, ctx: foo.ExecutionContext, result: Result

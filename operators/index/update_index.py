@@ -11,6 +11,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from ..shared.form import add_known_index, index_of
+from .advanced_labels import LABELS, TIME_LIMIT
 from .embedding_operator import EmbeddingOperator
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class UpdateIndex(EmbeddingOperator):
         "present": "Images that had a vector already",
         "again": "Images embedded anew, by reason",
         "failed": "Images that could not be read",
+        "reasons": "Why, by reason",
+        "silent": "Images whose file did not tell whether it has changed",
         "seconds": "Seconds",
     }
 
@@ -42,16 +45,25 @@ class UpdateIndex(EmbeddingOperator):
         samples: foc.SampleCollection,
     ) -> None:
         """Index, what it lacks, and where its checkpoint is."""
+        from detail_embed.engine.encode_options import EncodeOptions
         from detail_embed.fiftyone_bridge.compute import update
         from detail_embed.fiftyone_bridge.index import facts as index_facts
         from detail_embed.fiftyone_bridge.index.coverage import coverage
         from detail_embed.fiftyone_bridge.index.index import Index
+        from detail_embed.images.in_time import is_hung
 
         ours = index_facts.of_kind(ctx.dataset, index_facts.OURS)
         facts = add_known_index(inputs, ctx.params, ours)
         index = Index.of(samples, facts.brain_key)
         found = coverage(index, samples)
         inputs.view("coverage", types.Notice(label=_describe(found)))
+        if any(map(is_hung, found.reasons)):
+            inputs.float(
+                "read_seconds",
+                default=EncodeOptions.read_seconds,
+                label=LABELS["read_seconds"],
+                description=TIME_LIMIT,
+            )
         inputs.str(
             "pretrained",
             label="Checkpoint file",
@@ -119,8 +131,9 @@ class UpdateIndex(EmbeddingOperator):
 
         Returns:
             a dict with brain_key, space, embedded, present, failed, error_field,
-            seconds, again, vectors, fuser, reason and features, or an
-            :class:`fiftyone.operators.ExecutionResult` if delegated
+            seconds, again, vectors, fuser, reason, features, reasons (how many images
+            failed for each) and silent (how many files did not tell whether they have
+            changed), or an :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
             ValueError: if the index is not ours, the samples cannot be used, or the

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from detail_embed.images.cpus import cpus
 from detail_embed.images.decode import upright_rgb
 from detail_embed.images.huge_image import as_huge, see
 from detail_embed.images.image_file import open_image
+from detail_embed.images.in_time import each
 
 SIDE = 132  # pixels
 _KEPT = 2048
+_SECONDS = 10.0  # that a file is waited for
 _AROUND = 1.3  # sides of a part that are shown of it and around it
+_asked: dict[str, float] = {}  # since when a file is being read
 _TAG, _FRAME, _BLANK = (20, 20, 20), (255, 109, 4), (64, 64, 64)
 
 
@@ -30,7 +34,7 @@ def draw(
     """Makes square pictures, several at a time, each of a whole image.
 
     Args:
-        paths: ``n`` image files; one that cannot be read is a grey square
+        paths: ``n`` image files; one that cannot be read, or hangs, is grey
         tags (()): short texts in their corners
         framed (()): whether a picture has a frame
         boxes (()): left, top, width and height of a part of the image that is
@@ -42,8 +46,7 @@ def draw(
     tags = tags or [""] * len(paths)
     framed = framed or [False] * len(paths)
     boxes = boxes or [None] * len(paths)
-    with ThreadPoolExecutor() as pool:
-        pictures = list(pool.map(_shrink, paths))
+    pictures = _all(_shrink, [(path,) for path in paths])
     return [_finish(*picture) for picture in zip(pictures, tags, framed, boxes)]
 
 
@@ -55,7 +58,7 @@ def crops(
     """Makes square pictures of parts of images, with some of what is around them.
 
     Args:
-        paths: ``n`` image files; one that cannot be read is a grey square
+        paths: ``n`` image files; one that cannot be read, or hangs, is grey
         boxes: left, top, width and height of the part, as shares of the image; None for
             the whole
         tags (()): short texts in their corners
@@ -64,16 +67,44 @@ def crops(
         ``n`` data URLs of JPEGs
     """
     tags = tags or [""] * len(paths)
-    with ThreadPoolExecutor() as pool:
-        pictures = list(pool.map(_cut, paths, boxes))
+    pictures = _all(_cut, list(zip(paths, boxes)))
     return [_finish(*picture, False, None) for picture in zip(pictures, tags)]
+
+
+class _Part(tuple):
+    """A file, and a box where a part of it is wanted."""
+
+    def __str__(self) -> str:
+        return self[0]
+
+
+def _all(
+    make: Callable[..., Image.Image], wanted: Sequence[tuple]
+) -> list[Image.Image]:
+    """Makes pictures; of what hangs, or has hung and did not come yet, grey ones."""
+
+    def ask(part: _Part) -> Image.Image:
+        path, began = part[0], time.monotonic()
+        if began - _asked.setdefault(path, began) >= _SECONDS:
+            return _blank()
+        try:
+            return make(*part)
+        finally:
+            _asked.pop(path, None)
+
+    parts = map(_Part, wanted)
+    return list(each(ask, parts, lambda part: _blank(), _SECONDS, cpus() + 4))
+
+
+def _blank() -> Image.Image:
+    return Image.new("RGB", (SIDE, SIDE), _BLANK)
 
 
 def _cut(path: str, box: Sequence[float] | None) -> Image.Image:
     try:
         return _read_part(path, os.stat(path).st_mtime_ns, box and tuple(box))
     except Exception:  # Pillow's decoders raise errors of any kind
-        return Image.new("RGB", (SIDE, SIDE), _BLANK)
+        return _blank()
 
 
 @lru_cache(_KEPT)
@@ -100,7 +131,7 @@ def _shrink(path: str) -> Image.Image:
     try:
         return _read(path, os.stat(path).st_mtime_ns)
     except Exception:  # Pillow's decoders raise errors of any kind
-        return Image.new("RGB", (SIDE, SIDE), _BLANK)
+        return _blank()
 
 
 @lru_cache(_KEPT)

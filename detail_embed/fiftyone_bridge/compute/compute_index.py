@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["check_compute", "compute", "delete", "prepare"]
 
+_REASONS = 5  # that are told of images that failed
+
 
 def compute(
     index: Index,
@@ -209,7 +211,7 @@ def _compute(
         yield Progress(said, 0.0)
     opened = yield from open_space(index, samples, items, settings, overwrite)
     record, errors = index.record, index.error_field
-    stale = yield from provenance.check(index, items)
+    stale = yield from provenance.check(index, items, settings.read_seconds)
     boxes = None
     if record.box_field is not None:
         void = stale.ids - stale.boxes
@@ -230,7 +232,8 @@ def _compute(
     sinks = [Sink(home, columns, errors, void=stale.ids)]
     if boxes is not None:  # first: what is noted of an image is of boxes that are there
         sinks.insert(0, BoxSink(home, *index.box_fields, void=stale.ids))
-    failed = yield from embed(todo, opened, settings, sinks, boxes)
+    reasons = yield from embed(todo, opened, settings, sinks, boxes)
+    failed = reasons.total()
     if not (stored or boxes):
         paths = [path for _, path in todo]
         estimate.note(paths, settings, time.monotonic() - began)
@@ -266,6 +269,8 @@ def _compute(
         group_slice=slice_of(samples),
         encoder=encoder_ways.in_words(opened.space.backbone),
         windows=opened.windows,
+        reasons=dict(reasons.most_common(_REASONS)),
+        silent=len(stale.silent),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
 
@@ -54,7 +55,7 @@ def embed(
     settings: Settings,
     sinks: Sequence[Sink | BoxSink],
     boxes: Boxes | None = None,
-) -> Generator[Progress, None, int]:
+) -> Generator[Progress, None, Counter[str]]:
     """Embeds images into fields.
 
     Args:
@@ -65,7 +66,7 @@ def embed(
         boxes (None): of the images, that are patches, too
 
     Returns:
-        how many failed
+        how many failed, by the reason
     """
     least, most = _CHUNKS
     space, single = opened.space, opened.single
@@ -83,12 +84,12 @@ def embed(
         boxes=boxes,
     )
     pace = Pace(len(items))
-    done = failed = 0
+    done, reasons = 0, Counter[str]()
     with closing(chunks):
         for chunk in chunks:
             for sink in sinks:
                 sink.write(chunk)
             done += len(chunk.ids) + len(chunk.errors)
-            failed += len(chunk.errors)
-            yield pace.report(done, failed)
-    return failed
+            reasons.update(error.reason for error in chunk.errors)
+            yield pace.report(done, reasons.total())
+    return reasons

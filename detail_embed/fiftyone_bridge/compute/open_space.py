@@ -97,7 +97,9 @@ def open_space(
         cover, windows = yield from choose_cover(backbone, samples, items, settings)
         cut = EmbeddingSpace(backbone, cover, cut)
     keep, kept = feature_stores.choose(index, record, cut, settings, items)
-    store = feature_stores.prepare(index.dataset, cut, keep, items, fresh=overwrite)
+    store = feature_stores.prepare(
+        index.dataset, cut, keep, items, overwrite, settings.read_seconds
+    )
     encoder_ways.leave_out_inexact(store, settings)
     ids = [id for id, _ in items]
     folder = None if store is None else str(store.directory)

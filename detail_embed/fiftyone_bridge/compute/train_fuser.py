@@ -182,7 +182,9 @@ def _train(
     keep = settings.keep_features
     if keep not in DTYPES:
         keep = _held_dtype(dataset, space)
-    store = feature_stores.prepare(dataset, space, keep, items)
+    store = feature_stores.prepare(
+        dataset, space, keep, items, read_seconds=settings.read_seconds
+    )
     yield from store_missing(space, store, items, settings)
     ids = [id for id, _ in items if id in store]
     if len(ids) < _MIN_IMAGES:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.images.image_file import UnreadableImage, read_size
+from detail_embed.images.in_time import quick
 
-_THREADS = 16
 _METADATA = ("width", "height", "size_bytes")
+_NOTHING = 0, 0
 
 
 def best_first(images: foc.SampleCollection) -> np.ndarray:
     """Puts images in the order of their files: most pixels first, then most bytes.
 
     Sizes are those of the samples' metadata; where it is not there, the files are
-    asked. Files that are gone, or cannot be read, come last, whatever the metadata
+    asked. Files that are gone, hang or cannot be read come last, whatever the metadata
     says; equal ones stay as they are.
 
     Args:
@@ -30,8 +30,7 @@ def best_first(images: foc.SampleCollection) -> np.ndarray:
     """
     fields = ["filepath", *(f"metadata.{name}" for name in _METADATA)]
     known = zip(*images.values(fields))
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="detail-size") as pool:
-        sizes = list(pool.map(_size, known))
+    sizes = [size or _NOTHING for size in quick(_size, known, lambda one: one[0])]
     return np.array(sorted(range(len(sizes)), key=lambda i: sizes[i], reverse=True))
 
 
@@ -43,4 +42,4 @@ def _size(known: Sequence) -> tuple[int, int]:
             width, height = read_size(path)
         return width * height, size_bytes or held
     except (UnreadableImage, OSError):
-        return 0, 0
+        return _NOTHING

@@ -12,6 +12,7 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
 from detail_embed.fiftyone_bridge.runs.run import Progress
+from detail_embed.images.in_time import quick
 from detail_embed.space.embed_files import embed_files
 from detail_embed.space.embedding_space import EmbeddingSpace
 
@@ -75,9 +76,9 @@ def check_space(
 def _readable(files: VectorFiles) -> Iterator[ImageVectors]:
     """The images of a file that have vectors, and can be encoded here."""
     for images, _ in files.batches():
-        for image in images:
-            if image.vectors is not None and os.path.isfile(image.path):
-                yield image
+        have = [image for image in images if image.vectors is not None]
+        there = quick(os.path.isfile, (image.path for image in have), str)
+        yield from (image for image, is_there in zip(have, there) if is_there)
 
 
 def _likeness(encoded: np.ndarray, vectors: np.ndarray) -> float:

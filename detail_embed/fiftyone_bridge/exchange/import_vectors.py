@@ -34,6 +34,7 @@ from detail_embed.fiftyone_bridge.samples.collection import (
 from detail_embed.fiftyone_bridge.samples.frames import home_of
 from detail_embed.fiftyone_bridge.samples.sink import Sink
 from detail_embed.images.file_source import FileSource, content_of, state_of
+from detail_embed.images.in_time import quick
 from detail_embed.space.embedding_space import EmbeddingSpace, make_global_space
 
 
@@ -234,9 +235,10 @@ def _chunk(
         for id, image in pairs if image.vectors is None and image.error is not None
     ]
     ids = [id for id, _ in good]
+    paths = zip((image for _, image in good), _paths(samples, ids))
     sources = [
-        image.source or _source(image.path, path)
-        for (_, image), path in zip(good, _paths(samples, ids))
+        source or FileSource("")
+        for source in quick(lambda one: _source(*one), paths, lambda one: one[1])
     ]
     chunk = Chunk(ids, vectors, wholes, errors, patches, sources=sources)
     return chunk, sum(not ids for ids in owners)
@@ -250,11 +252,15 @@ def _paths(samples: foc.SampleCollection, ids: Sequence[str]) -> list[str]:
     return [known[id] for id in ids]
 
 
-def _source(embedded: str, path: str) -> FileSource:
+def _source(image: ImageVectors, path: str) -> FileSource:
     """The file that a vector was made of, as it is; that of the sample if it is gone.
 
-    Where both are there under two names, their content tells whether they are one.
+    What is noted beside the vectors is taken as it is. Where both are there under two
+    names, their content tells whether they are one.
     """
+    if image.source is not None:
+        return image.source
+    embedded = image.path
     if embedded == path or not os.path.isfile(embedded):
         return FileSource(state_of(path))
     return FileSource(state_of(embedded), content_of(embedded))

@@ -27,6 +27,7 @@ from detail_embed.fiftyone_bridge.index.leftovers import folder_of, note_owner
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id, dataset_of
+from detail_embed.images.read_pool import READ_SECONDS
 from detail_embed.space.choose_fuser import AUTO
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.user_folders import DATA_VARIABLE, data_directory
@@ -148,11 +149,9 @@ def num_bytes(folder: str | None) -> int | None:
 
 
 def prepare(
-    dataset: fo.Dataset,
-    space: EmbeddingSpace,
-    keep: bool | str,
-    items: Sequence[tuple[str, str]],
-    fresh: bool = False,
+    dataset: fo.Dataset, space: EmbeddingSpace, keep: bool | str,
+    items: Sequence[tuple[str, str]], fresh: bool = False,
+    read_seconds: float = READ_SECONDS,
 ) -> FeatureStore | None:
     """Opens the store that a run reads, or makes the one that it fills.
 
@@ -163,6 +162,7 @@ def prepare(
         items: the ``(id, path)`` pairs of the run
         fresh (False): whether what is stored of these is left aside; of files that
             have changed since it is discarded in any case
+        read_seconds (READ_SECONDS): that a file may be waited for
 
     Returns:
         the store, None if there is none and none is wanted
@@ -173,7 +173,7 @@ def prepare(
     """
     store = find(dataset, space.patch_slug)
     if store is not None:
-        store.discard(store.changed(items, trust=True))
+        store.discard(store.changed(items, True, read_seconds))
         if fresh:
             store.hide(id for id, _ in items)
     if not keep:

@@ -22,7 +22,9 @@ from detail_embed.fiftyone_bridge.samples.frames import (
 )
 from detail_embed.fiftyone_bridge.samples.mongo import patiently
 from detail_embed.fiftyone_bridge.samples.sink import Column
-from detail_embed.images.file_source import FileSource, is_same, look, state_of
+from detail_embed.images.file_source import FileSource, is_same
+from detail_embed.images.look import look, states
+from detail_embed.images.read_pool import READ_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class Stale:
         foreign: how many have a vector of another space, by space; ``UNKNOWN`` where
             nobody knows what it is of
         ids: all that are changed or foreign, or have other boxes
+        silent: the images of whose file nothing came, so nobody knows whether it is
+            another: they stay as they are
     """
 
     present: set[str] = field(default_factory=set)
@@ -51,6 +55,7 @@ class Stale:
     boxes: set[str] = field(default_factory=set)
     foreign: Counter[str] = field(default_factory=Counter)
     ids: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -82,7 +87,7 @@ def column(space: str, few: bool) -> Column:
 
 
 def check(
-    index: Index, items: Sequence[tuple[str, str]]
+    index: Index, items: Sequence[tuple[str, str]], read_seconds: float = READ_SECONDS
 ) -> Generator[Progress, None, Stale]:
     """Looks for vectors that are not of this space, or not of their file as it is.
 
@@ -93,12 +98,13 @@ def check(
     Args:
         index: one of ours
         items: ids and paths
+        read_seconds (READ_SECONDS): that a file may be waited for
 
     Returns:
         what was found
     """
     if not index.record.sources:
-        _adopt(index)
+        _adopt(index, read_seconds)
     space, stale = index.record.space, Stale()
     for start in range(0, len(items), _BLOCK):
         paths = dict(items[start : start + _BLOCK])
@@ -112,9 +118,11 @@ def check(
             else:
                 ours[id] = FileSource(value["state"], value["content"])
         moved = {}
-        now = look((source, paths[id]) for id, source in ours.items())
-        for (id, known), found in zip(ours.items(), now):
-            if not is_same(known, found):
+        known_at = ((source, paths[id]) for id, source in ours.items())
+        for (id, known), found in zip(ours.items(), look(known_at, read_seconds)):
+            if found is None:
+                stale.silent.add(id)
+            elif not is_same(known, found):
                 stale.changed.add(id)
             elif found.state != known.state:
                 moved[id] = found
@@ -131,10 +139,15 @@ def check(
             yield Progress(f"{done:,} of {len(items):,} files checked", 0.0)
     for reason, count in stale.reasons.items():
         logger.info("%d images are embedded anew: %s", count, reason)
+    if stale.silent:
+        logger.warning(
+            "%d files gave nothing within %g s, and keep the vectors they have: "
+            "whether they have changed is not known", len(stale.silent), read_seconds,
+        )
     return stale
 
 
-def _adopt(index: Index) -> None:
+def _adopt(index: Index, read_seconds: float) -> None:
     """Notes what the vectors of an index of an older version are of, once for all.
 
     Nobody wrote it down: of the space of the index, and of their files as they are.
@@ -147,9 +160,11 @@ def _adopt(index: Index) -> None:
     for start in range(0, len(ids), _BLOCK):
         some = ids[start : start + _BLOCK]
         held = _read(index, some)
+        there = [id for id in some if id in held]
+        now = states((paths[id] for id in there), read_seconds)
         noted = {
-            id: _value(record.space, FileSource(state_of(paths[id])), held[id][1])
-            for id in some if id in held
+            id: _value(record.space, FileSource(state or ""), held[id][1])
+            for id, state in zip(there, now)
         }
         _write(index.home, {id: {index.source_field: v} for id, v in noted.items()})
     index.write(replace(record, sources=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import fiftyone as fo
@@ -55,6 +55,9 @@ class Result:
         group_slice: the slice of groups whose images these are; None for no groups
         encoder: how images were encoded, and what was measured to choose that
         windows: how many are left out, in a sentence; empty where that is not measured
+        reasons: how many images failed, by reason, the most frequent first
+        silent: images that had a vector and keep it, though nothing came of their file,
+            so nobody knows whether it has changed
     """
 
     brain_key: str
@@ -74,6 +77,8 @@ class Result:
     group_slice: str | list[str] | None = None
     encoder: str = ""
     windows: str = ""
+    reasons: dict[str, int] = field(default_factory=dict)
+    silent: int = 0
 
 
 class Run:

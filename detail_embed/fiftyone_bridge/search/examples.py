@@ -32,6 +32,7 @@ from detail_embed.images.image_file import (
     check_size,
     read_picture,
 )
+from detail_embed.images.in_time import one
 from detail_embed.texts.query import Query
 
 Picture = bytes | str | PathLike | Image.Image
@@ -198,11 +199,15 @@ def crop(box: Box) -> Image.Image:
     """The square around a box, as the windows of the index are squares.
 
     Raises:
-        UnreadableImage: if the file cannot be read
+        UnreadableImage: if the file cannot be read, or nothing comes of it
     """
-    image = see(box.filepath)
+    return one(lambda path: _crop(path, box.bounding_box), box.filepath)
+
+
+def _crop(path: str, bounding_box: Sequence[float]) -> Image.Image:
+    image = see(path)
     size = np.array(image.size)
-    x, y, w, h = box.bounding_box
+    x, y, w, h = bounding_box
     side = int(np.clip(np.ceil(max(w * size[0], h * size[1])), 1, size.min()))
     centre = np.array([x + w / 2, y + h / 2]) * size
     left, top = np.clip(np.rint(centre - side / 2), 0, size - side).astype(int).tolist()
@@ -223,7 +228,7 @@ def _open(picture: Picture) -> Image.Image:
     """A picture upright and in RGB, by the reader of files, with its limits."""
     try:
         if isinstance(picture, (str, PathLike)):
-            return see_whole(picture)
+            return one(see_whole, picture)
         if isinstance(picture, (bytes, bytearray)):
             return Image.fromarray(read_picture(bytes(picture)))
         if isinstance(picture, Image.Image):

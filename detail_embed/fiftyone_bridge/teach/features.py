@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.methods import own_store
 from detail_embed.images.huge_image import see_whole
 from detail_embed.images.image_file import UnreadableImage
+from detail_embed.images.in_time import one
 
 _IMAGES, _PATCHES = 256, 16  # of the sample that says what is common
 _of_stores: dict[str, tuple[tuple[int, int], Background]] = {}
@@ -113,7 +114,7 @@ class Patches:
     def _encoded(self, mark: Mark, path: str) -> Example:
         model = query_vectors.model_of(self._index)
         if not hasattr(model, "space"):
-            return Example(examples.of_images(self._index, [see_whole(path)]))
+            return Example(examples.of_images(self._index, [one(see_whole, path)]))
         backbone, cover = model.space.backbone, model.space.cover
         cover = cover if cover.c != 1 else CompleteCover()
         (image,) = iter_patch_features([(mark.sample_id, path)], backbone, cover)

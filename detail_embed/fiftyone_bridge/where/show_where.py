@@ -210,7 +210,7 @@ def _find(
     cover = space.cover if space.cover.c not in (1, NO_COVER) else CompleteCover()
     store = _open_store(dataset, record, patch_slug(space.backbone, cover))
     if store is not None:
-        store.hide(store.changed(items, trust=True))
+        store.hide(store.changed(items, True, options.read_seconds))
     held = [item for item in items if store is not None and item[0] in store]
     for item in held:
         image = store[item[0]]
