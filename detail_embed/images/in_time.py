@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
 from detail_embed.images.image_file import UnreadableImage
 from detail_embed.images.read_pool import READ_SECONDS, ReadPool
 
+_asked: dict[str, float] = {}  # since when files are being read
 _THREADS = 16  # that ask files: those of a network answer one by one
 _FILES = 256  # that a thread asks at a time
 
@@ -72,6 +74,27 @@ def each(
         yield from pool.results(things, lambda index: None)
     finally:
         pool.close()
+
+
+def each_once(
+    ask: Callable[[_Thing], _Answer],
+    things: Iterable[_Thing],
+    late: Callable[[_Thing], _Answer],
+    seconds: float,
+    threads: int,
+) -> Generator[_Answer, None, None]:
+    """As :func:`each`; what has hung before is late at once, until it has come."""
+
+    def ask_or_not(thing: _Thing) -> _Answer:
+        path, now = str(thing), time.monotonic()
+        if now - _asked.setdefault(path, now) >= seconds:
+            return late(thing)
+        try:
+            return ask(thing)
+        finally:
+            _asked.pop(path, None)
+
+    yield from each(ask_or_not, things, late, seconds, threads)
 
 
 def one(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from detail_embed.images.image_file import UnreadableImage, read_size
-from detail_embed.images.in_time import each
+from detail_embed.images.in_time import each_once
 
 _FILES = 64
 _AT_ONCE = 4
@@ -31,5 +31,5 @@ def some_sizes(paths: Sequence[str | os.PathLike]) -> list[tuple[str, _Size]]:
             return None
 
     some = paths[:: max(-(-len(paths) // _FILES), 1)]
-    found = each(read, some, lambda path: None, _SECONDS, _AT_ONCE)
+    found = each_once(read, some, lambda path: None, _SECONDS, _AT_ONCE)
     return [size for size in found if size]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from io import BytesIO
@@ -15,13 +14,12 @@ from detail_embed.images.cpus import cpus
 from detail_embed.images.decode import upright_rgb
 from detail_embed.images.huge_image import as_huge, see
 from detail_embed.images.image_file import open_image
-from detail_embed.images.in_time import each
+from detail_embed.images.in_time import each_once
 
 SIDE = 132  # pixels
 _KEPT = 2048
 _SECONDS = 10.0  # that a file is waited for
 _AROUND = 1.3  # sides of a part that are shown of it and around it
-_asked: dict[str, float] = {}  # since when a file is being read
 _TAG, _FRAME, _BLANK = (20, 20, 20), (255, 109, 4), (64, 64, 64)
 
 
@@ -82,18 +80,10 @@ def _all(
     make: Callable[..., Image.Image], wanted: Sequence[tuple]
 ) -> list[Image.Image]:
     """Makes pictures; of what hangs, or has hung and did not come yet, grey ones."""
-
-    def ask(part: _Part) -> Image.Image:
-        path, began = part[0], time.monotonic()
-        if began - _asked.setdefault(path, began) >= _SECONDS:
-            return _blank()
-        try:
-            return make(*part)
-        finally:
-            _asked.pop(path, None)
-
-    parts = map(_Part, wanted)
-    return list(each(ask, parts, lambda part: _blank(), _SECONDS, cpus() + 4))
+    return list(each_once(
+        lambda part: make(*part), map(_Part, wanted), lambda part: _blank(), _SECONDS,
+        cpus() + 4,
+    ))
 
 
 def _blank() -> Image.Image:

@@ -26,10 +26,9 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import examples
 from detail_embed.fiftyone_bridge.where import show_where
-from detail_embed.images import in_time, look
+from detail_embed.images import in_time, look, some_sizes
 from detail_embed.images.file_source import FileSource
 from detail_embed.images.image_file import UnreadableImage
-from detail_embed.images.some_sizes import some_sizes
 from detail_embed.space import DetailEmbedder
 from operators.panel import thumbnails
 from tests.tiny import write_images
@@ -44,6 +43,7 @@ FORM = "@detail/detail-embed/update_index"
 
 @pytest.fixture
 def paths(tmp_path, monkeypatch):
+    monkeypatch.setattr(some_sizes, "_SECONDS", 1.0)
     monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
     return write_images(tmp_path, [(64, 48)] * 5)
 
@@ -177,10 +177,12 @@ def test_examples(paths, hang, soon):
         examples._open(path)
 
 
-def test_sizes_before_a_run(paths, hang, monkeypatch):
-    monkeypatch.setattr("detail_embed.images.some_sizes._SECONDS", 1.0)
+def test_sizes_before_a_run(paths, hang):
     hang(paths[0])
-    assert len(some_sizes(paths)) == 4
+    assert len(some_sizes.some_sizes(paths)) == 4
+    began = time.monotonic()
+    assert len(some_sizes.some_sizes(paths)) == 4
+    assert time.monotonic() - began < 1  # it is not asked again while it hangs
 
 
 def test_the_file_that_a_vector_came_from(own, monkeypatch, soon):
