@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
-BOMB = 50_000  # side in pixels of what the decompression bombs claim
+BOMB = 70_000  # side in pixels of what the decompression bombs claim
 BIG = 9000  # side of an image that is above LIMIT, and that would fit into memory
 LIMIT = 20_000_000  # pixels
 
@@ -143,7 +143,7 @@ def write_bad(folder: Path) -> dict[str, tuple[Path, str]]:
         ".DS_Store": (b"\0\0\0\1Bud1", "is a hidden file"),
         "png bomb": (png_of_zeros(BOMB), f"has {BOMB} x {BOMB} pixels"),
         "bmp that claims": (_claim("BMP"), f"has {BOMB} x {BOMB} pixels"),
-        "too large": (png_of_zeros(BIG), f"has {BIG} x {BIG} pixels"),
+        "too large": (_gif_of_zeros(BIG), f"has {BIG} x {BIG} pixels"),
         "text bomb": (_text_bomb(), "cannot be decoded"),
     }
     found = {}
@@ -183,7 +183,7 @@ def _no_files(folder: Path) -> dict[str, tuple[Path, str]]:
 def png_of_zeros(side: int) -> bytes:
     """A black grey PNG of 1 bit a pixel: small, and as large as it says.
 
-    It is interlaced, so that it is not read by parts.
+    It is interlaced: all of it is needed for its first rows.
     """
     rows = packed_zeros(side * (1 + (side + 7) // 8))
     head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 1)
@@ -191,6 +191,13 @@ def png_of_zeros(side: int) -> bytes:
         b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", head) + _png_chunk(b"IDAT", rows)
         + _png_chunk(b"IEND", b"")
     )
+
+
+def _gif_of_zeros(side: int) -> bytes:
+    """A black GIF, which is not read by parts."""
+    file = io.BytesIO()
+    Image.new("L", (side, side)).save(file, "GIF")
+    return file.getvalue()
 
 
 def packed_zeros(count: int) -> bytes:

@@ -64,10 +64,12 @@ def encode_huge(
     if not len(windows):
         return features, features
     factor, bands = file.bands(int(factors(windows, spec.size).min()))
-    found = crops(bands, width, height, windows, spec.size, factor)
+    stored = file.stored(windows)
+    found = crops(bands, *file.stored_size, stored, spec.size, factor)
 
     def patch(crop: tuple[int, np.ndarray]) -> tuple[int, Tensor]:
-        return crop[0], _patch(crop[1], spec, is_whole=crop[0] == 0 and bool(len(own)))
+        row, pixels = crop[0], file.upright(crop[1])
+        return row, _patch(pixels, spec, is_whole=row == 0 and bool(len(own)))
 
     def work(batch: tuple[np.ndarray, Tensor]) -> tuple[np.ndarray, Tensor]:
         return batch[0], encode(batch[1].to(backbone.device)).to(home)

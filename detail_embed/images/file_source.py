@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from detail_embed.images.open_file import open_file
-from detail_embed.storage.addresses import Object, StoredFile, is_address, local_path
+from detail_embed.storage.addresses import Object, is_address, local_path
+from detail_embed.storage.stored_files import StoredFile, StoredParts
 
 _HASHED = 2**28  # bytes; the content of larger files is not hashed
 _BLOCK = 2**18  # bytes, that stay in the cache of a core
@@ -43,7 +44,7 @@ def state_of(path: str | os.PathLike) -> str:
 
 def state_in(file: BinaryIO, before: str) -> str:
     """The state of an open file: an object's own, else what it was before."""
-    if isinstance(file, StoredFile):
+    if isinstance(file, (StoredFile, StoredParts)):
         return _state(file.name, file.size, file.mtime_ns)
     return before
 

@@ -9,13 +9,16 @@ from typing import BinaryIO
 from detail_embed.images.file_reasons import NotReadHere
 from detail_embed.storage.addresses import Object, is_address, local_path
 
+_WHOLE = 2**28  # bytes, of an object that is read at once
+
 
 def open_file(path: str | os.PathLike) -> BinaryIO:
     """Opens a file to read it.
 
     Args:
         path: a regular file, a ``file://`` address of one, or an object of a store,
-            such as ``s3://bucket/a.jpg``, which is read into memory
+            such as ``s3://bucket/a.jpg``, which is read into memory unless it has more
+            than 256 MB
 
     Raises:
         OSError: if it cannot be opened; :class:`.addresses.StoreError` of a store
@@ -23,7 +26,7 @@ def open_file(path: str | os.PathLike) -> BinaryIO:
     """
     path = local_path(path)
     if is_address(path):
-        return Object(str(path)).read()
+        return Object(str(path)).read(_WHOLE)
     return _open_here(path)
 
 

@@ -29,7 +29,7 @@ from detail_embed.images.read_pool import (
     Waiting,
     check_read_seconds,
 )
-from detail_embed.storage.addresses import is_address, local_path
+from detail_embed.storage.addresses import is_address
 
 _PINNED = 2**26
 _OPTION = 'read_seconds (in a form "Time limit of a file")'
@@ -110,7 +110,8 @@ def read_images(
     may_grow = budget is not None
     budget = budget or PixelBudget(sys.maxsize)
     decode = functools.partial(
-        _decode, max_pixels=max_pixels, recent=recent, pin=pin, budget=budget
+        _decode, max_pixels=max_pixels, read_seconds=read_seconds, recent=recent,
+        pin=pin, budget=budget,
     )
     pool = ReadPool(
         decode, functools.partial(_hung, seconds=read_seconds),
@@ -143,14 +144,13 @@ def _forgotten(budget: PixelBudget, decoded: Decoded) -> None:
 
 def _decode(
     index: int, path: str | os.PathLike, waiting: Waiting, max_pixels: int,
-    recent: RecentFiles | None, pin: bool, budget: PixelBudget,
+    read_seconds: float, recent: RecentFiles | None, pin: bool, budget: PixelBudget,
 ) -> Decoded:
     try:
         is_object = is_address(path)  # which is never half of two
         state = "" if is_object else state_of(path)
-        # an object of a store is in memory whole: it is not read by parts
-        with open_with_file(path, max_pixels if is_object else None) as (image, file):
-            huge = None if is_object else as_huge(local_path(path), image, max_pixels)
+        with open_with_file(path, None) as (image, file):
+            huge = as_huge(path, image, file, max_pixels, read_seconds)
             state = state_in(file, state)
             source = FileSource(state, content_in(file))
             if recent is not None:

@@ -5,12 +5,13 @@ Credentials come from the environment, as those of every program for these store
 
 from __future__ import annotations
 
-import io
 import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from detail_embed.storage.stored_files import StoredFile, StoredParts
 
 if TYPE_CHECKING:  # files of this machine are read without it
     import pyarrow as pa
@@ -122,13 +123,21 @@ class Object:
         with self.reasons():
             return self.system.open_input_file(found.path)
 
-    def read(self) -> StoredFile:
+    def read(self, most: int | None = None) -> StoredFile | StoredParts:
         """The whole object, in memory.
+
+        Args:
+            most (None): bytes; of one that has more, what is read is sent as it is
+                asked for
 
         Raises: as of :meth:`info`; also if it came with fewer bytes than it has
         """
         found = self.info()
-        with self.reasons(), self.system.open_input_file(found.path) as file:
+        with self.reasons():
+            opened = self.system.open_input_file(found.path)
+        if most is not None and found.size > most:
+            return StoredParts(opened, self.address, found.size, found.mtime_ns)
+        with self.reasons(), opened as file:
             content = file.read()
         if len(content) != found.size:
             raise StoreError(f"is truncated: {len(content)} of {found.size} bytes came")
@@ -177,20 +186,6 @@ class Object:
     def reasons(self) -> _Reasons:
         """Turns what a store's client raises into words."""
         return _Reasons(self)
-
-
-class StoredFile(io.BytesIO):
-    """The content of an object, with what a file says of itself.
-
-    Attributes:
-        name: its address
-        size: in bytes
-        mtime_ns: when it was written
-    """
-
-    def __init__(self, content: bytes, name: str, mtime_ns: int):
-        super().__init__(content)
-        self.name, self.size, self.mtime_ns = name, len(content), mtime_ns
 
 
 class _Reasons:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from detail_embed.images.cpus import cpus
 from detail_embed.images.decode import upright_rgb
 from detail_embed.images.huge_image import as_huge, see
-from detail_embed.images.image_file import open_image
+from detail_embed.images.image_file import open_with_file
 from detail_embed.images.in_time import each_once
 
 SIDE = 132  # pixels
@@ -126,8 +126,8 @@ def _shrink(path: str) -> Image.Image:
 
 @lru_cache(_KEPT)
 def _read(path: str, modified: int) -> Image.Image:
-    with open_image(path, max_pixels=None) as image:
-        huge = as_huge(path, image)
+    with open_with_file(path, max_pixels=None) as (image, file):
+        huge = as_huge(path, image, file)
         if huge is not None:
             return huge.crop(side=SIDE)
         image.draft("RGB", (2 * SIDE, 2 * SIDE))

@@ -155,8 +155,8 @@ def test_workers_make_the_vectors_of_the_engine(cluster, paths, space, tmp_path)
     some = [*paths[:8], paths[0]]
     sizes = [Image.open(path).size for path in some if path != paths[5]]
     limit = max(width * height for width, height in sizes)
-    large = tmp_path / "large.bmp"  # which is not read by parts
-    Image.new("RGB", (limit, 2)).save(large)
+    large = tmp_path / "large.pbm"  # which is not read by parts
+    Image.new("1", (limit, 2)).save(large, "PPM")
     out = tmp_path / "out"
     limits = {"max_pixels": limit, "concurrency": 1}
     result = embed([*some, large], space[1], out, part_rows=3, **limits)

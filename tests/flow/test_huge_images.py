@@ -1,6 +1,9 @@
 """Images that are too large to be decoded at once: found in, shown, gone on with."""
 
 import sys
+import threading
+import time
+from dataclasses import replace
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -21,10 +24,11 @@ from detail_embed.fiftyone_bridge.detail_index import DetailIndex
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import examples
-from detail_embed.images import huge_image
+from detail_embed.images import huge_formats, huge_image, rows_in_time
 from detail_embed.images.image_file import UnreadableImage, read_image
 from detail_embed.images.late_image import LateImage
 from operators.panel import thumbnails
+from tests.interlaced import write_interlaced
 
 needs_rasterio = pytest.mark.skipif(
     not huge_image.is_installed(), reason="rasterio is not installed"
@@ -107,6 +111,14 @@ WAYS = {
     "grey.png": lambda image, path: image.convert("L").save(path),
     "clear.png": lambda image, path: image.convert("RGBA").save(path),
     "a.jpg": lambda image, path: image.save(path, quality=95),
+    "progressive.jpg": lambda image, path: image.save(
+        path, quality=95, progressive=True),
+    "interlaced.png": lambda image, path: write_interlaced(path, np.asarray(image)),
+    "a.bmp": lambda image, path: image.save(path),
+    "palette.bmp": lambda image, path: image.convert("P").save(path),
+    "bits.bmp": lambda image, path: image.convert("1").save(path),
+    "a.ppm": lambda image, path: image.save(path),
+    "grey.ppm": lambda image, path: image.convert("L").save(path),
     "a.jp2": lambda image, path: image.save(path),
 }
 
@@ -139,20 +151,71 @@ def test_pillow_decodes_nothing(name, noise, backbone, tmp_path, monkeypatch):
 
 
 @needs_rasterio
-def test_what_can_only_be_decoded_as_a_whole(noise, backbone, tmp_path):
-    noise.save(tmp_path / "a.jpg", progressive=True)
+def test_what_can_only_be_decoded_as_a_whole(noise, backbone, tmp_path, monkeypatch):
+    monkeypatch.setattr(huge_formats, "_MOST_WOVEN", 3 * SIZE[0] * SIZE[1])
+    noise.save(tmp_path / "a.jpg", progressive=True, subsampling=0)
     noise.save(tmp_path / "a.webp")
-    turned = Image.Exif()
-    turned[274] = 6
-    noise.save(tmp_path / "turned.jpg", exif=turned)
-    said = [
+    noise.save(tmp_path / "a.gif")
+    write_interlaced(tmp_path / "a.png", np.asarray(noise.convert("RGBA")))
+    jpeg, webp, gif, png = (
         features(tmp_path / name, backbone).reason
-        for name in ("a.jpg", "a.webp", "turned.jpg")
-    ]
-    assert all(s.startswith("has 1201 x 903 pixels, more than") for s in said[:2])
-    assert "is progressive JPEG that can only be decoded as a whole" in said[0]
-    assert "WEBP is not read by parts: save it as a tiled TIFF" in said[1]
-    assert "is turned by its EXIF orientation" in said[2]
+        for name in ("a.jpg", "a.webp", "a.gif", "a.png")
+    )
+    for reason in (jpeg, webp, gif, png):
+        assert reason.startswith("has 1201 x 903 pixels, more than the 500000 allowed")
+        assert ".tif[tile,compression=deflate,bigtiff]" in reason
+    assert "progressive JPEG that can only be decoded as a whole, which tak" in jpeg
+    assert "interlaced PNG that can only be decoded as a whole, which takes" in png
+    assert "WEBP is not read by parts: save it as a tiled TIFF" in webp
+    assert "such as by libvips: vips copy FILE" in gif
+
+
+@needs_rasterio
+@pytest.mark.parametrize("turn", range(2, 9))
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
+def test_turned_files_are_read_upright(name, turn, noise, backbone, tmp_path, lowered):
+    path, exif = tmp_path / name, Image.Exif()
+    exif[274] = turn
+    noise.save(path, exif=exif, quality=95, subsampling=0)
+    upright = read_image(path)
+    whole = features(path, backbone, EncodeOptions(device="cpu"))
+    found = features(path, backbone)
+    assert (found.width, found.height) == upright.shape[1::-1]
+    assert (found.features * whole.features).sum(1).min() > 0.98
+    seen = huge_image.see(path)
+    assert seen.size == upright.shape[1::-1]
+    part = np.asarray(seen.crop((100, 310, 220, 380))).astype(int)
+    assert np.abs(part - upright[310:380, 100:220]).mean() < 1
+
+
+@needs_rasterio
+def test_a_file_that_hangs_midway_is_a_reason(noise, backbone, tmp_path, monkeypatch):
+    gate, read = threading.Event(), rows_in_time.in_time
+
+    def stuck(rows, path, seconds):
+        def some():
+            yield next(rows)
+            gate.wait()
+            yield from rows
+
+        return read(some(), path, seconds)
+
+    monkeypatch.setattr(huge_image, "in_time", stuck)
+    path = write_tiff(tmp_path / "a.tif", noise, photometric="RGB")
+    began = time.monotonic()
+    found = features(path, backbone, replace(OPTIONS, read_seconds=1.0))
+    assert found.reason.startswith("could not be read within 1 s: its disk or network")
+    assert time.monotonic() - began < 15
+    gate.set()
+
+
+@needs_rasterio
+@pytest.mark.parametrize("name", ["a.bmp", "a.ppm"])
+def test_a_plain_file_that_is_cut_off(name, noise, backbone, tmp_path):
+    noise.save(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:-100])
+    assert "at once, and is truncated" in features(tmp_path / name, backbone).reason
 
 
 @needs_rasterio
