@@ -23,10 +23,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks._scenes import scenes
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
 from detail_embed.backbone.bundled_model import NAME as DEMO
-from detail_embed.clver_ds import generate, read_queries
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.patches import extract_patches
 from detail_embed.evaluation import average_precision
@@ -54,13 +54,12 @@ def main() -> None:
             DEMO, device=device, precision=precision
         ).encode_patches
     with tempfile.TemporaryDirectory() as folder:
-        paths = scenes(Path(folder) / "test", arguments.n, arguments.seed)
-        queries = read_queries(Path(folder) / "test")
+        queries = scenes(Path(folder) / "test", arguments.n, arguments.seed)
         if arguments.int8:
-            other = scenes(Path(folder) / "calibrate", 10, 7201)
+            other = scenes(Path(folder) / "calibrate", 10, 7201).paths
             some = torch.cat([cut(path, exact) for path in other])
             ways["openvino int8"] = int8(exact, some)
-        features = encode(paths, exact, ways)
+        features = encode(queries.paths, exact, ways)
     texts = encode_queries(exact, queries.words)
     shown = queries.target_scale > 0
     asked = shown.any(axis=1)
@@ -85,12 +84,6 @@ def main() -> None:
                 f"{ours.mean():.2f} | {(ours - theirs).mean():+.3f} "
                 f"[{low:+.3f}, {high:+.3f}] | {100 * same:.1f} % |", flush=True,
             )
-
-
-def scenes(folder: Path, n: int, seed: int) -> list[Path]:
-    """Makes scenes."""
-    generate(folder, n, seed=seed, num_workers=2)
-    return read_queries(folder).paths
 
 
 def cut(path: Path, backbone: Backbone) -> torch.Tensor:

@@ -23,10 +23,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks._scenes import scenes
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
 from detail_embed.backbone.bundled_model import NAME as DEMO
-from detail_embed.clver_ds import Queries, generate, read_queries
+from detail_embed.clver_ds import Queries
 from detail_embed.cover import CompleteCover
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.evaluation import average_precision
@@ -63,12 +64,6 @@ def main() -> None:
             print(f"\nc = {c}: {limit.sentence}")
             covers = [cover, replace(cover, skip_flat=limit.levels or False)]
             compare(test, backbone, covers)
-
-
-def scenes(folder: Path, n: int, seed: int) -> Queries:
-    """Makes scenes."""
-    generate(folder, n, seed=seed, num_workers=2)
-    return read_queries(folder)
 
 
 def compare(test: Queries, backbone: Backbone, covers: list[CompleteCover]) -> None:

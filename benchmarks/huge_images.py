@@ -5,6 +5,7 @@ own, says where each thing is found, and deletes it:
 
     python benchmarks/huge_images.py --width 39266 --height 29140
     python benchmarks/huge_images.py --width 100000 --height 100000 --overviews
+    python benchmarks/huge_images.py --width 18000 --height 16000 --format progressive
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ from detail_embed.patch_search.localise import localise  # noqa: E402
 
 _TILE = 512
 _GROUND = (118, 122, 116)
+_FORMATS = {
+    "tiff": ("GTiff", {}), "png": ("PNG", {}), "bmp": ("BMP", {}),
+    "progressive": ("JPEG", {"PROGRESSIVE": "YES", "QUALITY": 90}),
+    "turned": ("JPEG", {"QUALITY": 90}),
+}
+_TURN = 6  # of EXIF: what is stored at the left is above
+_MEMORY = {"GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": "YES", "JPEGMEM": "4300M"}
 
 
 def write(
@@ -71,6 +79,25 @@ def write(
         if overviews:
             file.build_overviews([2, 4, 8, 16, 32], Resampling.average)
     return places
+
+
+def convert(path: Path, format: str) -> Path:
+    """Writes a file in another format, and deletes it."""
+    import rasterio
+    import rasterio.shutil
+
+    driver, options = _FORMATS[format]
+    other = path.with_suffix(f".{driver.lower()}")
+    with rasterio.Env(GDAL_CACHEMAX=2**27, GDAL_PAM_ENABLED="NO", **_MEMORY):
+        rasterio.shutil.copy(path, other, driver=driver, **options)
+    path.unlink()
+    if format == "turned":
+        exif, content = Image.Exif(), other.read_bytes()
+        exif[274] = _TURN
+        block = exif.tobytes()
+        head = b"\xff\xd8\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block
+        other.write_bytes(head + content[2:])
+    return other
 
 
 def _pasted(name: str, side: int) -> np.ndarray:
@@ -120,6 +147,7 @@ def main() -> None:
     parser.add_argument("--cover", default="auto")
     parser.add_argument("--skip-flat", action="store_true")
     parser.add_argument("--overviews", action="store_true", help="smaller copies, too")
+    parser.add_argument("--format", choices=list(_FORMATS), default="tiff")
     parser.add_argument("--side", type=int, default=256, help="pixels of a thing")
     parser.add_argument("--things", default="hammer,banana,teapot")
     parser.add_argument("--encode", type=Path, help=argparse.SUPPRESS)
@@ -134,6 +162,13 @@ def main() -> None:
         places = write(
             path, args.width, args.height, names, args.side, args.overviews
         )
+        if args.format != "tiff":
+            path = convert(path, args.format)
+        if args.format == "turned":
+            places = {
+                name: (args.height - y - args.side, x)
+                for name, (x, y) in places.items()
+            }
         print(f"{args.width} x {args.height}, {path.stat().st_size / 1e6:.0f} MB, "
               f"written in {time.monotonic() - started:.0f} s")
         child = subprocess.run(

@@ -24,10 +24,10 @@ from skimage import data
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks._scenes import scenes
 from detail_embed import fusers
 from detail_embed.backbone import Backbone
 from detail_embed.backbone.bundled_model import NAME as DEMO
-from detail_embed.clver_ds import generate, read_queries
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.flat_windows import FLAT_RANGE, parents, spread, stand_ins
 from detail_embed.cover.patches import PatchSpec, extract_patches
@@ -43,12 +43,6 @@ PHOTOS = (
     "astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg",
     "motorcycle_left.png", "ihc.png", "retina.jpg", "camera.png", "coins.png",
 )
-
-
-def scenes(folder: Path, n: int, seed: int) -> list[Path]:
-    """Makes scenes."""
-    generate(folder, n, seed=seed, num_workers=2)
-    return read_queries(folder).paths
 
 
 def photos() -> list[Path]:
@@ -101,10 +95,9 @@ def flat_on_scenes(n: int, size_of_fit: int, backbone: Backbone) -> None:
     """Prints what is skipped and what mAP is left, for several limits."""
     cover = CompleteCover(10)
     with tempfile.TemporaryDirectory() as folder:
-        fit_paths = scenes(Path(folder) / "fit", size_of_fit, 7201)
-        test_paths = scenes(Path(folder) / "test", n, 7202)
-        queries = read_queries(Path(folder) / "test")
-        fit, test = (encode(p, cover, backbone) for p in (fit_paths, test_paths))
+        fitted = scenes(Path(folder) / "fit", size_of_fit, 7201)
+        queries = scenes(Path(folder) / "test", n, 7202)
+        fit, test = (encode(q.paths, cover, backbone) for q in (fitted, queries))
     words = encode_vocabulary(backbone, demo_vocabulary().words)
     texts = encode_queries(backbone, queries.words)
     relevant = queries.target_scale > 0

@@ -41,7 +41,8 @@ _LEAST_ROWS = 256
 _PART = 1024  # pixels, the longer side of a part that is looked at
 _OPTIONS = {
     "GDAL_CACHEMAX": _CACHE, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_PAM_ENABLED": "NO", "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": "YES", "JPEGMEM": "4300M",
+    "GDAL_PAM_ENABLED": "NO", "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": "YES",
+    "JPEGMEM": "4300M",
 }
 _alone = threading.Lock()  # one at a time of those that take much memory
 
