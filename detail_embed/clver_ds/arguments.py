@@ -6,6 +6,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from detail_embed.storage.plain_numbers import is_a
+
 
 def check_call(out_dir: str | Path, n: int, seed: int, noun: str) -> None:
     """Checks what says where, how many, and which.
@@ -23,11 +25,11 @@ def check_call(out_dir: str | Path, n: int, seed: int, noun: str) -> None:
         raise ValueError(f"out_dir={out_dir!r}: give the path of a folder")
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
         raise ValueError(f"out_dir={str(out_dir)!r} is a file: give a folder")
-    if not _is_whole(n):
+    if not is_a(Integral, n):
         raise ValueError(f"n={n!r}: give a whole number of {noun}s, at least 1")
     if n < 1:
         raise ValueError(f"n must be at least 1 {noun}, not {n}")
-    if not _is_whole(seed) or seed < 0:
+    if not is_a(Integral, seed) or seed < 0:
         raise ValueError(f"seed={seed!r}: give a whole number of at least 0")
 
 
@@ -37,10 +39,10 @@ def sides(size: Any) -> tuple[int, int]:
     Raises:
         ValueError: if it is neither
     """
-    pair = (size, size) if _is_whole(size) else size
+    pair = (size, size) if is_a(Integral, size) else size
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         pair = (None, None)
-    if not all(map(_is_whole, pair)):
+    if not all(is_a(Integral, side) for side in pair):
         raise ValueError(
             f"size={size!r}: give whole pixels, (width, height) or one for both"
         )
@@ -53,7 +55,7 @@ def check_number(name: str, value: Any) -> None:
     Raises:
         ValueError: naming it
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_a(Real, value):
         raise ValueError(f"{name}={value!r}: give a number")
 
 
@@ -67,7 +69,3 @@ def check_numbers(name: str, values: Any) -> None:
         raise ValueError(f"{name}={values!r}: give several numbers, such as (1.0, 2.0)")
     for value in values:
         check_number(f"{name}: one", value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

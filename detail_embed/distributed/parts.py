@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from detail_embed.distributed.input_lists import InputRow, read_rows
 from detail_embed.space.space_file import read_config
 from detail_embed.storage.places import Folder, Place, Prefix, place_at
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.storage.vector_parquet import SPACE, read_facts
 
 PART_ROWS = 1024
@@ -188,7 +189,7 @@ def _read_plan(place: Place) -> dict[str, Any] | None:
 def _part_rows(wanted: int | None, had: dict[str, Any] | None) -> int:
     if wanted is None:
         return had["part_rows"] if had else PART_ROWS
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+    if not is_a(int, wanted) or wanted < 1:
         raise ValueError(f"part_rows={wanted!r}: give a whole number of at least 1")
     return wanted
 

@@ -12,6 +12,7 @@ import torch
 from detail_embed.backbone.devices import resolve_device
 from detail_embed.images.image_file import MAX_PIXELS, check_max_pixels
 from detail_embed.images.read_pool import READ_SECONDS, check_read_seconds
+from detail_embed.storage.plain_numbers import is_a
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class EncodeOptions:
                 raise ValueError(f"{name} must be a text, not {value!r}")
         for name in ("batch_size", "num_workers"):
             value = getattr(self, name)
-            is_count = isinstance(value, int) and not isinstance(value, bool)
+            is_count = is_a(int, value)
             if value is not None and not (is_count and value >= 1):
                 raise ValueError(
                     f"{name} must be a whole number of at least 1, not {value!r}"

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from detail_embed.fusers import files
 from detail_embed.fusers.checks import check_features, fit_device
 from detail_embed.fusers.sample import FitSample
+from detail_embed.storage.plain_numbers import is_a
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Fuser(nn.Module, ABC):
 
     def __init__(self, dim: int, **options: Any) -> None:
         super().__init__()
-        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
+        if not is_a(int, dim) or dim < 1:
             raise ValueError(f"dim must be a positive int, got {dim!r}")
         self.dim = dim
         self.options = options

@@ -9,6 +9,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from detail_embed.storage.plain_numbers import is_a
+
 
 def check_number(
     option: str,
@@ -21,7 +23,7 @@ def check_number(
     Raises:
         ValueError: if it is no finite number, or out of range
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    is_number = is_a(Real, value)
     if is_number and math.isfinite(value) and above < value >= at_least:
         return float(value)
     limit = f"above {above:g}" if above > at_least else f"at least {at_least:g}"

@@ -15,6 +15,7 @@ from detail_embed.fusers.maxsim import maxsim_batch
 from detail_embed.fusers.registry import register
 from detail_embed.fusers.sample import FitSample
 from detail_embed.fusers.whitening import fit_whitening
+from detail_embed.storage.plain_numbers import is_a
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +204,7 @@ def check_count(k: object) -> None:
     Raises:
         ValueError: if it is not a whole number from 2 to 16
     """
-    is_count = isinstance(k, int) and not isinstance(k, bool)
+    is_count = is_a(int, k)
     if not (is_count and MIN_VECTORS <= k <= MAX_VECTORS):
         raise ValueError(
             f"{k!r} vectors per image: give {MIN_VECTORS} to {MAX_VECTORS}"

@@ -25,6 +25,7 @@ from detail_embed.images.open_file import open_file
 from detail_embed.images.other_formats import open_other
 from detail_embed.images.tiff import open_tiff
 from detail_embed.images.tiff_pages import HEADS
+from detail_embed.storage.plain_numbers import is_a
 
 MAX_PIXELS = 2**28
 PICTURE = "the picture"  # name of one that is in memory
@@ -72,7 +73,7 @@ def check_max_pixels(max_pixels: int) -> None:
     Raises:
         ValueError: if it is no whole number of at least 1
     """
-    is_count = isinstance(max_pixels, int) and not isinstance(max_pixels, bool)
+    is_count = is_a(int, max_pixels)
     if not is_count or max_pixels < 1:
         raise ValueError(
             f"max_pixels={max_pixels!r}: give the most pixels an image may have, a "

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from detail_embed.storage.plain_numbers import is_a
+
 READ_SECONDS = 60.0
 
 _PATIENCE = 1.0  # seconds without a word from a file before others are read beside it
@@ -37,7 +39,7 @@ def check_read_seconds(seconds: float) -> None:
     Raises:
         ValueError: if it is no number above 0
     """
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    is_number = is_a((int, float), seconds)
     if not is_number or not 0 < seconds <= threading.TIMEOUT_MAX:
         raise ValueError(
             f"read_seconds={seconds!r}: give the most seconds that reading a file may "

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts.query_signs import HASHES
 from detail_embed.texts.read_query import line_of, read_prompt
 from detail_embed.texts.score_summary import standardise
@@ -86,7 +87,7 @@ def _read(scores: ArrayLike) -> np.ndarray:
 
 
 def _is_number(value: object) -> bool:
-    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    is_real = is_a(Real, value)
     return is_real and math.isfinite(value)
 
 

@@ -21,6 +21,7 @@ from detail_embed.fiftyone_bridge.classifiers.targets import (
 from detail_embed.fiftyone_bridge.classifiers.vectors import space_for
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts.templates import template_set
 
 _MOST_SEED = 2**31
@@ -133,5 +134,4 @@ def _check_numbers(asked: Asked) -> None:
 
 
 def _is_whole(value: object) -> bool:
-    is_number = isinstance(value, Integral) and not isinstance(value, bool)
-    return is_number and value >= 0
+    return is_a(Integral, value) and value >= 0

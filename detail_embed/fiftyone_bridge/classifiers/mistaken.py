@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.curate.judge_labels import (
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples import label_attributes
+from detail_embed.storage.plain_numbers import is_a
 
 
 def find_mistaken_labels(
@@ -49,7 +50,7 @@ def find_mistaken_labels(
     Raises:
         ValueError: if an argument cannot be used; the message says what to do
     """
-    if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+    if not is_a(Integral, count) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
     samples = images_of(index, samples)
     classifier = library.load(index.dataset, name)

@@ -31,6 +31,7 @@ from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.tags import had_before, tag_images
 from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts.read_query import read_query
 
 N = 100
@@ -119,12 +120,12 @@ def _check_amount(n: int | None, distance: float | None, images: int) -> None:
             "say how many images to choose, such as n=100, or how near every image "
             "shall be to a chosen one, such as distance=0.2"
         )
-    is_whole = isinstance(n, Integral) and not isinstance(n, bool)
+    is_whole = is_a(Integral, n)
     if n is not None and (not is_whole or n < 1):
         raise ValueError(f"n must be a whole number of at least 1, not {n!r}")
     if n is not None and n > images:
         raise ValueError(f"n={n}: there are only {images} images, choose fewer of them")
-    is_number = isinstance(distance, Real) and not isinstance(distance, bool)
+    is_number = is_a(Real, distance)
     if distance is not None and (not is_number or not 0 <= distance <= 2):
         raise ValueError(
             f"distance must be a cosine distance from 0 to 2, not {distance!r}"

@@ -34,6 +34,7 @@ from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
 from detail_embed.fiftyone_bridge.search import prompt_scores
 from detail_embed.fiftyone_bridge.search.query_vectors import hints_of
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts import zero_shot
 from detail_embed.texts.some_of import some_of
 
@@ -87,7 +88,7 @@ def check_mistaken_labels(
     Returns:
         the field of the labels, and the prompts of each class
     """
-    if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+    if not is_a(Integral, count) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
     prompts = None if classes is None else zero_shot.parse(classes)
     field = _check_field(index, samples, label_field)

@@ -36,6 +36,7 @@ from detail_embed.fiftyone_bridge.index.image_vectors import (
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.tags import had_before
+from detail_embed.storage.plain_numbers import is_a
 
 THRESHOLD = LIMITS[RELATED]
 _TINY = 1e-3  # a length that is rounding
@@ -117,7 +118,7 @@ def check_threshold(threshold: float) -> None:
     Raises:
         ValueError: if it is no number from 0 to 2
     """
-    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+    is_number = is_a(Real, threshold)
     if not is_number or not 0 <= threshold <= 2:
         raise ValueError(
             f"threshold must be a cosine distance from 0 to 2, not {threshold!r}"

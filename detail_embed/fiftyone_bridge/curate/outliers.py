@@ -28,6 +28,7 @@ from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples import label_attributes
 from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
+from detail_embed.storage.plain_numbers import is_a
 
 COUNT = 25
 _FEWEST = 5  # for FiftyOne's uniqueness
@@ -89,7 +90,7 @@ def check_outliers(
 ) -> foc.SampleCollection:
     """Checks what can be checked; returns what the samples mean."""
     images = check_images_of_index(index, samples)
-    if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+    if not is_a(Integral, count) or count < 1:
         raise ValueError(f"count must be a whole number of at least 1, not {count!r}")
     name, field = uniqueness_field(index.key), boxes.field_of(index)
     if field is not None:

@@ -21,7 +21,6 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.samples.frames import Home
 from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.fiftyone_bridge.search.methods import is_a
 from detail_embed.images.decode import upright_rgb
 from detail_embed.images.file_reasons import reason
 from detail_embed.images.huge_image import see, see_whole
@@ -33,6 +32,7 @@ from detail_embed.images.image_file import (
     read_picture,
 )
 from detail_embed.images.in_time import one
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts.query import Query
 
 Picture = bytes | str | PathLike | Image.Image

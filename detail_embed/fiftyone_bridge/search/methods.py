@@ -13,6 +13,7 @@ from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import feature_stores
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.patch_search.rerank import rerank
+from detail_embed.storage.plain_numbers import is_a
 
 AUTO, VECTORS, RERANKED, PATCHES = METHODS = ("auto", "vectors", "reranked", "patches")
 MOST = 5_000  # images whose every patch is read for a search
@@ -130,8 +131,3 @@ def check_request(k: int, threshold: float | None, method: str = AUTO) -> None:
         raise ValueError(f"threshold={threshold!r}: give a z-score, such as 2.5")
     if method not in METHODS:
         raise ValueError(f"method={method!r}: give one of {', '.join(METHODS)}")
-
-
-def is_a(kind: type, value: object) -> bool:
-    """Whether a value is a number of a kind; True and False are none."""
-    return isinstance(value, kind) and not isinstance(value, bool)

@@ -16,6 +16,7 @@ from detail_embed.fiftyone_bridge.index import brain_runs, vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts.query import Prompt
 from detail_embed.texts.read_query import read_prompt
 
@@ -131,6 +132,6 @@ def check_threshold(threshold: float) -> None:
     Raises:
         ValueError: if not
     """
-    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+    is_number = is_a(Real, threshold)
     if not is_number or not math.isfinite(threshold):
         raise ValueError(f"threshold must be a z-score, not {threshold!r}")

@@ -23,6 +23,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
 )
 from detail_embed.fiftyone_bridge.video import ffmpeg
 from detail_embed.fiftyone_bridge.video.ffmpeg import BadVideo
+from detail_embed.storage.plain_numbers import is_a
 
 logger = logging.getLogger(__name__)
 
@@ -93,13 +94,13 @@ def check_request(fps: float, max_frames: int) -> None:
     Raises:
         ValueError: naming what cannot be used and what to do
     """
-    is_number = isinstance(fps, Real) and not isinstance(fps, bool)
+    is_number = is_a(Real, fps)
     if not is_number or not 0 < fps <= 1000:
         raise ValueError(
             f"fps={fps!r:.80}: give the frames per second, such as 1, or 0.2 for one "
             "every five seconds"
         )
-    is_count = isinstance(max_frames, Integral) and not isinstance(max_frames, bool)
+    is_count = is_a(Integral, max_frames)
     if not is_count or max_frames < 1:
         raise ValueError(
             f"max_frames={max_frames!r:.80}: give a whole number of frames, at least 1"

@@ -17,6 +17,7 @@ from detail_embed.fiftyone_bridge.search.search import check_request, search
 from detail_embed.fiftyone_bridge.video.clips import Clip, Frames, merge
 from detail_embed.fiftyone_bridge.video.found_videos import FoundVideos
 from detail_embed.fiftyone_bridge.video.plan_frames import videos_of
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import THRESHOLD, standardise
 
@@ -201,7 +202,7 @@ def _check(
     check_request(k, threshold, method)
     if pool not in POOLS:
         raise ValueError(f"pool={pool!r}: give one of {', '.join(POOLS)}")
-    is_number = isinstance(gap, Real) and not isinstance(gap, bool)
+    is_number = is_a(Real, gap)
     if not is_number or not 0 <= gap < float("inf"):
         raise ValueError(f"gap={gap!r}: give seconds between hits, such as 1")
 

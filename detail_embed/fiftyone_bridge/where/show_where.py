@@ -36,6 +36,7 @@ from detail_embed.fiftyone_bridge.where.fields import (
 )
 from detail_embed.patch_search.localise import Places, localise
 from detail_embed.space.embedding_space import EmbeddingSpace
+from detail_embed.storage.plain_numbers import is_a
 from detail_embed.texts.query import Query
 from detail_embed.texts.read_query import read_query
 
@@ -141,7 +142,7 @@ def check_show_where(
         _check_vector(query)
     else:
         resolve.vectors(index, _parse(query).concepts)
-    is_number = isinstance(max_boxes, Integral) and not isinstance(max_boxes, bool)
+    is_number = is_a(Integral, max_boxes)
     if not is_number or max_boxes < 1:
         raise ValueError(
             f"max_boxes must be a whole number of at least 1, not {max_boxes!r}"
