@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import HUGE_PIXELS
+from detail_embed.cover.windows import HUGE_WINDOWS
 from detail_embed.images.huge_image import INSTALL, is_installed
 from detail_embed.images.some_sizes import some_sizes
 
@@ -50,4 +51,5 @@ def _pixels(found: tuple[str, tuple[int, int]]) -> int:
 def _patches(cover: CompleteCover, width: int, height: int) -> str:
     boxes = cover.boxes(width, height)
     side = (boxes[-1, 2:] - boxes[-1, :2]).max()
-    return f"{len(boxes):,} patches, the smallest of {side} pixels a side"
+    most = f" (never more than {HUGE_WINDOWS:,})" if cover.c == "auto" else ""
+    return f"{len(boxes):,} patches{most}, the smallest of {side} pixels a side"

@@ -288,4 +288,7 @@ def _reasons(path: str | os.PathLike) -> Iterator[None]:
     except (UnreadableImage, GeneratorExit):
         raise
     except Exception as error:  # GDAL's drivers raise errors of any kind
-        raise UnreadableImage(path, reason(path, error)) from error
+        why = reason(path, error)
+        if "previous exception" in why:  # which names the file, and GDAL's functions
+            why = "is damaged, or cut off: not all of it could be decoded by parts"
+        raise UnreadableImage(path, why) from error

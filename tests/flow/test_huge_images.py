@@ -335,6 +335,34 @@ def test_the_form_says_how_many_patches(noise, tmp_path):
     assert f"is read by parts: {len(COVER.boxes(*SIZE))} patches, the small" in said
 
 
+@needs_rasterio
+def test_how_many_patches_auto_makes_is_bounded_and_said_before(tmp_path):
+    import rasterio
+
+    path = tmp_path / "gigapixel.tif"
+    with rasterio.open(  # without a pixel
+        path, "w", driver="GTiff", width=39_266, height=29_140, count=3, dtype="uint8",
+        tiled=True, compress="deflate", SPARSE_OK=True, photometric="RGB",
+    ):
+        pass
+    said = (
+        "gigapixel.tif has 39266 x 29140 pixels and is read by parts: 8,137 patches "
+        "(never more than 8,192), the smallest of 478 pixels a side"
+    )
+    dataset = fo.Dataset()
+    dataset.add_sample(fo.Sample(filepath=str(path)))
+    params = {"backbone": DEMO, "cover": "auto"}
+    ctx = ExecutionContext(request_params={
+        "dataset_name": dataset.name, "params": params})
+    form = foo.get_operator("@detail/detail-embed/compute_detail_embeddings")
+    inputs = form.resolve_input(ctx).type.properties
+    assert inputs["huge"].view.label == said
+    settings = Settings(backbone=DEMO, cover="auto", fuser="mean")
+    run = compute_index.compute(Index(dataset, "detail"), dataset, settings)
+    assert next(iter(run)).text == said
+    assert f'cover "auto": {said.partition(": ")[2]}' in huge_line([path], COVER)
+
+
 def test_reading_all_of_it_is_still_refused(noise, tmp_path):
     noise.save(tmp_path / "a.png")
     with pytest.raises(UnreadableImage, match="more than the 500000 allowed"):
