@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from detail_embed.storage.azure_account import KEY, azure_system
 from detail_embed.storage.stored_files import StoredFile, StoredParts
 
 if TYPE_CHECKING:  # files of this machine are read without it
@@ -25,11 +26,11 @@ _OPTIONS = {  # of an address, as pyarrow has them
     "credential_kind", "dfs_storage_authority", "dfs_storage_scheme", "enable_tls",
 }
 _VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")
-_GS_SECONDS = 60  # that gs:// is tried again for; pyarrow's default is 15 minutes
+_GS_SECONDS = 20  # that gs:// is tried again for; pyarrow's default is 15 minutes
 _KEYS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_ENDPOINT_URL, AWS_REGION)",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
-    "abfs": "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET",
+    "abfs": f"{KEY}, or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET",
 }
 
 
@@ -80,6 +81,10 @@ class Object:
             self.system, self.bucket = _system(
                 self._scheme, bucket, options, _environment()
             )
+        if not self.bucket:  # what names the store is not the bucket
+            self.bucket, _, self.key = self.key.partition("/")
+        if not self.bucket:
+            raise StoreError(f"{address} names no bucket: give {scheme}://{bucket}/…")
         self.path = f"{self.bucket}/{self.key}".rstrip("/")
 
     def child(self, name: str) -> Object:
@@ -200,7 +205,7 @@ class _Reasons:
             return
         import pyarrow as pa
 
-        if isinstance(error, (OSError, pa.ArrowException)):
+        if isinstance(error, (OSError, ValueError, pa.ArrowException)):
             raise StoreError(_words(self._of, str(error))) from error
 
 
@@ -210,8 +215,14 @@ def _words(of: Object, error: str) -> str:
     first = error.splitlines()[0][:300]
     if any(text in lower for text in ("no such bucket", "nosuchbucket", "no_such_bu")):
         return f"cannot be used: there is no such bucket ({first})"
+    if "valid account name" in lower:
+        return (
+            f"{of.address} names no account: give "
+            "abfs://container@account.dfs.core.windows.net/key"
+        )
     denied = ("access_denied", "access denied", "forbidden", "credential", "403", "401",
-              "invalid_access_key", "signature", "unauthorized", "permission")
+              "invalid_access_key", "signature", "unauthorized", "permission",
+              "access token", "authoriz", "set azure")
     if any(word in lower for word in denied):
         return (
             f"is refused by its store: set the credentials of it, {_KEYS[scheme]}, on "
@@ -248,4 +259,6 @@ def _system(
     if scheme == "gs" and "retry_limit_seconds" not in options:
         options = f"{options}&retry_limit_seconds={_GS_SECONDS}".lstrip("&")
     query = f"?{options}" if options else ""
+    if scheme.startswith("abfs"):
+        return azure_system(f"{scheme}://{bucket}/{query}")
     return fs.FileSystem.from_uri(f"{scheme}://{bucket}/{query}")
