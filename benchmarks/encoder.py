@@ -2,6 +2,7 @@
 
     python benchmarks/encoder.py
     python benchmarks/encoder.py --device cuda --backbones ViT-B-32 ViT-B-16
+    python benchmarks/encoder.py --probe --backbones ViT-B-32 ViT-B-16 RN50
 
 Prints patches per second at the best batch size, by one caller or by parallel workers,
 whichever is faster; their ratio to what the engine does on
@@ -9,11 +10,16 @@ that device by default, the seconds until the first patches are encoded (compili
 the lowest cosine of a feature to the default's. Weights other than the demo backbone's
 are random. The ways take turns. CUDA graphs (reduce-overhead) belong to one thread, so
 they are measured by one caller, and all ways of CUDA on the first GPU.
+
+``--probe`` prints what is measured when a backbone is loaded on a CPU for the first
+time: how long that takes, each time in a process of its own, and what it finds. Without
+it the benchmark shows whether whole towers have these ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import sys
 import time
@@ -28,9 +34,12 @@ from _engine.encoder import best_way, rate, some_patches, synchronise  # noqa: E
 
 from detail_embed.backbone import (  # noqa: E402
     Backbone,
+    cpu_ways,
     openvino_tower,
 )
-from detail_embed.backbone.bundled_model import NAME as DEMO
+from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
+from detail_embed.backbone.preprocessing import spec_of  # noqa: E402
+from detail_embed.backbone.weights import create_model  # noqa: E402
 
 
 class Way(NamedTuple):
@@ -56,7 +65,11 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of a measurement")
+    parser.add_argument("--probe", action="store_true", help="what loading measures")
     arguments = parser.parse_args()
+    if arguments.probe:
+        probe(arguments.backbones, arguments.rounds)
+        return
     ways = _CUDA
     if arguments.device == "cpu":
         ways = _CPU + (_OPENVINO if openvino_tower.is_installed() else [])
@@ -90,6 +103,31 @@ def measure(name: str, ways: list[Way], rounds: int, seconds: float) -> None:
             f"{middle:,.0f} | {ratio:.2f} | {wait:.1f} | {cosine:.6f} |",
             flush=True,
         )
+
+
+def probe(names: list[str], rounds: int) -> None:
+    """Prints seconds and ratios of the probe of backbones."""
+    ways = cpu_ways.candidates(None, "auto")
+    print(f"| backbone | s | {' | '.join(ways)} |")
+    print(f"|--|--:|{'--:|' * len(ways)}")
+    fresh = multiprocessing.get_context("spawn")
+    for name in names:
+        found = []
+        for _ in range(rounds):
+            with fresh.Pool(1) as pool:
+                found.append(pool.apply(_probed, (name, ways)))
+        seconds = statistics.median(took for took, _ in found)
+        rates = [statistics.median(rates[way] for _, rates in found) for way in ways]
+        cells = " | ".join(f"{rate:.2f}" for rate in rates)
+        print(f"| {name} | {seconds:.1f} | {cells} |", flush=True)
+
+
+def _probed(name: str, ways: list[str]) -> tuple[float, dict[str, float]]:
+    """Seconds of a probe, and the rates it finds."""
+    visual = create_model(name, None)[0].eval().visual
+    started = time.perf_counter()
+    rates = cpu_ways.probe(visual, spec_of(visual.preprocess_cfg).size, ways)
+    return time.perf_counter() - started, rates
 
 
 def load(name: str, way: Way) -> Backbone:

@@ -34,7 +34,8 @@ VARIABLE = "DETAIL_EMBED_CPU_WAY"
 _SMALL = 1_000_000  # weights: a smaller tower takes no time in any way
 _GAIN = 1.15  # what OpenVINO has to be faster by than torch, and bf16 than fp32
 _PATCHES = 4
-_SECONDS = 0.3  # that are measured, at the least one pass of each way
+_SLOW = 0.02  # seconds for one, beyond which one is enough to compare by
+_SECONDS = 0.2  # that are measured, at the least one pass of each way
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # the last one of ARM
 
 
@@ -119,12 +120,45 @@ def choose(
     if len(ways) == 1 or weights < _SMALL:
         return usual
     known = _recall(name, ways)
-    rates = known or _probe(visual, spec_of(visual.preprocess_cfg).size, ways)
+    rates = known or probe(visual, spec_of(visual.preprocess_cfg).size, ways)
     if rates and not known:
         _remember(name, ways, rates)
     if not rates:
         return usual
     return CpuWay(*_best(rates, ways).split(), rates)
+
+
+def probe(visual: nn.Module, size: int, ways: list[str]) -> dict[str, float]:
+    """Measures ways to encode.
+
+    Args:
+        visual: the tower, in fp32
+        size: side of a patch in pixels
+        ways: names of them
+
+    Returns:
+        how fast each is, the first one being 1; nothing if one of them fails
+    """
+    generator = torch.Generator().manual_seed(0)
+    shape = _PATCHES, 3, size, size
+    patches = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    short, seconds = shortened(visual), {}
+    try:
+        if _timed(_torch(short, "fp32"), patches[:1]) > _SLOW:
+            patches = patches[:1]
+        runs = _runs(short, size, ways)
+        for run in runs.values():
+            run(patches)  # what is done once is no part of it
+        started = time.perf_counter()
+        while not seconds or time.perf_counter() - started < _SECONDS:
+            for way, run in runs.items():
+                took = _timed(run, patches)
+                seconds[way] = min(took, seconds.get(way, took))
+    except Exception as error:  # of OpenVINO, of a tower that cannot be shortened
+        logger.warning("the ways of this CPU could not be compared: %s", error)
+        return {}
+    usual = seconds[ways[0]]
+    return {way: round(usual / took, 3) for way, took in seconds.items()}
 
 
 def _best(rates: Mapping[str, float], ways: list[str]) -> str:
@@ -152,28 +186,6 @@ def has_bf16() -> bool:
 def cpu_name() -> str:
     """What the CPU calls itself."""
     return _facts()[0]
-
-
-def _probe(visual: nn.Module, size: int, ways: list[str]) -> dict[str, float]:
-    """Rates of ways to encode, the first one being 1; none if one of them fails."""
-    generator = torch.Generator().manual_seed(0)
-    shape = _PATCHES, 3, size, size
-    patches = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    short, seconds = shortened(visual), {}
-    try:
-        runs = _runs(short, size, ways)
-        for run in runs.values():
-            run(patches)  # what is done once is no part of it
-        started = time.perf_counter()
-        while not seconds or time.perf_counter() - started < _SECONDS:
-            for way, run in runs.items():
-                took = _timed(run, patches)
-                seconds[way] = min(took, seconds.get(way, took))
-    except Exception as error:  # of OpenVINO, of a tower that cannot be shortened
-        logger.warning("the ways of this CPU could not be compared: %s", error)
-        return {}
-    usual = seconds[ways[0]]
-    return {way: round(usual / took, 3) for way, took in seconds.items()}
 
 
 def _timed(run: Callable[[Tensor], object], patches: Tensor) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NAME = "openvino"
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
+_MOST_STREAMS = 8  # as there are workers of the engine
 
 
 def is_installed() -> bool:
@@ -65,7 +66,11 @@ def version() -> str:
 class Compiled:
     """Patches to features, compiled for all threads that torch has.
 
-    Threads share one: each asks with a request of its own, and they take turns.
+    They are divided into streams, of one thread each where there are few: those of one
+    stream wait for each other after every operation, and where something else has one's
+    core, all do. A caller takes as many streams as torch gives it threads: one of the
+    engine's workers one stream, a caller that is alone all of them, a part of its
+    patches each.
 
     Args:
         model: the graph of a tower, see :func:`convert`
@@ -75,13 +80,16 @@ class Compiled:
     def __init__(self, model: openvino.Model, precision: str):
         import openvino
 
+        threads = within_quota(torch.get_num_threads())
+        self._streams = _streams(threads)
+        self._per_stream = threads // self._streams
         self._compiled = openvino.Core().compile_model(
             model,
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
-                "INFERENCE_NUM_THREADS": within_quota(torch.get_num_threads()),
-                "NUM_STREAMS": 1,
+                "INFERENCE_NUM_THREADS": threads,
+                "NUM_STREAMS": self._streams,
                 "ENABLE_CPU_PINNING": False,  # or all processes share the first cores
             },
         )
@@ -89,10 +97,31 @@ class Compiled:
 
     def __call__(self, patches: Tensor) -> Tensor:
         """Encodes ``(n, 3, size, size)`` uint8; returns ``(n, d)`` float32, unit."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self._compiled.create_infer_request()
-        outputs = self._own.request.infer([patches.contiguous().numpy()])
-        return torch.from_numpy(outputs[0])
+        mine = min(torch.get_num_threads() // self._per_stream, self._streams)
+        parts = patches.contiguous().tensor_split(max(1, min(mine, len(patches))))
+        requests = self._requests(len(parts))
+        try:
+            for request, part in zip(requests, parts):
+                request.start_async([part.numpy()])
+            for request in requests:
+                request.wait()
+        except BaseException:
+            self._own.requests.clear()  # some may be at work
+            raise
+        outputs = [request.get_output_tensor(0).data for request in requests]
+        return torch.cat([torch.from_numpy(output) for output in outputs])
+
+    def _requests(self, count: int) -> list[openvino.InferRequest]:
+        """Some that belong to this thread."""
+        own = self._own.__dict__.setdefault("requests", [])
+        while len(own) < count:
+            own.append(self._compiled.create_infer_request())
+        return own[:count]
+
+
+def _streams(threads: int) -> int:
+    """How many streams divide the threads: as many as leave none of them over."""
+    return max(n for n in range(1, _MOST_STREAMS + 1) if threads % n == 0)
 
 
 def convert(model: nn.Module, size: int, mean: Tensor, std: Tensor) -> openvino.Model:

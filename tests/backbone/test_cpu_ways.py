@@ -72,7 +72,7 @@ def test_the_fastest_is_taken_and_kept(monkeypatch, rates, wanted):
         probes.append(size)
         return rates
 
-    monkeypatch.setattr(cpu_ways, "_probe", probe)
+    monkeypatch.setattr(cpu_ways, "probe", probe)
     model, _ = create_model(DEMO, None)
     for _ in range(2):
         way = cpu_ways.choose(model, DEMO, None, "auto")
@@ -84,7 +84,7 @@ def test_the_fastest_is_taken_and_kept(monkeypatch, rates, wanted):
 def test_a_file_of_rates_that_cannot_be_read_is_no_harm(monkeypatch):
     path = cpu_ways._path()
     path.parent.mkdir(parents=True)
-    monkeypatch.setattr(cpu_ways, "_probe", lambda *_: {"torch fp32": 1.0,
+    monkeypatch.setattr(cpu_ways, "probe", lambda *_: {"torch fp32": 1.0,
                                                         "torch bf16": 3.0})
     model, _ = create_model(DEMO, None)
     for bad in ("{", "[]", '{"a": 1}'):
@@ -96,7 +96,7 @@ def test_a_file_of_rates_that_cannot_be_read_is_no_harm(monkeypatch):
 
 
 def test_a_small_tower_is_not_measured(monkeypatch, tmp_path):
-    monkeypatch.setattr(cpu_ways, "_probe", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(cpu_ways, "probe", lambda *_: pytest.fail("measured"))
     loaded = Backbone.load(register_tiny(tmp_path), device="auto")
     assert loaded.way.name == "torch fp32" and loaded.way.rates == {}
 
@@ -112,7 +112,7 @@ def test_a_real_tower_is_measured():
     model, _ = create_model(DEMO, None)
     short = cpu_ways.shortened(model.visual)
     assert short(torch.zeros(1, 3, 64, 64)).shape == (1, 256)
-    rates = cpu_ways._probe(model.visual, 64, ["torch fp32", "torch bf16"])
+    rates = cpu_ways.probe(model.visual, 64, ["torch fp32", "torch bf16"])
     assert rates["torch fp32"] == 1 and rates["torch bf16"] > 0
     assert next(model.visual.parameters()).dtype == torch.float32
 

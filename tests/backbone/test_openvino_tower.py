@@ -111,9 +111,11 @@ def test_the_engine_makes_the_same_vectors(backbones, tmp_path):
     )
 
 
-@pytest.mark.parametrize("cores, quota, wanted", [(9, 4, 4), (31, 64, 31), (1, 2, 1)])
+@pytest.mark.parametrize("cores, quota, wanted, streams", [
+    (9, 4, 4, 4), (31, 64, 31, 1), (1, 2, 1, 1), (24, 64, 24, 8), (9, 64, 9, 3),
+])
 def test_it_has_the_threads_of_torch_within_the_quota(
-    monkeypatch, backbones, cores, quota, wanted
+    monkeypatch, backbones, cores, quota, wanted, streams
 ):
     """As on a machine of so many cores; what is asked of OpenVINO is looked at."""
     import openvino
@@ -127,6 +129,7 @@ def test_it_has_the_threads_of_torch_within_the_quota(
     openvino_tower.Compiled(None, "bf16")
     (options,) = asked
     assert options["INFERENCE_NUM_THREADS"] == wanted
+    assert options["NUM_STREAMS"] == streams  # which leave no thread over
     assert options["INFERENCE_PRECISION_HINT"] == "bf16"
     assert options["ENABLE_CPU_PINNING"] is False
 

@@ -51,3 +51,12 @@ def test_graphs_are_run_by_one_caller_others_by_workers_too(small, tmp_path, cap
     me = threading.get_ident()
     assert {ident for mode, ident in small if mode == "reduce-overhead"} == {me}
     assert any(ident != me for mode, ident in small if mode == "default")
+
+
+def test_the_probe_of_loading_is_printed(capsys):
+    benchmark.probe(["detail-demo"], 1)
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("| backbone | s | torch fp32")
+    name, seconds, usual, *others = row.strip("| ").split(" | ")
+    assert (name, usual) == ("detail-demo", "1.00") and float(seconds) > 0
+    assert len(others) == head.count("|") - 4 and all(float(one) > 0 for one in others)
