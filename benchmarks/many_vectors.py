@@ -162,7 +162,7 @@ def _insert(dataset, count: int) -> None:
 def _in_memory(folder: Path, per_image: int, k: int):
     """The exact search of an index that fits."""
     from benchmarks._vector_search.many import id_of
-    from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+    from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
     from detail_embed.patch_search.vector_files import VectorFiles
 
     part = VectorFiles.open(folder / "files").parts[0]

@@ -25,9 +25,9 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.coverage import Coverage, coverage
 from detail_embed.fiftyone_bridge.index.delete import delete_any
 from detail_embed.fiftyone_bridge.index.facts import IndexFacts
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.index.rename import rename
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.run import Result
 from detail_embed.fiftyone_bridge.search import query_vectors

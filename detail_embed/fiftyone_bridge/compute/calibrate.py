@@ -14,7 +14,7 @@ from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import large, lines
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.runs.run import Progress, encode_words
 from detail_embed.space.fit_sample import draw
 from detail_embed.texts.nothing_line import (

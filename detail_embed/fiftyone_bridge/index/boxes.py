@@ -10,7 +10,7 @@ import fiftyone.core.view as fov
 import numpy as np
 
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors, Members
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors, Members
 from detail_embed.fiftyone_bridge.samples.app_defaults import SCORE
 from detail_embed.fiftyone_bridge.samples.collection import (
     flat_images,

@@ -12,7 +12,7 @@ import numpy as np
 from detail_embed.fiftyone_bridge.index import boxes, brain_runs
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.private_names import is_patches
 from detail_embed.fiftyone_bridge.samples.tags import tag_images, tag_labels
 

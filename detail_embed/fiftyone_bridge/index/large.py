@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 
+from detail_embed.fiftyone_bridge.index import shared, stored_vectors
 from detail_embed.fiftyone_bridge.index.index import BOXES, Index
 from detail_embed.fiftyone_bridge.index.leftovers import folder_of, note_owner
+from detail_embed.fiftyone_bridge.index.stored_vectors import Place
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples import patch_detections, vector_field
 from detail_embed.fiftyone_bridge.samples.frames import documents_of
@@ -28,7 +30,6 @@ from detail_embed.patch_search.vector_files import VectorFiles
 from detail_embed.patch_search.vector_part import Block
 
 MOST_BYTES = 2**31  # of vectors in float32 that a process reads into its memory
-_BLOCK = 2000  # images in memory at once
 _WIDEST = 4096  # dimensions of any backbone
 _open: dict[Path, tuple[int, VectorFiles]] = {}
 _dims: dict[tuple[ObjectId, str], int] = {}
@@ -115,15 +116,17 @@ def complete(index: Index) -> Generator[Progress, None, None]:
 
 
 def forget(index: Index) -> None:
-    """Deletes the files of an index, if there are any."""
-    shutil.rmtree(folder(index), ignore_errors=True)
+    """Deletes the files of an index, if there are any; who maps them keeps them."""
+    for path in (folder(index), shared.folder(index)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def rename(index: Index, new: Index) -> None:
     """Gives the files of an index to the key of another."""
-    if folder(index).is_dir():
-        forget(new)
-        folder(index).rename(folder(new))
+    forget(new)
+    for place in (folder, shared.folder):
+        if place(index).is_dir():
+            place(index).rename(place(new))
 
 
 def still_there(index: Index, ids: Sequence[str]) -> set[str]:
@@ -151,10 +154,13 @@ def _dim(index: Index) -> int:
         files = VectorFiles.open(folder(index))
         if files is not None and files.parts:
             return files.parts[0].vectors.shape[1]
-        document = documents_of(index.home).find_one({index.field: {"$ne": None}})
-        if document is None:
+        field, attribute = _place(index).field, _place(index).attribute
+        path = field if attribute is None else f"{field}.detections.{attribute}"
+        found = documents_of(index.home).find_one({path: {"$ne": None}}, {"_id": 1})
+        if found is None:
             return 0
-        _dims[place] = len(_vectors(document[index.field])[0][0])
+        some = vector_field.read_some(index.home, field, [str(found["_id"])], attribute)
+        _dims[place] = next(some).vectors.shape[1]
     return _dims[place]
 
 
@@ -174,47 +180,19 @@ def _blocks(
     }
     if since is not None:
         wanted[MODIFIED] = {"$gte": since}
-    kept = {field: 1}
-    if index.field == index.patches_field:
-        path = f"{field}.detections."
-        kept = {path + "_id": 1, path + patch_detections.VECTOR: 1}
-    batch: dict[str, tuple[list[np.ndarray], list[str] | None]] = {}
-    for document in documents_of(index.home).find(wanted, kept):
-        batch[str(document["_id"])] = _vectors(document[field])
-        if len(batch) == _BLOCK:
-            yield from _block(files, batch)
-            batch = {}
-    yield from _block(files, batch)
+    place = _place(index)
+    found = vector_field.blocks(index.home, field, wanted, place.attribute)
+    for block in stored_vectors.usable(index, found, ()):
+        if block.labels is not None:
+            held = files.held(block.ids)
+            ends = np.cumsum(block.counts)
+            owned = zip(block.ids, (ends - block.counts).tolist(), ends.tolist())
+            new = [held.get(id) != block.labels[a:b] for id, a, b in owned]
+            block = stored_vectors.some(block, np.array(new, bool))
+        if block.ids:
+            yield block
 
 
-def _vectors(value: Any) -> tuple[list[np.ndarray], list[str] | None]:
-    """The vectors of a field of an image, and the ids of their labels."""
-    if not isinstance(value, dict):
-        return [vector_field.decode(value)], None
-    labels = [
-        one for one in value.get("detections") or ()
-        if one.get(patch_detections.VECTOR) is not None
-    ]
-    vectors = [vector_field.decode(one[patch_detections.VECTOR]) for one in labels]
-    return vectors, [str(one["_id"]) for one in labels]
-
-
-def _block(
-    files: VectorFiles, batch: dict[str, tuple[list[np.ndarray], list[str] | None]]
-) -> Iterator[Block]:
-    held = files.held(batch)
-    ids = [
-        id for id, (vectors, labels) in batch.items()
-        if vectors and (labels is None or held.get(id) != labels)
-        and all(np.isfinite(vector).all() for vector in vectors)
-    ]
-    if not ids:
-        return
-    matrix = np.stack([vector for id in ids for vector in batch[id][0]])
-    matrix = matrix.astype(np.float32)
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    matrix /= np.where(lengths > 0, lengths, 1)
-    labels = None
-    if batch[ids[0]][1] is not None:
-        labels = [label for id in ids for label in batch[id][1]]
-    yield Block(ids, np.array([len(batch[id][0]) for id in ids]), matrix, labels)
+def _place(index: Index) -> Place:
+    is_few = index.field == index.patches_field
+    return Place(index.field, patch_detections.VECTOR if is_few else None)

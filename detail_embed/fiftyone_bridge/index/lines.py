@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.texts.nothing_line import VERSION, NothingLine, Places
 
 VECTORS, PATCHES = "vectors", "patches"  # the ways that have a line of their own

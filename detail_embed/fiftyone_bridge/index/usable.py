@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,14 +42,3 @@ def usable(
     rows = [row for row, id in enumerate(ids) if id not in out]
     labels = None if labels is None else [labels[row] for row in rows]
     return [ids[row] for row in rows], matrix[rows], labels
-
-
-def unusable(
-    index: Index, vectors: Mapping[str, np.ndarray | None]
-) -> list[str]:
-    """The ids of vectors that :func:`usable` would leave out; None is no vector."""
-    bad = [
-        id for id, vector in vectors.items()
-        if vector is not None and not np.isfinite(vector).all()
-    ]
-    return bad + provenance.foreign_ids(index, list(vectors))

@@ -1,132 +1,37 @@
-"""The vectors of a similarity index in memory: every image's score for a query.
-
-FiftyOne's own search returns the nearest images; a threshold, a histogram or "but
-not" need the score of every image.
-"""
+"""The vectors of a similarity index in this process: in memory, or in a mapped file."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
-import bson
-import fiftyone.core.collections as foc
 import numpy as np
 
-from detail_embed.fiftyone_bridge.index import brain_runs, large
+from detail_embed.fiftyone_bridge.index import (
+    brain_runs,
+    large,
+    shared,
+    stored_vectors,
+)
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.usable import unusable, usable
-from detail_embed.fiftyone_bridge.samples import (
-    changes,
-    patch_detections,
-    vector_field,
-)
-from detail_embed.fiftyone_bridge.samples.private_names import (
-    dataset_id,
-    has_results,
-    is_generated,
-    pipeline,
-)
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors, in_memory
+from detail_embed.fiftyone_bridge.index.stored_vectors import Place
+from detail_embed.fiftyone_bridge.index.usable import usable
+from detail_embed.fiftyone_bridge.samples import changes, vector_field
+from detail_embed.fiftyone_bridge.samples.frames import documents_of
+from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
+from detail_embed.patch_search.vector_part import Block
+
+logger = logging.getLogger(__name__)
 
 _INDEXES = 4  # kept in memory
-_VIEWS = 8  # of each, likewise
 _memory: dict[tuple[str, str], _Known] = {}
 _lock = threading.Lock()
-
-
-@dataclass(frozen=True, eq=False)
-class Members:
-    """Which images of an index are in a collection.
-
-    Attributes:
-        rows: ``(m,)`` int64, their places among the ``n`` images of the index, rising
-        without: how many samples of the collection have no vector
-    """
-
-    rows: np.ndarray
-    without: int
-
-
-@dataclass(frozen=True, eq=False)
-class IndexVectors:
-    """The ``v`` vectors of ``n`` images; those of an image are in one piece.
-
-    Attributes:
-        ids: ``n`` sample ids
-        labels: ``v`` label ids where the index is of patches, else None
-        starts: ``(n,)`` int64, the first row of each image
-        matrix: ``(v, d)`` float32, unit length
-    """
-
-    ids: list[str]
-    labels: list[str] | None
-    starts: np.ndarray
-    matrix: np.ndarray
-    _members: dict[bytes, Members] = field(default_factory=dict, repr=False)
-
-    def members(self, samples: foc.SampleCollection, path: str = "id") -> Members:
-        """Finds the images, or labels, of a collection; those of the last few are kept.
-
-        They are known by their MongoDB pipeline: vectors that are in memory are of
-        samples that have not changed since, see :func:`load`.
-
-        Args:
-            samples: the dataset of the index, or a view of it
-            path ("id"): of sample ids; or of label ids, for rows of ``matrix``
-        """
-        if is_generated(samples):  # its pipeline does not say what it was made of
-            return self._find(samples, path)
-        asked = bson.encode({path: pipeline(samples)})
-        known = self._members.pop(asked, None) or self._find(samples, path)
-        self._members[asked] = known
-        for oldest in list(self._members)[:-_VIEWS]:
-            self._members.pop(oldest, None)
-        return known
-
-    def _find(self, samples: foc.SampleCollection, path: str) -> Members:
-        wanted = set(samples.values(path, unwind=True)) - {None}
-        ids = self.ids if path == "id" else self.labels
-        rows = [row for row, id in enumerate(ids) if id in wanted]
-        return Members(np.array(rows, np.int64), len(wanted) - len(rows))
-
-    def scores(self, query: np.ndarray) -> np.ndarray:
-        """Cosine of the query and the best vector of each image, ``(n,)`` float32.
-
-        Args:
-            query: ``(d,)``
-
-        Raises:
-            ValueError: as of :meth:`cosines`
-        """
-        return np.maximum.reduceat(self.cosines(query), self.starts)
-
-    def cosines(self, query: np.ndarray) -> np.ndarray:
-        """Cosine of the query and each vector, ``(v,)`` float32, -1 to 1.
-
-        Args:
-            query: ``(d,)``
-
-        Raises:
-            ValueError: if the query has another dimension, is 0 or not finite
-        """
-        query = np.asarray(query, np.float32)
-        if query.shape != self.matrix.shape[1:]:
-            raise ValueError(
-                f"the query has shape {query.shape}, but the vectors of the index "
-                f"have {self.matrix.shape[1]} dimensions: it is of another model"
-            )
-        length = np.linalg.norm(query)
-        if not np.isfinite(length) or length == 0:
-            raise ValueError("the query is 0 or not finite, so nothing is near it")
-        return self.matrix @ (query / length)
-
-    def rows(self, image: int) -> slice:
-        """The rows of an image."""
-        ends = [*self.starts[image + 1 : image + 2], len(self.matrix)]
-        return slice(int(self.starts[image]), int(ends[0]))
 
 
 def load(index: Index) -> IndexVectors:
@@ -191,12 +96,12 @@ class _Known:
     Attributes:
         state: of the index when they were read
         times: when every sample was changed, as they were read; of vectors that are
-            only read all together, none
+            only read all together, none, and of those that a file tells it of
         vectors: what was read
     """
 
     state: _State
-    times: dict[str, datetime | None]
+    times: shared.Times
     vectors: IndexVectors
 
 
@@ -206,72 +111,86 @@ def _state(index: Index) -> _State:
 
 
 def _read_anew(index: Index, known: _Known | None, state: _State) -> _Known:
-    home, field = index.home, _field(index)
-    if field is None:
+    place = stored_vectors.place_of(index)
+    if place is None:
         return _Known(state, {}, _read(index))
-    times = changes.times(home)  # before the vectors: what is newer is read again
-    if known is None or known.state.made != state.made or not known.times:
-        ids, matrix = vector_field.read(home, field)
-        ids, matrix, _ = usable(index, ids, _unit(matrix))
+    if known is not None and (known.state.made != state.made or not known.times):
+        known = None
+    held = shared.find(index, place, state.made) or known
+    digest = changes.digest(index.home)  # before the times, and they before the vectors
+    if isinstance(held, shared.Shared) and held.digest == digest:
+        return _Known(state, {}, held.vectors)
+    samples = shared.Changes(digest, changes.times(index.home))
+    if held is None:
+        vectors = _read_all(index, place, state, samples)
     else:
-        again = changes.changed(known.times, times)
-        found = vector_field.read_some(home, field, again)
-        found.update(dict.fromkeys(unusable(index, found)))
-        found.update(dict.fromkeys(known.times.keys() - times.keys()))
-        ids, matrix = _patched(known.vectors, found)
-    if not ids:
+        vectors = _patched(index, place, state, samples, held)
+    if vectors is None:
         raise _nothing_in(index)
-    return _Known(state, times, _of_images(ids, matrix))
+    return _Known(state, samples.times, vectors)
 
 
-def _field(index: Index) -> str | None:
-    """The field that holds the vectors of images of a finished index, None for none.
-
-    Those of ours are there whatever backend has them, too.
-    """
-    config = index.config
-    field = getattr(config, "embeddings_field", None)
-    is_there = field and (config.method == "sklearn" or index.find()[0] is not None)
-    if not is_there or config.patches_field:
+def _read_all(
+    index: Index, place: Place, state: _State, samples: shared.Changes
+) -> IndexVectors | None:
+    """Reads all vectors out of MongoDB; of many, into a file."""
+    blocks = stored_vectors.read(index, place)
+    first = next(blocks, None)
+    if first is None:
         return None
-    if not vector_field.can_read(index.home, field):
-        return None
-    return field if has_results(index.dataset, index.key) else None
+    images = documents_of(index.home).estimated_document_count()
+    if first.vectors.nbytes * images / len(first.ids) < shared.LEAST_BYTES:
+        return in_memory(chain([first], blocks))
+    try:
+        blocks = chain([first], blocks)
+        return shared.write(index, place, state.made, samples, blocks)
+    except OSError as error:
+        _warn(index, error)
+        return in_memory(stored_vectors.read(index, place))
 
 
 def _patched(
-    vectors: IndexVectors, changed: Mapping[str, np.ndarray | None]
-) -> tuple[list[str], np.ndarray]:
-    """Puts changed vectors in their places, new ones behind; None takes one out."""
-    places = {id: row for row, id in enumerate(vectors.ids)}
-    found = {id: vector for id, vector in changed.items() if vector is not None}
+    index: Index,
+    place: Place,
+    state: _State,
+    samples: shared.Changes,
+    known: _Known | shared.Shared,
+) -> IndexVectors | None:
+    """Puts vectors that changed in their places, new ones behind."""
+    before, vectors, times = known.times, known.vectors, samples.times
+    again = changes.changed(before, times)
+    changed: dict[str, Block | None] = dict.fromkeys(again)
+    changed.update(dict.fromkeys(before.keys() - times.keys()))
+    changed.update(stored_vectors.read_some(index, place, again))
     dim = vectors.matrix.shape[1]
-    for id, vector in found.items():
-        vector_field.check_dimension(id, vector, dim)
-    again = [id for id in found if id in places]
-    new = [id for id in found if id not in places]
-    gone = [places[id] for id in changed if id in places and id not in found]
-    rows = [places[id] for id in again]
-    values = _unit(np.array([found[id] for id in again], np.float32).reshape(-1, dim))
-    if not new and not gone and np.array_equal(vectors.matrix[rows], values):
-        return vectors.ids, vectors.matrix
-    matrix = vectors.matrix.copy()  # a search may be reading it
-    matrix[rows] = values
-    added = _unit(np.array([found[id] for id in new], np.float32).reshape(-1, dim))
-    ids = np.delete(np.array(vectors.ids), gone).tolist()
-    return ids + new, np.concatenate([np.delete(matrix, gone, axis=0), added])
+    for id, block in changed.items():
+        if block is not None:
+            vector_field.check_dimension(id, block.vectors[0], dim)
+    is_many = vectors.matrix.nbytes >= shared.LEAST_BYTES
+    try:
+        if not vectors.differs(changed):
+            if is_many:
+                shared.note(index, place, state.made, samples)
+            return replace(vectors, _members={})
+        if is_many:
+            blocks = vectors.blocks(changed)
+            return shared.write(index, place, state.made, samples, blocks)
+    except OSError as error:
+        _warn(index, error)
+    return in_memory(vectors.blocks(changed))
 
 
-def _of_images(ids: list[str], matrix: np.ndarray) -> IndexVectors:
-    return IndexVectors(ids, None, np.arange(len(ids)), matrix)
+def _warn(index: Index, error: OSError) -> None:
+    logger.warning(
+        "the vectors of the index %r are kept in the memory of this process, and read "
+        "anew by others, as they cannot be written to %s: %s",
+        index.key, shared.folder(index), error,
+    )
 
 
 def _read(index: Index) -> IndexVectors:
-    if index.record is not None and index.field == index.config.patches_field:
-        images = index.images().exists(index.field)
-        matrix, ids, labels = patch_detections.read(images, index.field)
-    else:
-        matrix, ids, labels = open_index(index).get_embeddings()
+    """Reads an index that FiftyOne alone knows how to read."""
+    matrix, ids, labels = open_index(index).get_embeddings()
     ids, matrix, labels = usable(index, ids, np.asarray(matrix, np.float32), labels)
     if not len(ids):
         raise _nothing_in(index)
@@ -285,15 +204,8 @@ def _read(index: Index) -> IndexVectors:
         ids=ids[starts].tolist(),
         labels=None if labels is None else np.asarray(labels)[order].tolist(),
         starts=starts,
-        matrix=_unit(matrix),
+        matrix=stored_vectors.unit(matrix),
     )
-
-
-def _unit(matrix: np.ndarray) -> np.ndarray:
-    """Gives vectors unit length, in place; those of length 0 stay."""
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    matrix /= np.where(lengths > 0, lengths, 1)
-    return matrix
 
 
 def _nothing_in(index: Index) -> ValueError:

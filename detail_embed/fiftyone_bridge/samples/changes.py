@@ -7,6 +7,7 @@ of these times does not move when a host whose clock is behind has written.
 from __future__ import annotations
 
 import sys
+from calendar import timegm
 from collections.abc import Hashable, Mapping
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
 from detail_embed.fiftyone_bridge.samples.mongo import MODIFIED
 
 _WRITES = ("insert calls", "modify calls", "remove calls", "update calls")
+_PRIME = 1_000_003
 
 
 def mark(home: Home) -> Hashable:
@@ -37,14 +39,45 @@ def latest(home: Home) -> datetime | None:
     return (found or {}).get(MODIFIED)
 
 
-def times(home: Home) -> dict[str, datetime | None]:
-    """When every sample was changed, by id."""
+def times(home: Home) -> dict[str, int | None]:
+    """When every sample was changed, by id, in ms since 1970."""
     found = documents_of(home).find({}, {MODIFIED: 1})
-    return {sys.intern(str(one["_id"])): one.get(MODIFIED) for one in found}
+    return {
+        sys.intern(str(one["_id"])): milliseconds(one.get(MODIFIED)) for one in found
+    }
+
+
+def digest(home: Home) -> list[int]:
+    """Numbers that are others when a sample was changed, added or deleted since.
+
+    They are made of the times of :func:`times`, but read from FiftyOne's index of
+    these, not from the samples: 100,000 take a fraction of a second.
+    """
+    time = {"$toLong": f"${MODIFIED}"}
+    rest = {"$mod": [time, _PRIME]}
+    found = documents_of(home).aggregate([
+        {"$sort": {MODIFIED: 1}},
+        {"$project": {"_id": 0, MODIFIED: 1}},
+        {"$group": {
+            "_id": None,
+            "count": {"$sum": 1},
+            "total": {"$sum": time},
+            "squares": {"$sum": {"$multiply": [rest, rest]}},
+        }},
+    ])
+    values = next(found, {})
+    return [int(values.get(name, 0)) for name in ("count", "total", "squares")]
+
+
+def milliseconds(time: datetime | None) -> int | None:
+    """A time as MongoDB holds it: in ms since 1970; None stays."""
+    if time is None:
+        return None
+    return 1000 * timegm(time.utctimetuple()) + time.microsecond // 1000
 
 
 def changed(
-    before: Mapping[str, datetime | None], now: Mapping[str, datetime | None]
+    before: Mapping[str, int | None], now: Mapping[str, int | None]
 ) -> list[str]:
     """The ids of samples that are new or were changed between two :func:`times`."""
     nothing = object()

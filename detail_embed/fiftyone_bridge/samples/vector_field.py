@@ -9,16 +9,22 @@ from __future__ import annotations
 import io
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import islice
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
 from bson import ObjectId
+from pymongo.cursor import Cursor
 
 from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
+from detail_embed.patch_search.vector_part import Block
 
 _CHUNK = 10_000  # samples that are asked for at once
+_BLOCK = 2000  # in memory at once
 
 
 def can_read(home: Home, field: str) -> bool:
@@ -27,48 +33,56 @@ def can_read(home: Home, field: str) -> bool:
     return "." not in field and isinstance(found, (fo.VectorField, fo.ArrayField))
 
 
-def read(home: Home, field: str) -> tuple[list[str], np.ndarray]:
-    """Reads all vectors.
+def read(home: Home, field: str, attribute: str | None = None) -> Iterator[Block]:
+    """Reads all vectors, block by block.
 
     Args:
         home: where the images are
-        field: one that :func:`can_read` accepts
+        field: one that :func:`can_read` accepts, or Detections
+        attribute (None): of the Detections, where their vectors are
 
-    Returns:
-        the ids of the ``n`` samples that have one, and ``(n, d)`` float32
+    Yields:
+        the images that have any, with their vectors in float32 as they are
 
     Raises:
         ValueError: if vectors have different dimensions
     """
-    ids: list[str] = []
-    matrix = np.empty((0, 0), np.float32)
-    for id, vector in _documents(home, field, {field: {"$ne": None}}):
-        if not ids:
-            most = documents_of(home).estimated_document_count()
-            matrix = np.empty((most + 1, len(vector)), np.float32)
-        check_dimension(id, vector, matrix.shape[1])
-        if len(ids) == len(matrix):  # samples were added meanwhile
-            matrix = np.concatenate([matrix, np.empty_like(matrix)])
-        matrix[len(ids)] = vector
-        ids.append(id)
-    return ids, matrix[: len(ids)]
+    yield from blocks(home, field, {field: {"$ne": None}}, attribute)
 
 
 def read_some(
-    home: Home, field: str, ids: Sequence[str]
-) -> dict[str, np.ndarray | None]:
-    """Reads the vectors of some samples, by id; None for one that has none.
+    home: Home, field: str, ids: Sequence[str], attribute: str | None = None
+) -> Iterator[Block]:
+    """Reads the vectors of some samples, as :func:`read` does."""
+    for start in range(0, len(ids), _CHUNK):
+        part = [ObjectId(id) for id in ids[start : start + _CHUNK]]
+        wanted = {"_id": {"$in": part}, field: {"$ne": None}}
+        yield from blocks(home, field, wanted, attribute)
+
+
+def blocks(
+    home: Home, field: str, query: dict[str, Any], attribute: str | None = None
+) -> Iterator[Block]:
+    """Reads the vectors of the samples that a query finds, as :func:`read` does.
 
     Args:
         home: where the images are
         field: as of :func:`read`
-        ids: of the samples; one that is gone is left out
+        query: of MongoDB; samples that it finds have the field
+        attribute (None): as of :func:`read`
     """
-    found: dict[str, np.ndarray | None] = {}
-    for start in range(0, len(ids), _CHUNK):
-        part = [ObjectId(id) for id in ids[start : start + _CHUNK]]
-        found.update(_documents(home, field, {"_id": {"$in": part}}))
-    return found
+    kept = {field: 1}
+    if attribute is not None:
+        kept = {f"{field}.detections.{name}": 1 for name in ("_id", attribute)}
+    found, dim = documents_of(home).find(query, kept), None
+    with ThreadPoolExecutor(1) as ahead:  # MongoDB reads while this process decodes
+        waiting = ahead.submit(_some, found)
+        while documents := waiting.result():
+            waiting = ahead.submit(_some, found)
+            block = _block(documents, field, attribute, dim)
+            if block is not None:
+                dim = block.vectors.shape[1]
+                yield block
 
 
 def check_dimension(id: str, vector: np.ndarray, dim: int) -> None:
@@ -84,20 +98,69 @@ def check_dimension(id: str, vector: np.ndarray, dim: int) -> None:
         )
 
 
-def _documents(
-    home: Home, field: str, query: dict
-) -> Iterator[tuple[str, np.ndarray | None]]:
-    for document in documents_of(home).find(query, {field: 1}):
-        id, value = sys.intern(str(document["_id"])), document.get(field)
-        yield id, None if value is None else decode(value)
+def _some(found: Cursor) -> list[dict[str, Any]]:
+    return list(islice(found, _BLOCK))
+
+
+def _block(
+    documents: list[dict[str, Any]], field: str, attribute: str | None, dim: int | None
+) -> Block | None:
+    ids, counts, stored, labels = [], [], [], []
+    for document in documents:
+        id, value = sys.intern(str(document["_id"])), document[field]
+        if attribute is None:
+            counts.append(1)
+            stored.append(value)
+        else:
+            own = [
+                label for label in value.get("detections") or ()
+                if label.get(attribute) is not None
+            ]
+            if not own:
+                continue
+            counts.append(len(own))
+            stored += [label[attribute] for label in own]
+            labels += [str(label["_id"]) for label in own]
+        ids.append(id)
+    if not ids:
+        return None
+    owners = np.repeat(np.arange(len(ids)), counts)
+    matrix = _decode_all(stored, lambda row: ids[owners[row]], dim)
+    return Block(ids, np.array(counts), matrix, None if attribute is None else labels)
+
+
+def _decode_all(
+    stored: list[bytes], id_of: Callable[[int], str], dim: int | None
+) -> np.ndarray:
+    """Undoes FiftyOne's ``serialize_numpy_array()`` for many vectors: ``(v, d)``."""
+    raws = [zlib.decompress(one) for one in stored]
+    first, start = raws[0], _start(raws[0])
+    dtype, shape = _header(first[:start])
+    if len(shape) == 1 and all(
+        len(raw) == len(first) and raw.startswith(first[:start]) for raw in raws
+    ):
+        rows = np.frombuffer(b"".join(raws), np.uint8).reshape(len(raws), -1)
+        matrix = rows[:, start:].copy().view(dtype).astype(np.float32, copy=False)
+        check_dimension(id_of(0), matrix[0], dim or len(matrix[0]))
+        return matrix
+    vectors = [decode(one) for one in stored]
+    dim = dim or len(vectors[0])
+    for row, vector in enumerate(vectors):
+        check_dimension(id_of(row), vector, dim)
+    return np.stack(vectors).astype(np.float32)
 
 
 def decode(stored: bytes) -> np.ndarray:
     """Undoes FiftyOne's ``serialize_numpy_array()``, as of a stored vector."""
     raw = zlib.decompress(stored)
-    start = 10 + int.from_bytes(raw[8:10], "little")  # of format 1.0
+    start = _start(raw)
     dtype, shape = _header(raw[:start])  # most are the same
     return np.frombuffer(raw, dtype, offset=start).reshape(shape)
+
+
+def _start(raw: bytes) -> int:
+    """Where the numbers begin in a file of NumPy's format 1.0."""
+    return 10 + int.from_bytes(raw[8:10], "little")
 
 
 @lru_cache(maxsize=64)

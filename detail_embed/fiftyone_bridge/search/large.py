@@ -15,7 +15,7 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.index import large
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.frames import documents_of
 from detail_embed.fiftyone_bridge.samples.private_names import pipeline
 from detail_embed.fiftyone_bridge.search.methods import MOST

@@ -9,7 +9,7 @@ import numpy as np
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import lines
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.texts.nothing_line import LOOK, common_words, weigh
 from detail_embed.texts.query import Query, parse

@@ -13,7 +13,7 @@ from bson import ObjectId
 from fiftyone import ViewExpression
 
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.app_defaults import (
     MATCH,
     MATCH_MAKER,

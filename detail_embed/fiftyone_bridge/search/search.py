@@ -21,7 +21,7 @@ from detail_embed.fiftyone_bridge.index import large as large_index
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.private_names import is_clips
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.box_search import search_boxes

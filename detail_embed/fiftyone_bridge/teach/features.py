@@ -17,7 +17,7 @@ from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.concepts.concept import Mark
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.collection import flat_images
 from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.methods import own_store

@@ -11,7 +11,7 @@ import torch
 from detail_embed.fiftyone_bridge.concepts import kept
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.vectors import IndexVectors
+from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.found import Found
 from detail_embed.fiftyone_bridge.search.methods import PATCHES, choose, own_store

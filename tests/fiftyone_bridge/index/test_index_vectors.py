@@ -215,9 +215,9 @@ def test_fields_that_are_read_directly(plain, kind):
     plain.add_sample_field("other", kind)
     assert vector_field.can_read(plain, "other")
     plain.set_values("other", list(np.random.default_rng(1).normal(size=(12, 4000))))
-    ids, matrix = vector_field.read(plain, "other")
-    assert ids == plain.values("id")
-    np.testing.assert_allclose(matrix, np.stack(plain.values("other")), atol=1e-6)
+    (block,) = vector_field.read(plain, "other")
+    assert block.ids == plain.values("id") and block.counts.tolist() == [1] * 12
+    np.testing.assert_allclose(block.vectors, np.stack(plain.values("other")), atol=1e-6)
 
 
 def test_fields_that_are_not(plain):

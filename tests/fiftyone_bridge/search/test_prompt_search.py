@@ -13,6 +13,7 @@ from detail_embed.fiftyone_bridge.curate.tag_hits import tag_hits
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.index.index_vectors import _VIEWS
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.search import found as found_images
 from detail_embed.fiftyone_bridge.search import search as searching
@@ -260,10 +261,10 @@ def test_views_stay_in_memory_until_a_sample_changes(indexed):
 def test_only_so_many_views_stay_in_memory(indexed):
     vectors = index_vectors.load(Index(indexed, "detail"))
     first = vectors.members(indexed[:1])
-    for stop in range(2, 2 + index_vectors._VIEWS):
+    for stop in range(2, 2 + _VIEWS):
         assert vectors.members(indexed[:stop]).rows.tolist() == list(range(stop))
     assert vectors.members(indexed[:1]) is not first
-    assert len(vectors._members) == index_vectors._VIEWS
+    assert len(vectors._members) == _VIEWS
 
 
 @pytest.mark.parametrize(
