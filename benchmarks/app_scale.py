@@ -4,14 +4,16 @@
 
 Makes some scenes with the default index, and a dataset of many more samples that share
 their files: their vectors are those of the scenes with a little noise, through export
-and import. Then it opens the panel, searches, and clicks what a person clicks: events
-go to the real panel on the real database, without a browser. Printed is the time of
-each kind of click, and the memory of the process, which does what the App's does.
+and import. Then a new process opens the panel, searches, and clicks what a person
+clicks: events go to the real panel on the real database, without a browser. Printed is
+the time of each kind of click, and the memory of the process, which does what the App's
+does. With ``--home`` the dataset stays, and the next start measures another process.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 WORDS = ("cupcake", "bucket", "fish", "key", "red metal cube", "blue rubber sphere",
          "green cone", "whale", "pizza", "a yellow cup")
+NAME = "app-scale"
 NOISE = 0.03  # length of what is added to a vector of length 1
 
 
@@ -44,18 +47,26 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--scenes", type=int, default=500, help="that are encoded")
     parser.add_argument("--vectors", type=int, default=8, help="kept of an image")
+    parser.add_argument("--home", type=Path, help="folder that is kept")
+    parser.add_argument("--make", action="store_true", help="make the dataset alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        open_home(Path(folder) / "home")
-        dataset = make(Path(folder), options)
-        try:
-            measure(dataset)
-        finally:
-            dataset.delete()
+        home = (options.home or Path(folder)).resolve()
+        if options.make:
+            open_home(home / "home")
+            make(home, options)
+        else:
+            if not (home / "many.parquet").exists():
+                again = [*sys.argv, "--make", "--home", str(home)]
+                subprocess.run([sys.executable, *again], check=True)
+            open_home(home / "home")
+            import fiftyone as fo
+
+            measure(fo.load_dataset(NAME))
 
 
-def make(folder: Path, options: argparse.Namespace) -> fo.Dataset:
-    """A dataset of links to a few files, and its index."""
+def make(folder: Path, options: argparse.Namespace) -> None:
+    """Makes a dataset of links to a few files, and its index."""
     import fiftyone as fo
 
     from detail_embed import clver_ds
@@ -81,7 +92,7 @@ def make(folder: Path, options: argparse.Namespace) -> fo.Dataset:
     for path, names in copies.items():
         for name in names:
             name.symlink_to(path)
-    dataset = fo.Dataset("app-scale")
+    dataset = fo.Dataset(NAME, persistent=True)
     every = [name for names in zip(*copies.values()) for name in names]
     dataset.add_samples([fo.Sample(filepath=str(p)) for p in every[: options.images]])
     ids = dict(zip(*dataset.values(["filepath", "id"])))
@@ -91,7 +102,6 @@ def make(folder: Path, options: argparse.Namespace) -> fo.Dataset:
         Index.of(dataset, "detail"), dataset, folder / "many.parquet"
     ).finish(progress=True)
     print(f"{len(dataset)} images, imported in {time.monotonic() - started:.0f} s")
-    return dataset
 
 
 def multiply(

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 from tqdm import tqdm
 
+from detail_embed.features import shards
 from detail_embed.features.discarded import read_discarded, write_discarded
 from detail_embed.features.label import LABEL, check_label, other_store, read_label
-from detail_embed.features.packing import StoredImage, check_dtype, pack
-from detail_embed.features.shards import ShardFile, open_shards, remove, write_shard
+from detail_embed.features.packing import StoredImage, check_dtype, pack, unpack
+from detail_embed.features.shards import ShardFile
 from detail_embed.images.file_source import FileSource, is_same
 from detail_embed.images.look import look, newer
 from detail_embed.images.read_pool import READ_SECONDS
@@ -58,7 +58,7 @@ class FeatureStore:
         self.slug, self.dim, self.dtype = slug, dim, dtype
         self._directory.mkdir(parents=True, exist_ok=True)
         check_label(self._directory, {"slug": slug, "dim": dim, "dtype": dtype})
-        self._mapped = functools.lru_cache(_OPEN_SHARDS)(_map)
+        self._mapped = functools.lru_cache(_OPEN_SHARDS)(shards.map_shard)
         self._load()
 
     @classmethod
@@ -137,8 +137,8 @@ class FeatureStore:
                 f"{len(ids)} ids, {len(features)} features, {len(boxes)} boxes and "
                 f"{len(levels)} levels: give as many of each"
             )
-        each = zip(ids, features, boxes, levels)
-        images = [pack(*image, self.dim, self.dtype) for image in each]
+        given = zip(ids, features, boxes, levels)
+        images = [pack(*image, self.dim, self.dtype) for image in given]
         if not images:
             return
         sources = [None] * len(ids) if sources is None else list(sources)
@@ -146,9 +146,8 @@ class FeatureStore:
         tensors = {
             key: torch.cat([image[key] for image in images]) for key in images[0]
         }
-        files = sources, precision
-        shard = write_shard(self._directory, list(ids), offsets, tensors, *files)
-        self._index(shard)
+        made = list(ids), offsets, tensors, sources, precision
+        self._index(shards.write_shard(self._directory, *made))
 
     def __getitem__(self, id: str) -> StoredImage:
         """Reads one image, and no more than that from the disk.
@@ -167,10 +166,24 @@ class FeatureStore:
             KeyError: if it is not in the store
         """
         tensors, rows = self._locate(id)
-        features = tensors["features"][rows].float()
-        if self.dtype == "int8":
-            features *= tensors["scale"][rows, None]
-        return features
+        return unpack(tensors, rows)
+
+    def patches(self, ids: Sequence[str], rows: Sequence[int]) -> Tensor:
+        """Reads the features of one patch of each of ``m`` images, ``(m, d)`` float32.
+
+        Raises:
+            KeyError: if an image is not in the store
+        """
+        found = torch.empty(len(ids), self.dim)
+        wanted: dict[Path, list[tuple[int, int]]] = {}
+        for at, (id, row) in enumerate(zip(ids, rows)):
+            shard, image = self._places[id]
+            pair = at, int(shard.offsets[image]) + row
+            wanted.setdefault(shard.path, []).append(pair)
+        for path, places in wanted.items():
+            ats, own = torch.tensor(places).T
+            found[ats] = unpack(self._mapped(path), own)
+        return found
 
     def batch(self, ids: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Reads the features of ``b`` images, as fusers take them.
@@ -264,7 +277,7 @@ class FeatureStore:
         self._mapped.cache_clear()
         for shard in tqdm(self._shards, unit="shard", disable=not progress):
             if not shard.is_intact:
-                remove(shard.path, "its checksum is wrong")
+                shards.remove(shard.path, "its checksum is wrong")
         self._load()
         return [id for id in before if id not in self]
 
@@ -272,7 +285,7 @@ class FeatureStore:
         self._shards: list[ShardFile] = []
         self._places: dict[str, tuple[ShardFile, int]] = {}
         discarded = read_discarded(self._directory)
-        for shard in open_shards(self._directory):
+        for shard in shards.open_shards(self._directory):
             self._index(shard, discarded.get(shard.path.name, ()))
 
     def _locate(self, id: str) -> tuple[dict[str, Tensor], slice]:
@@ -291,9 +304,3 @@ class FeatureStore:
     def _source(self, id: str) -> FileSource | None:
         shard, row = self._places[id]
         return shard.sources[row]
-
-
-def _map(path: Path) -> dict[str, Tensor]:
-    """The tensors of a shard; what is not read stays on the disk."""
-    with safe_open(path, "pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}

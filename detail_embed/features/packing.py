@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,3 +110,11 @@ def _quantize(features: Tensor) -> dict[str, Tensor]:
     scale = features.abs().amax(dim=1) / 127
     steps = features / scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]
     return {"features": steps.round().to(torch.int8), "scale": scale}
+
+
+def unpack(tensors: Mapping[str, Tensor], rows: slice | Tensor) -> Tensor:
+    """Some rows of what :func:`pack` made, ``(p, d)`` float32."""
+    features = tensors["features"][rows].float()
+    if "scale" in tensors:
+        features *= tensors["scale"][rows, None]
+    return features

@@ -71,6 +71,12 @@ class ShardFile:
         _unlink(self.path)
 
 
+def map_shard(path: Path) -> dict[str, Tensor]:
+    """The tensors of a shard; what is not read stays on the disk."""
+    with safe_open(path, "pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}
+
+
 def write_shard(
     directory: Path,
     ids: list[str],

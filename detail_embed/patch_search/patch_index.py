@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ import numpy as np
 from torch import from_numpy
 
 from detail_embed.features import FeatureStore
+from detail_embed.patch_search.patch_chunks import chunks, sample
 from detail_embed.storage.whole_files import digest, relative_path, whole_file
 
 _FILE, _LABEL, _FORMAT = "patches.faiss", "patches.json", 2
 _BITS = 2  # per dimension
-_CHUNK = 64  # images in memory at once
-_SAMPLE = 50_000  # patches that the index is trained on
 _PROBES = 2.5  # times the root of the number of lists: the lists that are searched
 _MORE = 4  # candidate images per image that is asked for
 _DEPTH = 4  # candidate patches per candidate image
+_EXACT = 4000  # candidate patches that are ranked exactly, the best by their codes
 
 
 class PatchIndex:
@@ -61,12 +61,12 @@ class PatchIndex:
         store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
         if not len(store):
             raise ValueError(f"{store.directory} holds no images: nothing to index")
-        sample = _sample(store)
-        lists = max(1, min(int(math.sqrt(len(store) * 20)), len(sample) // 40))
+        learnt = sample(store)
+        lists = max(1, min(int(math.sqrt(len(store) * 20)), len(learnt) // 40))
         metric = faiss.METRIC_INNER_PRODUCT
         coarse = faiss.IndexFlat(store.dim, metric)
         index = faiss.IndexIVFRaBitQ(coarse, store.dim, lists, metric, True, _BITS)
-        index.train(sample)
+        index.train(learnt)
         index.nprobe = min(lists, math.ceil(_PROBES * math.sqrt(lists)))
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -192,17 +192,32 @@ class PatchIndex:
         return ids, scores, patches
 
     def _candidates(self, query: np.ndarray, k: int) -> list[str]:
-        """The images of the best patches; more patches until ``k`` images are found."""
-        depth, total = k * _MORE * _DEPTH, self._index.ntotal
+        """The images of the best patches; more patches until ``k`` images are found.
+
+        Codes propose patches, of which the first are put in their exact order: that
+        takes a row of each, not all of an image.
+        """
+        total = self._index.ntotal
+        depth = max(_EXACT, k * _MORE * _DEPTH)
         while True:
             depth = min(depth, total)
             _, rows = self._index.search(query[None], depth)
-            rows = rows[0][rows[0] >= 0]
+            rows = self._sorted(query, rows[0][rows[0] >= 0])
             images = np.searchsorted(self._ends, rows, side="right")
             images = list(dict.fromkeys(images.tolist()))
             if len(images) >= k or len(rows) < depth or depth == total:
                 return [self.ids[i] for i in images[: k * _MORE]]
             depth *= 4
+
+    def _sorted(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Patches with the first of them in their exact order."""
+        first, rest = rows[:_EXACT], rows[_EXACT:]
+        images = np.searchsorted(self._ends, first, side="right")
+        starts = np.r_[0, self._ends][images]
+        ids = [self.ids[image] for image in images.tolist()]
+        patches = self._store.patches(ids, (first - starts).tolist())
+        order = (patches @ from_numpy(query)).argsort(descending=True, stable=True)
+        return np.concatenate([first[order.numpy()], rest])
 
     def _rank(
         self, query: np.ndarray, ids: Sequence[str], k: int
@@ -216,7 +231,7 @@ class PatchIndex:
 
     def _extend(self, ids: Sequence[str]) -> None:
         """Indexes images in small chunks; saves the index, and maps what was saved."""
-        for chunk, features in _chunks(self._store, ids):
+        for chunk, features in chunks(self._store, ids):
             self._index.add(np.concatenate(features))
             self.ids.extend(chunk)
             self._counts.extend(map(len, features))
@@ -277,23 +292,3 @@ def _map(path: Path) -> Any:
 def _check_slug(slug: str, store: FeatureStore) -> None:
     if store.slug != slug:
         raise ValueError(f"the index is of {slug}, {store.directory} of {store.slug}")
-
-
-def _chunks(
-    store: FeatureStore, ids: Sequence[str]
-) -> Iterator[tuple[Sequence[str], list[np.ndarray]]]:
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        yield chunk, [store.features(id).numpy() for id in chunk]
-
-
-def _sample(store: FeatureStore) -> np.ndarray:
-    """Some patches of images drawn from the whole store."""
-    rng, ids = np.random.default_rng(0), store.ids
-    images, count = [], 0
-    for i in rng.permutation(len(ids)):
-        images.append(store.features(ids[i]).numpy())
-        count += len(images[-1])
-        if count >= _SAMPLE:
-            break
-    return np.concatenate(images)

@@ -20,8 +20,9 @@ from detail_embed.patch_search import vector_codes
 from detail_embed.patch_search.vector_part import Block, VectorPart, write
 from detail_embed.storage.whole_files import whole_folder, write_whole
 
-_LABEL, _CODER, _FORMAT = "vectors.json", "coder.faiss", 1
+_LABEL, _CODER, _FORMAT = "vectors.json", "coder.faiss", 2
 SCANNED = 200_000  # vectors: as many are read as fast as they are looked up
+_EXACT, _PER_IMAGE = 2000, 8  # vectors that are read at least; for an image
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +222,7 @@ class VectorFiles:
             rows = np.arange(len(part.vectors))
         if part.codes is not None and (rows is None or len(rows) > SCANNED):
             rows = vector_codes.propose(part, query, k, rows)
+            rows = part.best(query, rows, max(_EXACT, _PER_IMAGE * k))
         return _best(part, query, rows, k)
 
     def _take(self, name: str) -> None:

@@ -10,10 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import bson
+import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from detail_embed.fiftyone_bridge.samples.private_names import is_generated, pipeline
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    is_generated,
+    own_dataset,
+    pipeline,
+    sample_documents,
+)
 from detail_embed.patch_search.vector_part import Block
 
 _VIEWS = 8  # of each index, kept in memory
@@ -71,7 +77,11 @@ class IndexVectors:
         return known
 
     def _find(self, samples: foc.SampleCollection, path: str) -> Members:
-        wanted = set(samples.values(path, unwind=True)) - {None}
+        is_all = path == "id" and not pipeline(samples)
+        if is_all:
+            wanted = set(_all_ids(own_dataset(samples)))
+        else:
+            wanted = set(samples.values(path, unwind=True)) - {None}
         ids = self.ids if path == "id" else self.labels
         rows = [row for row, id in enumerate(ids) if id in wanted]
         return Members(np.array(rows, np.int64), len(wanted) - len(rows))
@@ -155,6 +165,12 @@ class IndexVectors:
         rows = slice(first, first + int(own.sum()))
         labels = None if self.labels is None else self.labels[rows]
         return Block(ids, own, self.matrix[rows], labels)
+
+
+def _all_ids(dataset: fo.Dataset) -> list[str]:
+    """Reads the ids of a dataset from MongoDB's index of them, not from the samples."""
+    found = sample_documents(dataset).find({}, {"_id": 1}).hint([("_id", 1)])
+    return [str(document["_id"]) for document in found]
 
 
 def in_memory(blocks: Iterable[Block]) -> IndexVectors | None:

@@ -19,7 +19,7 @@ from bson import ObjectId
 
 from detail_embed.fiftyone_bridge.index import shared, stored_vectors
 from detail_embed.fiftyone_bridge.index.index import BOXES, Index
-from detail_embed.fiftyone_bridge.index.leftovers import folder_of, note_owner
+from detail_embed.fiftyone_bridge.index.leftovers import CODED, folder_of, note_owner
 from detail_embed.fiftyone_bridge.index.stored_vectors import Place
 from detail_embed.fiftyone_bridge.runs.run import Progress
 from detail_embed.fiftyone_bridge.samples import patch_detections, vector_field
@@ -53,7 +53,7 @@ def is_large(index: Index) -> bool:
 
 def folder(index: Index) -> Path:
     """Where the files of an index are; they need not exist."""
-    return folder_of(index.dataset) / f"vectors-{index.key}"
+    return folder_of(index.dataset) / f"{CODED}{index.key}"
 
 
 def open_files(index: Index) -> VectorFiles:

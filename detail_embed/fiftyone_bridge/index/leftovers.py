@@ -1,4 +1,7 @@
-"""Patch features on the disk that no index uses, such as those of deleted datasets."""
+"""Files on the disk that no index uses, such as those of deleted datasets.
+
+They are patch features, and vectors that all processes map.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,14 @@ from detail_embed.storage.user_folders import data_directory
 from detail_embed.storage.whole_files import write_whole
 
 _FEATURES = "features"  # below the user's data directory: dataset, backbone and cover
+CODED, EXACT = "vectors-", "exact-"  # before the brain key: folders of mapped vectors
 _OWNER = "dataset.json"  # beside the stores of a dataset
 _QUIET_SECONDS = 3600.0  # what was written since may be of a run that goes on
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """Patch features that no index uses.
+    """Patch features, or mapped vectors, that no index uses.
 
     Attributes:
         folder: that holds them
@@ -87,7 +91,7 @@ def delete(leftovers: Iterable[Leftover]) -> int:
         freed += one.num_bytes
         rest = one.folder.parent
         folders = [path for path in rest.iterdir() if path.is_dir()]
-        has_stores = any((path / LABEL).is_file() for path in folders)
+        has_stores = any(_is_store(path) or _key(path) for path in folders)
         if not folders or (one.is_sure and not has_stores):  # classifiers go along
             shutil.rmtree(rest)
     return freed
@@ -98,7 +102,10 @@ def _of_dataset(folder: Path, names: dict[str, str]) -> Iterator[Leftover]:
     name = names.get(folder.name)
     is_sure = name is None and owner.get("database") == database_id()
     if name is not None:
-        used = {r.features for r in records.read_all(fo.load_dataset(name)).values()}
+        dataset = fo.load_dataset(name)
+        used = {r.features for r in records.read_all(dataset).values()}
+        used.update(str(folder / start) + key for key in dataset.list_brain_runs()
+                    for start in (CODED, EXACT))
         why = "no index of the dataset uses them"
     elif is_sure:
         used, why = set(), "the dataset was deleted"
@@ -107,11 +114,23 @@ def _of_dataset(folder: Path, names: dict[str, str]) -> Iterator[Leftover]:
     else:
         used, why = set(), "this database has no such dataset"
     for store in sorted(folder.iterdir()):
-        if not (store / LABEL).is_file() or str(store) in used:
+        if str(store) in used or not (_is_store(store) or _key(store)):
             continue
         if is_sure or not _is_fresh(store):
-            dataset = name or owner.get("dataset", folder.name)
-            yield Leftover(store, dataset, why, _num_bytes(store), is_sure)
+            whose = name or owner.get("dataset", folder.name)
+            yield Leftover(store, whose, why, _num_bytes(store), is_sure)
+
+
+def _is_store(folder: Path) -> bool:
+    return (folder / LABEL).is_file()
+
+
+def _key(folder: Path) -> str:
+    """The brain key whose vectors a folder has; empty where it has none."""
+    for start in (CODED, EXACT):
+        if folder.name.startswith(start) and folder.is_dir():
+            return folder.name.removeprefix(start)
+    return ""
 
 
 def _owner(folder: Path) -> dict[str, Any]:
@@ -122,9 +141,9 @@ def _owner(folder: Path) -> dict[str, Any]:
 
 
 def _is_fresh(folder: Path) -> bool:
-    latest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    latest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
     return time.time() - latest < _QUIET_SECONDS
 
 
 def _num_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -24,7 +24,7 @@ import numpy as np
 
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
-from detail_embed.fiftyone_bridge.index.leftovers import folder_of, note_owner
+from detail_embed.fiftyone_bridge.index.leftovers import EXACT, folder_of, note_owner
 from detail_embed.fiftyone_bridge.index.stored_vectors import Place
 from detail_embed.fiftyone_bridge.samples.changes import milliseconds
 from detail_embed.patch_search.vector_part import Block
@@ -94,7 +94,7 @@ class Names(Sequence[str]):
 
 def folder(index: Index) -> Path:
     """Where the file of an index is; it need not exist."""
-    return folder_of(index.dataset) / f"exact-{index.key}"
+    return folder_of(index.dataset) / f"{EXACT}{index.key}"
 
 
 def find(index: Index, place: Place, made: datetime) -> Shared | None:

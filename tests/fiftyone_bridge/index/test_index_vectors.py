@@ -217,7 +217,8 @@ def test_fields_that_are_read_directly(plain, kind):
     plain.set_values("other", list(np.random.default_rng(1).normal(size=(12, 4000))))
     (block,) = vector_field.read(plain, "other")
     assert block.ids == plain.values("id") and block.counts.tolist() == [1] * 12
-    np.testing.assert_allclose(block.vectors, np.stack(plain.values("other")), atol=1e-6)
+    wanted = np.stack(plain.values("other"))
+    np.testing.assert_allclose(block.vectors, wanted, atol=1e-6)
 
 
 def test_fields_that_are_not(plain):
