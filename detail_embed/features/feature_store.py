@@ -15,6 +15,7 @@ from detail_embed.features import shards
 from detail_embed.features.discarded import read_discarded, write_discarded
 from detail_embed.features.label import LABEL, check_label, other_store, read_label
 from detail_embed.features.packing import StoredImage, check_dtype, pack, unpack
+from detail_embed.features.padding import pad
 from detail_embed.features.shards import ShardFile
 from detail_embed.images.file_source import FileSource, is_same
 from detail_embed.images.look import look, newer
@@ -195,13 +196,7 @@ class FeatureStore:
         Raises:
             KeyError: if an image is not in the store
         """
-        images = [self.features(id) for id in ids]
-        longest = max(map(len, images), default=0)
-        features = torch.zeros(len(images), longest, self.dim)
-        mask = torch.zeros(len(images), longest, dtype=torch.bool)
-        for row, image in enumerate(images):
-            features[row, : len(image)], mask[row, : len(image)] = image, True
-        return features, mask
+        return pad([self.features(id) for id in ids], self.dim)
 
     def changed(
         self, items: Iterable[tuple[str, str]], trust: bool = False,
@@ -226,8 +221,7 @@ class FeatureStore:
         old = [] if trust else [(i, path) for i, path, source in held if source is None]
         written = ((path, self._places[i][0].written) for i, path in old)
         return [
-            *(i for (i, _), is_newer in zip(old, newer(written, read_seconds))
-              if is_newer),
+            *(i for (i, _), new in zip(old, newer(written, read_seconds)) if new),
             *(i for (i, _, source), new in zip(known, now)
               if new is not None and not is_same(source, new)),
         ]

@@ -18,6 +18,7 @@ from detail_embed.engine.box_patches import Boxes
 from detail_embed.engine.encode_files import PatchFeatures, iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
+from detail_embed.features.padding import pad
 
 _Item = TypeVar("_Item")
 
@@ -110,12 +111,4 @@ def _take(features: Iterable[Tensor], max_patches: int) -> tuple[Tensor, Tensor]
             break
     if not images:
         raise ValueError("none of the images could be read: there is nothing to fit on")
-    return pad(images)
-
-
-def pad(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """``(b, p, d)`` of images of different lengths, and which rows are theirs."""
-    counts = torch.tensor([len(i) for i in images], device=images[0].device)
-    padded = torch.nn.utils.rnn.pad_sequence(images, batch_first=True)
-    positions = torch.arange(padded.shape[1], device=padded.device)
-    return padded, positions < counts[:, None]
+    return pad(images, images[0].shape[1])

@@ -25,10 +25,10 @@ from detail_embed.cover.flat_windows import spread
 from detail_embed.cover.patches import extract_patches
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.evaluation import average_precision, find_hits
+from detail_embed.features.padding import pad
 from detail_embed.fusers.checks import check_rows
 from detail_embed.fusers.maxsim import maxsim_batch
 from detail_embed.images.reader import read_images
-from detail_embed.space import fit_sample
 from detail_embed.space.report_card import MIN_WORDS
 
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the windows
@@ -64,7 +64,8 @@ class Sampled:
         if not images:
             raise ValueError("none of the images of the sample could be read")
         features, spreads = zip(*images)
-        return cls(*fit_sample.pad(features), pad_sequence(spreads, batch_first=True))
+        padded, mask = pad(features, features[0].shape[1])
+        return cls(padded, mask, pad_sequence(spreads, batch_first=True))
 
     def __getitem__(self, rows: slice) -> Sampled:
         return Sampled(self.features[rows], self.mask[rows], self.spreads[rows])

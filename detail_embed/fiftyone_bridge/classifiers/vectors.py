@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import fiftyone.core.collections as foc
 import numpy as np
-import torch
 from torch import Tensor
 
 from detail_embed.classifiers import Bags, VectorBags
 from detail_embed.features import FeatureStore
 from detail_embed.features.packing import StoredImage
+from detail_embed.features.padding import pad
 from detail_embed.fiftyone_bridge.classifiers.targets import BOX, Item
 from detail_embed.fiftyone_bridge.index import boxes, brain_runs, feature_stores
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
@@ -221,12 +221,7 @@ class BoxPatches:
     def batch(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Reads some of them; see :class:`detail_embed.classifiers.Bags`."""
         found = [self._features(self._items[number]) for number in numbers]
-        longest = max(map(len, found), default=0)
-        vectors = torch.zeros(len(found), longest, self.dim)
-        mask = torch.zeros(len(found), longest, dtype=torch.bool)
-        for row, features in enumerate(found):
-            vectors[row, : len(features)], mask[row, : len(features)] = features, True
-        return vectors, mask
+        return pad(found, self.dim)
 
     def _features(self, item: Item) -> Tensor:
         image = self._read(item.sample_id)
