@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+from _memory import peak, reset_peak  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from detail_embed.backbone import Backbone  # noqa: E402
@@ -112,12 +112,13 @@ def encode(path: Path, c: int | str, skip_flat: bool, names: Sequence[str]) -> d
     """Encodes a file and looks for things in it; what it took, and where they are."""
     backbone = Backbone.load(NAME, device="auto")
     cover = CompleteCover(c, input_size=backbone.input_size, skip_flat=skip_flat)
-    before, started = _peak(), time.monotonic()
+    reset_peak()
+    before, started = round(peak()), time.monotonic()
     (image,) = iter_patch_features([(0, path)], backbone, cover)
     seconds = time.monotonic() - started
     if image.features is None:
         raise SystemExit(f"{path} {image.reason}")
-    megabytes = _peak() - before
+    megabytes = round(peak()) - before
     size = image.width, image.height
     windows = cover.boxes(*size), cover.levels(*size)
     found = {}
@@ -133,10 +134,6 @@ def encode(path: Path, c: int | str, skip_flat: bool, names: Sequence[str]) -> d
         "megabytes": megabytes, "before": before, "found": found,
         "close_up": time.monotonic() - started,
     }
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main() -> None:
