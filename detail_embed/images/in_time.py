@@ -11,14 +11,14 @@ from typing import Generic, TypeVar
 from detail_embed.images.image_file import UnreadableImage
 from detail_embed.images.read_pool import READ_SECONDS, ReadPool
 
+OPTION = 'read_seconds (in a form "Time limit of a file")'  # of a run
+
+_HUNG = "could not be read within "
 _asked: dict[str, float] = {}  # since when files are being read
 _THREADS = 16  # that ask files: those of a network answer one by one
 _FILES = 256  # that a thread asks at a time
 
 _Thing, _Answer = TypeVar("_Thing"), TypeVar("_Answer")
-
-
-_HUNG = "could not be read within "
 
 
 def is_hung(reason: str) -> bool:

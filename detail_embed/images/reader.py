@@ -21,7 +21,7 @@ from detail_embed.images.image_file import (
     decode_pixels,
     open_with_file,
 )
-from detail_embed.images.in_time import hung
+from detail_embed.images.in_time import OPTION, hung
 from detail_embed.images.pixel_budget import PixelBudget
 from detail_embed.images.read_pool import (
     READ_SECONDS,
@@ -32,7 +32,6 @@ from detail_embed.images.read_pool import (
 from detail_embed.storage.addresses import is_address
 
 _PINNED = 2**26
-_OPTION = 'read_seconds (in a form "Time limit of a file")'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _results(
 
 
 def _hung(index: int, path: str | os.PathLike, seconds: float) -> Decoded:
-    return Decoded(index, path, error=hung(path, seconds, _OPTION))
+    return Decoded(index, path, error=hung(path, seconds, OPTION))
 
 
 def _forgotten(budget: PixelBudget, decoded: Decoded) -> None:

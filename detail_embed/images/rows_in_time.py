@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from detail_embed.images.in_time import hung
+from detail_embed.images.in_time import OPTION, hung
 
 _LOOK = 0.1  # seconds
 _BUSY = 0.2  # of the time, which a process computes that decodes or encodes
@@ -72,4 +72,4 @@ def _wait(
             if isinstance(one, BaseException):
                 raise one
             return one
-    raise hung(path, seconds, "read_seconds")
+    raise hung(path, seconds, OPTION)
