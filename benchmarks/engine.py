@@ -88,6 +88,7 @@ def main() -> None:
 def _row(case: Case, arguments: argparse.Namespace) -> str:
     images = _count(case, arguments)
     rates: dict[str, list[float]] = {way: [] for way in "abcdr"}
+    contestants.engine(case, 1)  # what is done once is no part of it
     _peak(case)
     before, most = _peak(case), 0.0
     for turn in range(arguments.rounds):

@@ -24,7 +24,6 @@ from detail_embed.images.cpus import within_quota
 
 _PER_GPU = 2
 _MOST = 8  # workers of the CPU: each has a batch in memory
-_AHEAD = 2  # jobs a worker, or it waits while the caller is busy with results
 _Job, _Result = TypeVar("_Job"), TypeVar("_Result")
 _Seat = tuple[Backbone, "torch.cuda.Stream | None", int]  # threads on the CPU
 _Work = Callable[[Backbone, _Job, Callable[[], bool]], _Result]
@@ -79,7 +78,7 @@ def run_in_workers(
         try:
             for job in jobs:
                 ahead.append(pool.submit(do, job))
-                if len(ahead) > _AHEAD * size:
+                if len(ahead) > size:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

@@ -108,7 +108,7 @@ def test_jobs_are_consumed_as_needed(backbone, cores):
     with closing(run_in_workers(backbone, slow_first, map_taking(taken))) as results:
         assert taken == []
         next(results)
-        assert len(taken) == 2 * cores + 1
+        assert len(taken) == cores + 1
 
 
 def map_taking(taken):
