@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -47,10 +46,10 @@ def reading(case: Case, images: int) -> float:
         pixels = torch.from_numpy(read_image(path)).to(own.device)
         extract_patches(pixels.permute(2, 0, 1), case.cover, own.patch_spec)
 
-    started = time.perf_counter()
+    started = encoder.clock()
     for _ in run_in_workers(case.backbone, work, case.files[:images]):
         pass
-    return sum(case.windows[:images]) / (time.perf_counter() - started)
+    return sum(case.windows[:images]) / (encoder.clock() - started)
 
 
 def engine(case: Case, images: int) -> float:
@@ -58,7 +57,7 @@ def engine(case: Case, images: int) -> float:
     items = case.items[:images]
     with _store(case, items) as write:
         encoder.synchronise(case.backbone)
-        started = time.perf_counter()
+        started = encoder.clock()
         chunks = stream(
             items, case.backbone, case.cover, case.fuser, chunk_size=_CHUNK,
             chunk_seconds=_CHUNK_SECONDS,
@@ -67,7 +66,7 @@ def engine(case: Case, images: int) -> float:
             for chunk in chunks:
                 assert not chunk.errors
                 write(chunk)
-        return sum(case.windows[:images]) / (time.perf_counter() - started)
+        return sum(case.windows[:images]) / (encoder.clock() - started)
 
 
 def by_pillow(case: Case, images: int) -> float:
@@ -77,7 +76,7 @@ def by_pillow(case: Case, images: int) -> float:
         spec.size, is_train=False, interpolation=spec.interpolation,
         mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0),  # encode_patches() normalises
     )
-    started = time.perf_counter()
+    started = encoder.clock()
     with ThreadPoolExecutor(_THREADS) as pool:
         for path in case.files[:images]:
             image = Image.open(path).convert("RGB")
@@ -85,7 +84,7 @@ def by_pillow(case: Case, images: int) -> float:
             crops = pool.map(lambda box, image=image: prepare(image.crop(box)), boxes)
             features = case.backbone.encode_patches(torch.stack(list(crops)))
             features.mean(dim=0).cpu()
-    return sum(case.windows[:images]) / (time.perf_counter() - started)
+    return sum(case.windows[:images]) / (encoder.clock() - started)
 
 
 def by_fiftyone(case: Case, images: int) -> float:
@@ -101,14 +100,14 @@ def by_fiftyone(case: Case, images: int) -> float:
         detections = fo.Detections(detections=windows)
         dataset.add_sample(fo.Sample(filepath=str(path), windows=detections))
     model = _fiftyone_model(case)
-    started = time.perf_counter()
+    started = encoder.clock()
     found = dataset.compute_patch_embeddings(
         model, "windows", batch_size=case.backbone.batch_size, progress=False
     )
     means = {id: features.mean(axis=0) for id, features in found.items()}
     dataset.add_sample_field("vector", fo.VectorField)
     dataset.set_values("vector", means, key_field="id")
-    seconds = time.perf_counter() - started
+    seconds = encoder.clock() - started
     dataset.delete()
     return sum(case.windows[:images]) / seconds
 
