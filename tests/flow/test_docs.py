@@ -72,6 +72,7 @@ NOT_RUN = {
     ("README.md", "files ─images─▶ pixels ─cover─▶ (p,3,r,r"): "a plan of the flow",
     ("docs/performance.md", "python benchmarks/engine.py --backbones "): _MINUTES,
     ("docs/performance.md", "python benchmarks/encoder.py --rounds 2"): _MINUTES,
+    ("docs/performance.md", "python benchmarks/encoder.py --probe --b"): _MINUTES,
     ("docs/performance.md", "python benchmarks/less_work.py --n 100 -"): _MINUTES,
     ("docs/performance.md", "OMP_NUM_THREADS=1 python benchmarks/cpu_"): _MINUTES,
     ("docs/performance.md", "python benchmarks/app_scale.py --images "): _MINUTES,
