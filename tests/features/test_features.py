@@ -108,6 +108,17 @@ def test_of_two_runs_the_later_wins(tmp_path):
     assert len(make(tmp_path)["b"].features) == 3
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_single_patches_are_those_of_the_images(tmp_path, dtype):
+    store = fill(tmp_path, ["a", "b"], ["c", "d", "e"], dtype=dtype)
+    ids, rows = ["d", "a", "e", "a", "c", "b"], [2, 0, 1, 2, 0, 1]
+    wanted = torch.stack([store.features(id)[row] for id, row in zip(ids, rows)])
+    assert torch.equal(store.patches(ids, rows), wanted)
+    assert store.patches([], []).shape == (0, DIM)
+    with pytest.raises(KeyError):
+        store.patches(["nobody"], [0])
+
+
 def test_batches_are_padded_and_masked(tmp_path):
     store = make(tmp_path)
     counts = [3, 1, 5]

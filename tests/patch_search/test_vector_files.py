@@ -108,3 +108,23 @@ def test_nothing_added_and_nothing_there(tmp_path):
     assert VectorFiles.open(tmp_path / "none") is None
     (tmp_path / "files" / "vectors.json").write_text("{")
     assert VectorFiles.open(tmp_path / "files") is None
+
+
+def test_a_byte_a_dimension_ranks_almost_as_the_vectors_do(tmp_path, query):
+    block = _block(0, 2000)
+    part = _files(tmp_path / "files", block).parts[0]
+    rows = np.arange(0, len(part.vectors), 2)
+    exact = part.cosines(query, rows)
+    kept = part.best(query, rows, 300)
+    assert len(kept) == 300 and np.all(np.diff(kept) > 0)
+    assert set(rows[np.argsort(-exact)[:250]]) <= set(kept)
+    assert np.array_equal(part.best(query, rows, 10**6), rows)
+
+
+def test_files_of_another_format_are_not_opened(tmp_path):
+    """They lack what is read now; an update makes them anew."""
+    folder = tmp_path / "files"
+    _files(folder, _block(0, 5))
+    label = folder / "vectors.json"
+    label.write_text(label.read_text().replace('"format": 2', '"format": 1'))
+    assert VectorFiles.open(folder) is None
