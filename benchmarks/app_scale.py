@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 WORDS = ("cupcake", "bucket", "fish", "key", "red metal cube", "blue rubber sphere",
          "green cone", "whale", "pizza", "a yellow cup")
-NAME = "app-scale"
+DATASET = "app-scale"
 NOISE = 0.03  # length of what is added to a vector of length 1
 
 
@@ -62,7 +62,7 @@ def main() -> None:
             open_home(home / "home")
             import fiftyone as fo
 
-            measure(fo.load_dataset(NAME))
+            measure(fo.load_dataset(DATASET))
 
 
 def make(folder: Path, options: argparse.Namespace) -> None:
@@ -92,7 +92,7 @@ def make(folder: Path, options: argparse.Namespace) -> None:
     for path, names in copies.items():
         for name in names:
             name.symlink_to(path)
-    dataset = fo.Dataset(NAME, persistent=True)
+    dataset = fo.Dataset(DATASET, persistent=True)
     every = [name for names in zip(*copies.values()) for name in names]
     dataset.add_samples([fo.Sample(filepath=str(p)) for p in every[: options.images]])
     ids = dict(zip(*dataset.values(["filepath", "id"])))

@@ -16,7 +16,7 @@ from bson import ObjectId
 from detail_embed.engine.chunk import Chunk, EmbedError
 from detail_embed.fiftyone_bridge.exchange.check_space import check_space
 from detail_embed.fiftyone_bridge.exchange.vector_files import ImageVectors, VectorFiles
-from detail_embed.fiftyone_bridge.index import brain_runs, checks
+from detail_embed.fiftyone_bridge.index import brain_runs, checks, large, vectors
 from detail_embed.fiftyone_bridge.index.columns import columns_of, declare
 from detail_embed.fiftyone_bridge.index.delete import clear
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -186,7 +186,11 @@ def _import(
             f"{len(samples):,} samples: they go by sample id, or by filepath"
         )
     yield Progress("Indexing", 1.0)
+    for one in (index, *index.beside):
+        yield from large.complete(one)
     brain_runs.build_all(index, backend, also_global)
+    if not large.is_large(index):
+        vectors.load(index)  # many are written to a file: no search has to
     return Imported(
         brain_key=index.key,
         space=record.space,
