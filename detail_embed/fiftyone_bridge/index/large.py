@@ -1,8 +1,9 @@
 """Indexes of more vectors than a process should hold: mapped files beside the features.
 
-Up to :data:`MOST_BYTES` the vectors of an index are read into memory, and every search
-is exact. Beyond it they are in files, which a computation or an update completes and
-all processes map; the samples in MongoDB say which of them still count.
+Up to :data:`MOST_BYTES` the vectors of an index are read into memory, or mapped, see
+:mod:`.shared`, and every search is exact. Beyond it they are coded in files, which a
+computation or an update completes and all processes map; the samples in MongoDB say
+which of them still count.
 """
 
 from __future__ import annotations
