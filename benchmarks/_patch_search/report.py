@@ -84,7 +84,9 @@ at that size was not measured.
 
 The rows of PatchIndex are of a version that read all patches of 100 candidates. It now puts
 4,000 patches in their exact order, each a row of the store, before it reads the best 100
-images. Not measured with it: 100,000 images.
+images. `python benchmarks/patch_search.py --images 100 10000`, where a patch has as many near
+copies as at 100,000 images here, gives recall@25 of 0.998 in 22.6 ms; the version before found
+0.931 in the same index. Not measured with it: 100,000 images.
 
 ## How to run it
 
