@@ -82,11 +82,11 @@ has as many near copies as the set is larger than the real one, and only so many
 candidates are ranked again. Real images are not such copies; how far they are from it
 at that size was not measured.
 
-The rows of PatchIndex are of a version that read all patches of 100 candidates. It now puts
-4,000 patches in their exact order, each a row of the store, before it reads the best 100
-images. `python benchmarks/patch_search.py --images 100 10000`, where a patch has as many near
-copies as at 100,000 images here, gives recall@25 of 0.998 in 22.6 ms; the version before found
-0.931 in the same index. Not measured with it: 100,000 images.
+The rows of PatchIndex are of a version that read all patches of 100 candidates. It now
+puts 4,000 patches in their exact order, each a row of the store, before it reads the
+best 100 images. `python benchmarks/patch_search.py --images 100 10000`, where a patch
+has as many near copies as at 100,000 images here, gives recall@25 of 0.998 in 22.6 ms;
+the version before found 0.931 in the same index. Not measured with it: 100,000 images.
 
 ## How to run it
 
