@@ -21,6 +21,7 @@ from tests.flow.old_index_searches import PLUGIN, file_names, search
 EXPECTED = expected()
 VECTORS = expected_vectors()
 SAME = {"rtol": 0, "atol": 1e-5}
+KEPT = {"rtol": 0, "atol": 5e-4}  # a step of float16, in which features are kept
 ROUNDED = {"rtol": 0, "atol": 5e-4}  # as version 0.1 rounded some scores
 
 FRESH = """
@@ -118,7 +119,7 @@ def test_an_update_embeds_what_is_missing(updated):
     for key in ("detail", "detail_global"):
         vectors = np.stack(dataset.values(f"{key}_embedding"))
         np.testing.assert_allclose(vectors, VECTORS[key], **SAME)
-    np.testing.assert_allclose(_few(dataset), VECTORS["few"], **SAME)
+    np.testing.assert_allclose(_few(dataset), VECTORS["few"], **KEPT)
 
 
 @pytest.mark.parametrize("key", KEYS)
