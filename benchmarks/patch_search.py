@@ -39,12 +39,14 @@ def main() -> None:
                         default=ROOT / "docs/results/patch-search.md")
     parser.add_argument("--build-minutes", type=float, default=15,
                         help="an engine that would take longer is left out")
+    parser.add_argument("--engines", nargs="+", help="how their names begin")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     rows = run(
-        args.home, args.images, args.out.with_suffix(".csv"), args.build_minutes
+        args.home, args.images, args.out.with_suffix(".csv"), args.build_minutes,
+        args.engines,
     )
     args.out.write_text(report(rows), "utf-8")
     print(args.out.read_text("utf-8"))

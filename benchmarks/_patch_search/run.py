@@ -38,7 +38,10 @@ K = 25
 _QUERIES, _SECONDS, _FEWEST = 100, 60, 5  # latency: queries, or as many as fit
 
 
-def run(home: Path, sizes: list[int], out: Path, build_minutes: float) -> list[dict]:
+def run(
+    home: Path, sizes: list[int], out: Path, build_minutes: float,
+    engines: list[str] | None = None,
+) -> list[dict]:
     """Measures what the file does not hold yet, and adds it row by row.
 
     Args:
@@ -47,6 +50,7 @@ def run(home: Path, sizes: list[int], out: Path, build_minutes: float) -> list[d
         out: a CSV file
         build_minutes: an engine that would take longer is left out; how long it
             takes is reckoned from the size before
+        engines (None): how names of engines begin; None for all
 
     Returns:
         all rows of the file
@@ -58,8 +62,12 @@ def run(home: Path, sizes: list[int], out: Path, build_minutes: float) -> list[d
         few = min(sizes)
         return real(home, n) if n == few else more(home, patches(few), n)
 
+    wanted = [
+        kind for kind in ENGINES
+        if any(name.startswith(tuple(engines or [""])) for name in kind.names)
+    ]
     for n in sorted(sizes):
-        for kind in ENGINES:
+        for kind in wanted:
             if any(r["engine"] in kind.names and int(r["images"]) == n for r in rows):
                 continue
             late = _too_late(kind, n, rows, build_minutes)

@@ -35,7 +35,7 @@ def test_compute_and_search(app, dataset):
     app.await_valid()
     app.shoot("2-form-advanced")
     app.execute()
-    app.await_text(r"\d images/s", EMBEDDING)
+    app.await_text(r"Loading the model|\d images", EMBEDDING)
     app.shoot("3-progress")
     app.await_text(rf"{IN_VIEW} images embedded", EMBEDDING)
     app.close_report()
