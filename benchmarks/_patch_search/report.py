@@ -77,16 +77,16 @@ rows, so that they are stored twice beside a feature store. usearch with one byt
 dimension needs no re-ranking, at 4 times the bytes; its graph alone takes more than
 100.
 
-All of them, ours too, fall on the resampled images as these get more: each patch then
-has as many near copies as the set is larger than the real one, and only so many
-candidates are ranked again. Real images are not such copies; how far they are from it
-at that size was not measured.
+The others fall on the resampled images as these get more: each patch then has as many
+near copies as the set is larger than the real one, and only so many candidates are
+ranked again. Real images are not such copies; how far they are from it at that size was
+not measured. PatchIndex puts 4,000 patches in their exact order, each a row of the
+store, before it reads all patches of the best 100 images; the version before read these
+alone, and found 0.881 at 100,000 images.
 
-The rows of PatchIndex are of a version that read all patches of 100 candidates. It now
-puts 4,000 patches in their exact order, each a row of the store, before it reads the
-best 100 images. `python benchmarks/patch_search.py --images 100 10000`, where a patch
-has as many near copies as at 100,000 images here, gives recall@25 of 0.998 in 22.6 ms;
-the version before found 0.931 in the same index. Not measured with it: 100,000 images.
+The rows of PatchIndex, and of the same codes without re-ranking, are of 2026-11-29, on
+an Intel Xeon that other programs used (`--engines PatchIndex`); all others are of
+2026-11-21, on an AMD EPYC. Milliseconds of both are not to be compared.
 
 ## How to run it
 
