@@ -21,7 +21,7 @@ if WORKER:
 os.environ.setdefault("DETAIL_EMBED_CPU_WAY", "torch fp32")  # no result by chance
 isolate(Path(__file__).resolve().parents[1] / ".test-home" / (WORKER or "main"))
 
-pytest_plugins = ["tests.file_plugin", "tests.hanging"]
+pytest_plugins = ["tests.file_plugin", "tests.hanging", "tests.store_plugin"]
 settings.register_profile(  # no test fails because the machine is busy
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -76,7 +76,7 @@ def curve_in_steps(
         ValueError: if no classes are left that can be told apart
     """
     shown, pool, test = halves(targets, several, seed)
-    if shown.sum() < (1 if several else 2):
+    if not are_enough(shown, several):
         raise ValueError(
             "a curve needs classes with two examples, one to train on and one to "
             "measure on: label more, or do without the curve"
@@ -135,6 +135,11 @@ def halves(
     shown = targets[is_test].any(axis=0) & targets[~is_test].any(axis=0)
     counts = targets[:, shown].any(axis=1) | several
     return shown, np.flatnonzero(counts & ~is_test), np.flatnonzero(counts & is_test)
+
+
+def are_enough(shown: np.ndarray, several: bool) -> bool:
+    """Whether something can be told apart by the classes that are shown, ``(K,)``."""
+    return bool(shown.sum() >= (1 if several else 2))
 
 
 def goodness(scores: np.ndarray, targets: np.ndarray, several: bool) -> float:

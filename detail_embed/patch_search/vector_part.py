@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-_VECTORS, _IDS, _COUNTS, _LABELS = "vectors.f16", "ids.npy", "counts.npy", "labels.npy"
+IDS, COUNTS, LABELS = "ids.npy", "counts.npy", "labels.npy"
+_VECTORS = "vectors.f16"
 _ROUGH = "rough.i8"  # of each vector its scale, float32, then a byte a dimension
 CODES = "codes.faiss"
-_ID = "S24"  # ids are 24 hexadecimal digits
+ID = "S24"  # ids are 24 hexadecimal digits
 _SCALE = 4  # bytes
 _ROWS = 16_384  # of vectors that are turned into float32 at once
 
@@ -49,11 +50,11 @@ class VectorPart:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._ids = np.load(folder / _IDS, mmap_mode="r")
-        self.ends = np.cumsum(np.load(folder / _COUNTS))
+        self._ids = np.load(folder / IDS, mmap_mode="r")
+        self.ends = np.cumsum(np.load(folder / COUNTS))
         self._labels = None
-        if (folder / _LABELS).is_file():
-            self._labels = np.load(folder / _LABELS, mmap_mode="r")
+        if (folder / LABELS).is_file():
+            self._labels = np.load(folder / LABELS, mmap_mode="r")
         self._map, count = _mapped(folder / _VECTORS), int(self.ends[-1])
         self.vectors = np.frombuffer(self._map, np.float16).reshape(count, -1)
         self._rough_map = _mapped(folder / _ROUGH)
@@ -85,7 +86,7 @@ class VectorPart:
 
     def places(self, ids: Iterable[str]) -> np.ndarray:
         """The places of those images that are here, ``(m,)`` int64."""
-        wanted = np.array(list(ids), _ID)
+        wanted = np.array(list(ids), ID)
         order = self._order
         at = np.searchsorted(self._ids, wanted, sorter=order)
         at = order[np.minimum(at, len(order) - 1)]
@@ -192,17 +193,36 @@ def write(folder: Path, blocks: Iterable[Block]) -> int:
     Returns:
         the number of vectors
     """
-    ids, counts, labels = [], [], []
     with (folder / _VECTORS).open("wb") as file, (folder / _ROUGH).open("wb") as rough:
-        for block in blocks:
-            np.ascontiguousarray(block.vectors, np.float16).tofile(file)
-            _rough(block.vectors).tofile(rough)
-            ids.append(np.array(block.ids, _ID))
-            counts.append(np.asarray(block.counts, np.int64))
-            if block.labels is not None:
-                labels.append(np.array(block.labels, _ID))
-    np.save(folder / _IDS, np.concatenate(ids))
-    np.save(folder / _COUNTS, np.concatenate(counts))
-    if labels:
-        np.save(folder / _LABELS, np.concatenate(labels))
+
+        def put(vectors: np.ndarray) -> None:
+            np.ascontiguousarray(vectors, np.float16).tofile(file)
+            _rough(vectors).tofile(rough)
+
+        return write_owners(folder, blocks, put)
+
+
+def write_owners(
+    folder: Path, blocks: Iterable[Block], put: Callable[[np.ndarray], None]
+) -> int:
+    """Writes whose vectors they are, block by block; nothing where there are none.
+
+    Args:
+        folder: there, and empty
+        blocks: all have labels, or none
+        put: writes the vectors of a block
+
+    Returns:
+        the number of vectors
+    """
+    ids, counts, labels = [], [], []
+    for block in blocks:
+        put(block.vectors)
+        ids.append(np.array(block.ids, ID))
+        counts.append(np.asarray(block.counts, np.int64))
+        if block.labels is not None:
+            labels.append(np.array(block.labels, ID))
+    for name, parts in ((IDS, ids), (COUNTS, counts), (LABELS, labels)):
+        if parts:
+            np.save(folder / name, np.concatenate(parts))
     return int(sum(map(np.sum, counts)))

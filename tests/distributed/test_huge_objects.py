@@ -10,23 +10,12 @@ from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.images import huge_image, open_file
 from detail_embed.storage import stored_files
 from detail_embed.storage.stored_files import StoredParts
-from tests.object_store import ObjectStore
 
 pytest.importorskip("rasterio", reason="rasterio is not installed")
+pytestmark = pytest.mark.usefixtures("credentials")
 SIZE = 1201, 903
 COVER = CompleteCover(4)
 OPTIONS = EncodeOptions(device="cpu", max_pixels=500_000)
-
-
-@pytest.fixture(scope="module")
-def store():
-    with ObjectStore() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def environment(store, monkeypatch):
-    store.set(monkeypatch.setenv)
 
 
 @pytest.fixture(scope="module")

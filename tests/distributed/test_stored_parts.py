@@ -15,18 +15,8 @@ from detail_embed.fiftyone_bridge.exchange.import_vectors import import_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.space import DetailEmbedder
 from detail_embed.storage.addresses import Object
-from tests.object_store import ObjectStore
 
-
-@pytest.fixture(scope="module")
-def store():
-    with ObjectStore() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def environment(store, monkeypatch):
-    store.set(monkeypatch.setenv)
+pytestmark = pytest.mark.usefixtures("credentials")
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,8 @@ from PIL import Image
 from detail_embed.images.image_file import UnreadableImage, read_image
 from detail_embed.images.reader import read_images
 from detail_embed.storage.addresses import Object, is_address, local_path
-from tests.object_store import ObjectStore
 
-
-@pytest.fixture(scope="module")
-def store():
-    with ObjectStore() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def environment(store, monkeypatch):
-    store.set(monkeypatch.setenv)
+pytestmark = pytest.mark.usefixtures("credentials")
 
 
 def reason(uri):

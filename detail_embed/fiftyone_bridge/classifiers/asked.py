@@ -8,7 +8,7 @@ from numbers import Integral
 import fiftyone.core.collections as foc
 
 from detail_embed.classifiers import create
-from detail_embed.classifiers.curve import SHOTS, halves
+from detail_embed.classifiers.curve import SHOTS, are_enough, halves
 from detail_embed.fiftyone_bridge.classifiers import library, predictions
 from detail_embed.fiftyone_bridge.classifiers.targets import (
     BOX,
@@ -95,13 +95,14 @@ def check_classes(labelled: Labelled, asked: Asked) -> None:
     Raises:
         ValueError: if not
     """
-    shown, _, _ = halves(labelled.targets, labelled.several, asked.seed)
-    if asked.curve and shown.sum() < (1 if labelled.several else 2):
-        raise ValueError(
-            f"curve=True: a curve needs classes with two examples, and "
-            f"labels_field={labelled.field!r} has too few of them: label more, or do "
-            "without the curve"
-        )
+    if asked.curve:
+        shown, _, _ = halves(labelled.targets, labelled.several, asked.seed)
+        if not are_enough(shown, labelled.several):
+            raise ValueError(
+                f"curve=True: a curve needs classes with two examples, and "
+                f"labels_field={labelled.field!r} has too few of them: label more, or "
+                "do without the curve"
+            )
     if labelled.several:
         if labelled.targets.all():
             raise ValueError(

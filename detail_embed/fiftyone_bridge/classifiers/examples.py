@@ -9,6 +9,7 @@ import numpy as np
 
 from detail_embed.classifiers import Bags
 from detail_embed.classifiers.bags import Part
+from detail_embed.classifiers.curve import are_enough
 from detail_embed.fiftyone_bridge.classifiers.targets import (
     BOX,
     Item,
@@ -98,7 +99,7 @@ def find_examples(
     targets = labelled.targets[labels]
     is_shown = targets.any(axis=0)
     gone = [name for name, shown in zip(labelled.classes, is_shown) if not shown]
-    if is_shown.sum() < (1 if labelled.several else 2):
+    if not are_enough(is_shown, labelled.several):
         raise ValueError(
             f"{len(rows)} of {len(labelled.items)} labelled {labelled.unit}s have "
             f"vectors in the index {index.key!r}, of {is_shown.sum()} classes: update "

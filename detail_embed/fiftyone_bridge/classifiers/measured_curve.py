@@ -8,7 +8,12 @@ from torch import Tensor
 
 from detail_embed.classifiers import Kind
 from detail_embed.classifiers.bags import Part
-from detail_embed.classifiers.curve import CurvePoint, curve_in_steps, halves
+from detail_embed.classifiers.curve import (
+    CurvePoint,
+    are_enough,
+    curve_in_steps,
+    halves,
+)
 from detail_embed.fiftyone_bridge.classifiers.examples import Examples
 from detail_embed.texts.some_of import some_of
 
@@ -26,7 +31,7 @@ def measure_curve(
         out, as one half of the examples has none of them
     """
     shown, _, _ = halves(known.targets, known.several, seed)
-    if shown.sum() < (1 if known.several else 2):
+    if not are_enough(shown, known.several):
         return [], [
             "No curve was measured: too few classes have two examples with vectors."
         ]

@@ -27,14 +27,20 @@ from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.index.leftovers import EXACT, folder_of, note_owner
 from detail_embed.fiftyone_bridge.index.stored_vectors import Place
 from detail_embed.fiftyone_bridge.samples.changes import milliseconds
-from detail_embed.patch_search.vector_part import Block
+from detail_embed.patch_search.vector_part import (
+    COUNTS,
+    ID,
+    IDS,
+    LABELS,
+    Block,
+    write_owners,
+)
 from detail_embed.storage.whole_files import whole_folder, write_whole
 
 LEAST_BYTES = 2**26  # of vectors in float32, which take a second or more to read
 Times = dict[str, "int | None"]  # in ms, see :func:`.changes.times`
 _LABEL, _FORMAT = "exact.json", 1
-_MATRIX, _IDS, _COUNTS, _LABELS = "vectors.f32", "ids.npy", "counts.npy", "labels.npy"
-_ID = "S24"  # ids are 24 hexadecimal digits
+_MATRIX = "vectors.f32"
 _OLD_SECONDS = 600.0
 _NEVER = np.iinfo(np.int64).min
 
@@ -146,21 +152,14 @@ def write(
         OSError: if the disk is full, or cannot be written to
     """
     root, dim, name = folder(index), 0, f"vectors-{uuid4().hex}"
-    ids, counts, labels = [], [], []
-    with whole_folder(root / name) as partial:
-        with (partial / _MATRIX).open("wb") as file:
-            for block in blocks:
-                dim = block.vectors.shape[1]
-                np.ascontiguousarray(block.vectors, np.float32).tofile(file)
-                ids.append(np.array(block.ids, _ID))
-                counts.append(np.asarray(block.counts, np.int64))
-                if block.labels is not None:
-                    labels.append(np.array(block.labels, _ID))
-        if dim:
-            np.save(partial / _IDS, np.concatenate(ids))
-            np.save(partial / _COUNTS, np.concatenate(counts))
-        if labels:
-            np.save(partial / _LABELS, np.concatenate(labels))
+    with whole_folder(root / name) as partial, (partial / _MATRIX).open("wb") as file:
+
+        def put(vectors: np.ndarray) -> None:
+            nonlocal dim
+            dim = vectors.shape[1]
+            np.ascontiguousarray(vectors, np.float32).tofile(file)
+
+        write_owners(partial, blocks, put)
     if not dim:
         return None
     _label(index, place, made, samples, {"vectors": name, "dim": dim})
@@ -232,9 +231,9 @@ def _open(path: Path, dim: int) -> IndexVectors:
     if hasattr(mmap, "MADV_WILLNEED"):
         mapped.madvise(mmap.MADV_WILLNEED)
     labels = None
-    if (path / _LABELS).is_file():
-        labels = Names(np.load(path / _LABELS, mmap_mode="r"))
-    ids, counts = np.load(path / _IDS), np.load(path / _COUNTS)
+    if (path / LABELS).is_file():
+        labels = Names(np.load(path / LABELS, mmap_mode="r"))
+    ids, counts = np.load(path / IDS), np.load(path / COUNTS)
     matrix = np.frombuffer(mapped, np.float32).reshape(-1, dim)
     if len(ids) != len(counts) or counts.sum() != len(matrix):
         raise ValueError(f"{path} is damaged")
@@ -245,4 +244,4 @@ def _open(path: Path, dim: int) -> IndexVectors:
 
 def _write_times(path: Path, times: Times) -> None:
     values = [_NEVER if time is None else time for time in times.values()]
-    np.savez(path, ids=np.array(list(times), _ID), times=np.array(values, np.int64))
+    np.savez(path, ids=np.array(list(times), ID), times=np.array(values, np.int64))

@@ -46,19 +46,6 @@ def check(dataset):
     return vectors
 
 
-@pytest.fixture
-def reads(monkeypatch):
-    """How often all vectors were read."""
-    calls, read = [], vector_field.read
-
-    def counted(*arguments):
-        calls.append(1)
-        return read(*arguments)
-
-    monkeypatch.setattr(vector_field, "read", counted)
-    return calls
-
-
 def test_a_tag_reads_no_other_vectors(plain, reads):
     first = check(plain)
     members = first.members(plain.match_tags("seen"))

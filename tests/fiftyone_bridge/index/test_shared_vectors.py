@@ -17,7 +17,6 @@ from detail_embed.fiftyone_bridge.detail_index import DetailIndex
 from detail_embed.fiftyone_bridge.index import leftovers, shared
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.samples import vector_field
 from detail_embed.storage.user_folders import DATA_VARIABLE
 
 FEW = Settings(
@@ -37,19 +36,6 @@ def few(dataset):
     index = DetailIndex(dataset, "detail")
     index.compute(settings=FEW, also_global=False)
     return index
-
-
-@pytest.fixture
-def reads(monkeypatch):
-    """How often all vectors were read out of MongoDB."""
-    calls, read = [], vector_field.read
-
-    def counted(*arguments):
-        calls.append(1)
-        return read(*arguments)
-
-    monkeypatch.setattr(vector_field, "read", counted)
-    return calls
 
 
 def another_process(index):
