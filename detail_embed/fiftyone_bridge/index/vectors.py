@@ -15,13 +15,13 @@ import numpy as np
 from detail_embed.fiftyone_bridge.index import (
     brain_runs,
     large,
+    provenance,
     shared,
     stored_vectors,
 )
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors, in_memory
 from detail_embed.fiftyone_bridge.index.stored_vectors import Place
-from detail_embed.fiftyone_bridge.index.usable import usable
 from detail_embed.fiftyone_bridge.samples import changes, vector_field
 from detail_embed.fiftyone_bridge.samples.frames import documents_of
 from detail_embed.fiftyone_bridge.samples.private_names import dataset_id
@@ -191,21 +191,22 @@ def _warn(index: Index, error: OSError) -> None:
 def _read(index: Index) -> IndexVectors:
     """Reads an index that FiftyOne alone knows how to read."""
     matrix, ids, labels = open_index(index).get_embeddings()
-    ids, matrix, labels = usable(index, ids, np.asarray(matrix, np.float32), labels)
+    ids = np.asarray(ids)
     if not len(ids):
         raise _nothing_in(index)
-    ids = np.asarray(ids)
     order = np.argsort(ids, kind="stable")  # the vectors of an image in one piece
     if labels is None and len(set(ids.tolist())) == len(ids):
         order = np.arange(len(ids))
-    matrix, ids = matrix[order], ids[order]
+    matrix, ids = np.asarray(matrix, np.float32)[order], ids[order]
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
-    return IndexVectors(
-        ids=ids[starts].tolist(),
-        labels=None if labels is None else np.asarray(labels)[order].tolist(),
-        starts=starts,
-        matrix=stored_vectors.unit(matrix),
-    )
+    counts = np.diff(np.r_[starts, len(ids)])
+    labels = None if labels is None else np.asarray(labels)[order].tolist()
+    block = Block(ids[starts].tolist(), counts, matrix, labels)
+    foreign = provenance.foreign_ids(index)
+    vectors = in_memory(stored_vectors.usable(index, [block], foreign))
+    if vectors is None:
+        raise _nothing_in(index)
+    return vectors
 
 
 def _nothing_in(index: Index) -> ValueError:
