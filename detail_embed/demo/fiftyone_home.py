@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from detail_embed.storage.whole_files import unfinished
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLUGIN_LINK = "detail-embed"
 
@@ -89,13 +91,19 @@ def isolate(directory: str | os.PathLike) -> dict[str, str]:
     Path(variables["HOME"]).mkdir(parents=True, exist_ok=True)
     plugins = Path(variables["FIFTYONE_PLUGINS_DIR"])
     plugins.mkdir(parents=True, exist_ok=True)
-    link = plugins / PLUGIN_LINK
-    if not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(CHECKOUT, target_is_directory=True)
+    _link_plugin(plugins / PLUGIN_LINK)
     os.environ.update(variables)
     os.environ.pop(_PARENTS_PORT, None)
     return variables
+
+
+def _link_plugin(link: Path) -> None:
+    if link.exists():
+        return
+    # Others may do the same now; and FiftyOne reads all that is in the folder.
+    fresh = unfinished(link.parents[1] / link.name)
+    fresh.symlink_to(CHECKOUT, target_is_directory=True)
+    fresh.replace(link)
 
 
 def open_home(directory: str | os.PathLike) -> None:

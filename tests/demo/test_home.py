@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -78,3 +80,20 @@ def test_fiftyone_leaves_the_users_home_alone(tmp_path):
     left = [p for p in user_home.rglob("*") if ".cache" not in p.parts]
     assert left == []
     assert (tmp_path / "own" / "home" / ".fiftyone" / "var" / "uid").is_file()
+
+
+def test_many_may_open_a_home_at_one_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.delitem(sys.modules, "fiftyone", raising=False)
+    ready = threading.Barrier(4)
+
+    def open_it(home):
+        ready.wait()
+        fiftyone_home.isolate(home)
+
+    with ThreadPoolExecutor(4) as threads:
+        for k in range(50):
+            list(threads.map(open_it, [tmp_path / str(k)] * 4))
+            assert sorted(os.listdir(tmp_path / str(k))) == ["home", "plugins"]
+            [link] = (tmp_path / str(k) / "plugins").iterdir()
+            assert link.readlink() == fiftyone_home.CHECKOUT
