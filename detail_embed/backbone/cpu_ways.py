@@ -3,14 +3,13 @@
 torch or OpenVINO, in fp32 or, where the CPU has instructions for it, in bf16: which
 is fastest depends on the machine, see ``docs/performance.md``. A few patches are
 encoded in each way by the tower without its repeated blocks, once for a machine and
-model.
+model; on a machine that other programs keep busy, once for a process.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-import json
 import logging
 import os
 import platform
@@ -22,10 +21,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from detail_embed.backbone import openvino_tower
+from detail_embed.backbone import cpu_rates, openvino_tower
 from detail_embed.backbone.preprocessing import spec_of
-from detail_embed.images.cpus import within_quota
-from detail_embed.storage.whole_files import write_whole
+from detail_embed.images.cpus import OtherWork, within_quota
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +34,7 @@ _GAIN = 1.15  # what OpenVINO has to be faster by than torch, and bf16 than fp32
 _PATCHES = 4
 _SLOW = 0.04  # seconds for one, beyond which one is enough to compare by
 _SECONDS = 0.2  # that are measured, at the least one pass of each way
+_OTHERS = 0.1  # share of the CPUs that others may take while we measure
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # the last one of ARM
 
 
@@ -119,10 +118,13 @@ def choose(
     usual = CpuWay(*ways[0].split())
     if len(ways) == 1 or weights < _SMALL:
         return usual
-    known = _recall(name, ways)
-    rates = known or probe(visual, spec_of(visual.preprocess_cfg).size, ways)
-    if rates and not known:
-        _remember(name, ways, rates)
+    key = _key(name, ways)
+    rates = cpu_rates.recall(key, ways)
+    if rates is None:
+        others = OtherWork()
+        rates = probe(visual, spec_of(visual.preprocess_cfg).size, ways)
+        if rates:
+            cpu_rates.remember(key, rates, for_others=others.share() <= _OTHERS)
     if not rates:
         return usual
     return CpuWay(*_best(rates, ways).split(), rates)
@@ -247,42 +249,10 @@ def shortened(visual: nn.Module) -> nn.Module:
     return short
 
 
-_known: dict[str, dict[str, float]] = {}  # of this process
-
-
 def _key(name: str, ways: list[str]) -> str:
     threads = within_quota(torch.get_num_threads())
     machine = f"{cpu_name()}, {threads} threads, torch {torch.__version__}"
     return f"{name}: {', '.join(ways)}; {machine}, OpenVINO {openvino_tower.version()}"
-
-
-def _recall(name: str, ways: list[str]) -> dict[str, float] | None:
-    key = _key(name, ways)
-    if key not in _known:
-        try:
-            kept = json.loads(_path().read_text("utf-8"))[key]
-            _known[key] = {way: float(kept[way]) for way in ways}
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-    return _known[key]
-
-
-def _remember(name: str, ways: list[str], rates: dict[str, float]) -> None:
-    """Keeps rates, so that the next process, too, takes the same way at once."""
-    key = _key(name, ways)
-    _known[key] = rates
-    try:
-        held = json.loads(_path().read_text("utf-8")) if _path().exists() else {}
-        _path().parent.mkdir(parents=True, exist_ok=True)
-        write_whole(_path(), json.dumps({**held, key: rates}, indent=1))
-    except (OSError, ValueError, TypeError) as error:  # it only saves time
-        logger.info("the fastest way of this CPU cannot be kept: %s", error)
-
-
-def _path() -> Path:
-    from detail_embed.storage.user_folders import cache_directory
-
-    return cache_directory() / "cpu-ways.json"
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,35 @@ def decoding_threads(cpus: int, gpus: int) -> int:
         gpus: that encode what they decode; 0 counts as 1
     """
     return max(1, min(cpus, 8 * max(1, gpus)))
+
+
+class OtherWork:
+    """How much of this machine's CPUs others take, from now on.
+
+    Args:
+        root ("/"): where the folder ``proc`` is
+    """
+
+    def __init__(self, root: Path = _ROOT):
+        self._stat = root / "proc/stat"
+        self._started = self._now()
+
+    def share(self) -> float:
+        """Between 0 and 1, of all CPUs; 0 where the system does not say it."""
+        elapsed, busy, own = (b - a for a, b in zip(self._started, self._now()))
+        everything = elapsed * (os.cpu_count() or 1)
+        return min(1.0, max(0.0, busy - own) / everything) if everything > 0 else 0.0
+
+    def _now(self) -> tuple[float, float, float]:
+        """Seconds: of the clock, of all CPUs that were busy, of this process."""
+        return time.monotonic(), _busy_seconds(self._stat), time.process_time()
+
+
+def _busy_seconds(stat: Path) -> float:
+    """Seconds that all CPUs were not idle, since the machine was started."""
+    words = _words(stat)[1:9]  # user nice system idle iowait irq softirq steal
+    ticks = sum(map(int, words[:3] + words[5:]))
+    return ticks / os.sysconf("SC_CLK_TCK") if words else 0.0
 
 
 def _bound() -> int:

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from detail_embed.backbone import Backbone, cpu_ways, openvino_tower
+from detail_embed.backbone import Backbone, cpu_rates, cpu_ways, openvino_tower
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.backbone.weights import create_model
 from tests.tiny import register_tiny
@@ -18,7 +18,8 @@ def own_machine(monkeypatch, tmp_path):
     """Nothing is pinned, nothing is known, and there is all."""
     monkeypatch.delenv(cpu_ways.VARIABLE, raising=False)
     monkeypatch.setenv("DETAIL_EMBED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cpu_ways, "_known", {})
+    monkeypatch.setattr(cpu_rates, "_known", {})
+    monkeypatch.setattr(cpu_ways.OtherWork, "share", lambda self: 0.0)
     monkeypatch.setattr(cpu_ways, "has_bf16", lambda: True)
     monkeypatch.setattr(openvino_tower, "is_installed", lambda: True)
 
@@ -77,19 +78,32 @@ def test_the_fastest_is_taken_and_kept(monkeypatch, rates, wanted):
     for _ in range(2):
         way = cpu_ways.choose(model, DEMO, None, "auto")
         assert (way.name, way.rates) == (wanted, rates)
-        cpu_ways._known.clear()  # as another process
+        cpu_rates._known.clear()  # as another process
     assert probes == [64]
 
 
+def test_what_a_busy_machine_showed_is_not_kept_for_others(monkeypatch):
+    probes, rates = [], dict(zip(FOUR, (1.0, 0.7, 11.8, 4.7)))
+    monkeypatch.setattr(cpu_ways, "probe", lambda *_: probes.append(1) or rates)
+    monkeypatch.setattr(cpu_ways.OtherWork, "share", lambda self: 0.3)
+    model, _ = create_model(DEMO, None)
+    for _ in range(2):
+        assert cpu_ways.choose(model, DEMO, None, "auto").name == "openvino fp32"
+    assert len(probes) == 1 and not cpu_rates.path().exists()
+    cpu_rates._known.clear()  # as another process
+    cpu_ways.choose(model, DEMO, None, "auto")
+    assert len(probes) == 2
+
+
 def test_a_file_of_rates_that_cannot_be_read_is_no_harm(monkeypatch):
-    path = cpu_ways._path()
+    path = cpu_rates.path()
     path.parent.mkdir(parents=True)
     monkeypatch.setattr(cpu_ways, "probe", lambda *_: {"torch fp32": 1.0,
                                                         "torch bf16": 3.0})
     model, _ = create_model(DEMO, None)
     for bad in ("{", "[]", '{"a": 1}'):
         path.write_text(bad)
-        cpu_ways._known.clear()
+        cpu_rates._known.clear()
         way = cpu_ways.choose(model, DEMO, "torch", "auto")
         assert way.name == "torch bf16"
     assert json.loads(path.read_text())["a"] == 1

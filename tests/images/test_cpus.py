@@ -1,11 +1,14 @@
 """CPUs of this process: what it is bound to, within the quota of its container."""
 
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
 from detail_embed.images import cpus as module
-from detail_embed.images.cpus import cpus, decoding_threads, within_quota
+from detail_embed.images.cpus import OtherWork, cpus, decoding_threads, within_quota
 
 
 @pytest.fixture
@@ -63,3 +66,35 @@ def test_a_quota_is_no_more_than_the_cpus_that_there_are(machine):
 ])
 def test_eight_threads_a_gpu_decode_as_far_as_there_are_cpus(cpus, gpus, wanted):
     assert decoding_threads(cpus, gpus) == wanted
+
+
+def test_the_work_of_others_is_told_from_our_own():
+    ours = OtherWork()
+    end = time.process_time() + 0.5
+    while time.process_time() < end:
+        pass
+    assert 0 <= ours.share() <= 1
+    others, started = OtherWork(), time.monotonic()
+    command = "import time\nend = time.process_time() + 1\n" \
+              "while time.process_time() < end: pass"
+    subprocess.run([sys.executable, "-c", command], check=True)
+    seconds = others.share() * (time.monotonic() - started) * (os.cpu_count() or 1)
+    assert seconds > 0.9
+
+
+def test_a_share_counts_all_but_idle_and_waiting(tmp_path, monkeypatch):
+    (tmp_path / "proc").mkdir()
+    stat = tmp_path / "proc/stat"
+    stat.write_text("cpu  100 0 100 5000 300 0 0 0 0 0\ncpu0 1 1\n")
+    clock = iter([10.0, 20.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(module.time, "process_time", lambda: 7.0)
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 4)
+    work = OtherWork(tmp_path)
+    ticks = os.sysconf("SC_CLK_TCK")
+    stat.write_text(f"cpu  {100 + 4 * ticks} 0 100 9000 900 0 0 {6 * ticks} 0 0\n")
+    assert work.share() == pytest.approx(10 / 40)
+
+
+def test_where_nothing_is_said_of_others_there_are_none(tmp_path):
+    assert OtherWork(tmp_path).share() == 0
