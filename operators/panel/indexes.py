@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
     from detail_embed.fiftyone_bridge.index.records import Record
 
+_PATIENCE = 0.2  # seconds of an event for counting the images of an index
+
 
 def choices(dataset: fo.Dataset) -> dict[str, str]:
     """Brain keys that can be searched by text, with what they are."""
@@ -37,12 +39,16 @@ def methods(dataset: fo.Dataset, brain_key: str | None) -> list[str]:
 
 
 def captions(dataset: fo.Dataset) -> dict[str, str]:
-    """Size, date and model of the indexes; counts images, so not for every event."""
+    """Size, date and model of the indexes; counts images, so not for every event.
+
+    Of a large dataset they come without sizes until these are counted.
+    """
     from detail_embed.fiftyone_bridge.index import facts as index_facts
 
     noun = "frames" if dataset.media_type == fom.VIDEO else "images"
     return {
-        facts.brain_key: _caption(facts, noun) for facts in index_facts.facts(dataset)
+        facts.brain_key: _caption(facts, noun)
+        for facts in index_facts.facts(dataset, seconds=_PATIENCE)
     }
 
 

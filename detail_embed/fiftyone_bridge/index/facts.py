@@ -20,7 +20,11 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.samples import patch_detections
 from detail_embed.fiftyone_bridge.samples.frames import Frames, Home, label_path
-from detail_embed.fiftyone_bridge.samples.vector_counts import Count, count
+from detail_embed.fiftyone_bridge.samples.vector_counts import (
+    Count,
+    count,
+    count_in_time,
+)
 
 OURS = "detail"
 WHOLE = "whole image"
@@ -75,15 +79,20 @@ class IndexFacts:
     searches: tuple[str, ...]
 
 
-def facts(dataset: fo.Dataset) -> list[IndexFacts]:
+def facts(dataset: fo.Dataset, seconds: float | None = None) -> list[IndexFacts]:
     """Lists the indexes that can be searched by text, ours first.
 
     Ours that were cut short before they could be searched are there, too: they can be
     updated and deleted. Fields are counted in one pass over the samples, and not again
     until a sample changes; no vectors are loaded.
+
+    Args:
+        dataset: the dataset
+        seconds (None): after which those of many images are given without counts, see
+            :func:`.count_in_time`; by default all are counted
     """
     entries = _entries(dataset)
-    counts = _counts(dataset, entries)
+    counts = _counts(dataset, entries, seconds)
     sizes = {
         entry.record.features: feature_stores.num_bytes(entry.record.features)
         for entry in entries
@@ -119,14 +128,18 @@ class _Entry:
 
 
 def _counts(
-    dataset: fo.Dataset, entries: Sequence[_Entry]
-) -> dict[tuple[bool, str | None], Count]:
+    dataset: fo.Dataset, entries: Sequence[_Entry], seconds: float | None
+) -> dict[tuple[bool, str | None], Count | None]:
     """What is held where: by whether it is of frames, and path."""
     found = {}
     for of_frames in {entry.of_frames for entry in entries}:
         home = Frames(dataset) if of_frames else dataset
         mine = [entry.path for entry in entries if entry.of_frames == of_frames]
-        counts = count(home, list(dict.fromkeys(filter(None, mine))))
+        paths = list(dict.fromkeys(filter(None, mine)))
+        counts = (
+            count(home, paths) if seconds is None
+            else count_in_time(home, paths, seconds)
+        )
         found |= {(of_frames, path): held for path, held in counts.items()}
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import threading
 import time
 from collections.abc import Hashable, Sequence
@@ -15,11 +16,16 @@ from detail_embed.fiftyone_bridge.samples import changes
 from detail_embed.fiftyone_bridge.samples.frames import Home, documents_of
 from detail_embed.fiftyone_bridge.samples.mongo import database_time
 
+logger = logging.getLogger(__name__)
+
 _DATASETS = 4  # whose counts are kept in memory
 _SETTLED = datetime.timedelta(seconds=30)
 _AGAIN = 2.0  # seconds after which what may be half written is counted again
 _memory: dict[Hashable, _Known] = {}
 _lock = threading.Lock()
+_FEW = 20_000  # images that are counted in no time
+_counting: dict[Hashable, _Counting] = {}
+_starting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,49 @@ def count(home: Home, paths: Sequence[str]) -> dict[str, Count]:
         while len(_memory) > _DATASETS:
             del _memory[next(iter(_memory))]
         return {path: known.counts[path] for path in paths}
+
+
+def count_in_time(
+    home: Home, paths: Sequence[str], seconds: float
+) -> dict[str, Count] | dict[str, None]:
+    """As :func:`count`, but who asks does not wait for long.
+
+    Of many images the counting goes on in another thread: ask again later.
+
+    Args:
+        home: see :func:`count`
+        paths: likewise
+        seconds: after which None is given for every path
+    """
+    samples = documents_of(home)
+    if samples.estimated_document_count() <= _FEW:
+        return count(home, paths)
+    key = samples.name, *paths
+    with _starting:
+        known = _counting.get(key)
+        if known is None or not known.is_alive():
+            known = _counting[key] = _Counting(home, paths)
+            known.start()
+    known.join(seconds)
+    with _starting:
+        if not known.is_alive() and _counting.get(key) is known:
+            del _counting[key]
+    return known.counts or dict.fromkeys(paths)
+
+
+class _Counting(threading.Thread):
+    """Counts, and has the result when it has ended; None after an error."""
+
+    def __init__(self, home: Home, paths: Sequence[str]):
+        super().__init__(daemon=True)
+        self.counts: dict[str, Count] | None = None
+        self._asked = home, paths
+
+    def run(self) -> None:
+        try:
+            self.counts = count(*self._asked)
+        except Exception:
+            logger.warning("the vectors could not be counted", exc_info=True)
 
 
 def _state(home: Home) -> tuple[Hashable, bool]:

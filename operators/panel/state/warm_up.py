@@ -92,7 +92,7 @@ def _import() -> None:
 
 
 def _load(dataset: fo.Dataset, brain_key: str, run: ObjectId) -> None:
-    from detail_embed.fiftyone_bridge.index import large, vectors
+    from detail_embed.fiftyone_bridge.index import facts, large, vectors
     from detail_embed.fiftyone_bridge.index.index import Index
     from detail_embed.fiftyone_bridge.search import query_vectors
     from detail_embed.fiftyone_bridge.search.large import sample
@@ -101,6 +101,7 @@ def _load(dataset: fo.Dataset, brain_key: str, run: ObjectId) -> None:
         index = Index(dataset, brain_key)
         (sample if large.is_large(index) else vectors.load)(index)
         query_vectors.encode(index, "a photo")
+        facts.facts(dataset)
         suggested.read(index)
     except Exception:  # a search will say it
         logger.info("%r was not loaded ahead", brain_key, exc_info=True)

@@ -62,6 +62,7 @@ class SearchTab(PanelBase):
 
     def poll_offers(self, ctx: foo.ExecutionContext) -> None:
         """Draws what can be offered, which was read beside the panel."""
+        search_state.change(ctx, {"captions": indexes.captions(ctx.dataset)})
 
     def refresh_search(self, ctx: foo.ExecutionContext) -> None:
         """Reads the list of searches anew; a page that was loaded anew needs all."""

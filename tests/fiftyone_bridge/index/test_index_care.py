@@ -3,6 +3,7 @@
 import datetime
 import json
 import shutil
+import threading
 from dataclasses import replace
 
 import fiftyone as fo
@@ -162,6 +163,38 @@ def test_counts_at_rest_are_not_counted_again(dataset, monkeypatch):
     sample.save()
     with pytest.raises(AssertionError, match="counted again"):
         index_facts.facts(dataset)
+
+
+@pytest.fixture
+def large(dataset, monkeypatch):
+    """An index of many images, counted by someone; a sample was added since."""
+    _run(dataset)
+    monkeypatch.setattr(vector_counts, "_FEW", 0)
+    dataset.add_sample(fo.Sample(filepath=dataset.first().filepath))
+    return dataset
+
+
+def test_who_does_not_wait_for_a_count_has_it_later(large, monkeypatch):
+    may_end, count = threading.Event(), vector_counts._count
+
+    def slow(home, paths):
+        assert may_end.wait(60)
+        return count(home, paths)
+
+    monkeypatch.setattr(vector_counts, "_count", slow)
+    for _ in range(2):
+        for one in index_facts.facts(large, seconds=0.01):
+            assert (one.images, one.vector_bytes, one.dim) == (None, None, None)
+    may_end.set()
+    later = index_facts.facts(large, seconds=60)
+    assert later == index_facts.facts(large) and later[0].images == len(large) - 1
+    assert not vector_counts._counting
+
+
+def test_a_count_that_fails_leaves_no_number(large, monkeypatch):
+    monkeypatch.setattr(vector_counts, "_count", lambda *_: 1 / 0)
+    assert {one.images for one in index_facts.facts(large, seconds=60)} == {None}
+    assert not vector_counts._counting
 
 
 def test_an_index_that_was_cut_short_is_known_and_finished_by_an_update(dataset):

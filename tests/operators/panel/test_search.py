@@ -8,6 +8,7 @@ import pydash
 import pytest
 
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples import vector_counts
 from detail_embed.fiftyone_bridge.samples.private_names import brain_run_id
 from detail_embed.fiftyone_bridge.search.found import SCORE
 from detail_embed.fiftyone_bridge.search.match import MATCH
@@ -211,13 +212,19 @@ def test_what_is_offered_appears_when_it_was_read(browser, indexed, monkeypatch)
     run = brain_run_id(indexed, "detail")
     monkeypatch.setattr(warm_up, "_runs", {run})
     monkeypatch.setattr(warm_up.suggested, "_known", {})
-    browser.event("on_look")
+    monkeypatch.setattr(vector_counts, "_FEW", 0)
+    with monkeypatch.context() as while_counting:
+        while_counting.setattr(vector_counts._Counting, "is_alive", lambda self: True)
+        while_counting.setattr(vector_counts._Counting, "run", lambda self: None)
+        browser.event("on_look")
+        assert " images" not in browser.get("captions")["detail"]
     assert browser.part("search.timer")
     browser.event("poll_offers")
     assert not browser.part("search.box")["view"]["suggestions"]
     warm_up.suggested.read(Index(indexed, "detail"))
     browser.event("poll_offers")
     assert THING in browser.part("search.box")["view"]["suggestions"]
+    assert f"{len(indexed)} images" in browser.get("captions")["detail"]
     assert browser.part("search.timer") is None
 
 
