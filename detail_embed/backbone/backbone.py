@@ -8,13 +8,12 @@ import os
 import re
 from pathlib import Path
 
-import open_clip
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from detail_embed.backbone import cpu_ways, openvino_tower
+from detail_embed.backbone import cpu_ways, openvino_tower, weights
 from detail_embed.backbone.cpu_ways import CpuWay
 from detail_embed.backbone.devices import (
     fast_precision,
@@ -26,7 +25,6 @@ from detail_embed.backbone.memory import is_out_of_memory, no_room
 from detail_embed.backbone.openvino_tower import Compiled
 from detail_embed.backbone.preprocessing import normalise, spec_of
 from detail_embed.backbone.tokenizer import Tokenizer
-from detail_embed.backbone.weights import create_model, hash_weights
 
 _PRECISIONS = ("fp32", "bf16", "fp16")
 _BATCH = {"cpu": 48, "cuda": 1024}  # CPU: what stays in its cache
@@ -70,7 +68,7 @@ class Backbone:
         self.way = way
         self.text_precision = "fp32" if way and precision == "bf16" else precision
         self.name, self.pretrained, self.is_random = name, pretrained, is_random
-        self.precision, self.weights_hash = precision, hash_weights(model)
+        self.precision, self.weights_hash = precision, weights.hash_weights(model)
         self.tokenizer = Tokenizer.of(name)
         self.batch_size = _BATCH.get(device.type, _BATCH["cpu"])
         cfg = model.visual.preprocess_cfg
@@ -135,12 +133,8 @@ class Backbone:
                 f"{', '.join(_PRECISIONS)} or auto"
             )
         engine = cpu_ways.engine_of(device, precision)
-        if pretrained is not None:
-            pretrained = str(pretrained)
-            is_tag = open_clip.is_pretrained_cfg(name, pretrained)
-            if not is_tag and os.path.isfile(pretrained):
-                pretrained = os.path.abspath(pretrained)
-        model, is_random = create_model(name, pretrained)
+        pretrained = weights.resolve_file(name, pretrained)
+        model, is_random = weights.create_model(name, pretrained)
         try:
             way = None
             if place.type == "cpu":
@@ -173,6 +167,11 @@ class Backbone:
         )
         wait_for(device)
         self._elsewhere: dict[torch.device, Backbone] = {}
+
+    @property
+    def image_tower(self) -> torch.nn.Module:
+        """What makes features of images, to be looked into and left as it is."""
+        return self._model.visual
 
     @property
     def input_size(self) -> int:

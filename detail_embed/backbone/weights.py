@@ -60,6 +60,16 @@ def create_model(name: str, pretrained: str | None) -> tuple[torch.nn.Module, bo
     return _from_file(name, pretrained), False
 
 
+def resolve_file(name: str, pretrained: str | Path | None) -> str | None:
+    """A tag as it is, the path of a file as one from the root."""
+    if pretrained is None:
+        return None
+    pretrained = str(pretrained)
+    is_tag = open_clip.is_pretrained_cfg(name, pretrained)
+    is_file = not is_tag and os.path.isfile(pretrained)
+    return os.path.abspath(pretrained) if is_file else pretrained
+
+
 def check_trained(name: str, pretrained: str | None) -> None:
     """Checks that :func:`create_model` would not take random weights.
 
