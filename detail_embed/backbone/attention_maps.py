@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -86,24 +86,22 @@ class _Head:
         others: tokens before the places
         start: which tokens the feature is made of, in the last attention
         has_residual: whether a token keeps itself in a layer
-        is_parallel: whether of two layers that pool only the second counts
     """
 
     layers: int
     others: int
     start: slice
     has_residual: bool = True
-    is_parallel: bool = False
 
 
 def _head_of(tower: nn.Module) -> _Head | None:
     if isinstance(tower, ModifiedResNet):
         return _Head(1, 1, slice(0, 1), has_residual=False)
     if isinstance(tower, VisionTransformer):
+        if getattr(tower, "attn_pool_contrastive", None) is not None:
+            return None  # two layers that pool, which no model of open_clip has
         start = slice(1, None) if tower.pool_type == "avg" else slice(0, 1)
-        kind = getattr(tower, "attn_pool_type", "")
-        layers = len(tower.transformer.resblocks)
-        return _Head(layers, 1, start, is_parallel=kind == "parallel")
+        return _Head(len(tower.transformer.resblocks), 1, start)
     trunk = getattr(tower, "trunk", None)
     pool = getattr(trunk, "global_pool", None)
     is_known = pool in ("token", "avg", "map") and not hasattr(tower.head, "pool")
@@ -125,28 +123,19 @@ def _no_attention(backbone: Backbone) -> ValueError:
 def _look(head: _Head, watched: _Watched, backbone: Backbone) -> Tensor:
     if watched.seen < head.layers or watched.tokens is None:
         raise _no_attention(backbone)
-    look: Tensor | None = None
-    pools = watched.pools[-1:] if head.is_parallel else watched.pools
-    for weights in reversed(pools):
-        start = weights[:, head.start] if weights.shape[1] > 1 else weights
-        look = start.mean(1, keepdim=True) if look is None else look @ weights
-    look = _with_others(look, watched.tokens)
-    if look is None:
-        look = watched.tokens[:, head.start].mean(1, keepdim=True)
-    elif watched.is_whole:
-        look = look @ watched.tokens
-    places = look[:, 0, head.others :]
+    tokens, pool = watched.tokens, watched.pool
+    if pool is None:
+        look = tokens[:, head.start].mean(1)
+    else:
+        look = pool[:, head.start].mean(1)
+        look = F.pad(look, (tokens.shape[2] - look.shape[1], 0))  # of places alone
+        if watched.is_whole:
+            look = (look[:, None] @ tokens)[:, 0]
+    places = look[:, head.others :]
     side = math.isqrt(places.shape[1])
     if side * side != places.shape[1]:
         raise _no_attention(backbone)
     return places.unflatten(1, (side, side))
-
-
-def _with_others(look: Tensor | None, tokens: Tensor) -> Tensor | None:
-    """Adds tokens before the places to what was pooled of the places alone."""
-    if look is None or look.shape[2] == tokens.shape[2]:
-        return look
-    return F.pad(look, (tokens.shape[2] - look.shape[2], 0))
 
 
 @dataclass
@@ -154,18 +143,18 @@ class _Watched(TorchFunctionMode):
     """Keeps what layers of attention attend to, while it is entered.
 
     Attributes:
-        layers: how many are among the tokens; further ones pool
+        layers: how many are among the tokens; one after them pools
         is_whole: whether all layers count, or the last one only
         seen: how many layers were there
         tokens: ``(b, t, t)`` of all layers, or the last one
-        pools: ``(b, q, t)`` of layers that pool
+        pool: ``(b, q, t)`` of the one that pools
     """
 
     layers: int
     is_whole: bool
     seen: int = 0
     tokens: Tensor | None = None
-    pools: list[Tensor] = field(default_factory=list)
+    pool: Tensor | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -190,7 +179,7 @@ class _Watched(TorchFunctionMode):
     def _keep(self, weights: Tensor) -> None:
         self.seen += 1
         if self.seen > self.layers:
-            self.pools.append(weights)
+            self.pool = weights
         elif not self.is_whole:
             self.tokens = weights
         else:
