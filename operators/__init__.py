@@ -29,6 +29,7 @@ from .panel import DetailSearch
 from .search.open_detail_search import OpenDetailSearch
 from .search.search_by_prompts import SearchByPrompts
 from .search.search_reranked import SearchReranked
+from .search.show_attention import ShowAttention
 from .search.show_where import ShowWhere
 
 OPERATORS = (
@@ -55,6 +56,7 @@ OPERATORS = (
     SearchByPrompts,
     SearchReranked,
     SelectDiverseSubset,
+    ShowAttention,
     ShowWhere,
     TagHits,
     TeachConcept,

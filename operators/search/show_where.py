@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 from fiftyone.operators import types
-from fiftyone.operators.message import GeneratedMessage
 
-from ..shared.app import DRAW_IN_IMAGE
 from ..shared.form import add_index, filled, given, index_of
-from ..shared.run_operator import RunOperator
+from .drawing_operator import DrawingOperator, meant, with_failed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,39 +19,22 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.where.show_where import Where
 
 _OPTIONS = ("field", "heatmap_field", "max_boxes")
-_NEW = (
-    "These labels are new to the dataset: to see them in an open image, load the page "
-    "again, once"
-)
 _NO_INDEX = (
     "This dataset has no index of detail-embed: use 'Compute detail embeddings'"
 )
 
 
-class ShowWhere(RunOperator):
+class ShowWhere(DrawingOperator):
     """Labels where images match a text: boxes, and a heat map."""
 
     name = "show_where"
     label = "Show where"
     description = "Boxes and a heat map of what images show of a text"
-    place = types.Places.SAMPLES_VIEWER_ACTIONS
-    is_for_hits = True
     shown = {
         "images": "Images with labels",
         "boxes": "Boxes",
         "failed": "Could not be read",
     }
-
-    def target(self, ctx: foo.ExecutionContext) -> foc.SampleCollection:
-        """The open image, or the target view."""
-        from detail_embed.fiftyone_bridge.samples.collection import flat_images
-        from detail_embed.fiftyone_bridge.samples.private_names import is_generated
-
-        if ctx.current_sample and is_generated(ctx.view):
-            return ctx.view.select(ctx.current_sample)
-        if ctx.current_sample:
-            return flat_images(ctx.dataset).select(ctx.current_sample)
-        return super().target(ctx)
 
     def add_inputs(
         self,
@@ -67,7 +48,7 @@ class ShowWhere(RunOperator):
 
         params = filled(ctx.params)
         has_vector = "vector" in params
-        meant = _meant(ctx, len(samples))
+        images = meant(ctx, len(samples))
         searched = match.text_of(ctx.view)
         if searched and not has_vector:
             params.setdefault("text", searched)
@@ -76,8 +57,8 @@ class ShowWhere(RunOperator):
             required=not has_vector,
             default=searched,
             label="Text",
-            description=f"What to look for in {meant}. Commas between prompts, a minus "
-            "for 'but not': a helmet, -a bicycle",
+            description=f"What to look for in {images}. Commas between prompts, a "
+            "minus for 'but not': a helmet, -a bicycle",
         )
         keys = where.showable(ctx.dataset)
         params["brain_key"] = add_index(inputs, params, keys, _NO_INDEX)
@@ -108,38 +89,11 @@ class ShowWhere(RunOperator):
             f"{result.boxes:,} place{'s' * (result.boxes != 1)} in {result.images:,} "
             f"image{'s' * (result.images != 1)}"
         )
-        if not result.failed:
-            return text
-        path, reason = next(iter(result.failed.items()))
-        failed = len(result.failed)
-        return f"{text}; {failed} could not be read, such as {path}: {reason}"
+        return with_failed(text, result.failed)
 
-    def in_app(
-        self, ctx: foo.ExecutionContext, run: Run
-    ) -> Iterator[GeneratedMessage]:
-        """Does the run, and shows the labels, whose fields may be new."""
-        before = set(ctx.dataset.get_field_schema())
-        yield from super().in_app(ctx, run)
-        shown = [run.result.field, run.result.heatmap_field]
-        others = [name for name in ctx.active_fields if name not in shown]
-        are_new = not before.issuperset(shown)
-        if are_new:
-            yield ctx.ops.reload_dataset()
-        if not ctx.current_sample:
-            yield ctx.ops.reload_samples()
-            yield ctx.ops.set_active_fields([*others, *shown])
-            return
-        drawn = {"fields": shown, "id": ctx.current_sample}
-        yield ctx.trigger(DRAW_IN_IMAGE, drawn)
-        if are_new:
-            yield ctx.ops.notify(_NEW, variant="info")
-
-    def show(
-        self, ctx: foo.ExecutionContext, result: Where
-    ) -> Iterator[GeneratedMessage]:
-        """Tells it."""
-        variant = "warning" if result.failed else "success"
-        yield from self.tell(ctx, self.summarise(result), variant)
+    def drawn(self, result: Where) -> list[str]:
+        """Boxes and heat maps."""
+        return [result.field, result.heatmap_field]
 
     def __call__(
         self,
@@ -205,12 +159,6 @@ class ShowWhere(RunOperator):
         else:
             params["text"] = str(read_query(query))
         return self.run(sample_collection, params, delegate)
-
-
-def _meant(ctx: foo.ExecutionContext, total: int) -> str:
-    if ctx.current_sample:
-        return "the open image"
-    return f"the {total} images of the target view"
 
 
 def _query(params: Mapping[str, Any]) -> str | np.ndarray:

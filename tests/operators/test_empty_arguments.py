@@ -13,7 +13,8 @@ NAMES = [
     "delete_index", "evaluate_retrieval", "find_mistaken_labels",
     "find_near_duplicates", "find_outliers", "index_videos", "map_embeddings",
     "rename_index", "report_long_tail", "search_by_prompts", "search_reranked",
-    "select_diverse_subset", "show_where", "tag_hits", "train_fuser", "update_index",
+    "select_diverse_subset", "show_attention", "show_where", "tag_hits", "train_fuser",
+    "update_index",
 ]
 NEEDED = {
     "query": "a car", "text": "a car", "prompts": ["a car"], "new_key": "other",

@@ -16,8 +16,8 @@ BESIDE_A_DATASET = [
     "evaluate_retrieval", "export_vectors", "find_mistaken_labels",
     "find_near_duplicates", "find_outliers",
     "import_vectors", "map_embeddings", "rename_index", "report_long_tail",
-    "search_by_prompts", "search_reranked", "select_diverse_subset", "show_where",
-    "tag_hits", "train_fuser", "update_index",
+    "search_by_prompts", "search_reranked", "select_diverse_subset", "show_attention",
+    "show_where", "tag_hits", "train_fuser", "update_index",
 ]
 MORE = {"classes": ["a"], "path": "x.parquet"}
 

@@ -25,6 +25,7 @@ CALLS = {  # an operator, and how many images its answer says it was about
         v, "a red cube", k=None)),
     "search_reranked": lambda v, f: _both(operator("search_reranked")(
         v, "a red cube", k=None)),
+    "show_attention": lambda v, f: operator("show_attention")(v, windows=False).images,
     "show_where": lambda v, f: operator("show_where")(v, "a red cube").images,
     "tag_hits": lambda v, f: operator("tag_hits")(v, tag="seen").hits,
     "classify_by_prompts": lambda v, f: operator("classify_by_prompts")(

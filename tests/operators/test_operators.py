@@ -51,6 +51,7 @@ NAMES = (
     "search_by_prompts",
     "search_reranked",
     "select_diverse_subset",
+    "show_attention",
     "show_where",
     "tag_hits",
     "teach_concept",

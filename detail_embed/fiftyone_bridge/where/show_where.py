@@ -22,7 +22,7 @@ from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import LABEL, patch_slug
 from detail_embed.fiftyone_bridge.concepts import resolve
-from detail_embed.fiftyone_bridge.index import brain_runs, feature_stores, records
+from detail_embed.fiftyone_bridge.index import feature_stores, records
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
@@ -34,6 +34,7 @@ from detail_embed.fiftyone_bridge.where.fields import (
     WhereFields,
     clear_where,
 )
+from detail_embed.fiftyone_bridge.where.shown_index import require_record, showable
 from detail_embed.patch_search.localise import Places, localise
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.plain_numbers import is_a
@@ -137,7 +138,7 @@ def check_show_where(
         ValueError: naming what cannot be used and what to do
     """
     index.images_of(samples)
-    _record(index)
+    require_record(index)
     if isinstance(query, np.ndarray):
         _check_vector(query)
     else:
@@ -148,14 +149,6 @@ def check_show_where(
             f"max_boxes must be a whole number of at least 1, not {max_boxes!r}"
         )
     WhereFields(field, heatmap_field).check(index.home)
-
-
-def showable(dataset: fo.Dataset) -> list[str]:
-    """The brain keys of indexes that can show where images match."""
-    return [
-        key for key in brain_runs.promptable(dataset)
-        if Index(dataset, key).find()[0] is not None
-    ]
 
 
 def _show(
@@ -169,7 +162,7 @@ def _show(
 ) -> Generator[Progress, None, Where]:
     started = time.monotonic()
     dataset, home = index.dataset, index.home_of(samples)
-    record = _record(index)
+    record = require_record(index)
     yield Progress("Loading the model", 0.0)
     space = DetailModel(record.space, zoo.source_directory()).space
     vector = _encode(index, query, space)
@@ -240,24 +233,6 @@ def _open_store(
         if store.slug == slug:
             return store
     return feature_stores.find(dataset, slug)
-
-
-def _record(index: Index) -> records.Record:
-    record, _ = index.find()
-    if record is None:
-        known = showable(index.dataset)
-        choice = f"choose one of {known}" if known else "compute detail embeddings"
-        raise ValueError(
-            f"brain key {index.key!r} is no index of detail-embed, so there are no "
-            f"patches that could show where; {choice}"
-        )
-    if not zoo.is_published(record.space):
-        raise ValueError(
-            f"the embedding space {record.space!r} of {index.key!r} is not on this "
-            f"machine: {zoo.space_directory(record.space)} is missing. Copy it from "
-            "the machine that computed the index, or compute the index again"
-        )
-    return record
 
 
 def _parse(text: str) -> Query:

@@ -33,6 +33,8 @@ class ResultsPart(PanelBase):
             widgets.button(part, "hide", "Hide where", self.on_hide_where)
         else:
             widgets.button(part, "where", "Show where", self.on_show_where)
+        if not result["label_field"]:
+            widgets.button(part, "attention", "Show attention", self.on_show_attention)
         widgets.button(part, "save", "Save view", self.on_save_view)
 
     @guarded
@@ -104,6 +106,14 @@ class ResultsPart(PanelBase):
     def on_hide_where(self, ctx: foo.ExecutionContext) -> None:
         """Draws the best place alone again."""
         search_output.hide_where(ctx)
+
+    @guarded
+    def on_show_attention(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that shows where the model looks."""
+        brain_key = search_state.read(ctx).brain_key
+        ctx.prompt(
+            "@detail/detail-embed/show_attention", params={"brain_key": brain_key}
+        )
 
     @guarded
     def on_save_view(self, ctx: foo.ExecutionContext) -> None:
