@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.index.facts import IndexFacts
     from detail_embed.fiftyone_bridge.index.records import Record
 
-_PATIENCE = 0.2  # seconds of an event for counting the images of an index
+PATIENCE = 0.2  # seconds of an event for counting the images of an index
 
 
 def choices(dataset: fo.Dataset) -> dict[str, str]:
@@ -48,7 +48,7 @@ def captions(dataset: fo.Dataset) -> dict[str, str]:
     noun = "frames" if dataset.media_type == fom.VIDEO else "images"
     return {
         facts.brain_key: _caption(facts, noun)
-        for facts in index_facts.facts(dataset, seconds=_PATIENCE)
+        for facts in index_facts.facts(dataset, seconds=PATIENCE)
     }
 
 

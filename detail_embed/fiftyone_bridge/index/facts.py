@@ -53,13 +53,15 @@ class IndexFacts:
         dim: d; None where nothing is embedded, or the backend keeps the vectors
         backend: of the similarity index; None if it was not finished
         created: when, UTC
-        images: that are indexed; None where only the backend knows
+        images: that are indexed; None where only the backend knows, and until they
+            are counted
         vector_bytes: what the vectors take as float32; None likewise
         feature_bytes: what the stored patch features take on the disk, which indexes
             of the same backbone and cover share; None where there are none
         searches: what kinds of search it allows: ``"single vector"``,
             ``"<k> vectors"`` or ``"vectors of labels"``, and ``"re-ranked"`` where
             patch features are stored; none if it was not finished
+        is_counted: whether all is known that can be, see ``seconds`` of :func:`facts`
     """
 
     brain_key: str
@@ -77,6 +79,7 @@ class IndexFacts:
     vector_bytes: int | None
     feature_bytes: int | None
     searches: tuple[str, ...]
+    is_counted: bool = True
 
 
 def facts(dataset: fo.Dataset, seconds: float | None = None) -> list[IndexFacts]:
@@ -205,6 +208,7 @@ def _describe(
         vector_bytes=held and held.num_bytes,
         feature_bytes=size if own else None,
         searches=_searches(vectors, size is not None) if is_finished else (),
+        is_counted=held is not None or entry.path is None,
     )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
+from bson import ObjectId
 
 from detail_embed.engine.chunk import Chunk
 from detail_embed.fiftyone_bridge.samples.app_defaults import fold, hide
 from detail_embed.fiftyone_bridge.samples.collection import declare
 from detail_embed.fiftyone_bridge.samples.frames import Home, dataset_with
 from detail_embed.fiftyone_bridge.samples.private_names import label_path
+from detail_embed.fiftyone_bridge.samples.sink import stored_vector
 
 LABEL = "patch"
 VECTOR = "vector"
@@ -40,23 +45,36 @@ def declare_vectors(home: Home, field: str, few: bool) -> None:
         hide(home, field)
 
 
-def detections(chunk: Chunk) -> list[fo.Detections]:
-    """Makes the Detections of the images of a chunk."""
+def detections(chunk: Chunk) -> list[dict[str, Any]]:
+    """Makes the Detections of the images of a chunk, as the database stores them.
+
+    FiftyOne makes one as a pattern: to make every one of them through its classes
+    takes longer than a GPU takes to encode an image.
+    """
+    labels, label = _patterns()
     return [
-        fo.Detections(
-            detections=[
-                fo.Detection(
-                    label=LABEL,
-                    bounding_box=box.tolist(),
-                    **{VECTOR: vector, LEVEL: int(level)},
-                )
-                for vector, box, level in zip(
-                    image.vectors, image.boxes, image.levels
-                )
+        labels | {
+            "detections": [
+                label | {
+                    "_id": ObjectId(),
+                    "tags": [],
+                    "attributes": {},
+                    "bounding_box": box.tolist(),
+                    VECTOR: stored_vector(vector),
+                    LEVEL: int(level),
+                }
+                for vector, box, level in zip(image.vectors, image.boxes, image.levels)
             ]
-        )
+        }
         for image in chunk.patches
     ]
+
+
+@cache
+def _patterns() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Detections, and one of them, as FiftyOne writes them."""
+    label = fo.Detection(label=LABEL, bounding_box=[0, 0, 1, 1])
+    return fo.Detections().to_mongo().to_dict(), label.to_mongo().to_dict()
 
 
 def read(

@@ -94,9 +94,11 @@ class Sink:
 
 
 def _stored(field: fo.Field, value: Any) -> Any:
-    """A value as FiftyOne stores it."""
-    is_vector = isinstance(field, fo.VectorField)
-    return stored_vector(value) if is_vector else field.to_mongo(value)
+    """A value as FiftyOne stores it; labels are made so already."""
+    if isinstance(field, fo.VectorField):
+        return stored_vector(value)
+    are_labels = isinstance(field, fo.EmbeddedDocumentField)
+    return value if are_labels else field.to_mongo(value)
 
 
 def stored_vector(vector: np.ndarray) -> Binary:

@@ -10,6 +10,7 @@ from fiftyone.operators import types
 
 from .. import widgets
 from ..base import PanelBase
+from ..indexes import PATIENCE
 from ..messages import guarded
 from ..state import search_state
 from . import search_output
@@ -25,6 +26,7 @@ _COLUMNS = {
 }
 _GROUPS = {"embedded": "Embedded", "missing": "Missing", "failed": "Failed"}
 _REASONS = 5  # that are shown
+_POLL = 2000  # milliseconds
 
 
 class IndexesTab(PanelBase):
@@ -55,12 +57,13 @@ class IndexesTab(PanelBase):
             self._draw_coverage(part, shown)
         else:
             widgets.note(part, "hint", "Click an index to see what it lacks.")
+        if ctx.panel.get_state("is_counting"):
+            timer = types.TimerView(interval=_POLL, on_interval=self.poll_counts)
+            part.view("counting", timer)
 
     def refresh_indexes(self, ctx: foo.ExecutionContext) -> None:
         """Reads the indexes, and the coverage of the one that is chosen."""
-        from detail_embed.fiftyone_bridge.index import facts as index_facts
-
-        facts = index_facts.facts(ctx.dataset)
+        facts = self._list(ctx)
         keys = [index.brain_key for index in facts]
         chosen = (ctx.panel.get_state("coverage") or {}).get("brain_key")
         search_state.change(
@@ -70,7 +73,19 @@ class IndexesTab(PanelBase):
                 "coverage": _cover(ctx, chosen) if chosen in keys else None,
             },
         )
+
+    def poll_counts(self, ctx: foo.ExecutionContext) -> None:
+        """Lists the indexes of many images again, which are being counted."""
+        self._list(ctx)
+
+    def _list(self, ctx: foo.ExecutionContext) -> list[IndexFacts]:
+        from detail_embed.fiftyone_bridge.index import facts as index_facts
+
+        facts = index_facts.facts(ctx.dataset, seconds=PATIENCE)
         ctx.panel.set_data("indexes.list", [_row(index) for index in facts])
+        is_counting = not all(index.is_counted for index in facts)
+        ctx.panel.set_state("is_counting", is_counting)
+        return facts
 
     @guarded
     def on_index_row(self, ctx: foo.ExecutionContext) -> None:
@@ -159,9 +174,15 @@ def _row(facts: IndexFacts) -> dict[str, str]:
     return {
         "brain_key": facts.brain_key,
         "what": _short(facts),
-        "images": "?" if facts.images is None else f"{facts.images:,}",
+        "images": _count(facts),
         "size": _megabytes(sum(filter(None, sizes))),
     }
+
+
+def _count(facts: IndexFacts) -> str:
+    if facts.images is not None:
+        return f"{facts.images:,}"
+    return "?" if facts.is_counted else "counting …"
 
 
 def _short(facts: IndexFacts) -> str:

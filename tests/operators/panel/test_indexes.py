@@ -11,6 +11,7 @@ from detail_embed.clver_ds import concepts
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index import delete
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.fiftyone_bridge.samples import vector_counts
 from tests.operators.panel.helpers import KEYS, OPERATORS, SETTINGS
 
 
@@ -42,6 +43,21 @@ def test_indexes(on_mine, mine):
     assert count == 1 and on_mine.part("indexes.reason0")
     assert on_mine.event("on_group", group="failed", reason=reason) is None
     assert on_mine.shown(mine).values("filepath") == ["/nowhere.png"]
+
+
+def test_many_images_are_counted_beside_the_list(browser, indexed, monkeypatch):
+    monkeypatch.setattr(vector_counts, "_FEW", 0)
+    with monkeypatch.context() as while_counting:
+        while_counting.setattr(vector_counts._Counting, "is_alive", lambda self: True)
+        while_counting.setattr(vector_counts._Counting, "run", lambda self: None)
+        assert browser.tab("indexes") is None
+        rows = pydash.get(browser.data, "indexes.list")
+        assert {row["images"] for row in rows} == {"counting …"}
+        assert browser.part("indexes.counting")
+    assert browser.event("poll_counts") is None
+    rows = pydash.get(browser.data, "indexes.list")
+    assert {row["images"] for row in rows} == {str(len(indexed))}
+    assert browser.part("indexes.counting") is None
 
 
 @pytest.mark.parametrize(
