@@ -127,6 +127,23 @@ def test_show_where(panel, scenes):
     assert scenes.count("detail_where.detections") > 0
 
 
+def test_show_attention(panel, scenes):
+    """Where the model looks, whatever the prompt, is drawn beside it."""
+    app = panel.app
+    panel.button("Hide where").click()
+    panel.button("Show attention").click()
+    expect(app.form).to_contain_text("whatever the prompt")
+    with panel.page.expect_response(is_first_page, timeout=SEARCH):
+        app.execute()
+    expect(app.report).to_contain_text("Heat maps in")
+    app.close_report()
+    app.settle()
+    app.shoot("25-panel-attention")
+    scenes.reload()
+    assert len(scenes.exists("detail_attention")) == scenes.count("detail_attention")
+    assert scenes.count("detail_attention") > 0
+
+
 def test_a_wrong_line_is_pointed_at(panel):
     panel.enter('a "cube')
     panel.await_text("quote is not closed")
