@@ -178,6 +178,11 @@ class _Pairs:
                 f"best of A less {weight:g} x best of B":
                     words[self.first] - weight * words[self.second],
             }
+            length = torch.linalg.vector_norm(
+                texts[self.first] - weight * texts[self.second], dim=1
+            ).numpy()[:, None]
+            joint, each = made.values()
+            made[f"mean of the two, {weight:g}"] = joint * length + each
             found["all patches"] |= {
                 name: soft.precision(each, relevant) for name, each in made.items()
             }

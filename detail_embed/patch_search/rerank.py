@@ -48,12 +48,7 @@ def rerank(
             below 1
         KeyError: if a candidate is not in the store
     """
-    if queries.ndim != 2 or queries.shape[1] != store.dim:
-        raise ValueError(
-            f"queries: shape (q, {store.dim}) expected, got {tuple(queries.shape)}"
-        )
-    if not torch.isfinite(queries).all():
-        raise ValueError("queries hold NaN or infinite values")
+    _check(queries, store)
     if top is not None and top < 1:
         raise ValueError(f"top={top}: give at least 1")
     queries = queries.float().cpu()
@@ -62,6 +57,58 @@ def rerank(
     for i, id in enumerate(ids):
         near = F.normalize(store.features(id), dim=1) @ queries.T
         scores[:, i], patches[:, i] = near.max(dim=0)
+    return _in_order(scores, patches, top)
+
+
+def rerank_parts(
+    parts: Tensor, weights: Sequence[float], ids: Sequence[str], store: FeatureStore
+) -> Reranked:
+    """Orders candidates by several texts that one query names, each at its own place.
+
+    An image has what its best patch for each text has, by weight, and half of it is
+    what the best patch for all of them together has: things that are far apart are
+    found, and a thing that is both comes before two that are one each. See
+    ``docs/results/pooling.md``.
+
+    Args:
+        parts: ``(m, d)`` unit vectors of texts
+        weights: ``m`` of them, below 0 for what shall not be there
+        ids: the candidates, images of the store; those of one score keep their order
+        store: patch features
+
+    Returns:
+        for one query: scores are weighted means of cosines, and patches the best ones
+        of the first text that has the highest weight
+
+    Raises:
+        ValueError: if the texts are of another shape or not finite
+        KeyError: if a candidate is not in the store
+    """
+    _check(parts, store)
+    parts = parts.float().cpu()
+    shares = torch.tensor(weights, dtype=torch.float32)
+    main = int(shares.argmax())
+    shares = shares / shares.abs().sum()
+    scores = torch.empty(1, len(ids))
+    patches = torch.empty(1, len(ids), dtype=torch.int64)
+    for i, id in enumerate(ids):
+        near = F.normalize(store.features(id), dim=1) @ parts.T
+        best, places = near.max(dim=0)
+        scores[0, i] = (best @ shares + (near @ shares).max()) / 2
+        patches[0, i] = places[main]
+    return _in_order(scores, patches)
+
+
+def _check(queries: Tensor, store: FeatureStore) -> None:
+    if queries.ndim != 2 or queries.shape[1] != store.dim:
+        raise ValueError(
+            f"queries: shape (q, {store.dim}) expected, got {tuple(queries.shape)}"
+        )
+    if not torch.isfinite(queries).all():
+        raise ValueError("queries hold NaN or infinite values")
+
+
+def _in_order(scores: Tensor, patches: Tensor, top: int | None = None) -> Reranked:
     order = scores.argsort(dim=1, descending=True, stable=True)[:, :top]
     return Reranked(
         order.numpy(),

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from detail_embed.texts import query_signs as signs
 from detail_embed.texts.query_error import QuerySyntaxError
-from detail_embed.texts.templates import encode_queries, template_set
+from detail_embed.texts.query_parts import encode_parts
 
 if TYPE_CHECKING:
     from detail_embed.backbone import Backbone
@@ -142,17 +142,7 @@ class Query:
             ValueError: if the prompts cancel each other out, the templates are wrong,
                 or a concept is not known
         """
-        if self.concepts and concept is None:
-            raise ValueError(
-                f"#{self.concepts[0]} names a concept, which a dataset keeps: search "
-                "by an index of that dataset, or put quotes around the text"
-            )
-        texts = [prompt.text for prompt in self.prompts if not prompt.is_concept]
-        sentences = template_set(templates)
-        encoded = iter(encode_queries(backbone, texts, sentences) if texts else ())
-        kinds = [(prompt.is_concept, prompt.text) for prompt in self.prompts]
-        rows = [concept(name) if known else next(encoded) for known, name in kinds]
-        return self.combine(torch.stack(rows))
+        return self.combine(encode_parts(self, backbone, templates, concept))
 
     def combine(self, features: Tensor) -> Tensor:
         """Adds up the vectors of the prompts, encoded elsewhere, by their weights.

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from detail_embed.fiftyone_bridge.concepts import resolve
 from detail_embed.fiftyone_bridge.index import brain_runs
 from detail_embed.fiftyone_bridge.index.index import Index
+from detail_embed.texts import query_parts
 from detail_embed.texts.prompt_hints import prompt_hints
 from detail_embed.texts.query import Prompt, Query
 from detail_embed.texts.read_query import read_prompt, read_query
@@ -38,11 +39,26 @@ def encode(index: Index, query: str | Query, templates: str = "own") -> np.ndarr
         ``(d,)`` float32, unit length
 
     Raises:
+        ValueError: as of :func:`encode_parts`
+    """
+    query = read_query(query)
+    parts = torch.from_numpy(encode_parts(index, query, templates))
+    return query.combine(parts).numpy()
+
+
+def encode_parts(
+    index: Index, query: Query, templates: str = "own"
+) -> np.ndarray:
+    """Encodes the prompts of a query each by itself; see :func:`encode`.
+
+    Returns:
+        ``(n, d)`` float32, not to be written to; the prompts' weights do not count
+
+    Raises:
         ValueError: if the query or the templates cannot be used, the dataset has no
             such concept, or the index's model is not on this machine; the message says
             what to do
     """
-    query = read_query(query)
     if query.is_only_negative:
         raise ValueError(
             f"{str(query)!r:.200} says only what is not wanted: add what you are "
@@ -132,7 +148,8 @@ def _encode(
         name: torch.from_numpy(np.frombuffer(vector, np.float32).copy()).to(device)
         for name, vector in concepts
     }
-    return query.encode(encoder, own, known.__getitem__).cpu().numpy()
+    parts = query_parts.encode_parts(query, encoder, own, known.__getitem__)
+    return parts.cpu().numpy()
 
 
 @lru_cache(_QUERIES)
