@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
     from detail_embed.backbone import Backbone
 
 _SHOWN = 40  # characters of a prompt
+_BETWEEN = re.compile(r"(\S.*?) (?:beside|next to|and(?= (?:an?|the) )) (.*\S)", re.I)
 _FEW = 2  # letters of another script: fewer are a symbol in an English text
 
 
 def prompt_hints(
     backbone: Backbone, query: Query, templates: str | Sequence[str] = "own"
 ) -> tuple[str, ...]:
-    """Says which prompts are cut off, or hardly understood.
+    """Says which prompts are cut off, hardly understood, or name several things.
 
     Args:
         backbone: whose text tower reads the prompts
@@ -50,6 +52,11 @@ def _hint(backbone: Backbone, text: str, templates: Sequence[str]) -> str:
         return (
             f"The end of “{shown}” is not read: it is longer than {backbone.name} "
             "takes in. Say it in fewer words, or as several prompts."
+        )
+    if two := _BETWEEN.fullmatch(text):
+        return (
+            f"“{shown}” names two things: as two prompts, “{two[1]}, {two[2]}”, each "
+            "is looked for at its own place, which finds more."
         )
     return ""
 

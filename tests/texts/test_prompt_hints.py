@@ -33,6 +33,27 @@ def test_what_is_read_as_it_is_meant(backbone, text):
     assert prompt_hints(backbone, parse(text)) == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "two"),
+    [
+        ("a dog beside a red car", "a dog, a red car"),
+        ("cats Next to the door", "cats, the door"),
+        ("a cup and a red metal cube", "a cup, a red metal cube"),
+    ],
+)
+def test_two_things_in_one_prompt(backbone, text, two):
+    (hint,) = prompt_hints(backbone, parse(text))
+    assert f"“{text}” names two things" in hint and f"“{two}”" in hint
+    assert prompt_hints(backbone, parse(two)) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["hammer and wrench", "salt and pepper", "a sandy beach", "and a"]
+)
+def test_one_thing_with_an_and_in_its_name(backbone, text):
+    assert prompt_hints(backbone, parse(text)) == ()
+
+
 def test_what_is_cut_off(backbone):
     length = backbone.tokenizer._tokenizer.context_length
     words = "tree " * length
