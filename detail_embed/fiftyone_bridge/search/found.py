@@ -30,13 +30,15 @@ class Found:
         samples: what was searched in
         ids: of the ``k`` samples, or fewer; with a threshold of all at or above it
         scores: cosine of the query and the best vector of each; where patches were
-            read, and its best patch, None for an image without stored patches
+            read, and its best patch, None for an image without stored patches; of
+            several prompts then :func:`~detail_embed.patch_search.rerank.rerank_parts`
         z_scores: how far the vectors of each stand out, see
             :func:`~detail_embed.texts.score_summary.standardise`, among all images of
             the index
         boxes: the place that matched best, left, top, width and height as shares of
-            the image: the best stored patch, else what the best of a few vectors stands
-            for; None where neither is known, and after the best 5,000
+            the image: the best stored patch, of several prompts that of the first among
+            those of the highest weight; else what the best of a few vectors stands for;
+            None where neither is known, and after the best 5,000
         histogram: the z-scores of the images that were searched
         searched: how many these are
         missing: images without a vector: they are not found
