@@ -55,8 +55,8 @@ def _hint(backbone: Backbone, text: str, templates: Sequence[str]) -> str:
         )
     if two := _BETWEEN.fullmatch(text):
         return (
-            f"“{shown}” names two things: as two prompts, “{two[1]}, {two[2]}”, each "
-            "is looked for at its own place, which finds more."
+            f"“{shown}” names two things: as two prompts, “{two[1]}, {two[2]}”, more "
+            "images with both are found as a rule."
         )
     return ""
 

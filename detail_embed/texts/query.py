@@ -4,9 +4,9 @@ Prompts are separated by commas; a minus says "but not", a number and a star wei
 
     a car, 0.5 * snow, -a bicycle, -1.5 * at night, "salt, pepper and -20 degrees"
 
-Where a search reads the patches of images, each prompt is compared with them by itself,
-see :func:`detail_embed.patch_search.rerank.rerank_parts`; elsewhere their vectors are
-added up.
+A search compares each prompt by itself with the patches of an image, or with its few
+vectors, see :func:`detail_embed.patch_search.rerank.rerank_parts`; elsewhere the
+vectors of prompts are added up.
 
 Quotes around a whole prompt keep what is inside as it is; ``\"`` is a quote inside
 them and ``\\`` a backslash. A hyphen inside a word needs none. ``#helmet``, or

@@ -6,10 +6,9 @@ vectors, see :func:`detail_embed.fiftyone_bridge.index.vectors.open_index`.
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import fiftyone.core.collections as foc
 import numpy as np
@@ -42,9 +41,9 @@ from detail_embed.fiftyone_bridge.search.methods import (
     for_examples,
     own_store,
 )
-from detail_embed.patch_search.rerank import Reranked, rerank, rerank_parts
+from detail_embed.fiftyone_bridge.search.several_prompts import SeveralPrompts
+from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
-from detail_embed.texts.read_query import read_query
 from detail_embed.texts.score_summary import histogram, standardise
 
 _LOOKED_AT = 25  # images that may probably show it, even where fewer are asked for
@@ -67,10 +66,13 @@ def search(
     patch of each gives the exact order. Candidates without stored patches follow, in
     the order of the index. What is not among the candidates is not found: 8 or 16
     vectors per image propose far better ones than one, see ``docs/results.md``.
-    ``"patches"``: the same with all images as candidates. Several prompts are each
-    compared with the patches by themselves then, see :func:`.rerank.rerank_parts`.
-    ``"auto"``: the most exact of these that the index has features for and that takes
-    no time, see :func:`.methods.choose`; the answer says which.
+    ``"patches"``: the same with all images as candidates. ``"auto"``: the most exact
+    of these that the index has features for and that takes no time, see
+    :func:`.methods.choose`; the answer says which.
+
+    Several prompts are each compared by themselves with an image's patches, or with its
+    vectors where it has several, see :func:`.rerank.rerank_parts`: one thing may be in
+    one place, and another in another. z-scores are of the sum of their vectors.
 
     A z-score, and so a threshold, means the same whatever is searched within and in
     whatever way, and the same for tags, labels and reports: how far the vectors of an
@@ -132,6 +134,9 @@ def search(
         vectors = index_vectors.load(index)
         scored, missing = _score(samples, vectors, vector)
         everyone = scored.z_scores
+    several = SeveralPrompts.of(index, query, templates)
+    if several is not None and len(vectors.matrix) > len(vectors.ids):
+        scored = replace(scored, scores=several.scores(vectors)[scored.rows])
     order = scored.best_first(threshold)
     patches: dict[str, int] = {}
     store = None
@@ -145,9 +150,7 @@ def search(
         store = open_store(index)
     if store is not None:
         proposed = _propose(order, len(everyone), k, candidates, method)
-        order, patches = _by_patches(
-            store, scored, proposed, _ranker(index, query, vector, templates)
-        )
+        order, patches = _by_patches(store, vector, several, scored, proposed)
     shown = len(order) if threshold is not None else k
     order = order[: max(shown, _LOOKED_AT)]
     likely = find_likely(
@@ -160,7 +163,7 @@ def search(
     drawn = dict(zip(ids[:DRAWN], scored.rows[best[:DRAWN]].tolist()))
     places = {id: _box(store, id, patches[id]) for id in drawn if id in patches}
     rest = [row for id, row in drawn.items() if id not in places]
-    places |= few_boxes(index, vectors, vector, rest)
+    places |= few_boxes(index, vectors, several.main if several else vector, rest)
     return Found(
         samples=samples,
         ids=ids,
@@ -248,22 +251,9 @@ def _propose(
     return order
 
 
-def _ranker(
-    index: Index, query: str | Query | np.ndarray, vector: np.ndarray, templates: str
-) -> Callable[[list[str], FeatureStore], Reranked]:
-    """What orders images by their patches: several prompts each by its own."""
-    prompts = () if isinstance(query, np.ndarray) else read_query(query).prompts
-    if len(prompts) < 2:
-        one = torch.from_numpy(np.asarray(vector, np.float32))[None]
-        return functools.partial(rerank, one)
-    parts = query_vectors.encode_parts(index, Query(prompts), templates)
-    weights = [prompt.weight for prompt in prompts]
-    return functools.partial(rerank_parts, torch.from_numpy(parts), weights)
-
-
 def _by_patches(
-    store: FeatureStore, scored: _Scored, proposed: np.ndarray,
-    ranked: Callable[[list[str], FeatureStore], Reranked],
+    store: FeatureStore, vector: np.ndarray, several: SeveralPrompts | None,
+    scored: _Scored, proposed: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Puts images in the order of their best patches; writes their scores anew.
 
@@ -278,7 +268,11 @@ def _by_patches(
             "index, or search by its vectors"
         )
     ids = [scored.ids[i] for i in held]
-    found = ranked(ids, store)
+    if several is None:
+        query = torch.from_numpy(np.asarray(vector, np.float32))[None]
+        found = rerank(query, ids, store)
+    else:
+        found = several.rank(ids, store)
     order = held[found.order[0]]
     scored.scores[order], scored.scores[rest] = found.scores[0], np.nan
     patches = zip((scored.ids[i] for i in order), found.patches[0].tolist())

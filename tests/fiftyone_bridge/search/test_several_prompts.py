@@ -5,6 +5,7 @@ import pytest
 
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
+from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
@@ -12,6 +13,7 @@ from detail_embed.fiftyone_bridge.search import query_vectors
 from detail_embed.fiftyone_bridge.search.methods import PATCHES, RERANKED
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts.query import parse
+from detail_embed.texts.score_summary import standardise
 
 SETTINGS = Settings(
     backbone=DEMO, cover=4, fuser="mean", device="cpu", keep_features="float16"
@@ -60,6 +62,34 @@ def test_vectors_and_one_prompt_stay_as_they_are(indexed):
     native = index.dataset.load_brain_results("detail").get_model()
     summed = native.embed_prompts(["red cube", "a ball"]).sum(0)
     assert both.vector @ summed / np.linalg.norm(summed) > 0.99
+
+
+def test_few_vectors(dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
+    settings = Settings(
+        backbone=DEMO, cover=4, vectors=4, device="cpu", fuser="gmp",
+        keep_features=False,
+    )
+    compute_index.compute(Index(dataset, "few"), dataset, settings).finish()
+    index, text = Index(dataset, "few"), "red cube, -0.5 * a ball"
+    vectors = index_vectors.load(index)
+    parts = query_vectors.encode_parts(index, parse(text))
+    found = search(index, dataset, text, k=24)
+    assert found.method == "vectors"
+    summed = vectors.scores(found.vector)
+    z = dict(zip(vectors.ids, standardise(summed)))
+    for id, score, z_score in zip(found.ids, found.scores, found.z_scores):
+        near = vectors.matrix[vectors.rows(vectors.ids.index(id))] @ parts.T
+        each = near[:, 0].max() - 0.5 * near[:, 1].max()
+        together = (near[:, 0] - 0.5 * near[:, 1]).max()
+        assert score == pytest.approx((each + together) / 3, abs=1e-5)
+        assert z_score == z[id]
+    assert found.scores == sorted(found.scores, reverse=True)
+    some = search(index, dataset[3:9], text, k=24)
+    assert some.ids == [id for id in found.ids if id in some.ids]
+    single = search(Index(dataset, "few_single"), dataset, text, k=24)
+    native = index_vectors.load(Index(dataset, "few_single")).scores(single.vector)
+    np.testing.assert_allclose(single.scores, np.sort(native)[::-1], atol=1e-6)
 
 
 def test_a_concept_is_a_prompt_like_others(indexed):
