@@ -1,5 +1,6 @@
 """The operators: forms and progress, nothing is computed here."""
 
+from .adapt.adapt_backbone import AdaptBackbone
 from .classifiers.apply_classifier import ApplyClassifier
 from .classifiers.manage_classifiers import ManageClassifiers
 from .classifiers.train_classifier import TrainClassifier
@@ -33,6 +34,7 @@ from .search.show_attention import ShowAttention
 from .search.show_where import ShowWhere
 
 OPERATORS = (
+    AdaptBackbone,
     ApplyClassifier,
     ClassifyByPrompts,
     CleanFeatures,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fiftyone.core.collections as foc
 import numpy as np
 
+from detail_embed.fiftyone_bridge.adapt import forget_words, learn_words
+from detail_embed.fiftyone_bridge.adapt.words_result import WordsResult
 from detail_embed.fiftyone_bridge.concepts import kept
 from detail_embed.fiftyone_bridge.concepts.concept import Concept
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -65,6 +67,44 @@ class TaughtIndex(Index):
         """
         some = self._or_all(samples)
         return most_uncertain(self, some, query, positives, negatives, k)
+
+    def learn_words(
+        self,
+        source: str = "labels",
+        field: str | None = None,
+        samples: foc.SampleCollection | None = None,
+        use_boxes: bool = True,
+        seed: int = 0,
+        progress: bool | None = False,
+    ) -> WordsResult:
+        """Learns what words look like on these images; stored vectors stay as they are.
+
+        Every search by text knows them then, also FiftyOne's own. They are kept only if
+        images that were held out are found better.
+
+        Args:
+            source ("labels"): ``"labels"``, ``"captions"`` or ``"concepts"``
+            field (None): that holds the labels or captions
+            samples (None): the images
+            use_boxes (True): whether boxes say what is meant, where labels have some
+            seed (0): of the split into images to learn from and to measure by
+            progress (False): whether to show a progress bar; None for FiftyOne's
+                setting ``show_progress_bars``
+
+        Raises:
+            ValueError: if nothing can be learned so; the message says what to do
+        """
+        some = None if samples is None else self._or_all(samples)
+        run = learn_words.learn(self, source, field, some, use_boxes, seed)
+        return run.finish(progress)
+
+    def forget_words(self) -> None:
+        """Undoes :meth:`learn_words`: every search finds what it found before.
+
+        Raises:
+            ValueError: if the index is not ours, or knows no learned words
+        """
+        forget_words.forget(self).finish()
 
     @property
     def concepts(self) -> dict[str, Concept]:

@@ -15,39 +15,45 @@ from detail_embed.cover import CompleteCover
 from detail_embed.features.label import patch_slug
 from detail_embed.fusers.base import Fuser
 from detail_embed.space.space_file import CONFIG, read_config
-from detail_embed.texts.templates import encode_queries
+from detail_embed.texts.templates import TEMPLATES, encode_queries
+from detail_embed.texts.text_adapter import TextAdapter
 
-_FUSER = "fuser"
+_FUSER, _WORDS = "fuser", "words"
 
 
 class EmbeddingSpace:
     """What makes vectors and texts comparable: they are of one space, or they are not.
 
     Vectors are only comparable with vectors and texts of the same space; the
-    :attr:`slug` names it.
+    :attr:`slug` names it. Learned words change what texts become, and not what images
+    do: the vectors of a space with and without them are of one :attr:`vector_slug`.
 
     Args:
         backbone: the model
         cover: the windows; ``c="auto"`` takes the backbone's input size
         fuser: patches to one vector, or to a few
+        words (None): learned words, by which texts are moved; None for none
 
     Raises:
-        ValueError: if backbone and fuser differ in dimension
+        ValueError: if backbone, fuser and words differ in dimension
     """
 
     def __init__(
-        self, backbone: Backbone, cover: CompleteCover, fuser: Fuser
+        self, backbone: Backbone, cover: CompleteCover, fuser: Fuser,
+        words: TextAdapter | None = None,
     ):
-        if fuser.dim != backbone.dim:
-            raise ValueError(
-                f"the fuser has {fuser.dim} dimensions, {backbone.name} has "
-                f"{backbone.dim}"
-            )
+        for what, part in (("fuser has", fuser), ("learned words have", words)):
+            if part is not None and part.dim != backbone.dim:
+                raise ValueError(
+                    f"the {what} {part.dim} dimensions, {backbone.name} has "
+                    f"{backbone.dim}"
+                )
         self.backbone = backbone
         if cover.c == "auto":
             cover = dataclasses.replace(cover, input_size=backbone.input_size)
         self.cover = cover
         self.fuser = fuser.to(backbone.device)
+        self.words = words
 
     @property
     def dim(self) -> int:
@@ -56,7 +62,14 @@ class EmbeddingSpace:
 
     @property
     def slug(self) -> str:
-        """The name of the space: backbone, weights, cover and fuser."""
+        """The name of the space: backbone, weights, cover, fuser and learned words."""
+        if self.words is None:
+            return self.vector_slug
+        return "-".join([self.vector_slug, _WORDS, self.words.hash[:8]])
+
+    @property
+    def vector_slug(self) -> str:
+        """What the vectors of images depend on: the slug without learned words."""
         return "-".join([self.patch_slug, self.fuser.name, self.fuser.hash[:8]])
 
     @property
@@ -64,8 +77,14 @@ class EmbeddingSpace:
         """What patch features depend on: backbone, weights and cover."""
         return patch_slug(self.backbone, self.cover)
 
+    def with_words(self, words: TextAdapter | None) -> EmbeddingSpace:
+        """The same space with learned words, or with none."""
+        return EmbeddingSpace(self.backbone, self.cover, self.fuser, words)
+
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Encodes what a user looks for: templates are put around every text.
+
+        Texts that are near to a learned word are moved to what it was taught to mean.
 
         Args:
             texts: ``n`` texts
@@ -77,7 +96,7 @@ class EmbeddingSpace:
             TypeError: if ``texts`` is not a list of strings
             ValueError: if a text is empty
         """
-        return encode_queries(self.backbone, texts)
+        return encode_queries(self.backbone, texts, TEMPLATES, self.words)
 
     def save(self, directory: str | Path) -> None:
         """Saves what makes the space, but not the backbone's weights.
@@ -91,6 +110,8 @@ class EmbeddingSpace:
             )
         directory = Path(directory)
         self.fuser.save(directory / _FUSER)
+        if self.words is not None:
+            self.words.save(directory / _WORDS)
         config = {
             "slug": self.slug,
             "backbone": {
@@ -126,9 +147,12 @@ class EmbeddingSpace:
             backbone = Backbone.load(
                 wanted["name"], wanted["pretrained"], device=device
             )
+        folder, words = directory / _WORDS, None
+        if folder.is_dir() or _is_with_words(config["slug"]):
+            words = TextAdapter.load(folder)
         space = cls(
             backbone, CompleteCover.from_dict(config["cover"]),
-            fusers.load(directory / _FUSER),
+            fusers.load(directory / _FUSER), words,
         )
         if space.slug != config["slug"]:
             raise ValueError(
@@ -137,6 +161,10 @@ class EmbeddingSpace:
                 "the weights it was made with, or embed again"
             )
         return space
+
+
+def _is_with_words(slug: str) -> bool:
+    return slug.split("-")[-2:-1] == [_WORDS]
 
 
 def make_global_space(backbone: Backbone) -> EmbeddingSpace:

@@ -37,6 +37,7 @@ from detail_embed.texts.query_parts import encode_parts
 
 if TYPE_CHECKING:
     from detail_embed.backbone import Backbone
+    from detail_embed.texts.text_adapter import TextAdapter
 
 MAX_LENGTH = 10_000  # characters of a line
 MAX_WEIGHT = 100
@@ -126,6 +127,7 @@ class Query:
     def encode(
         self, backbone: Backbone, templates: str | Sequence[str] = "own",
         concept: Callable[[str], Tensor] | None = None,
+        words: TextAdapter | None = None,
     ) -> Tensor:
         """Adds up the vectors of the prompts, each times its weight.
 
@@ -137,6 +139,7 @@ class Query:
             templates ("own"): as of :func:`detail_embed.texts.templates.template_set`
             concept (None): gives the vector ``(d,)`` of a concept by its name, on that
                 device, too; None where nobody knows any
+            words (None): learned words, which move texts that are near to them
 
         Returns:
             ``(d,)`` float32, unit length, on the device of the backbone
@@ -146,7 +149,7 @@ class Query:
             ValueError: if the prompts cancel each other out, the templates are wrong,
                 or a concept is not known
         """
-        return self.combine(encode_parts(self, backbone, templates, concept))
+        return self.combine(encode_parts(self, backbone, templates, concept, words))
 
     def combine(self, features: Tensor) -> Tensor:
         """Adds up the vectors of the prompts, encoded elsewhere, by their weights.

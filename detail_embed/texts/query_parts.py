@@ -13,6 +13,7 @@ from detail_embed.texts.templates import encode_queries, template_set
 if TYPE_CHECKING:
     from detail_embed.backbone import Backbone
     from detail_embed.texts.query import Query
+    from detail_embed.texts.text_adapter import TextAdapter
 
 
 def encode_parts(
@@ -20,6 +21,7 @@ def encode_parts(
     backbone: Backbone,
     templates: str | Sequence[str] = "own",
     concept: Callable[[str], Tensor] | None = None,
+    words: TextAdapter | None = None,
 ) -> Tensor:
     """Encodes the prompts of a query; their weights do not count.
 
@@ -29,6 +31,7 @@ def encode_parts(
         templates ("own"): as of :func:`detail_embed.texts.templates.template_set`
         concept (None): gives the vector ``(d,)`` of a concept by its name, on that
             device, too; None where nobody knows any
+        words (None): learned words, which move texts that mean them
 
     Returns:
         ``(n, d)`` float32, on the device of the backbone; those of texts of unit length
@@ -44,7 +47,7 @@ def encode_parts(
         )
     texts = [prompt.text for prompt in query.prompts if not prompt.is_concept]
     sentences = template_set(templates)
-    encoded = iter(encode_queries(backbone, texts, sentences) if texts else ())
+    encoded = iter(texts and encode_queries(backbone, texts, sentences, words))
     kinds = [(prompt.is_concept, prompt.text) for prompt in query.prompts]
     rows = [concept(name) if known else next(encoded) for known, name in kinds]
     return torch.stack(rows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from detail_embed.backbone import Backbone
+    from detail_embed.texts.text_adapter import TextAdapter
 
 TEMPLATES = (
     "{}",
@@ -90,6 +91,7 @@ def apply_templates(
 def encode_queries(
     backbone: Backbone, texts: Sequence[str],
     templates: Sequence[str] = TEMPLATES,
+    words: TextAdapter | None = None,
 ) -> Tensor:
     """Encodes texts, each as the mean of its templates.
 
@@ -97,6 +99,7 @@ def encode_queries(
         backbone: the model
         texts: what is looked for
         templates (TEMPLATES): sentences that hold ``{}`` once
+        words (None): learned words, which move texts that are near to them
 
     Returns:
         ``(n, d)`` float32, unit length
@@ -111,7 +114,8 @@ def encode_queries(
     sentences = [s for t in texts for s in apply_templates(t, templates)]
     features = backbone.encode_texts(sentences)
     means = features.unflatten(0, (len(texts), len(templates))).mean(1)
-    return F.normalize(means, dim=-1)
+    encoded = F.normalize(means, dim=-1)
+    return encoded if words is None else words(encoded)
 
 
 def encode_query(

@@ -9,8 +9,8 @@ from tests.operators.panel.helpers import OPERATORS, SETTINGS
 
 # those whose other arguments need no files
 NAMES = [
-    "classify_by_prompts", "compute_detail_embeddings", "create_clver_ds",
-    "delete_index", "evaluate_retrieval", "find_mistaken_labels",
+    "adapt_backbone", "classify_by_prompts", "compute_detail_embeddings",
+    "create_clver_ds", "delete_index", "evaluate_retrieval", "find_mistaken_labels",
     "find_near_duplicates", "find_outliers", "index_videos", "map_embeddings",
     "rename_index", "report_long_tail", "search_by_prompts", "search_reranked",
     "select_diverse_subset", "show_attention", "show_where", "tag_hits", "train_fuser",

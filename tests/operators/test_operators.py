@@ -27,6 +27,7 @@ MANAGE = "@detail/detail-embed/manage_fusers"
 SEARCH = "@detail/detail-embed/search_reranked"
 TRAIN = "@detail/detail-embed/train_fuser"
 NAMES = (
+    "adapt_backbone",
     "apply_classifier",
     "classify_by_prompts",
     "clean_features",

@@ -15,7 +15,12 @@ from detail_embed.features import FeatureStore
 from detail_embed.features.packing import StoredImage
 from detail_embed.features.padding import pad
 from detail_embed.fiftyone_bridge.classifiers.targets import BOX, Item
-from detail_embed.fiftyone_bridge.index import boxes, brain_runs, feature_stores
+from detail_embed.fiftyone_bridge.index import (
+    boxes,
+    brain_runs,
+    feature_stores,
+    learned_words,
+)
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.image_vectors import read_vectors
 from detail_embed.fiftyone_bridge.index.index import Index
@@ -119,7 +124,8 @@ def see(
 
 def _model_of(index: Index) -> str:
     config = index.config
-    return getattr(config, "model", None) or f"{config.method} {index.key}"
+    model = getattr(config, "model", None) or f"{config.method} {index.key}"
+    return learned_words.without(index, model)
 
 
 def _image_vectors(

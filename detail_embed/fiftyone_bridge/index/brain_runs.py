@@ -144,14 +144,16 @@ def build_all(index: Index, backend: str | None, also_global: bool) -> None:
     """
     record, whole, boxes = index.record, index.whole, index.boxes
     few = patch_detections.VECTOR if record.vectors > 1 else None
-    build(index, index.field, record.space, backend, few)
+    build(index, index.field, record.text_space(record.space), backend, few)
     if index.owns_single:
-        build(index.single, index.vector_field, record.single_space, backend)
+        single = record.text_space(record.single_space)
+        build(index.single, index.vector_field, single, backend)
     if also_global:
         build(whole, whole.vector_field, record.global_space, backend)
     if index.owns_boxes:  # each is a whole image to the backbone
         vector = names.box_vector(index.key)
-        build(boxes, record.box_field, record.global_space, backend, vector)
+        space = record.text_space(record.global_space)
+        build(boxes, record.box_field, space, backend, vector)
 
 
 def promptable(dataset: fo.Dataset) -> list[str]:

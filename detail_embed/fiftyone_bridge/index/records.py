@@ -39,6 +39,8 @@ class Record:
         frames: whether it is of the frames of videos; None for False
         ways: how its images were encoded, see :mod:`.encoder_ways`; None in records of
             older versions
+        words: the learned words by which texts are moved, see :mod:`.learned_words`;
+            None for none
     """
 
     space: str
@@ -52,6 +54,14 @@ class Record:
     sources: bool | None = None
     frames: bool | None = None
     ways: list[dict[str, Any]] | None = None
+    words: dict[str, Any] | None = None
+
+    def text_space(self, space: str) -> str:
+        """The space that texts are encoded in, for vectors of a space of the index.
+
+        The same one, or the same with learned words.
+        """
+        return space if self.words is None else self.words["spaces"].get(space, space)
 
     @property
     def vectors(self) -> int:
@@ -112,6 +122,7 @@ def _read(dataset: fo.Dataset, brain_key: str) -> Record:
         getattr(config, "sources", None),
         getattr(config, "frames", None),
         _plain(getattr(config, "ways", None)),
+        _plain(getattr(config, "words", None)),
     )
 
 

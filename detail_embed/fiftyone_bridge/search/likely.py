@@ -41,12 +41,15 @@ def find_likely(
         rows: ``(m,)`` places of the images among those of the index, best first
 
     Returns:
-        ``(m,)`` bool; None where that cannot be told: for examples and concepts; for
-        several prompts, as "also" and "but not" put images first that show less of
-        each; for other templates; in an index of one vector an image and no patches; or
-        where vectors have changed since the index was computed or updated
+        ``(m,)`` bool; None where that cannot be told: for examples and concepts, and
+        for learned words, which the line was not measured for; for several prompts, as
+        "also" and "but not" put images first that show less of each; for other
+        templates; in an index of one vector an image and no patches; or where vectors
+        have changed since the index was computed or updated
     """
     if not _is_one_text(query) or templates != "own":
+        return None
+    if query_vectors.is_learned(index, query):
         return None
     way = lines.VECTORS if store is None else lines.PATCHES
     line = lines.read(index, vectors).get(way)

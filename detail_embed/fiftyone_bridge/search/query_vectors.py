@@ -19,7 +19,7 @@ from detail_embed.texts import query_parts
 from detail_embed.texts.prompt_hints import prompt_hints
 from detail_embed.texts.query import Prompt, Query
 from detail_embed.texts.read_query import read_prompt, read_query
-from detail_embed.texts.templates import TEMPLATE_SETS
+from detail_embed.texts.templates import TEMPLATE_SETS, encode_queries
 
 _QUERIES = 64  # kept in memory
 _MODELS = 2  # of others; ours keep their backbones themselves
@@ -115,6 +115,11 @@ def hints_of(index: Index, texts: Iterable[str]) -> tuple[str, ...]:
     return hints(index, Query(prompts)) if prompts else ()
 
 
+def is_learned(index: Index, query: str | Query) -> bool:
+    """Whether a prompt is near to a learned word of the index, which moves it."""
+    return _is_learned(*_model_name(index), read_query(query))
+
+
 def model_of(index: Index) -> fom.Model:
     """Loads the model of an index.
 
@@ -148,8 +153,21 @@ def _encode(
         name: torch.from_numpy(np.frombuffer(vector, np.float32).copy()).to(device)
         for name, vector in concepts
     }
-    parts = query_parts.encode_parts(query, encoder, own, known.__getitem__)
+    words = model.space.words if is_ours else None
+    parts = query_parts.encode_parts(
+        query, encoder, own, known.__getitem__, words
+    )
     return parts.cpu().numpy()
+
+
+@lru_cache(_QUERIES)
+def _is_learned(name: str, options: str, query: Query) -> bool:
+    model = load_model(name, options) if _has_text(query) else None
+    if not hasattr(model, "space") or model.space.words is None:
+        return False
+    texts = [prompt.text for prompt in query.prompts if not prompt.is_concept]
+    encoded = encode_queries(model.space.backbone, texts)
+    return bool(model.space.words.moves(encoded).any())
 
 
 @lru_cache(_QUERIES)

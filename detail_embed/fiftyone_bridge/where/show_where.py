@@ -164,7 +164,8 @@ def _show(
     dataset, home = index.dataset, index.home_of(samples)
     record = require_record(index)
     yield Progress("Loading the model", 0.0)
-    space = DetailModel(record.space, zoo.source_directory()).space
+    model = record.text_space(record.space)
+    space = DetailModel(model, zoo.source_directory()).space
     vector = _encode(index, query, space)
     text = label or (query if isinstance(query, str) else _NO_TEXT)
     fields.declare(home)
@@ -262,7 +263,9 @@ def _encode(
             name: torch.tensor(vector, device=device)
             for name, vector in resolve.vectors(index, query.concepts).items()
         }
-        return query.encode(space.backbone, concept=known.__getitem__)
+        return query.encode(
+            space.backbone, concept=known.__getitem__, words=space.words
+        )
     if len(query) != space.dim:
         raise ValueError(
             f"the query has {len(query)} dimensions, but the index is of a space of "

@@ -1,0 +1,6 @@
+"""Adapting a space to one's own data: learned words."""
+
+from detail_embed.adapt.learn_words import LearnedWords, learn_words
+from detail_embed.adapt.lesson import Lesson
+
+__all__ = ["LearnedWords", "Lesson", "learn_words"]

@@ -1,0 +1,1 @@
+"""Adapting an index to one's own data."""

@@ -1,0 +1,1 @@
+"""The operator that adapts a model to one's own images and words."""
