@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
+from _adapt import words  # noqa: E402
 from _adapt.features import encoded  # noqa: E402
 from _adapt.judge import HEAD, judge, texts_of  # noqa: E402
 from _adapt.world import make  # noqa: E402
@@ -45,10 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts = texts_of(backbone, world)
     few = fusers.create("few", dim=backbone.dim, k=16)
     few.fit(torch.from_numpy(train.patches[:, ::5].reshape(-1, backbone.dim)))
+    vectors = {"patches": test.patches, "16 vectors": test.few(few)}
     print(f"{len(world.train.paths)} scenes to learn from, {len(world.test.paths)} to "
           f"search in, {test.patches.shape[1]} patches each.\n\n{HEAD}")
-    for name, vectors in (("patches", test.patches), ("16 vectors", test.few(few))):
-        print(judge(world, vectors, texts).row(f"text, {name}"), flush=True)
+    for what, rows in vectors.items():
+        print(judge(world, rows, texts).row(f"text, {what}"), flush=True)
+    for row in words.rows(world, train, backbone, texts, vectors):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

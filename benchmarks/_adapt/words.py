@@ -1,20 +1,30 @@
-"""Learned words as rows of the table: from boxes, from labels and from captions."""
+"""Learned words as rows of the table: from boxes, from labels and from captions.
+
+And what was tried instead: one linear map for all texts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
+import torch
 
 from _adapt.features import Features
+from _adapt.judge import judge, scores
 from _adapt.world import World
 from detail_embed.adapt import LearnedWords, Lesson, learn_words
+from detail_embed.adapt.learn_words import NEARNESSES
 from detail_embed.adapt.lesson import FEWEST
 from detail_embed.adapt.phrases import phrases
 from detail_embed.backbone import Backbone
 from detail_embed.concepts import Background
 from detail_embed.texts.templates import encode_queries
+from detail_embed.texts.text_adapter import TextAdapter
 
+LINEAR = ((0.03, 0.0), (0.3, 0.0), (1.0, 0.0), (0.3, 10.0), (0.03, 100.0))
 SOURCES = ("boxes", "labels", "captions")
 _SAMPLED = 20  # patches of each image, for the background
 
@@ -68,3 +78,76 @@ def _shows(
             meant = train.patches[box.image][train.row_of(box)]
         shows[box.word][box.image] = meant
     return shows
+
+
+def rows(
+    world: World, train: Features, backbone: Backbone,
+    texts: Mapping[str, np.ndarray], vectors: Mapping[str, np.ndarray],
+) -> Iterator[str]:
+    """Rows of the table: learned words, wider and narrower ones, and linear maps.
+
+    Args:
+        world: the scenes
+        train: features of those to learn from
+        backbone: the model
+        texts: see :func:`.judge.texts_of`
+        vectors: of the scenes to search in, by what they are, such as ``"patches"``
+    """
+    before = {what: scores(rows, texts["nouns"]) for what, rows in vectors.items()}
+
+    def told(name: str, move: Callable[[np.ndarray], np.ndarray], what: str) -> str:
+        moved = {key: move(rows) for key, rows in texts.items()}
+        return judge(world, vectors[what], moved, before[what]).row(f"{name}, {what}")
+
+    for source in SOURCES:
+        start = time.process_time()
+        found = learned(world, train, backbone, source, texts["nouns"])
+        seconds = time.process_time() - start
+        name = f"learned words, {source}, {found.nearness:g}"
+        for what in vectors:
+            yield told(name, partial(moved_by, found.adapter), what)
+        yield (
+            f"<!-- {source}: {len(found.words)} words, {seconds:.0f} s of a core; on "
+            f"held-out scenes of its own {found.mean_before:.1f} to "
+            f"{found.mean_after:.1f}, words left out {found.others_before:.1f} to "
+            f"{found.others_after:.1f}; stay as they were: "
+            f"{', '.join(found.worse) or 'none'} -->"
+        )
+        if source != "boxes":
+            continue
+        words = list(found.adapter.words)
+        known = texts["words"][[world.words.index(word) for word in words]]
+        taught = moved_by(found.adapter, known)
+        for nearness in NEARNESSES:
+            adapter = TextAdapter(words, known, taught, nearness)
+            name = f"- nearness {nearness:g}"
+            yield told(name, partial(moved_by, adapter), "patches")
+        for ridge, guard in LINEAR:
+            matrix = linear(known, taught, texts["nouns"], ridge, guard)
+            name = f"d x d map, ridge {ridge:g}, nouns {guard:g}"
+            yield told(name, partial(mapped, matrix), "patches")
+
+
+def moved_by(adapter: TextAdapter, rows: np.ndarray) -> np.ndarray:
+    """Texts as learned words move them."""
+    return adapter(torch.from_numpy(rows)).numpy()
+
+
+def linear(
+    texts: np.ndarray, taught: np.ndarray, nouns: np.ndarray, ridge: float, guard: float
+) -> np.ndarray:
+    """``(d, d)``, what is added to the identity: closed-form ridge towards it.
+
+    Minimises ``sum |t + A t - y|^2 + guard * mean |A v|^2 + ridge * |A|^2`` over taught
+    texts ``t`` and general nouns ``v``, which are to stay as they are.
+    """
+    gram = texts.T @ texts + guard * nouns.T @ nouns / len(nouns)
+    return np.linalg.solve(
+        gram + ridge * np.eye(texts.shape[1]), texts.T @ (taught - texts)
+    )
+
+
+def mapped(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Texts as a linear map moves them."""
+    moved = rows + rows @ matrix
+    return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
