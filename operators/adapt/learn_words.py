@@ -90,8 +90,8 @@ def _add_field(
     from detail_embed.fiftyone_bridge.evaluate.labels import label_fields
 
     fields = (label_fields if source == "labels" else caption_fields)(samples)
+    what = "labels" if source == "labels" else "texts"
     if not fields:
-        what = "labels" if source == "labels" else "texts"
         raise ValueError(
             f"This dataset has no field of {what} to learn words from: choose another "
             "way below 'Learn from', or label some images"
@@ -104,6 +104,10 @@ def _add_field(
     chosen = params.get("field") or first
     if chosen is None:
         require_choice(choice, chosen)
+    elif chosen not in fields:
+        raise ValueError(
+            f"{chosen!r} is no field of {what}: choose one of {', '.join(fields)}"
+        )
     return chosen
 
 

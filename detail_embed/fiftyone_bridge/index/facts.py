@@ -64,7 +64,8 @@ class IndexFacts:
             patch features are stored; none if it was not finished
         is_counted: whether all is known that can be, see ``seconds`` of :func:`facts`
         learned: what words it has learned, such as ``"45 learned words, from the boxes
-            in 'ground_truth'"``; empty for none
+            in 'ground_truth': on held-out images mAP 11.8 before, 73.5 after"``; empty
+            for none
     """
 
     brain_key: str

@@ -92,9 +92,11 @@ def in_words(record: Record) -> str:
     """How many words an index has learned, and from what; empty for none."""
     if record.words is None:
         return ""
-    count = len(record.words["known"])
+    words = record.words
+    count = len(words["known"])
     noun = "learned word" if count == 1 else "learned words"
-    return f"{count:,} {noun}, from {record.words['source']}"
+    found = f"mAP {words['before']:.1f} before, {words['after']:.1f} after"
+    return f"{count:,} {noun}, from {words['source']}: on held-out images {found}"
 
 
 def _spaces(index: Index, record: Record) -> list[str]:

@@ -129,6 +129,25 @@ class IndexesTab(PanelBase):
         """Opens the form that deletes an index."""
         self._ask_about(ctx, "delete_index")
 
+    @guarded
+    def on_learn_words(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that teaches the index one's words."""
+        self._ask_words(ctx, "learn my words")
+
+    @guarded
+    def on_forget_words(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form that undoes it."""
+        self._ask_words(ctx, "forget my words")
+
+    def _ask_words(self, ctx: foo.ExecutionContext, method: str) -> None:
+        shown = ctx.panel.get_state("coverage")
+        if not shown:
+            raise ValueError("click an index in the list first")
+        widgets.ask(
+            ctx, "adapt_backbone", self.on_look, brain_key=shown["brain_key"],
+            method=method, **widgets.WHOLE,
+        )
+
     def _ask_about(
         self, ctx: foo.ExecutionContext, operator: str,
         on_success: Callable | None = None, **values: object,
@@ -145,6 +164,13 @@ class IndexesTab(PanelBase):
                 groups, group, f"{label}: {shown[group]:,}", self.on_group,
                 params={"group": group}, disabled=not shown[group],
             )
+        if shown["can_learn"]:
+            words = widgets.row(part, "words")
+            widgets.button(words, "learn", "Learn my words", self.on_learn_words)
+            if shown["learned"]:
+                widgets.button(
+                    words, "forget", "Forget the learned words", self.on_forget_words
+                )
         for number, (reason, count) in enumerate(shown["reasons"]):
             widgets.button(
                 part, f"reason{number}", f"{count:,} × {reason}"[:90], self.on_group,
@@ -158,10 +184,12 @@ def _cover(ctx: foo.ExecutionContext, brain_key: str) -> dict[str, Any]:
     from detail_embed.fiftyone_bridge.index.index import Index
 
     index = Index(ctx.dataset, brain_key)
-    found = coverage.coverage(index, ctx.dataset)
+    found, facts = coverage.coverage(index, ctx.dataset), index_facts.of_index(index)
     return {
         "brain_key": brain_key,
-        "facts": _describe(index_facts.of_index(index)),
+        "facts": _describe(facts),
+        "can_learn": facts.kind == index_facts.OURS and bool(facts.searches),
+        "learned": facts.learned,
         "embedded": found.embedded,
         "missing": found.missing,
         "failed": found.failed,
@@ -194,9 +222,10 @@ def _short(facts: IndexFacts) -> str:
         return "boxes of labels"
     if facts.kind == "other":
         return facts.space or ""
+    words = f", {facts.learned.partition(',')[0]}" if facts.learned else ""
     if facts.vectors > 1:
-        return f"{facts.vectors} vectors"
-    return f"one vector ({facts.fuser})"
+        return f"{facts.vectors} vectors{words}"
+    return f"one vector ({facts.fuser}){words}"
 
 
 def _describe(facts: IndexFacts) -> str:
@@ -209,6 +238,8 @@ def _describe(facts: IndexFacts) -> str:
         if facts.feature_bytes:
             text += f"; patch features: {_megabytes(facts.feature_bytes)}"
         lines.append(f"{text}; kept by {facts.backend}.")
+    if facts.learned:
+        lines.append(f"It knows {facts.learned}.")
     if facts.reason:
         lines.append(f"Fuser: {facts.reason}.")
     return "\n\n".join(lines)

@@ -2,16 +2,19 @@
 
 import fiftyone as fo
 import fiftyone.operators as foo
+import numpy as np
 import pydash
 import pytest
 
 from detail_embed.backbone.bundled_model import KNOWS
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.clver_ds import concepts
+from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.compute import compute_index
-from detail_embed.fiftyone_bridge.index import delete
+from detail_embed.fiftyone_bridge.index import delete, learned_words
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import vector_counts
+from detail_embed.texts.text_adapter import TextAdapter
 from tests.operators.panel.helpers import KEYS, OPERATORS, SETTINGS
 
 
@@ -58,6 +61,38 @@ def test_many_images_are_counted_beside_the_list(browser, indexed, monkeypatch):
     rows = pydash.get(browser.data, "indexes.list")
     assert {row["images"] for row in rows} == {str(len(indexed))}
     assert browser.part("indexes.counting") is None
+
+
+def test_an_index_that_has_learned_words_says_so_and_they_can_be_undone(on_mine, mine):
+    index = DetailIndex(mine, "detail")
+    texts = np.eye(index.space.dim, dtype=np.float32)
+    words = TextAdapter(["blorfle", "zibbet"], texts[:2], texts[2:4])
+    facts = {"known": [*words.words], "source": "the boxes in 'ground_truth'",
+             "before": 10.0, "after": 60.04}
+    assert on_mine.tab("indexes") is None
+    assert on_mine.event("on_index_row", row=0) is None
+    assert on_mine.part("indexes.words.learn")
+    assert on_mine.part("indexes.words.forget") is None
+    learned_words.keep(index, index.space.backbone, words, facts)
+    assert on_mine.event("on_look") is None
+    assert on_mine.part("indexes.words.forget")
+    rows = pydash.get(on_mine.data, "indexes.list")
+    assert rows[0]["what"].endswith(", 2 learned words")
+    said = on_mine.get("coverage")["facts"]
+    assert "It knows 2 learned words, from the boxes in 'ground_truth'" in said
+    assert "on held-out images mAP 10.0 before, 60.0 after." in said
+    for event, method in (("on_learn_words", "learn my words"),
+                          ("on_forget_words", "forget my words")):
+        assert on_mine.event(event) is None
+        name, params = on_mine.asked()
+        assert (name, params["brain_key"], params["method"]) == (
+            "adapt_backbone", "detail", method
+        )
+    index.forget_words()
+    assert on_mine.event("on_look") is None
+    assert on_mine.part("indexes.words.forget") is None
+    assert on_mine.event("on_index_row", row=1) is None  # the whole-image index
+    assert on_mine.part("indexes.words") is None
 
 
 @pytest.mark.parametrize(
