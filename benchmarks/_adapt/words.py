@@ -6,14 +6,14 @@ And what was tried instead: one linear map for all texts.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
 from _adapt.features import Features
-from _adapt.judge import judge, scores
+from _adapt.judge import judge, nouns_of, scores
 from _adapt.world import World
 from detail_embed.adapt import LearnedWords, Lesson, learn_words
 from detail_embed.adapt.learn_words import NEARNESSES
@@ -25,13 +25,15 @@ from detail_embed.texts.templates import encode_queries
 from detail_embed.texts.text_adapter import TextAdapter
 
 LINEAR = ((0.03, 0.0), (0.3, 0.0), (1.0, 0.0), (0.3, 10.0), (0.03, 100.0))
+LONGER = ("a small {}", "two {}s", "a {} on grass", "{} near a wall")
 SOURCES = ("boxes", "labels", "captions")
+Move = Callable[[np.ndarray, Sequence[str]], np.ndarray]
 _SAMPLED = 20  # patches of each image, for the background
 
 
 def learned(
     world: World, train: Features, backbone: Backbone, source: str,
-    nouns: np.ndarray | None = None,
+    nouns: Mapping[str, np.ndarray] | None = None,
 ) -> LearnedWords:
     """Learns the words of the training scenes.
 
@@ -94,14 +96,17 @@ def rows(
         vectors: of the scenes to search in, by what they are, such as ``"patches"``
     """
     before = {what: scores(rows, texts["nouns"]) for what, rows in vectors.items()}
+    names = {"words": world.words, "nouns": nouns_of(world)}
 
-    def told(name: str, move: Callable[[np.ndarray], np.ndarray], what: str) -> str:
-        moved = {key: move(rows) for key, rows in texts.items()}
+    def told(name: str, move: Move, what: str) -> str:
+        moved = {key: move(rows, names[key]) for key, rows in texts.items()}
         return judge(world, vectors[what], moved, before[what]).row(f"{name}, {what}")
 
     for source in SOURCES:
         start = time.process_time()
-        found = learned(world, train, backbone, source, texts["nouns"])
+        found = learned(
+            world, train, backbone, source, dict(zip(names["nouns"], texts["nouns"]))
+        )
         seconds = time.process_time() - start
         name = f"learned words, {source}, {found.nearness:g}"
         for what in vectors:
@@ -117,20 +122,30 @@ def rows(
             continue
         words = list(found.adapter.words)
         known = texts["words"][[world.words.index(word) for word in words]]
-        taught = moved_by(found.adapter, known)
+        taught = moved_by(found.adapter, known, words)
         for nearness in NEARNESSES:
             adapter = TextAdapter(words, known, taught, nearness)
             name = f"- nearness {nearness:g}"
             yield told(name, partial(moved_by, adapter), "patches")
+        for form in LONGER:
+            asked = [form.format(word) for word in world.words]
+            plain = encode_queries(backbone, asked).cpu().numpy()
+            for name, move in (("text", lambda rows, names: rows),
+                               ("learned words", partial(moved_by, found.adapter))):
+                moved = {**texts, "words": move(plain, asked)}
+                judged = judge(world, vectors["patches"], moved)
+                yield judged.row(f"- {form}: {name}, patches")
         for ridge, guard in LINEAR:
             matrix = linear(known, taught, texts["nouns"], ridge, guard)
             name = f"d x d map, ridge {ridge:g}, nouns {guard:g}"
             yield told(name, partial(mapped, matrix), "patches")
 
 
-def moved_by(adapter: TextAdapter, rows: np.ndarray) -> np.ndarray:
+def moved_by(
+    adapter: TextAdapter, rows: np.ndarray, names: Sequence[str]
+) -> np.ndarray:
     """Texts as learned words move them."""
-    return adapter(torch.from_numpy(rows)).numpy()
+    return adapter(torch.from_numpy(rows), names).numpy()
 
 
 def linear(
@@ -147,7 +162,7 @@ def linear(
     )
 
 
-def mapped(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def mapped(matrix: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Texts as a linear map moves them."""
     moved = rows + rows @ matrix
     return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)

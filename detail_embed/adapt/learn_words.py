@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,7 @@ def learn_words(
     lessons: Sequence[Lesson],
     images: Sequence[np.ndarray],
     background: Background,
-    nouns: np.ndarray | None = None,
+    nouns: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
 ) -> Generator[float, None, LearnedWords]:
     """Learns words.
@@ -89,8 +89,8 @@ def learn_words(
         lessons: words with at least 3 examples each
         images: ``(p, d)`` unit patch features of each, or an index's vectors
         background: of the same images
-        nouns (None): ``(m, d)`` general nouns, by which is measured what changes for
-            texts of all kinds
+        nouns (None): the texts ``(d,)`` of general nouns, by which is measured what
+            changes for texts of all kinds
         seed (0): of the split, and of what is drawn
 
     Yields:
@@ -103,6 +103,7 @@ def learn_words(
     rng = np.random.default_rng(seed)
     fold_of = rng.permutation(len(images)) % FOLDS
     group_of = rng.permutation(len(lessons)) % min(_GROUPS, len(lessons))
+    words = tuple(lesson.word for lesson in lessons)
     texts = np.stack([lesson.text for lesson in lessons]).astype(np.float32)
     shows = np.zeros((len(lessons), len(images)), bool)
     for row, lesson in enumerate(lessons):
@@ -120,7 +121,8 @@ def learn_words(
         some = [images[number] for number in sorted(held)]
         judged = shows[:, sorted(held)]
         queries = np.concatenate([texts, taught, *(
-            _left_out(texts, taught, group_of, nearness) for nearness in NEARNESSES
+            _left_out(words, texts, taught, group_of, nearness)
+            for nearness in NEARNESSES
         )])
         found = held_out.scores(some, queries).reshape(-1, len(lessons), len(some))
         before[fold], after[fold], *rest = (
@@ -137,7 +139,6 @@ def learn_words(
         done += 1
         yield done / steps
     kept = np.flatnonzero(~worse)
-    words = tuple(lesson.word for lesson in lessons)
     adapter = None
     if len(kept):
         adapter = TextAdapter(
@@ -203,16 +204,20 @@ def _learn(
 
 
 def _left_out(
-    texts: np.ndarray, taught: np.ndarray, group_of: np.ndarray, nearness: float
+    words: Sequence[str], texts: np.ndarray, taught: np.ndarray, group_of: np.ndarray,
+    nearness: float,
 ) -> np.ndarray:
     """Every text as it is moved by the lessons of other words alone."""
     moved = texts.copy()
     for group in np.unique(group_of):
-        own, rest = group_of == group, np.flatnonzero(group_of != group)
+        own, rest = (
+            np.flatnonzero(part) for part in (group_of == group, group_of != group)
+        )
         if len(rest):
-            names = [""] * len(rest)
+            names = [words[row] for row in rest]
             adapter = TextAdapter(names, texts[rest], taught[rest], nearness)
-            moved[own] = adapter(torch.from_numpy(texts[own])).numpy()
+            asked = [words[row] for row in own]
+            moved[own] = adapter(torch.from_numpy(texts[own]), asked).numpy()
     return moved
 
 
@@ -236,9 +241,11 @@ def _widest(before: np.ndarray, others: np.ndarray) -> tuple[float, int]:
 
 
 def _nouns(
-    adapter: TextAdapter | None, nouns: np.ndarray | None, images: Sequence[np.ndarray]
+    adapter: TextAdapter | None, nouns: Mapping[str, np.ndarray] | None,
+    images: Sequence[np.ndarray],
 ) -> float:
-    if adapter is None or nouns is None:
+    if adapter is None or not nouns:
         return float("nan")
-    moved = adapter(torch.from_numpy(np.asarray(nouns, np.float32))).numpy()
-    return held_out.overlap(*(held_out.scores(images, rows) for rows in (nouns, moved)))
+    plain = np.stack([*nouns.values()]).astype(np.float32)
+    moved = adapter(torch.from_numpy(plain), list(nouns)).numpy()
+    return held_out.overlap(*(held_out.scores(images, rows) for rows in (plain, moved)))

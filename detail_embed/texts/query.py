@@ -139,7 +139,7 @@ class Query:
             templates ("own"): as of :func:`detail_embed.texts.templates.template_set`
             concept (None): gives the vector ``(d,)`` of a concept by its name, on that
                 device, too; None where nobody knows any
-            words (None): learned words, which move texts that are near to them
+            words (None): learned words, which move texts that mean them
 
         Returns:
             ``(d,)`` float32, unit length, on the device of the backbone

@@ -99,7 +99,7 @@ def encode_queries(
         backbone: the model
         texts: what is looked for
         templates (TEMPLATES): sentences that hold ``{}`` once
-        words (None): learned words, which move texts that are near to them
+        words (None): learned words, which move texts that mean them
 
     Returns:
         ``(n, d)`` float32, unit length
@@ -115,7 +115,7 @@ def encode_queries(
     features = backbone.encode_texts(sentences)
     means = features.unflatten(0, (len(texts), len(templates))).mean(1)
     encoded = F.normalize(means, dim=-1)
-    return encoded if words is None else words(encoded)
+    return encoded if words is None else words(encoded, texts)
 
 
 def encode_query(

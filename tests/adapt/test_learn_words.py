@@ -55,7 +55,8 @@ def lessons_of(texts, shows, boxes=True):
 @pytest.mark.parametrize("boxes", [True, False])
 def test_words_that_the_texts_do_not_know_are_learned(made, boxes):
     texts, images, shows = made
-    nouns = unit(np.random.default_rng(1).normal(size=(20, D)))
+    rows = unit(np.random.default_rng(1).normal(size=(20, D)))
+    nouns = {f"noun {n}": row for n, row in enumerate(rows)}
     learned = run(learn_words(
         lessons_of(texts, shows, boxes), images, background(images), nouns
     ))
@@ -64,7 +65,7 @@ def test_words_that_the_texts_do_not_know_are_learned(made, boxes):
     assert learned.nouns == 100 and learned.worse == ()
     assert learned.nearness == NEARNESSES[0]  # random texts are far from each other
     assert learned.others_after == pytest.approx(learned.others_before)
-    moved = learned.adapter(torch.from_numpy(texts)).numpy()
+    moved = learned.adapter(torch.from_numpy(texts), learned.words).numpy()
     found = scores(images, moved)
     for number, some in enumerate(shows):
         best = set(np.argsort(-found[number])[: len(some)].tolist())

@@ -89,7 +89,7 @@ def test_an_agent_learns_and_forgets(adapt, named):
     for match, params in (
         ("No index of this dataset knows", {"method": "forget my words"}),
         ("'nothing' is no field of", {"field": "nothing"}),
-        ("method='fly': give one of", {"method": "fly"}),
+        ("'fly': give one of", {"method": "fly"}),
     ):
         with pytest.raises(ExecutionError, match=match):
             answer(named, **params)

@@ -7,6 +7,9 @@ import torch.nn.functional as F
 
 from detail_embed.texts.text_adapter import TextAdapter
 
+NAMES = list("abcdef")
+NO_NAMES = ["x"] * 50
+
 
 def unit(*shape, seed=0):
     rng = np.random.default_rng(seed)
@@ -16,34 +19,55 @@ def unit(*shape, seed=0):
 
 @pytest.fixture
 def adapter():
-    return TextAdapter(list("abcdef"), unit(6, 32), unit(6, 32, seed=1), 0.8)
+    return TextAdapter(NAMES, unit(6, 32), unit(6, 32, seed=1), 0.8)
 
 
 def test_a_taught_text_becomes_what_it_was_taught(adapter):
-    moved = adapter(torch.from_numpy(unit(6, 32)))
-    assert np.abs((moved.numpy() * unit(6, 32, seed=1)).sum(1) - 1).max() < 1e-4
-    assert adapter.moves(torch.from_numpy(unit(6, 32))).all()
+    texts = torch.from_numpy(unit(6, 32))
+    for names in (NAMES, NO_NAMES[:6]):  # by its words, and by its vector
+        moved = adapter(texts, names).numpy()
+        assert np.abs((moved * unit(6, 32, seed=1)).sum(1) - 1).max() < 1e-4
+        assert adapter.moves(texts, names).all()
 
 
 def test_a_text_far_from_all_stays_bit_for_bit(adapter):
     others = torch.from_numpy(unit(50, 32, seed=2))
     assert (others @ torch.from_numpy(unit(6, 32)).T).max() < 0.8
-    assert not adapter.moves(others).any()
-    assert (adapter(others) == others).all()
+    assert not adapter.moves(others, NO_NAMES).any()
+    assert (adapter(others, NO_NAMES) == others).all()
+
+
+def test_a_taught_word_in_a_longer_text_takes_along_what_it_learned():
+    words = ["hamsa", "hammer and pick", "pick"]
+    texts, taught, other = unit(3, 32), unit(3, 32, seed=1), unit(1, 32, seed=3)
+    adapter = TextAdapter(words, texts, taught)
+    for text, rows in (
+        ("two Hamsas on grass", [0]), ("a hammer and pick, a hamsa", [1, 0]),
+        ("a pick", [2]), ("a hamsaic hammer", []), ("", []), ("!!", []),
+    ):
+        assert adapter.taught_in(text) == rows
+        moved = adapter(torch.from_numpy(other), [text]).numpy()
+        wanted = other + (taught - texts)[rows].sum(0)
+        if rows:
+            wanted = wanted / np.linalg.norm(wanted)
+        assert np.abs(moved - wanted).max() < 1e-6
+        assert adapter.moves(torch.from_numpy(other), [text]).tolist() == [bool(rows)]
 
 
 def test_the_nearer_the_more_it_is_moved(adapter):
     text, other = map(torch.from_numpy, (unit(6, 32)[:1], unit(1, 32, seed=3)))
     near = F.normalize(torch.cat([text + w * other for w in (0.1, 0.3, 0.5)]))
-    off = 1 - (adapter(near) * near).sum(1)
+    moved = adapter(near, NO_NAMES[:3])
+    off = 1 - (moved * near).sum(1)
     assert off[0] > off[1] > off[2] > 0
-    assert torch.linalg.vector_norm(adapter(near), dim=1).sub(1).abs().max() < 1e-6
+    assert torch.linalg.vector_norm(moved, dim=1).sub(1).abs().max() < 1e-6
 
 
 def test_two_words_of_one_text_get_the_mean_of_both():
     texts = np.repeat(unit(1, 32), 2, axis=0)
     taught = unit(2, 32, seed=1)
-    moved = TextAdapter(["a", "b"], texts, taught)(torch.from_numpy(texts)).numpy()
+    adapter = TextAdapter(["a", "b"], texts, taught)
+    moved = adapter(torch.from_numpy(texts), NO_NAMES[:2]).numpy()
     mean = taught.mean(0) / np.linalg.norm(taught.mean(0))
     assert np.abs(moved @ mean - 1).max() < 1e-4
 
@@ -51,10 +75,10 @@ def test_two_words_of_one_text_get_the_mean_of_both():
 def test_saved_and_loaded_it_is_the_same(adapter, tmp_path):
     adapter.save(tmp_path / "words")
     again = TextAdapter.load(tmp_path / "words")
-    assert (again.hash, again.words, again.dim) == (adapter.hash, tuple("abcdef"), 32)
+    assert (again.hash, again.words, again.dim) == (adapter.hash, tuple(NAMES), 32)
     texts = torch.from_numpy(unit(6, 32))
-    assert (again(texts) == adapter(texts)).all()
-    other = TextAdapter(list("abcdef"), unit(6, 32), unit(6, 32, seed=1), 0.81)
+    assert (again(texts, NAMES) == adapter(texts, NAMES)).all()
+    other = TextAdapter(NAMES, unit(6, 32), unit(6, 32, seed=1), 0.81)
     assert other.hash != adapter.hash
 
 

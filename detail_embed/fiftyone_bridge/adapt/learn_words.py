@@ -193,9 +193,10 @@ def _lessons(
     ]
 
 
-def _nouns(backbone: Backbone) -> Generator[Progress, None, np.ndarray]:
-    encoded = yield from encode_words(backbone, Vocabulary.nouns(NOUNS))
-    return encoded.cpu().numpy()
+def _nouns(backbone: Backbone) -> Generator[Progress, None, dict[str, np.ndarray]]:
+    nouns = Vocabulary.nouns(NOUNS)
+    encoded = yield from encode_words(backbone, nouns)
+    return dict(zip(nouns.words, encoded.cpu().numpy()))
 
 
 def _told(

@@ -116,7 +116,7 @@ def hints_of(index: Index, texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_learned(index: Index, query: str | Query) -> bool:
-    """Whether a prompt is near to a learned word of the index, which moves it."""
+    """Whether a prompt means a learned word of the index, which moves it."""
     return _is_learned(*_model_name(index), read_query(query))
 
 
@@ -167,7 +167,7 @@ def _is_learned(name: str, options: str, query: Query) -> bool:
         return False
     texts = [prompt.text for prompt in query.prompts if not prompt.is_concept]
     encoded = encode_queries(model.space.backbone, texts)
-    return bool(model.space.words.moves(encoded).any())
+    return bool(model.space.words.moves(encoded, texts).any())
 
 
 @lru_cache(_QUERIES)
