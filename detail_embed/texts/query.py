@@ -124,6 +124,11 @@ class Query:
         """The names of the concepts among the prompts, each once."""
         return tuple(dict.fromkeys(p.text for p in self.prompts if p.is_concept))
 
+    @property
+    def parts(self) -> list[tuple[str, bool]]:
+        """The texts of the prompts, and whether each is the name of a concept."""
+        return [(prompt.text, prompt.is_concept) for prompt in self.prompts]
+
     def encode(
         self, backbone: Backbone, templates: str | Sequence[str] = "own",
         concept: Callable[[str], Tensor] | None = None,
@@ -149,7 +154,8 @@ class Query:
             ValueError: if the prompts cancel each other out, the templates are wrong,
                 or a concept is not known
         """
-        return self.combine(encode_parts(self, backbone, templates, concept, words))
+        parts = encode_parts(self.parts, backbone, templates, concept, words)
+        return self.combine(parts)
 
     def combine(self, features: Tensor) -> Tensor:
         """Adds up the vectors of the prompts, encoded elsewhere, by their weights.

@@ -12,12 +12,11 @@ from detail_embed.texts.templates import encode_queries, template_set
 
 if TYPE_CHECKING:
     from detail_embed.backbone import Backbone
-    from detail_embed.texts.query import Query
     from detail_embed.texts.text_adapter import TextAdapter
 
 
 def encode_parts(
-    query: Query,
+    parts: Sequence[tuple[str, bool]],
     backbone: Backbone,
     templates: str | Sequence[str] = "own",
     concept: Callable[[str], Tensor] | None = None,
@@ -26,7 +25,7 @@ def encode_parts(
     """Encodes the prompts of a query; their weights do not count.
 
     Args:
-        query: texts and concepts
+        parts: ``n`` texts, and whether each is the name of a concept
         backbone: the model
         templates ("own"): as of :func:`detail_embed.texts.templates.template_set`
         concept (None): gives the vector ``(d,)`` of a concept by its name, on that
@@ -40,14 +39,14 @@ def encode_parts(
         TypeError: if a template is no string
         ValueError: if the templates are wrong, or a concept is not known
     """
-    if query.concepts and concept is None:
+    named = [text for text, is_concept in parts if is_concept]
+    if named and concept is None:
         raise ValueError(
-            f"#{query.concepts[0]} names a concept, which a dataset keeps: search "
-            "by an index of that dataset, or put quotes around the text"
+            f"#{named[0]} names a concept, which a dataset keeps: search by an index of "
+            "that dataset, or put quotes around the text"
         )
-    texts = [prompt.text for prompt in query.prompts if not prompt.is_concept]
+    texts = [text for text, is_concept in parts if not is_concept]
     sentences = template_set(templates)
     encoded = iter(texts and encode_queries(backbone, texts, sentences, words))
-    kinds = [(prompt.is_concept, prompt.text) for prompt in query.prompts]
-    rows = [concept(name) if known else next(encoded) for known, name in kinds]
+    rows = [concept(text) if is_concept else next(encoded) for text, is_concept in parts]
     return torch.stack(rows)

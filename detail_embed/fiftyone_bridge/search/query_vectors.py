@@ -155,7 +155,7 @@ def _encode(
     }
     words = model.space.words if is_ours else None
     parts = query_parts.encode_parts(
-        query, encoder, own, known.__getitem__, words
+        query.parts, encoder, own, known.__getitem__, words
     )
     return parts.cpu().numpy()
 
