@@ -42,11 +42,12 @@ def encode_parts(
     named = [text for text, is_concept in parts if is_concept]
     if named and concept is None:
         raise ValueError(
-            f"#{named[0]} names a concept, which a dataset keeps: search by an index of "
-            "that dataset, or put quotes around the text"
+            f"#{named[0]} names a concept, which a dataset keeps: search by an index "
+            "of that dataset, or put quotes around the text"
         )
     texts = [text for text, is_concept in parts if not is_concept]
     sentences = template_set(templates)
     encoded = iter(texts and encode_queries(backbone, texts, sentences, words))
-    rows = [concept(text) if is_concept else next(encoded) for text, is_concept in parts]
-    return torch.stack(rows)
+    return torch.stack([
+        concept(text) if is_concept else next(encoded) for text, is_concept in parts
+    ])
