@@ -32,15 +32,15 @@ def main() -> None:
     world = World(args.home, args.share)
     tuning, judged = world.side(is_tuning=True), world.side(is_tuning=False)
     measured = soft.compare(tuning, judged)
+    logging.info("one thing: done")
+    both = pairs.both(world, tuning, judged)
+    but_not = pairs.but_not(world, judged)
+    names = pairs.split_names(world, judged)
     one = {
         "a colour or a material, and a shape": pairs.attributes(world),
         "two wordings": pairs.wordings(world, judged),
     }
-    written = page(
-        measured, pairs.both(world, tuning, judged), one,
-        pairs.but_not(world, judged), pairs.split_names(world, judged),
-        len(judged.many.ids),
-    )
+    written = page(measured, both, one, but_not, names, len(judged.many.ids))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(written, "utf-8")
     print(written)
