@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
           f"search in, {test.patches.shape[1]} patches each.\n\n{HEAD}")
     for what, rows in vectors.items():
         print(judge(world, rows, texts).row(f"text, {what}"), flush=True)
-    for row in words.rows(world, train, backbone, texts, vectors):
+    for row in words.rows(world, train, backbone, texts, vectors, test):
         print(row, flush=True)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from _adapt.features import Features
-from _adapt.judge import judge, nouns_of, scores
+from _adapt.judge import Judged, judge, nouns_of, scores
 from _adapt.world import World
 from detail_embed.adapt import LearnedWords, Lesson, learn_words
 from detail_embed.adapt.learn_words import NEARNESSES
@@ -85,6 +85,7 @@ def _shows(
 def rows(
     world: World, train: Features, backbone: Backbone,
     texts: Mapping[str, np.ndarray], vectors: Mapping[str, np.ndarray],
+    test: Features,
 ) -> Iterator[str]:
     """Rows of the table: learned words, wider and narrower ones, and linear maps.
 
@@ -94,6 +95,7 @@ def rows(
         backbone: the model
         texts: see :func:`.judge.texts_of`
         vectors: of the scenes to search in, by what they are, such as ``"patches"``
+        test: features of these scenes
     """
     before = {what: scores(rows, texts["nouns"]) for what, rows in vectors.items()}
     names = {"words": world.words, "nouns": nouns_of(world)}
@@ -135,10 +137,29 @@ def rows(
                 moved = {**texts, "words": move(plain, asked)}
                 judged = judge(world, vectors["patches"], moved)
                 yield judged.row(f"- {form}: {name}, patches")
+        for name, rows in (("text", texts["words"]),
+                           ("learned words", moved_by(found.adapter, texts["words"],
+                                                      world.words))):
+            yield classified(world, test, rows).row(f"- things classified by {name}")
         for ridge, guard in LINEAR:
             matrix = linear(known, taught, texts["nouns"], ridge, guard)
             name = f"d x d map, ridge {ridge:g}, nouns {guard:g}"
             yield told(name, partial(mapped, matrix), "patches")
+
+
+def classified(world: World, test: Features, texts: np.ndarray) -> Judged:
+    """How many things are given their own word of all, by their patch alone.
+
+    Learned words and plain texts compete here: it says whether their scores compare.
+    """
+    rows = np.stack([test.patches[b.image][test.row_of(b)] for b in world.test.boxes])
+    own = np.array([world.words.index(box.word) for box in world.test.boxes])
+    right = 100 * ((rows @ texts.T).argmax(axis=1) == own)
+    shares, start = {}, 0
+    for name, words in world.groups.items():
+        is_of = (own >= start) & (own < start + len(words))
+        shares[name], start = float(right[is_of].mean()), start + len(words)
+    return Judged(shares, None)
 
 
 def moved_by(
