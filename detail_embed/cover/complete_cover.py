@@ -15,6 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from detail_embed.cover.cover_settings import (
+    CROPS,
+    DENSE,
+    MAX_C,
+    NO_COVER,
+    check_settings,
+)
 from detail_embed.cover.guarantee import Guarantee, chain, in_pixels
 from detail_embed.cover.windows import (
     HUGE_WINDOWS,
@@ -23,16 +30,14 @@ from detail_embed.cover.windows import (
     even_windows,
     exact_gap,
     finest,
+    grid,
     kept_levels,
     windows_per_side,
 )
 
 logger = logging.getLogger(__name__)
 
-MAX_C = 15
 HUGE_PIXELS = 2**28  # of images with more, "auto" goes on beyond MAX_C
-NO_COVER = "none"  # the whole image is the only window
-SPACINGS = ("even", "authors")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +73,8 @@ class CompleteCover:
         skip_flat (False): whether a window without detail takes the feature of the
             smallest larger one around it, see :mod:`.flat_windows`; or, as 2 to 255,
             the range of grey levels below which it has too little
+        features ("crops"): of each window its own crop's; "dense": of all from one
+            pass over the image, see :mod:`detail_embed.backbone.dense`
 
     Raises:
         ValueError: if a value is none of the above
@@ -77,26 +84,10 @@ class CompleteCover:
     spacing: str = "even"
     input_size: int = 224
     skip_flat: bool | int = False
+    features: str = CROPS
 
     def __post_init__(self) -> None:
-        is_count = _is_int(self.c) and 1 <= self.c <= MAX_C
-        if self.c not in ("auto", NO_COVER) and not is_count:
-            raise ValueError(
-                f'c={self.c!r}: give a whole number from 1 to {MAX_C}, or "auto"'
-            )
-        if self.spacing not in SPACINGS:
-            raise ValueError(
-                f"spacing={self.spacing!r}: give one of {', '.join(SPACINGS)}"
-            )
-        if not (_is_int(self.input_size) and self.input_size >= 1):
-            raise ValueError(
-                f"input_size={self.input_size!r}: give a positive number of pixels"
-            )
-        levels = self.skip_flat
-        if not (isinstance(levels, bool) or _is_int(levels) and 2 <= levels <= 255):
-            raise ValueError(
-                f"skip_flat={levels!r}: give True, False, or from 2 to 255 grey levels"
-            )
+        check_settings(**self.to_dict())
 
     @property
     def slug(self) -> str:
@@ -104,7 +95,12 @@ class CompleteCover:
         c = f"auto{self.input_size}" if self.c == "auto" else self.c
         flat = "-flat" if self.skip_flat else ""
         flat += "" if isinstance(self.skip_flat, bool) else str(self.skip_flat)
-        return f"cc{c}-{self.spacing}{flat}"
+        return f"cc{c}-{self.spacing}{flat}{'-dense' if self.is_dense else ''}"
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether one pass answers for all windows."""
+        return self.features == DENSE
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings as a dict fit for JSON."""
@@ -273,7 +269,7 @@ def _layout(
                 most,
             )
             break
-        result.append((m, _grid(x, y)))
+        result.append((m, grid(x, y)))
     return tuple(result)
 
 
@@ -287,13 +283,3 @@ def _exact_guarantee(
     first = 1 if even and width != height else 0  # the whole image is no square
     layout = _layout(cover, width, height)[first:]
     return chain(in_pixels(m, boxes, full) for m, boxes in reversed(layout))
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """All pairs of intervals, row by row: ``(len(y) * len(x), 4)`` boxes."""
-    rows, columns = np.repeat(y, len(x), axis=0), np.tile(x, (len(y), 1))
-    return np.stack([columns[:, 0], rows[:, 0], columns[:, 1], rows[:, 1]], axis=1)

@@ -149,6 +149,25 @@ def whole_image(image: torch.Tensor, spec: PatchSpec) -> torch.Tensor:
     return resized[:, top : top + size, left : left + size]
 
 
+def resized(
+    image: torch.Tensor, height: int, width: int, spec: PatchSpec
+) -> torch.Tensor:
+    """Brings a whole image to other sides, whatever its shape.
+
+    Args:
+        image: ``(3, H, W)`` uint8 RGB, on any device
+        height: of the result
+        width: likewise
+        spec: says how pixels are interpolated
+
+    Returns:
+        ``(3, height, width)`` uint8, on the image's device
+    """
+    if image.device.type != "cpu":
+        image = image.to(gpu_resize.DTYPE).contiguous()
+    return _resize(image, height, width, spec)
+
+
 def _fit_inside(image: torch.Tensor, spec: PatchSpec) -> torch.Tensor:
     size, ratio = spec.size, max(image.shape[1:]) / spec.size
     height, width = (max(1, round(side / ratio)) for side in image.shape[1:])

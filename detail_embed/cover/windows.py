@@ -117,3 +117,9 @@ def _intervals(c: int, m: int, total: int) -> np.ndarray:
     starts = np.minimum(np.arange(-(-last // stride) + 1) * stride, last)
     ends = -(-(starts + side) * total // stretched)
     return np.stack([starts * total // stretched, ends], axis=1)
+
+
+def grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """All pairs of intervals, row by row: ``(len(y) * len(x), 4)`` boxes."""
+    rows, columns = np.repeat(y, len(x), axis=0), np.tile(x, (len(y), 1))
+    return np.stack([columns[:, 0], rows[:, 0], columns[:, 1], rows[:, 1]], axis=1)

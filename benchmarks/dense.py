@@ -1,0 +1,59 @@
+"""Features of all windows from one pass, against fewer crops in the same time.
+
+    python benchmarks/dense.py --steps 900          # trains a small ViT, too
+    python benchmarks/dense.py --n 40 --sample 20 --passes 1 --out /tmp/look.md
+
+Scenes, features and the ViT are kept in ``--home``: a run that was cut short goes on
+where it was. Writes docs/results/dense.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks._dense import methods, small_vit  # noqa: E402
+from benchmarks._dense.measure import World  # noqa: E402
+from benchmarks._dense.page import page  # noqa: E402
+from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--home", type=Path, default=ROOT / ".benchmarks/dense")
+    parser.add_argument("--n", type=int, default=300, help="scenes to search in")
+    parser.add_argument("--sample", type=int, default=100, help="scenes to fit on")
+    parser.add_argument("--passes", type=int, default=5, help="that are timed")
+    parser.add_argument("--images", type=int, default=8, help="of a timed pass")
+    parser.add_argument("--steps", type=int, default=0,
+                        help="of the ViT's training; 0: the demo backbone alone, "
+                        "and the ViT if it is there")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/results/dense.md")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for _ in small_vit.train(args.home / "vit", args.steps) if args.steps else ():
+        pass
+    worlds = {"demo": World(
+        args.home, Backbone.load(DEMO, device="torch"), args.n, args.sample
+    )}
+    if small_vit.is_trained(args.home / "vit"):
+        vit = small_vit.backbone(args.home / "vit")
+        worlds["vit"] = World(args.home, vit, args.n, args.sample)
+    rows = {}
+    for name, world in worlds.items():
+        make = methods.of_resnet if name == "demo" else methods.of_vit
+        some = [world.measure(m) for m in make(world.tool.backbone.input_size)]
+        rows[name] = world.timed(some, args.images, args.passes)
+    args.out.write_text(page(rows, args.n, args.sample), "utf-8")
+    print(args.out.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    main()
