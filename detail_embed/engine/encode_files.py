@@ -27,6 +27,7 @@ from detail_embed.engine.device_memory import (
 )
 from detail_embed.engine.encode_huge import encode_huge
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
+from detail_embed.engine.one_pass import encode_image
 from detail_embed.engine.workers import compute_threads, run_in_workers
 from detail_embed.images.cpus import cpus, decoding_threads
 from detail_embed.images.file_source import FileSource
@@ -217,13 +218,18 @@ def _encode_group(
         i: pixels for i, (_, pixels) in enumerate(group)
         if isinstance(pixels, np.ndarray)
     }
+    covered = [i for i in some if images[i].id not in uncovered]
     parts = [
         part for i, pixels in some.items()
         for part in parts_of(
-            i, pixels, images[i].id not in uncovered, images[i].boxes
+            i, pixels, i in covered and not cover.is_dense, images[i].boxes
         )
     ]
     found: dict[tuple[int, bool], list[Tensor]] = {}
+    for i in covered if cover.is_dense else ():
+        if not is_wanted():
+            raise CancelledError
+        found[i, True] = [encode_image(backbone, some[i], cover, home)]
     for batch in batches(parts):
         patches, counts, rows = cut_fitting(
             functools.partial(cut, batch, cover, backbone), backbone.device

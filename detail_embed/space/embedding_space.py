@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from detail_embed import fusers
-from detail_embed.backbone import Backbone
+from detail_embed.backbone import Backbone, dense
 from detail_embed.cover import CompleteCover
 from detail_embed.features.label import patch_slug
 from detail_embed.fusers.base import Fuser
@@ -35,7 +35,8 @@ class EmbeddingSpace:
         words (None): learned words, by which texts are moved; None for none
 
     Raises:
-        ValueError: if backbone, fuser and words differ in dimension
+        ValueError: if backbone, fuser and words differ in dimension, or the cover asks
+            for one pass over an image, which the backbone cannot do
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class EmbeddingSpace:
                     f"the {what} {part.dim} dimensions, {backbone.name} has "
                     f"{backbone.dim}"
                 )
+        if cover.is_dense:
+            dense.check(backbone)
         self.backbone = backbone
         if cover.c == "auto":
             cover = dataclasses.replace(cover, input_size=backbone.input_size)

@@ -111,6 +111,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
         fuser_options: Mapping[str, Any] | None = None,
         spacing: str = "even",
         skip_flat: bool | int | str = False,
+        features: str = "crops",
         vectors: int | str = "auto",
         vectors_by: str = "kmeans",
         vector_bytes: int = 65_536,
@@ -164,6 +165,8 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
                 the feature of a larger one around them; ``"auto"`` leaves out as many
                 as a search can do without, measured on a sample of 1,000 images and
                 more; 2 to 255: those with a smaller range of grey levels
+            features ("crops"): of windows: each by its own crop, or ``"dense"``: all by
+                one pass over the image, for RN50 and its kin
             vectors ("auto"): per image, 1 to 16, that text is compared with; by default
                 the fewest that keep 90 % of a full patch search on a sample of the
                 images, and 1 where a fuser is named. Above 1 they become Detections in
@@ -231,6 +234,7 @@ class ComputeDetailEmbeddings(EmbeddingOperator):
             "fuser_options": {} if fuser_options is None else fuser_options,
             "spacing": spacing,
             "skip_flat": skip_flat,
+            "features": features,
             "vectors": vectors,
             "vectors_by": vectors_by,
             "vector_bytes": vector_bytes,

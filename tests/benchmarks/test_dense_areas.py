@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks._dense import area  # noqa: E402
 from benchmarks._dense.looks import Look  # noqa: E402
-
 from detail_embed.cover import CompleteCover  # noqa: E402
 
 

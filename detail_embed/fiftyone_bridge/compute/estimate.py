@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import fiftyone.core.collections as foc
 
 from detail_embed.backbone.weights import dimension
 from detail_embed.cover import CompleteCover
+from detail_embed.cover.cover_settings import CROPS, DENSE
 from detail_embed.engine import speed
 from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.speed import Speed
@@ -98,8 +99,8 @@ class Workload:
         return None if settings.cover == AUTO else self.patches(settings.make_cover())
 
     def _seconds(self, settings: Settings, patches: float | None) -> float | None:
-        if self.speed is None or not patches:
-            return None
+        if self.speed is None or not patches or settings.features == DENSE:
+            return None  # what is known is the time of a crop
         count = self.images * patches
         if settings.measures and not settings.keep_features:  # else encoded once
             count += min(MEASURED_PATCHES, min(FIT_IMAGES, self.images) * patches)
@@ -109,6 +110,8 @@ class Workload:
 def note(paths: Sequence[str], settings: Settings, seconds: float) -> None:
     """Remembers how fast a run encoded files, if they were enough to tell."""
     if len(paths) < _LEAST or settings.cover == AUTO or not seconds:
+        return
+    if settings.features == DENSE:
         return
     patches = mean_patches(paths, settings.make_cover())
     if patches:
@@ -123,6 +126,7 @@ def measure(samples: foc.SampleCollection, settings: Settings) -> None:
         ValueError, RuntimeError: if the backbone cannot be loaded
     """
     paths = samples.limit(_IMAGES).values("filepath")
+    settings = replace(settings, features=CROPS)
     backbone, cover = settings.load_backbone(), settings.make_cover()
 
     def encode(some: Sequence[str]) -> tuple[int, float]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from detail_embed.cover.cover_settings import CROPS
 from detail_embed.fusers.few_vectors import FewVectors
 from detail_embed.space.choose_fuser import AUTO
 
@@ -128,6 +129,7 @@ def _read(dataset: fo.Dataset, brain_key: str) -> Record:
 
 def _complete(identity: dict[str, Any]) -> dict[str, Any]:
     """An identity of an older version as it is written today."""
+    identity = {"features": CROPS} | identity
     if "vectors" in identity:
         return identity
     options = dict(identity["fuser_options"])

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from detail_embed import fusers
-from detail_embed.backbone import Backbone, checkpoint_names
+from detail_embed.backbone import Backbone, checkpoint_names, dense
 from detail_embed.backbone.weights import check_trained
 from detail_embed.cover import CompleteCover
-from detail_embed.cover.complete_cover import NO_COVER
+from detail_embed.cover.cover_settings import CROPS, DENSE, NO_COVER
 from detail_embed.engine.encode_options import EncodeOptions
 from detail_embed.features.packing import DTYPES
+from detail_embed.fiftyone_bridge.index.settings_checks import check_plain
 from detail_embed.fusers import Fuser, library
 from detail_embed.fusers.few_vectors import METHODS, FewVectors, check_count
 from detail_embed.space import EmbeddingSpace
@@ -40,6 +41,8 @@ class Settings(EncodeOptions):
         skip_flat: whether windows without detail take the feature of a larger one;
             2 to 255: those with a smaller range of grey levels; ``"auto"``: as many as
             a search of a sample can do without, see :mod:`.measured_windows`
+        features: of windows, ``"crops"``: each by its own crop; ``"dense"``: all by one
+            pass over the image, see :mod:`detail_embed.backbone.dense`
         fuser: name of a fuser, for one vector per image; that of a kind, of one that
             was trained, or ``"auto"`` for the one that does best on the images
         fuser_options: options of what makes the vectors that text finds: of a few
@@ -69,6 +72,7 @@ class Settings(EncodeOptions):
     cover: int | str = 10
     spacing: str = "even"
     skip_flat: bool | int | str = False
+    features: str = CROPS
     fuser: str = AUTO
     fuser_options: dict[str, Any] = field(default_factory=dict)
     patches_field: str | None = None
@@ -98,7 +102,7 @@ class Settings(EncodeOptions):
         Raises:
             ValueError: naming the setting and what to do
         """
-        self._check_types()
+        check_plain(vars(self))
         self.make_cover()
         names = [AUTO, *fusers.names(), *library.names()]
         if self.fuser not in (*names, fitted):
@@ -179,6 +183,7 @@ class Settings(EncodeOptions):
             "cover": cover.c,
             "spacing": cover.spacing,
             "skip_flat": cover.skip_flat,
+            "features": cover.features,
             "fuser_options": changed,
         }
         return cls(**known | made | others)
@@ -193,6 +198,7 @@ class Settings(EncodeOptions):
             "cover": self.cover,
             "spacing": self.spacing,
             "skip_flat": self.skip_flat,
+            "features": self.features,
             "fuser": self.fuser,
             "fuser_options": dict(self.fuser_options),
             "vectors": self.count,
@@ -208,7 +214,8 @@ class Settings(EncodeOptions):
         """Loads the backbone, with its tokenizer: without, no text finds anything.
 
         Raises:
-            ValueError: as of :meth:`Backbone.load`
+            ValueError: as of :meth:`Backbone.load`, or if ``features`` asks for what
+                the backbone cannot do
             RuntimeError: if the weights cannot be downloaded, or the tokenizer cannot
                 be loaded
         """
@@ -219,12 +226,16 @@ class Settings(EncodeOptions):
             precision=self.precision,
         )
         backbone.encode_texts(["a photo"])
+        if self.features == DENSE:
+            dense.check(backbone)
         return backbone
 
     def make_cover(self) -> CompleteCover:
         """The windows; all of them where those to leave out are to be measured."""
         skip = False if self.skip_flat == AUTO else self.skip_flat
-        return CompleteCover(self.cover, self.spacing, skip_flat=skip)
+        return CompleteCover(
+            self.cover, self.spacing, skip_flat=skip, features=self.features
+        )
 
     def make_few(self, dim: int) -> Fuser:
         """What makes a few vectors; it is to be fitted."""
@@ -248,14 +259,6 @@ class Settings(EncodeOptions):
 
     def _few_options(self) -> dict[str, Any]:
         return {"k": self.count, "method": self.vectors_by, **self.fuser_options}
-
-    def _check_types(self) -> None:
-        for name in ("backbone", "pretrained", "proxy_field", "patches_field"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
-                raise ValueError(f"{name} must be a text, not {value!r}")
-        if isinstance(self.proxies, str):
-            raise ValueError(f"proxies must be a list of words, not {self.proxies!r}")
 
     def _check_few(self) -> None:
         if self.vectors_by not in METHODS:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from detail_embed.backbone import Backbone
+from detail_embed.backbone.dense import encode_windows
 from detail_embed.backbone.devices import resolve_device
 from detail_embed.cover.patches import extract_patches, relative_boxes
 from detail_embed.fiftyone_bridge.model.zoo import SPACES
@@ -112,11 +113,15 @@ class DetailModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         space = self.space
         image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
         with torch.inference_mode():
-            patches = extract_patches(
-                image.to(space.backbone.device), space.cover, space.backbone.patch_spec
-            )
-            features = space.backbone.encode_patches(patches)
             boxes = space.cover.boxes(image.shape[2], image.shape[1])
+            image = image.to(space.backbone.device)
+            if space.cover.is_dense:
+                features = encode_windows(space.backbone, image, boxes)
+            else:
+                patches = extract_patches(
+                    image, space.cover, space.backbone.patch_spec
+                )
+                features = space.backbone.encode_patches(patches)
             boxes = relative_boxes(boxes)[None].to(features.device)
             vector = space.fuser.fuse_query(features[None], boxes=boxes)[0]
             self._last = found = vector.cpu().numpy()
