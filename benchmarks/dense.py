@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0,
                         help="of the ViT's training; 0: the demo backbone alone, "
                         "and the ViT if it is there")
+    parser.add_argument("--epochs", type=int, default=8, help="of the distillation")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/results/dense.md")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -48,10 +49,16 @@ def main() -> None:
         worlds["vit"] = World(args.home, vit, args.n, args.sample)
     rows = {}
     for name, world in worlds.items():
-        make = methods.of_resnet if name == "demo" else methods.of_vit
+        make = methods.of_vit if name == "vit" else methods.of_resnet
+        if name == "demo":
+            world.distil(args.epochs)
         some = [world.measure(m) for m in make(world.tool.backbone.input_size)]
         rows[name] = world.timed(some, args.images, args.passes)
-    args.out.write_text(page(rows, args.n, args.sample), "utf-8")
+    names = ("crops", "attention pool")
+    others = worlds["demo"].uses([
+        row.method for row in rows["demo"] if any(n in row.method.name for n in names)
+    ])
+    args.out.write_text(page(rows, others, args.n, args.sample), "utf-8")
     print(args.out.read_text("utf-8"))
 
 

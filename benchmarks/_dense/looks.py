@@ -73,6 +73,7 @@ class Dense:
 
     def __init__(self, backbone: Backbone, cover: CompleteCover) -> None:
         self.backbone, self.cover = backbone, cover
+        self.distilled = backbone  # until there is one whose map learned
         self._map = towers.of(backbone._model.visual)
         self._areas = lru_cache(64)(self._make_areas)
 

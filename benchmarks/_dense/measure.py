@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks._dense import ridge
+from benchmarks._dense import clipself, ridge
 from benchmarks._dense.looks import Dense
 from benchmarks._dense.methods import Method
+from benchmarks._dense.uses import Where, correct_hits, proposed, read_truth, where
 from benchmarks._frontier.points import by_scale
 from benchmarks._league.data import Scenes, SceneSet, make
 from detail_embed import fusers
@@ -23,6 +24,7 @@ from detail_embed.backbone import Backbone
 from detail_embed.clver_ds.backgrounds import UNSEEN_KINDS
 from detail_embed.cover import CompleteCover
 from detail_embed.demo.proxies import demo_vocabulary
+from detail_embed.evaluation import average_precision
 from detail_embed.fusers import FitSample
 from detail_embed.images.reader import read_images
 from detail_embed.storage.whole_files import write_whole
@@ -31,6 +33,7 @@ from detail_embed.texts.text_cache import encode_vocabulary
 logger = logging.getLogger(__name__)
 
 FEW = 16
+PROPOSED = (10, 30, 60)
 _SETTINGS = {"backgrounds": UNSEEN_KINDS, "bank": "things"}
 
 
@@ -45,6 +48,7 @@ class Row:
         few: of the best of 16 vectors an image
         cosine: of the features with those of the true crops of c = 10, mean over all
             windows but the whole image; NaN for crops of another cover
+        precisions: the average precision of each word that is shown
         ms: decoding, cutting and encoding an image, by the clock
         cpu_ms: of the processor, likewise
     """
@@ -54,6 +58,7 @@ class Row:
     map: dict[str, tuple[float, float, float]]
     few: float
     cosine: float
+    precisions: list[float]
     ms: float = 0.0
     cpu_ms: float = 0.0
 
@@ -77,6 +82,15 @@ class World:
         )
         self.size = 1120, 1120
         self.truth = _stack(self.test), _stack(self.sample)
+
+    def distil(self, epochs: int) -> None:
+        """Has the map of a copy of the tower learn from the crops of the sample."""
+        tool = self.tool
+        tool.distilled = clipself.distil(
+            self.home / f"{tool.backbone.slug}-distilled-{epochs}.safetensors",
+            tool.backbone, list(pictures(self.sample.queries.paths)), self.truth[1],
+            tool.cover, epochs,
+        )
 
     def raw(self, method: Method) -> list[Tensor]:
         """``(n, p, g, d)`` of the scenes and of the sample; kept."""
@@ -119,12 +133,46 @@ class World:
         texts, cosine = self.test.texts, float("nan")
         if method.crops is None:
             cosine = float((own * self.truth[0])[:, 1:].sum(dim=2).mean())
-        scores = torch.stack([(image @ texts.T).amax(dim=0) for image in own], dim=1)
+        scores = _scores(texts, own)
         few = by_scale(self._few(own, sample), self.test)["all"][0]
-        found = by_scale(scores.numpy(), self.test)
+        found = by_scale(scores, self.test)
         logger.info("%s: %.1f, %d vectors %.1f, cosine %.3f", method.name,
                     100 * found["all"][0], FEW, 100 * few, cosine)
-        return Row(method, own.shape[1], found, few, cosine)
+        asked = np.array([g == "held-out" for g in self.test.queries.groups])
+        shown = self.test.queries.target_scale[asked] > 0
+        precisions = average_precision(scores[asked], shown)
+        return Row(method, own.shape[1], found, few, cosine, precisions.tolist())
+
+    def found(self, method: Method) -> Tensor:
+        """``(n, p, d)`` unit features of the scenes."""
+        own, sample = self.raw(method)
+        return method.end(self.tool, own, self._fit(method, sample), self.size)
+
+    def uses(self, methods: Sequence[Method]) -> tuple[dict[str, Where], dict]:
+        """Where things are, and which images to look at closely, by held-out words.
+
+        Returns:
+            what the methods show of the correct hits of the crops of c = 10, by name;
+            and what :func:`.proposed` says of them, by name
+        """
+        queries = self.test.queries
+        asked = [i for i, group in enumerate(queries.groups) if group == "held-out"]
+        texts, shown = self.test.texts[asked], queries.target_scale[asked] > 0
+        truth = read_truth(self.home / "test", self.test.ids,
+                           [queries.words[i] for i in asked])
+        exact = _scores(texts, self.truth[0])
+        hits = list(correct_hits(exact, truth))
+        places, proposals = {}, {}
+        for method in methods:
+            found = self.found(method)
+            cover = CompleteCover(method.crops or self.tool.cover.c)
+            places[method.name] = where(found, cover, texts, truth, hits, self.size)
+            proposals[method.name] = proposed(
+                _scores(texts, found), exact, shown, PROPOSED
+            )
+            logger.info("%s: %s, %s", method.name, places[method.name],
+                        proposals[method.name])
+        return places, proposals
 
     def _few(self, own: Tensor, sample: Tensor) -> np.ndarray:
         """Scores of the best of a few vectors, as the quality *Better* makes them."""
@@ -175,6 +223,12 @@ def pictures(paths: Sequence[Path]) -> Iterator[Tensor]:
         if image.pixels is None:
             raise RuntimeError(f"{image.path}: {image.error}")
         yield torch.from_numpy(image.pixels).permute(2, 0, 1)
+
+
+def _scores(texts: Tensor, features: Tensor) -> np.ndarray:
+    """``(q, n)``: the best window of each image."""
+    each = [(image @ texts.T).amax(dim=0) for image in features]
+    return torch.stack(each, dim=1).numpy()
 
 
 def _stack(scenes: Scenes) -> Tensor:

@@ -26,6 +26,7 @@ class Method:
         name: for the table
         crops: a cover whose crops are encoded, and nothing else
         scale: the library's one pass, so many sides of the input wide
+        is_distilled: whether by the tower whose map learned from its crops
         asked: another pass; without a ridge each window takes the look that shows it
             nearest to the size of the backbone's input
     """
@@ -34,6 +35,7 @@ class Method:
     crops: int | None = None
     scale: int | None = None
     asked: Pass | None = None
+    is_distilled: bool = False
 
     @property
     def ridge(self) -> bool:
@@ -42,7 +44,8 @@ class Method:
 
     def raw(self, tool: Dense, image: Tensor) -> Tensor:
         """``(p, g, d)`` of an image, ``(3, H, W)`` uint8, before a ridge."""
-        backbone, size = tool.backbone, (image.shape[2], image.shape[1])
+        size = image.shape[2], image.shape[1]
+        backbone = tool.distilled if self.is_distilled else tool.backbone
         if self.crops:
             patches = extract_patches(
                 image, CompleteCover(self.crops), backbone.patch_spec
@@ -68,9 +71,7 @@ class Method:
         if self.asked is None:
             return found[..., 0, :]
         rows = torch.arange(found.shape[-3])
-        chosen = found[..., rows, self._nearest(tool, size), :]
-        chosen[..., 0, :] = found[..., 0, len(self.asked.looks), :]  # its own crop
-        return chosen
+        return found[..., rows, self._nearest(tool, size), :]
 
     def _nearest(self, tool: Dense, size: tuple[int, int]) -> Tensor:
         boxes = tool.cover.boxes(*size)
@@ -88,6 +89,7 @@ def of_resnet(side: int) -> list[Method]:
     return [
         *_crops(3, 4, 5, 6, 10),
         *(Method(f"one pass, {s} x, attention pool", scale=s) for s in (4, 3, 6)),
+        Method("one pass, 4 x, attention pool, distilled", scale=4, is_distilled=True),
         Method("one pass, 4 x, values", asked=values),
         Method(f"one pass, 4 x, values{RIDGE}", asked=values),
         Method(f"one pass, 4 x, pool{RIDGE}", asked=pooled),
