@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks._dense import methods, small_vit  # noqa: E402
-from benchmarks._dense.measure import World  # noqa: E402
+from benchmarks._dense.measure import FRESH, World  # noqa: E402
 from benchmarks._dense.page import page  # noqa: E402
 from detail_embed.backbone import Backbone  # noqa: E402
 from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
@@ -32,6 +32,11 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=100, help="scenes to fit on")
     parser.add_argument("--passes", type=int, default=5, help="that are timed")
     parser.add_argument("--images", type=int, default=8, help="of a timed pass")
+    parser.add_argument("--fresh-n", type=int, default=200,
+                        help="scenes that nothing was chosen on")
+    parser.add_argument("--vit-n", type=int, default=150,
+                        help="scenes that the ViT searches in; a ridge has half of "
+                        "--sample")
     parser.add_argument("--steps", type=int, default=0,
                         help="of the ViT's training; 0: the demo backbone alone, "
                         "and the ViT if it is there")
@@ -41,24 +46,30 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for _ in small_vit.train(args.home / "vit", args.steps) if args.steps else ():
         pass
-    worlds = {"demo": World(
-        args.home, Backbone.load(DEMO, device="torch"), args.n, args.sample
-    )}
+    demo = Backbone.load(DEMO, device="torch")
+    worlds = {"demo": World(args.home, demo, args.n, args.sample)}
+    worlds["demo"].distil(args.epochs)
+    worlds["fresh"] = World(
+        args.home / "fresh", demo, args.fresh_n, args.sample // 2, FRESH
+    )
+    worlds["fresh"].tool.distilled = worlds["demo"].tool.distilled
     if small_vit.is_trained(args.home / "vit"):
         vit = small_vit.backbone(args.home / "vit")
-        worlds["vit"] = World(args.home, vit, args.n, args.sample)
+        worlds["vit"] = World(args.home / "vit", vit, args.vit_n, args.sample // 2)
+    make = {"demo": methods.of_resnet, "fresh": methods.to_confirm,
+            "vit": methods.of_vit}
     rows = {}
     for name, world in worlds.items():
-        make = methods.of_vit if name == "vit" else methods.of_resnet
-        if name == "demo":
-            world.distil(args.epochs)
-        some = [world.measure(m) for m in make(world.tool.backbone.input_size)]
-        rows[name] = world.timed(some, args.images, args.passes)
+        side = world.tool.backbone.input_size
+        rows[name] = [world.measure(method) for method in make[name](side)]
+    rows = {name: worlds[name].timed(some, args.images, args.passes)
+            for name, some in rows.items()}
     names = ("crops", "attention pool")
     others = worlds["demo"].uses([
         row.method for row in rows["demo"] if any(n in row.method.name for n in names)
     ])
-    args.out.write_text(page(rows, others, args.n, args.sample), "utf-8")
+    counts = {name: len(world.test.ids) for name, world in worlds.items()}
+    args.out.write_text(page(rows, others, counts, args.sample), "utf-8")
     print(args.out.read_text("utf-8"))
 
 

@@ -100,6 +100,13 @@ def of_resnet(side: int) -> list[Method]:
     ]
 
 
+def to_confirm(side: int) -> list[Method]:
+    """What is looked at again on fresh scenes."""
+    names = {f"crops, c = {c}" for c in (4, 5, 6)}
+    return [m for m in of_resnet(side)
+            if m.name in names or m.scale in (4, 6) or "tiles" in m.name]
+
+
 def of_vit(side: int) -> list[Method]:
     """All for a ViT, whose input has a side in pixels."""
     titles = {"attended": "class token's attention", "values": "values",

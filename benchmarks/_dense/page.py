@@ -20,22 +20,24 @@ _BARS = 4, 5, 6  # covers that one pass is to beat
 def page(
     rows: dict[str, Sequence[Row]],
     others: tuple[dict[str, Where], dict[str, list[tuple[int, float, float]]]],
-    n: int, sample: int,
+    counts: dict[str, int], sample: int,
 ) -> str:
     """Lays the results out as Markdown.
 
     Args:
-        rows: of the demo backbone, ``"demo"``, and of the small ViT, ``"vit"``
+        rows: of the demo backbone, ``"demo"``, of it on other scenes, ``"fresh"``,
+            and of the small ViT, ``"vit"``
         others: of the demo backbone, as of ``World.uses``
-        n: scenes that were searched in
+        counts: scenes that were searched in
         sample: scenes that ridges were fitted on
     """
     machine = (f"{os.cpu_count()} cores, {platform.machine()}, torch on "
                f"{torch.get_num_threads()} of them, no GPU")
-    parts = [_HEAD.format(machine=machine, date=datetime.date.today(), n=n,
-                          sample=sample)]
+    parts = [_HEAD.format(machine=machine, date=datetime.date.today(),
+                          n=counts["demo"], sample=sample)]
     for name, some in rows.items():
         title, about = _TOWERS[name]
+        about = about.format(n=counts[name], sample=sample // 2)
         parts += [title, about, table(some), verdict(some)]
         if name == "demo":
             parts.append(uses(some, *others))
@@ -143,10 +145,14 @@ _TOWERS = {
 the map by area (RegionCLIP's way); nothing is fitted. *Values*: its value and output
 projections of the window's mean, without attention (MaskCLIP's). Of several passes
 each window takes the one that shows it nearest to the size of the input."""),
+    "fresh": ("## The demo backbone on fresh scenes", """\
+{n} scenes of another seed: the width of the pass was chosen on the first half of
+those above."""),
     "vit": ("## A small ViT", """\
 Five blocks, width 96, patches of 8 pixels, trained for this table on the demo's crops,
 captions and losses with the demo backbone's frozen text tower and its features as
-targets, for less than an hour of one core: far weaker than the demo backbone, so only
-its own lines compare. *Values*: of the last block, without attention (MaskCLIP's);
-*class token's attention*: its own in the last block, within the window."""),
+targets, for about ten minutes of one core: far weaker than the demo backbone, so only
+its own lines compare; {n} scenes, ridges on {sample}. *Values*: of the
+last block, without attention (MaskCLIP's); *class token's attention*: its own in the
+last block, within the window."""),
 }
