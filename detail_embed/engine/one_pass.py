@@ -1,4 +1,7 @@
-"""An image's windows by one pass over it, see :mod:`detail_embed.backbone.dense`."""
+"""An image's windows by one pass over it, see :mod:`detail_embed.backbone.dense`.
+
+An image that is read by parts has no such pass: its windows are encoded as crops.
+"""
 
 from __future__ import annotations
 
