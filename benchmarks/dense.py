@@ -32,11 +32,10 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=100, help="scenes to fit on")
     parser.add_argument("--passes", type=int, default=5, help="that are timed")
     parser.add_argument("--images", type=int, default=8, help="of a timed pass")
-    parser.add_argument("--fresh-n", type=int, default=200,
-                        help="scenes that nothing was chosen on")
-    parser.add_argument("--vit-n", type=int, default=150,
-                        help="scenes that the ViT searches in; a ridge has half of "
-                        "--sample")
+    parser.add_argument("--fresh-n", type=int, default=100,
+                        help="scenes that nothing was chosen on; 0 for none")
+    parser.add_argument("--vit-n", type=int, default=60,
+                        help="scenes that the ViT searches in; 0 for none")
     parser.add_argument("--steps", type=int, default=0,
                         help="of the ViT's training; 0: the demo backbone alone, "
                         "and the ViT if it is there")
@@ -49,13 +48,14 @@ def main() -> None:
     demo = Backbone.load(DEMO, device="torch")
     worlds = {"demo": World(args.home, demo, args.n, args.sample)}
     worlds["demo"].distil(args.epochs)
-    worlds["fresh"] = World(
-        args.home / "fresh", demo, args.fresh_n, args.sample // 2, FRESH
-    )
-    worlds["fresh"].tool.distilled = worlds["demo"].tool.distilled
-    if small_vit.is_trained(args.home / "vit"):
+    if args.fresh_n:
+        worlds["fresh"] = World(
+            args.home / "fresh", demo, args.fresh_n, args.sample // 5, FRESH
+        )
+        worlds["fresh"].tool.distilled = worlds["demo"].tool.distilled
+    if args.vit_n and small_vit.is_trained(args.home / "vit"):
         vit = small_vit.backbone(args.home / "vit")
-        worlds["vit"] = World(args.home / "vit", vit, args.vit_n, args.sample // 2)
+        worlds["vit"] = World(args.home / "vit", vit, args.vit_n, args.sample // 5)
     make = {"demo": methods.of_resnet, "fresh": methods.to_confirm,
             "vit": methods.of_vit}
     rows = {}
