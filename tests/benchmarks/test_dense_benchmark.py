@@ -9,7 +9,15 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks._dense import clipself, looks, methods, ridge, uses  # noqa: E402
+from benchmarks._dense import (  # noqa: E402
+    clipself,
+    looks,
+    methods,
+    page,
+    ridge,
+    uses,
+)
+from benchmarks._dense.measure import Row  # noqa: E402
 from detail_embed.backbone import Backbone, dense  # noqa: E402
 from detail_embed.backbone.bundled_model import NAME as DEMO  # noqa: E402
 from detail_embed.cover import CompleteCover  # noqa: E402
@@ -138,3 +146,19 @@ def test_proposals_and_places_are_judged():
     assert uses.judge(np.array([[0.1, 0.1, 0.2, 0.2]]), truth[0][0]) == (1.0, 1.0)
     assert uses.judge(np.array([[0.5, 0.5, 0.2, 0.2]]), truth[0][0]) == (0.0, 0.0)
     assert uses.judge(np.empty((0, 4)), truth[0][0]) == (0.0, 0.0)
+
+
+def test_a_way_that_finds_more_in_no_more_time_stands_out():
+    def row(method, precisions, cpu_ms):
+        means = {s: (np.mean(precisions), 0.0, 1.0) for s in ("all", "0-1")}
+        return Row(method, 30, means, 0.5, 0.9, precisions, 2 * cpu_ms, cpu_ms)
+
+    bar = row(methods.Method("crops, c = 4", crops=4), [0.4, 0.5, 0.6], 40.0)
+    good = row(methods.Method("good", scale=4), [0.5, 0.6, 0.7], 39.0)
+    slow = row(methods.Method("slow", scale=6), [0.5, 0.6, 0.7], 41.0)
+    said = page.verdict([bar, good, slow])
+    assert "| good | **+10.0 (+10.0 to +10.0), 0.97 x** |" in said
+    assert "| slow | +10.0 (+10.0 to +10.0), 1.02 x |" in said
+    assert "| good | 30 | 78 | 39 | 60.0 (0-100) | 60.0 | 50.0 | 0.900 |" in (
+        page.table([bar, good])
+    )
