@@ -134,10 +134,10 @@ Measured by `{command}`, CLVER-DS;
 {machine}; {date}.
 Scenes, words and terms are those of the [frontier](frontier.md): {n} scenes of 1120 x
 1120 pixels to search in, backgrounds that no backbone saw, things' held-out words, mAP
-in % by the side of things, in brackets the 95 % bootstrap interval over words; an image's best vector counts. Ridges are fitted on
-{sample} other scenes, to the features of the true crops of c = 10. One pass answers for
-the 166 windows of c = 10; in the lines of 3, 4 and 6 x, which the library makes, the
-whole image has a crop of its own.
+in % by the side of things, in brackets the 95 % bootstrap interval over words; an
+image's best vector counts. Ridges are fitted on {sample} other scenes, to the features
+of the true crops of c = 10. One pass answers for the 166 windows of c = 10; in the lines
+of 3, 4 and 6 x, which the library makes, the whole image has a crop of its own.
 *1 x* is a picture as wide as the backbone's input. *ms* are decoding, resizing, the
 tower and what is made of its map, on one core that others load, too: the fastest of
 several passes that take all ways in turn; of the processor's time the load changes
@@ -168,8 +168,8 @@ _FOLLOWS = """## What follows
 
 How far to trust it: one world, one small tower that was trained on crops of all scales.
 No weights of a real RN50 could be had where this was measured, so nothing here says
-what one pass does on photographs; for a CLIP of 224 pixels the picture of 4 x is 16 crops'
-pixels, where c = 10 has 166 (counted, not measured). A GPU was not used."""
+what one pass does on photographs; for a CLIP of 224 pixels the picture of 4 x has the
+pixels of 16 crops, where c = 10 has 166 (counted, not measured). A GPU was not used."""
 
 _TOWERS = {
     "demo": ("## A ModifiedResNet: the demo backbone", """\
