@@ -136,8 +136,8 @@ Scenes, words and terms are those of the [frontier](frontier.md): {n} scenes of 
 1120 pixels to search in, backgrounds that no backbone saw, things' held-out words, mAP
 in % by the side of things, in brackets the 95 % bootstrap interval over words; an
 image's best vector counts. Ridges are fitted on {sample} other scenes, to the features
-of the true crops of c = 10. One pass answers for the 166 windows of c = 10; in the lines
-of 3, 4 and 6 x, which the library makes, the whole image has a crop of its own.
+of the true crops of c = 10. One pass answers for the 166 windows of c = 10; in the
+lines of 3, 4 and 6 x, which the library makes, the whole image has its own crop.
 *1 x* is a picture as wide as the backbone's input. *ms* are decoding, resizing, the
 tower and what is made of its map, on one core that others load, too: the fastest of
 several passes that take all ways in turn; of the processor's time the load changes
