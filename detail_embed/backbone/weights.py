@@ -169,7 +169,7 @@ def _build(
 def _random(name: str) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(0)
-        return _build(name, None, _usual_preprocessing(name))
+        return _build(name, None, usual_preprocessing(name))
 
 
 def _from_schema(name: str) -> torch.nn.Module:
@@ -195,7 +195,7 @@ def _from_tag(name: str, tag: str) -> torch.nn.Module:
     path = hub.find(config) if config.get("hf_hub") else None
     path = path or _download(name, tag, config)
     quick_gelu = config.get("quick_gelu", False)
-    return _read(name, path, _preprocessing(config), quick_gelu, is_own=True)
+    return _read(name, path, preprocessing_of(config), quick_gelu, is_own=True)
 
 
 def _download(name: str, tag: str, config: dict[str, Any]) -> str:
@@ -212,7 +212,7 @@ def _download(name: str, tag: str, config: dict[str, Any]) -> str:
 
 def _from_file(name: str, path: str) -> torch.nn.Module:
     _check_file(name, path)
-    return _read(name, path, _usual_preprocessing(name))
+    return _read(name, path, usual_preprocessing(name))
 
 
 def _check_file(name: str, path: str) -> None:
@@ -253,10 +253,10 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(". ") or type(error).__name__
 
 
-def _usual_preprocessing(name: str) -> dict[str, Any]:
+def usual_preprocessing(name: str) -> dict[str, Any]:
     """How most of the pretrained tags of a model want their images."""
     tags = open_clip.list_pretrained_tags_by_model(name)
-    by_tag = [_preprocessing(open_clip.get_pretrained_cfg(name, t)) for t in tags]
+    by_tag = [preprocessing_of(open_clip.get_pretrained_cfg(name, t)) for t in tags]
     if not by_tag:
         return {}
     usual = max(by_tag, key=by_tag.count)
@@ -270,7 +270,8 @@ def _usual_preprocessing(name: str) -> dict[str, Any]:
     return usual
 
 
-def _preprocessing(config: dict[str, Any]) -> dict[str, Any]:
+def preprocessing_of(config: dict[str, Any]) -> dict[str, Any]:
+    """How the weights of a tag want their images, as far as its config says it."""
     return {key: config[key] for key in _PREPROCESSING if config.get(key) is not None}
 
 

@@ -1,0 +1,72 @@
+"""The choices of a fine-tuning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+
+from detail_embed.adapt.trainable import METHODS
+
+RATES = {"lora": 1e-3, "heads": 3e-4, "full": 3e-4}
+
+
+@dataclass(frozen=True)
+class TuningConfig:
+    """How a backbone is fine-tuned.
+
+    Attributes:
+        method: ``"lora"``, ``"heads"`` or ``"full"``, see :mod:`.trainable`
+        rank: of LoRA, 2 to 8
+        epochs: passes over the crops, at most
+        batch_size: crops per step, at most; fewer where there are few, for more steps
+        learning_rate: at its peak, after a twentieth of the steps; then a cosine to 0;
+            None for the method's own
+        weight_decay: of AdamW, for matrices
+        clip: largest norm of the gradient
+        stay: weight of the term that keeps what other nouns say of the crops
+        patience: epochs without a better held-out result before it stops
+        seed: of the split, the order and the wordings
+        time_budget: seconds after which no epoch is begun; the learning rate falls
+            with the time, then; None for no limit
+
+    Raises:
+        ValueError: naming the choice that is out of range
+    """
+
+    method: str = "heads"
+    rank: int = 4
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float | None = None
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    stay: float = 1.0
+    patience: int = 4
+    seed: int = 0
+    time_budget: float | None = None
+
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}, not {self.method!r}")
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", RATES[self.method])
+        for name, value in vars(self).items():
+            is_none = name == "time_budget" and value is None
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if name != "method" and not is_none and not is_number:
+                raise ValueError(f"{name} must be a number, not {value!r:.80}")
+        if self.rank not in range(2, 9):
+            raise ValueError(f"rank must be 2 to 8, not {self.rank}")
+        for name, least in (("epochs", 1), ("patience", 1), ("batch_size", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} must be at least {least}, not {getattr(self, name)}"
+                )
+        for name in ("weight_decay", "stay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.time_budget is not None and self.time_budget <= 0:
+            raise ValueError(f"time_budget must be above 0, not {self.time_budget}")
