@@ -1,6 +1,7 @@
 """The operators: forms and progress, nothing is computed here."""
 
 from .adapt.adapt_backbone import AdaptBackbone
+from .adapt.manage_adapted_models import ManageAdaptedModels
 from .classifiers.apply_classifier import ApplyClassifier
 from .classifiers.manage_classifiers import ManageClassifiers
 from .classifiers.train_classifier import TrainClassifier
@@ -48,6 +49,7 @@ OPERATORS = (
     FindOutliers,
     ImportVectors,
     IndexVideos,
+    ManageAdaptedModels,
     ManageClassifiers,
     ManageConcepts,
     ManageFusers,

@@ -1,4 +1,4 @@
-"""Adapting a space to one's own data: learned words, and fine-tuning of the backbone."""
+"""Adapting to one's own data: learned words, and fine-tuning of the backbone."""
 
 from detail_embed.adapt.learn_words import LearnedWords, learn_words
 from detail_embed.adapt.lesson import Lesson

@@ -23,8 +23,8 @@ class Blend:
     Attributes:
         alpha: share of the trained weights
         retrieval: mean average precision of the texts
-        nouns: of nouns that the model was sure of before
-        lost: what nouns have lost
+        nouns: share of the known things that are told from all others
+        lost: what that has lost
     """
 
     alpha: float
@@ -39,7 +39,7 @@ class Verdict:
 
     Attributes:
         is_offered: whether held-out retrieval rises, by more than chance, and nouns
-            lose at most 2 points
+            (known things) lose at most 2 points
         alpha: share of the trained weights
         gain: what retrieval rises by, and the ends of its 95 % interval
         lost: what nouns have lost

@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from detail_embed.adapt import blend, crops, models
 from detail_embed.adapt.as_file import architecture_of
 from detail_embed.adapt.crops import Cut
+from detail_embed.adapt.known_things import Things, other_nouns
 from detail_embed.adapt.models import AdaptedFacts
 from detail_embed.adapt.pictures import Picture, check_pictures, split, texts_of
 from detail_embed.adapt.towers import Towers
 from detail_embed.adapt.tuning import TunedEpoch, Tuning
 from detail_embed.adapt.tuning_config import TuningConfig
-from detail_embed.adapt.tuning_judge import Judge, nouns_beside
+from detail_embed.adapt.tuning_judge import Judge
 from detail_embed.cover import CompleteCover
 
 COARSE = 5  # cover that is judged by, and that texts without a box are trained on
@@ -107,8 +108,9 @@ def fine_tune(
     cut, judged = seen
     _check_read(cut, judged, task)
     texts = list(dict.fromkeys(text for shown in cut.texts for text in shown))
-    kept, nouns = nouns_beside(texts_of(pictures))
-    judge = Judge(judged, held_out, task.templates, nouns)
+    said = texts_of(pictures)
+    things, kept = Things(towers.spec.size, said), other_nouns(said)
+    judge = Judge(judged, held_out, task.templates, things)
     config = replace(task.config, batch_size=_batch_size(task.config, len(cut)))
     tuning = Tuning(
         towers, cut, texts, task.templates, kept, judge, config, folder, is_aimed

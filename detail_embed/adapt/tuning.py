@@ -43,7 +43,7 @@ class TunedEpoch(Epoch):
     """What a pass brought; ``held_out`` is the mean average precision of the texts.
 
     Attributes:
-        nouns: mean average precision of nouns that the model was sure of before
+        nouns: share of the known things that are told from all others
         score: by which the best is chosen, see :meth:`.tuning_judge.Found.score`
     """
 

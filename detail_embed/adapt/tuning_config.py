@@ -7,7 +7,7 @@ from numbers import Real
 
 from detail_embed.adapt.trainable import METHODS
 
-RATES = {"lora": 1e-3, "heads": 3e-4, "full": 3e-4}
+RATES = {"lora": 3e-3, "heads": 1e-3, "full": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TuningConfig:
         ValueError: naming the choice that is out of range
     """
 
-    method: str = "heads"
+    method: str = "full"
     rank: int = 4
     epochs: int = 20
     batch_size: int = 128

@@ -1,11 +1,11 @@
 """How good a model is on held-out images, and what it has lost of other words.
 
-What is lost is told without labels. The model that training began with is asked which
-nouns it sees in the held-out images, all of the vocabulary against each other; where it
-is sure, it is taken at its word. Then the images of each such noun are searched for, as
-they were before: what the mean average precision has lost is the loss. Measured on a
-world with labels, this is close to what words of no training class really lose;
-comparing whole rankings is not (docs/results/adapt_tuning.md).
+What is lost is told without the user's labels: by the pictures of named things that
+come with this package (:mod:`detail_embed.clver_ds.things`), as zero-shot top-1 among
+the names of all. Things that the user's texts name are left out, and no other word of
+the pictures is used in training. On a world with labels this is close to what words of
+no training class really lose; what the model was sure of in the user's own images, and
+whole rankings, are not (docs/results/adapt_tuning.md).
 """
 
 from __future__ import annotations
@@ -16,19 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from detail_embed.adapt.crops import Cut
+from detail_embed.adapt.known_things import Things
 from detail_embed.adapt.pictures import Picture, texts_of
 from detail_embed.adapt.towers import Towers
 from detail_embed.evaluation.intervals import bootstrap
 from detail_embed.evaluation.metrics import average_precision
-from detail_embed.texts.templates import TEMPLATES
-from detail_embed.texts.vocabulary import Vocabulary
-from detail_embed.texts.wordings import base_form, is_held_out
 
-MAY_LOSE = 0.02  # of the mean average precision of nouns
-_NOUNS = 3000
-_NOUN = TEMPLATES[1:2]
-_SURE = 0.5  # probability of a noun among all others
-_FEWEST = 60  # pairs of a noun and an image that are taken, however unsure
+MAY_LOSE = 0.02  # of the known things that are told from all others
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Found:
 
     Attributes:
         texts: average precision of each text that can be measured
-        nouns: of each noun that the model was sure of before training
+        nouns: of each known thing, whether it is told from all others
     """
 
     texts: np.ndarray
@@ -50,7 +44,7 @@ class Found:
 
     @property
     def kept(self) -> float:
-        """Mean over the nouns."""
+        """Share of the known things that are told from all others."""
         return float(self.nouns.mean())
 
     def lost(self, before: Found) -> float:
@@ -75,7 +69,7 @@ class Judge:
         cut: all windows of the held-out images
         pictures: these images
         templates: sentences for the texts
-        nouns: words that are judged by; see :func:`nouns_beside`
+        things: that are none of the user's
 
     Raises:
         ValueError: if no text can be measured
@@ -83,9 +77,9 @@ class Judge:
 
     def __init__(
         self, cut: Cut, pictures: Sequence[Picture], templates: Sequence[str],
-        nouns: Sequence[str],
+        things: Things,
     ):
-        self._cut, self._templates, self._nouns = cut, templates, list(nouns)
+        self._cut, self._templates, self._things = cut, templates, things
         there, self._starts = np.unique(cut.images, return_index=True)
         said = [{one.text for one in pictures[i].said} for i in there.tolist()]
         texts = texts_of([pictures[i] for i in there.tolist()])
@@ -100,37 +94,16 @@ class Judge:
             )
         self._texts = [text for text, is_useful in zip(texts, useful) if is_useful]
         self._shows = shows[useful]
-        self._sure: np.ndarray | None = None
 
     def measure(self, towers: Towers) -> Found:
-        """Searches with a model; the first one says which nouns the others keep."""
+        """Searches and recognises with a model."""
         crops = towers.all_images(self._cut)
         texts = towers.all_texts(self._texts, self._templates)
-        nouns = towers.all_texts(self._nouns, _NOUN)
-        if self._sure is None:
-            sure = self._best((towers.scale * crops @ nouns.T).softmax(dim=1))
-            least = min(_SURE, np.sort(sure, axis=None)[-_FEWEST:].min())
-            stands = sure >= least
-            known = stands.any(axis=1) & ~stands.all(axis=1)
-            self._nouns = [n for n, is_known in zip(self._nouns, known) if is_known]
-            self._sure, nouns = stands[known], nouns[known.nonzero()[0]]
-        return Found(
-            average_precision(self._best(crops @ texts.T), self._shows),
-            average_precision(self._best(crops @ nouns.T), self._sure),
-        )
+        found = average_precision(self._best(crops @ texts.T), self._shows)
+        return Found(found, self._things.told(towers))
 
     def _best(self, scores) -> np.ndarray:
         """``(q, n)``: of each image the best of its windows."""
         rows = scores.float().cpu().numpy()
         return np.maximum.reduceat(rows, self._starts, axis=0).T
 
-
-def nouns_beside(texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """General nouns that are none of some texts: to keep in training, and to judge by.
-
-    A third is judged by and never seen in training.
-    """
-    taken = {base_form(text) for text in texts}
-    nouns = [n for n in Vocabulary.nouns(_NOUNS).words if base_form(n) not in taken]
-    judged = [noun for noun in nouns if is_held_out(noun)]
-    return [noun for noun in nouns if not is_held_out(noun)], judged

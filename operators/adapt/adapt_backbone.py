@@ -12,12 +12,15 @@ from fiftyone.operators.message import GeneratedMessage
 
 from ..shared.form import add_ways, filled
 from ..shared.run_operator import RunOperator
+from .fine_tune import MINUTES, NAME, FineTune
 from .forget_words import ForgetWords
 from .learn_words import LearnWords
 from .method import Method
 
-WORDS, UNDO = "learn my words", "forget my words"
-METHODS: dict[str, Method] = {WORDS: LearnWords(), UNDO: ForgetWords()}
+WORDS, UNDO, TUNE = "learn my words", "forget my words", "fine-tune the model"
+METHODS: dict[str, Method] = {
+    WORDS: LearnWords(), UNDO: ForgetWords(), TUNE: FineTune()
+}
 
 
 class AdaptBackbone(RunOperator):
@@ -77,6 +80,13 @@ class AdaptBackbone(RunOperator):
         field: str | None = None,
         use_boxes: bool = True,
         seed: int = 0,
+        name: str = NAME,
+        backbone: str = "ViT-B-32",
+        pretrained: str | None = None,
+        trained: str = "full",
+        minutes: float = MINUTES,
+        device: str = "auto",
+        overwrite: bool = False,
         delegate: bool = False,
     ) -> Any:
         """Adapts to one's own images and words.
@@ -85,6 +95,11 @@ class AdaptBackbone(RunOperator):
         learned word are moved to what its examples look like, in every search by text.
         No image is encoded again and no stored vector changes. It is kept only if
         images that were held out are found better. ``"forget my words"`` undoes it.
+
+        ``"fine-tune the model"`` takes minutes to hours: it makes another model, with
+        which indexes are computed anew. It is offered only if images that were held
+        out are found better and general nouns lose at most 2 points. A training that
+        was cut short goes on where it was.
 
         Example usage::
 
@@ -97,18 +112,41 @@ class AdaptBackbone(RunOperator):
             result.before, result.after
             adapt(dataset, "forget my words", brain_key="detail")
 
+            model = adapt(
+                dataset, "fine-tune the model", field="ground_truth", name="drones"
+            )
+            if model.is_offered:
+                compute = foo.get_operator(
+                    "@detail/detail-embed/compute_detail_embeddings"
+                )
+                compute(
+                    dataset, backbone=model.backbone, pretrained="drones",
+                    brain_key="adapted",
+                )
+
         Args:
             sample_collection: a dataset or view of images
-            method ("learn my words"): or ``"forget my words"``
+            method ("learn my words"): or ``"forget my words"``, or
+                ``"fine-tune the model"``
             brain_key ("detail"): of an index that detail-embed computed
             source ("labels"): or ``"captions"`` or ``"concepts"``
             field (None): that holds the labels or captions
             use_boxes (True): whether boxes say what is meant, where labels have some
             seed (0): of the split into images to learn from and to measure by
+            name ("adapted"): of the model that fine-tuning makes
+            backbone ("ViT-B-32"): of open_clip, that is fine-tuned
+            pretrained (None): its open_clip tag, the path of a checkpoint, or the name
+                of an adapted model
+            trained ("full"): ``"full"``, ``"heads"`` or ``"lora"``, see
+                :mod:`detail_embed.adapt.trainable`
+            minutes (30.0): time budget of the training
+            device ("auto"): where it is trained
+            overwrite (False): whether to train anew where the name is taken
             delegate (False): whether to queue the run for a delegated service
 
         Returns:
-            what was learned and how good it is on held-out images, or an
+            what was learned and how good it is on held-out images, for a model a
+            :class:`detail_embed.adapt.models.AdaptedFacts`; or an
             :class:`fiftyone.operators.ExecutionResult` if delegated
 
         Raises:
@@ -121,6 +159,13 @@ class AdaptBackbone(RunOperator):
             "field": field,
             "use_boxes": use_boxes,
             "seed": seed,
+            "name": name,
+            "backbone": backbone,
+            "pretrained": pretrained,
+            "trained": trained,
+            "minutes": minutes,
+            "device": device,
+            "overwrite": overwrite,
         }
         return self.run(sample_collection, params, delegate)
 

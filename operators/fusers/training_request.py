@@ -19,9 +19,10 @@ from detail_embed.fiftyone_bridge.samples.private_names import dataset_of
 from detail_embed.fusers.transformer import SIZES
 from detail_embed.training import OBJECTIVES, TrainingConfig
 
-from ..index.advanced_form import add_cover, add_vocabulary, add_weights
+from ..index.advanced_form import add_cover, add_vocabulary
 from ..index.compute_request import Request
 from ..index.model_choice import add_model
+from ..index.weights_choice import add_weights
 from ..shared.form import add_ways, filled
 
 _OBJECTIVES = {

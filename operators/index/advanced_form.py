@@ -11,7 +11,6 @@ from fiftyone.operators import types
 
 from detail_embed import fusers
 from detail_embed.backbone import openvino_tower
-from detail_embed.backbone.presets import BACKBONES
 from detail_embed.cover import CompleteCover
 from detail_embed.cover.complete_cover import MAX_C, NO_COVER
 from detail_embed.features.packing import DTYPES
@@ -28,6 +27,7 @@ from ..shared.form import add_ways, choices, given, index_of
 from .advanced_labels import LABELS, TIME_LIMIT
 from .box_form import add_boxes
 from .compute_request import BY_QUALITY, FLAT, NEVER, Request
+from .weights_choice import add_weights
 
 _AUTO = "Measured on your images: what keeps most of a full patch search"
 _HOW = "How the patches of an image become its vectors"
@@ -57,23 +57,6 @@ def add_advanced(
     _add_kept(inputs)
     _head(inputs, "This machine")
     _add_machine(inputs)
-
-
-def add_weights(inputs: types.Object, backbone: str) -> None:
-    """Adds the weights of a model."""
-    default = BACKBONES.get(backbone)
-    inputs.str(
-        "pretrained",
-        label=LABELS["pretrained"],
-        description="An open_clip tag, or the path of a checkpoint. "
-        + (f"Empty: {default}" if default else ""),
-    )
-    inputs.bool(
-        "allow_random_weights",
-        default=False,
-        label=LABELS["allow_random_weights"],
-        description="A model that was never trained finds nothing; for tests only",
-    )
 
 
 def add_cover(inputs: types.Object, has_boxes: bool = False) -> None:

@@ -18,6 +18,7 @@ from detail_embed.fiftyone_bridge.runs.run import Run
 from detail_embed.space.choose_fuser import AUTO, FALLBACK
 
 from ..shared.form import filled
+from .weights_choice import path_of
 
 NEVER = "never"  # an answer of the form that is not empty
 FLAT = "without any detail"  # likewise
@@ -72,6 +73,8 @@ class Request:
             raise ValueError(f"backbone must be a text, not {backbone!r:.80}")
         if "pretrained" not in given and not given.get("allow_random_weights"):
             given["pretrained"] = BACKBONES.get(backbone)
+        elif isinstance(given.get("pretrained"), str):
+            given["pretrained"] = path_of(given["pretrained"])
         if "cover" in given:
             given["cover"] = _read_cover(given["cover"])
         if "vectors" in given:

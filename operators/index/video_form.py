@@ -25,7 +25,7 @@ from detail_embed.fiftyone_bridge.video.plan_frames import (
 )
 
 from ..shared.form import filled
-from .advanced_form import add_cover, add_weights
+from .advanced_form import add_cover
 from .compute_form import (
     add_name,
     add_switch,
@@ -36,6 +36,7 @@ from .compute_form import (
 from .compute_request import Request
 from .model_choice import add_model
 from .quality_choice import add_quality, usual
+from .weights_choice import add_weights
 
 LABELS = {
     "max_frames": "Frames, at most",

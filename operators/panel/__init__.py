@@ -14,6 +14,7 @@ from . import indexes, messages, widgets
 from .messages import guarded
 from .state import copies, echoes, judgements, memory, search_state, warm_up
 from .tabs import search_output
+from .tabs.adapted_part import AdaptedPart
 from .tabs.classifiers_part import ClassifiersPart
 from .tabs.compare_tab import CompareTab
 from .tabs.curate_tab import CurateTab
@@ -59,6 +60,7 @@ class DetailSearch(
     DuplicatesPart,
     IndexesTab,
     FusersTab,
+    AdaptedPart,
     EvaluateTab,
     RunsPart,
 ):

@@ -126,3 +126,15 @@ class PanelBase(foo.Panel):
     def refresh_classifiers(self, ctx: foo.ExecutionContext) -> None:
         """Reads the classifiers of the dataset: the part about these."""
         raise NotImplementedError
+
+    def render_adapted(self, ctx: foo.ExecutionContext, part: types.Object) -> None:
+        """Draws the models that were fine-tuned: the part about these."""
+        raise NotImplementedError
+
+    def refresh_adapted(self, ctx: foo.ExecutionContext) -> None:
+        """Reads the models that were fine-tuned: the part about these."""
+        raise NotImplementedError
+
+    def on_tune(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form of a fine-tuning: the part about these."""
+        raise NotImplementedError

@@ -195,11 +195,19 @@ def table(
     panel.list(name, types.Object(), view=view)
 
 
-def curve(panel: types.Object, name: str) -> None:
-    """Adds the plot of a training; its lines are panel data of this name."""
-    from ..fusers.training_output import LAYOUT
+def curve(panel: types.Object, name: str, is_tuning: bool = False) -> None:
+    """Adds the plot of a training; its lines are panel data of this name.
 
-    panel.plot(name, height="240px", layout=LAYOUT, config=PLOT)
+    Args:
+        panel: what it is added to
+        name: of the plot
+        is_tuning (False): whether a backbone is fine-tuned, not a fuser trained
+    """
+    from ..adapt import tuning_output
+    from ..fusers import training_output
+
+    layout = (tuning_output if is_tuning else training_output).LAYOUT
+    panel.plot(name, height="240px", layout=layout, config=PLOT)
 
 
 def clicked(ctx: foo.ExecutionContext, entries: Sequence[str] | None) -> str:

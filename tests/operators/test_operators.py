@@ -42,6 +42,7 @@ NAMES = (
     "find_outliers",
     "import_vectors",
     "index_videos",
+    "manage_adapted_models",
     "manage_classifiers",
     "manage_concepts",
     "manage_fusers",

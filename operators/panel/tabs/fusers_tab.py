@@ -30,11 +30,14 @@ class FusersTab(PanelBase):
         widgets.note(
             part, "intro",
             "A fuser makes one vector of an image's patches. One that is trained on "
-            "your images, without labels, may keep more of what the patches show.",
+            "your images, without labels, may keep more of what the patches show. With "
+            "labels or captions, a model itself can be fine-tuned.",
         )
         buttons = widgets.row(part, "buttons")
         widgets.button(buttons, "train", "Train a fuser", self.on_train, primary=True)
+        widgets.button(buttons, "tune", "Fine-tune a model", self.on_tune)
         self.render_runs(ctx, part)
+        self.render_adapted(ctx, part)
         if not ctx.panel.get_state("fuser_names"):
             widgets.note(part, "empty", "No fuser was trained yet.")
             return
@@ -70,6 +73,7 @@ class FusersTab(PanelBase):
             for fuser in facts
         ]
         ctx.panel.set_data("fusers.list", rows)
+        self.refresh_adapted(ctx)
 
     @guarded
     def on_train(self, ctx: foo.ExecutionContext) -> None:

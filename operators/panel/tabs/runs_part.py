@@ -32,7 +32,7 @@ class RunsPart(PanelBase):
             bar = types.ProgressView()
             part.float(f"bar{number}", default=note.fraction, view=bar)
             if len(note.history) > 1:
-                widgets.curve(part, f"live{number}")
+                widgets.curve(part, f"live{number}", _is_tuning(note))
             buttons = widgets.row(part, f"stop{number}")
             widgets.button(
                 buttons, "stop", _STOPPING if note.stops else "Stop", self.on_stop,
@@ -85,12 +85,15 @@ class RunsPart(PanelBase):
     @guarded
     def on_poll(self, ctx: foo.ExecutionContext) -> None:
         """Looks how far the runs are; reads anew what they made when they end."""
-        from ...fusers.training_output import curve
+        from ...adapt import tuning_output
+        from ...fusers import training_output
 
         running = _running(ctx)
         tab = ctx.panel.get_state("tab")
         curves = {
-            f"{tab}.live{number}": curve(note.history)
+            f"{tab}.live{number}": (
+                tuning_output if _is_tuning(note) else training_output
+            ).curve(note.history)
             for number, note in enumerate(running)
             if len(note.history) > 1
         }
@@ -112,6 +115,11 @@ def _notes(ctx: foo.ExecutionContext) -> list[Note]:
     if not hasattr(ctx, _NOTES):
         setattr(ctx, _NOTES, RunBoard(ctx.dataset).notes())
     return getattr(ctx, _NOTES)
+
+
+def _is_tuning(note: Note) -> bool:
+    """Whether what is trained is a backbone, by what its history tells."""
+    return "nouns" in note.history[0]
 
 
 def _running(ctx: foo.ExecutionContext) -> list[Note]:

@@ -1,0 +1,87 @@
+"""What fine-tuning the demo backbone to a world that it does not know is worth.
+
+    npm pack @lobehub/fluent-emoji-3d@1.1.0 emoji-datasource@16.0.0
+    python benchmarks/adapt_tuning.py --renders . --rows full heads lora
+
+The world is that of ``benchmarks/adapt.py``. A row is ``method``, ``method:source``
+or ``method:source:key=value,...`` of a :class:`TuningConfig`. Of each, the trained
+weights alone are judged on the scenes to search in, and the mixture that the gate
+offers; then what the gate read on its own held-out scenes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from _adapt import tuned  # noqa: E402
+from _adapt.features import encoded  # noqa: E402
+from _adapt.judge import HEAD, judge, scores, texts_of  # noqa: E402
+from _adapt.world import make  # noqa: E402
+
+from detail_embed.adapt import models  # noqa: E402
+from detail_embed.adapt.tuning_config import TuningConfig  # noqa: E402
+from detail_embed.backbone import Backbone  # noqa: E402
+
+HOME = ROOT / ".benchmarks/adapt"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--renders", type=Path, required=True,
+                        help="folder of the two npm archives")
+    parser.add_argument("--home", type=Path, default=HOME)
+    parser.add_argument("--c", type=int, default=5, help="of the searched cover")
+    parser.add_argument("--epochs", type=int, default=TuningConfig.epochs)
+    parser.add_argument("--rows", nargs="+", default=["full", "heads", "lora"])
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    os.environ["DETAIL_EMBED_DATA"] = str(args.home / "data")
+    world = make(args.home, args.renders)
+    found, gates, before = [], [], None
+
+    def look(name: str, backbone: Backbone) -> None:
+        nonlocal before
+        test = encoded(world.test, backbone, args.c, args.home / "features")
+        texts = texts_of(backbone, world)
+        judged = judge(world, test.patches, texts, before)
+        if before is None:
+            before = scores(test.patches, texts["nouns"])
+        found.append(judged.row(name))
+        print(found[-1], flush=True)
+
+    look("as it is", Backbone.load("detail-demo", device="cpu"))
+    for number, row in enumerate(args.rows):
+        method, source, *choices = [*row.split(":", 2), "boxes"][:3] if (
+            ":" in row
+        ) else [row, "boxes"]
+        options = dict(pair.split("=") for part in choices for pair in part.split(",")
+                       if "=" in pair)
+        options = {key: ast.literal_eval(value) for key, value in options.items()}
+        config = TuningConfig(**{"method": method, "epochs": args.epochs} | options)
+        one = tuned.tune(
+            world.train, source, f"row_{number}_{method}", config, args.home
+        )
+        gates.append(one.row(row))
+        print(gates[-1], flush=True)
+        files = {1.0: one.weights}
+        if one.facts.is_offered:
+            files[one.facts.verdict["alpha"]] = models.checkpoint(one.facts.name)
+        for alpha, path in files.items():
+            backbone = Backbone.load("detail-demo", pretrained=path, device="cpu")
+            look(f"{row}, alpha {alpha:g}", backbone)
+    print(f"\n{HEAD}\n" + "\n".join(found))
+    print(f"\n{tuned.HEAD}\n" + "\n".join(gates))
+
+
+if __name__ == "__main__":
+    main()
