@@ -6,7 +6,8 @@
 The world is that of ``benchmarks/adapt.py``. A row is ``method``, ``method:source``
 or ``method:source:key=value,...`` of a :class:`TuningConfig`. Of each, the trained
 weights alone are judged on the scenes to search in, and the mixture that the gate
-offers; then what the gate read on its own held-out scenes.
+offers; then what the gate read on its own held-out scenes. With ``--mixtures`` every
+mixture of a training is judged, beside what the gate reads of the known things.
 """
 
 from __future__ import annotations
@@ -26,10 +27,16 @@ from _adapt import tuned  # noqa: E402
 from _adapt.features import encoded  # noqa: E402
 from _adapt.judge import HEAD, judge, scores, texts_of  # noqa: E402
 from _adapt.world import make  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from detail_embed.adapt import models  # noqa: E402
+from detail_embed.adapt.blend import ALPHAS, mix  # noqa: E402
+from detail_embed.adapt.known_things import Things  # noqa: E402
+from detail_embed.adapt.lora import weights_of  # noqa: E402
+from detail_embed.adapt.towers import Towers  # noqa: E402
 from detail_embed.adapt.tuning_config import TuningConfig  # noqa: E402
 from detail_embed.backbone import Backbone  # noqa: E402
+from detail_embed.backbone.weights import create_model  # noqa: E402
 
 HOME = ROOT / ".benchmarks/adapt"
 
@@ -42,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--home", type=Path, default=HOME)
     parser.add_argument("--c", type=int, default=5, help="of the searched cover")
     parser.add_argument("--epochs", type=int, default=TuningConfig.epochs)
+    parser.add_argument("--mixtures", type=Path, metavar="FILE",
+                        help="weights after a training: judge each mixture instead")
     parser.add_argument("--rows", nargs="+", default=["full", "heads", "lora"])
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -60,6 +69,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(found[-1], flush=True)
 
     look("as it is", Backbone.load("detail-demo", device="cpu"))
+    if args.mixtures:
+        start = weights_of(create_model("detail-demo", None)[0])
+        towers = Towers("detail-demo", None, "cpu")
+        things = Things(towers.spec.size, world.taught)
+        read = [f"| 0 | {100 * things.told(towers).mean():.1f} |"]
+        for alpha in ALPHAS:
+            path = args.home / f"mixture-{alpha:g}.safetensors"
+            weights = mix(start, load_file(args.mixtures), alpha)
+            save_file(weights, path)
+            look(f"alpha {alpha:g}", Backbone.load("detail-demo", path, device="cpu"))
+            towers.model.load_state_dict(weights)
+            read.append(f"| {alpha:g} | {100 * things.told(towers).mean():.1f} |")
+        print("\n| alpha | known things, % |\n|--:|--:|\n" + "\n".join(read))
+        return
     for number, row in enumerate(args.rows):
         method, source, *choices = [*row.split(":", 2), "boxes"][:3] if (
             ":" in row

@@ -85,13 +85,19 @@ def blends(
         yield blend, found
 
 
-def decide(measured: list[tuple[Blend, Found]], before: Found) -> Verdict:
+def decide(
+    measured: list[tuple[Blend, Found]], before: Found, stopped: str = ""
+) -> Verdict:
     """Chooses the mixture that finds most among those that lose little.
 
     Args:
-        measured: of :func:`blends`
+        measured: of :func:`blends`; empty where no pass was ended
         before: what is found at the start
+        stopped (""): why training ended early
     """
+    if not measured:
+        why = stopped or "no pass over the crops was ended in time: give more minutes"
+        return Verdict(False, 0.0, (0.0, 0.0, 0.0), 0.0, why)
     keeping = [one for one in measured if one[0].lost <= MAY_LOSE]
     pool = keeping or measured[:1]
     blend, found = max(pool, key=lambda one: one[0].retrieval)

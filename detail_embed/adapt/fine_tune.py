@@ -126,7 +126,7 @@ def fine_tune(
             measured.append(one)
             text = f"Mixing old and new weights: {100 * one[0].alpha:.0f} % new"
             yield Stage(text, 1.0, tuning.history)
-    verdict = blend.decide(measured, tuning.before)
+    verdict = blend.decide(measured, tuning.before, tuning.stopped)
     facts = AdaptedFacts(
         name=task.name, backbone=name, pretrained=task.pretrained,
         source=task.source, images=len(pictures), held_out=len(held_out),

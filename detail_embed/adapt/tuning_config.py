@@ -40,7 +40,7 @@ class TuningConfig:
     learning_rate: float | None = None
     weight_decay: float = 0.01
     clip: float = 1.0
-    stay: float = 1.0
+    stay: float = 3.0
     patience: int = 4
     seed: int = 0
     time_budget: float | None = None

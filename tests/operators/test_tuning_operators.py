@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import Executor
@@ -34,6 +33,12 @@ def manage():
     return foo.get_operator("@detail/detail-embed/manage_adapted_models")
 
 
+def finish(dataset, **choices):
+    """A fine-tuning of one pass, as the form starts it."""
+    params = {**CHOICES, "method": TUNE, "epochs": 1, **choices}
+    return foo.get_operator(ADAPT).start(dataset, params).finish()
+
+
 def context(uri, dataset, **params):
     request = {"dataset_name": dataset.name, "params": params}
     return foo.ExecutionContext(
@@ -47,7 +52,8 @@ def form(operator, dataset, **params):
 
 
 def test_tune_list_use_delete(dataset, adapt, manage):
-    facts = adapt(dataset, TUNE, minutes=0.02, name="toys", **CHOICES)
+    facts = finish(dataset, name="toys")
+    assert facts.history[-1]["number"] == 1
     assert (facts.images, facts.backbone) == (24, "detail-demo")
     assert facts.source == "the label field 'ground_truth'" and facts.history
     assert manage() == [facts]
@@ -77,8 +83,16 @@ def test_tune_list_use_delete(dataset, adapt, manage):
         manage(delete="toys")
 
 
-def test_a_model_that_is_not_offered_is_not_taken(dataset, adapt):
-    facts = adapt(dataset, TUNE, minutes=0.02, name="toys", **CHOICES)
+def test_too_little_time_says_so_and_is_not_taken(dataset, adapt):
+    facts = adapt(dataset, TUNE, minutes=0.001, name="toys", **CHOICES)
+    assert not facts.is_offered and "give more minutes" in facts.reason
+    results = adapt.results(facts, {"method": TUNE})
+    assert "**toys** is not offered: no pass" in results["summary"]
+    assert "24 images" in results["summary"]
+    assert [line["name"] for line in results["curve"]] == [
+        "your texts, held-out images", "general nouns", "loss"
+    ]
+    assert {"summary", "curve"} <= set(adapt.schema(results).type.properties)
     verdict = {**facts.verdict, "is_offered": False, "reason": "nouns would lose"}
     models.save(dataclasses.replace(facts, verdict=verdict), {})
     compute = foo.get_operator(COMPUTE)
@@ -101,25 +115,6 @@ def test_a_form_of_a_dataset_without_fields(make_pictures, adapt):
     assert "no field of labels or captions" in str(problems)
 
 
-def test_the_panel_sees_the_curve(dataset):
-    steps = tune.tune(dataset, _request({**CHOICES, "minutes": 0.02}))
-    seen = [progress for progress in steps]
-    assert steps.result.name == "adapted"
-    histories = [progress.history for progress in seen if progress.history]
-    assert {"number", "loss", "held_out", "nouns"} <= set(histories[-1][0])
-
-
-def test_results_show_a_summary_and_the_curve(dataset, adapt):
-    facts = adapt(dataset, TUNE, minutes=0.02, **CHOICES)
-    results = adapt.results(facts, {"method": TUNE})
-    assert "**adapted** " in results["summary"] and "24 images" in results["summary"]
-    assert [line["name"] for line in results["curve"]] == [
-        "your texts, held-out images", "general nouns", "loss"
-    ]
-    outputs = adapt.schema(results).type.properties
-    assert {"summary", "curve"} <= set(outputs)
-
-
 @pytest.mark.parametrize(("change", "message"), [
     ({"field": None}, "name the field to learn from"),
     ({"field": "nothing"}, "field='nothing' is no field of labels"),
@@ -139,14 +134,13 @@ def test_too_few_images(dataset, adapt):
         adapt(dataset.limit(5), TUNE, **CHOICES)
 
 
-def test_another_run_of_a_stopped_training_goes_on(dataset):
-    request = _request({**CHOICES, "minutes": 5})
-    steps = iter(tune.tune(dataset, request))
+def test_a_stopped_training_goes_on_and_the_panel_sees_the_curve(dataset):
+    steps = iter(tune.tune(dataset, _request({**CHOICES, "epochs": 2})))
     for progress in steps:
         if progress.text.startswith("Pass 1"):
             break
     steps.close()
-    short = _request({**CHOICES, "minutes": 0.001})
-    texts = [progress.text for progress in tune.tune(dataset, short)]
-    assert not any(text.startswith("Pass 0") for text in texts)
-    assert fo.dataset_exists(dataset.name)
+    assert {"number", "loss", "held_out", "nouns"} <= set(progress.history[0])
+    rest = list(tune.tune(dataset, _request({**CHOICES, "epochs": 1})))
+    assert not any(step.text.startswith("Pass") for step in rest)
+    assert models.names() == ["adapted"] and len(models.describe("adapted").blends) == 5
