@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 from _adapt import tuned  # noqa: E402
+from _adapt.cost import estimate  # noqa: E402
 from _adapt.features import encoded  # noqa: E402
 from _adapt.judge import HEAD, judge, scores, texts_of  # noqa: E402
 from _adapt.world import make  # noqa: E402
@@ -51,9 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=TuningConfig.epochs)
     parser.add_argument("--mixtures", type=Path, metavar="FILE",
                         help="weights after a training: judge each mixture instead")
+    parser.add_argument("--estimate", metavar="MODEL",
+                        help="say what this one would take on a GPU, and end")
     parser.add_argument("--rows", nargs="+", default=["full", "heads", "lora"])
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if args.estimate:
+        print(estimate(args.estimate, 4000, args.epochs))
+        return
     os.environ["DETAIL_EMBED_DATA"] = str(args.home / "data")
     world = make(args.home, args.renders)
     found, gates, before = [], [], None
