@@ -137,7 +137,7 @@ def fine_tune(
     )
     models.save(facts, blend.mix(tuning.start, tuning.best, verdict.alpha))
     shutil.rmtree(folder, ignore_errors=True)
-    return facts
+    return models.describe(task.name)
 
 
 def _batch_size(config: TuningConfig, crops: int) -> int:

@@ -148,7 +148,10 @@ def checkpoint(name: str) -> Path:
     facts = describe(name)
     place = _root() / name / WEIGHTS
     if not facts.is_offered:
-        raise ValueError(f"the adapted model {name!r} is not offered: {facts.reason}")
+        raise ValueError(
+            f"the adapted model {name!r} is not offered: {facts.reason}. Choose "
+            "another, or train anew with more images"
+        )
     if not place.is_file():
         raise ValueError(f"{place} is gone: delete {name!r}, or train it anew")
     return place

@@ -43,7 +43,7 @@ def test_captions_and_what_they_name(dataset):
     dataset.set_values("caption", {dataset.first().id: "  "}, key_field="id")
     with pytest.raises(ValueError, match="15 images only"):
         read(dataset, "caption")
-    lists = [[said[i % 2], f"number {i}", None] for i in range(24)]
+    lists = [[said[i % 2], f"number {i}", " "] for i in range(24)]
     dataset.set_values("lines", lists)
     lessons = read(dataset, "lines")
     assert lessons.templates == AS_IT_IS and lessons.boxes == 0
