@@ -40,8 +40,8 @@ def page(
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "threads": torch.get_num_threads(),
     }
-    parts = [_HEAD.format(**words), "## One thing: soft pooling against the best patch",
-             _SOFT]
+    parts = [_HEAD.format(**words), _VERDICT,
+             "## One thing: soft pooling against the best patch", _SOFT]
     for task, found in soft.items():
         parts += [f"### {task[0].upper()}{task[1:]}", _soft_table(found)]
     parts += ["## Several things in one prompt", _PAIRS]
@@ -102,6 +102,29 @@ backgrounds and words that were not tuned on (the words are *held out*, the
 backgrounds unknown to the backbone, too). In brackets 95 % bootstrap intervals over
 queries; a difference is paired, query by query."""
 
+_VERDICT = """## Verdict
+
+**Verdict.** *Soft pooling: no.* For search and re-ranking no way of pooling is better
+than the best patch beyond its interval. The pooled vector names one small thing
+better (+4.0, 1.3 to 7.3): one of nine comparisons, and classes are told by vectors
+here, not by patches, so nothing was built of it.
+
+*Each prompt by itself: yes, built.* `"A, B"` finds images that show both far better
+if each is compared by itself, by all patches and by 8 vectors alike. That alone would
+lose much where two prompts are of one thing ("red object, cube"), so half of the
+score is the best patch for both: it keeps three quarters of what there is to win and
+loses 4 points there, where one prompt, "red cube", is the better question. "But not"
+wins, too. In an index of one vector an image there is nothing to win by a mean, and
+little by the smaller.
+
+*Cutting sentences into prompts: no.* "A beside B" finds least of all, but names of
+one thing ("hammer and wrench") may lose by being cut. A line beside the result says
+how to make two prompts of a sentence with "beside", "next to" or "and a".
+
+One world and one backbone, whose text tower read captions of one thing: how much of
+this holds for a CLIP that was trained on sentences is not measured, as no such
+weights were at hand."""
+
 _SOFT = """An image's patches score ``s`` with a text. *Weighted scores*: their
 mean, weighted by ``softmax(s / T)``. *Pooled vector*: the patches' mean with these
 weights, and its cosine with the text, as PACL (arXiv 2212.04994) pools.
@@ -112,15 +135,16 @@ vector (`gmp`). Zero-shot classes: images of one thing, of a scale from 0.02 to 
 and whether its word scores above all other held-out words."""
 
 _PAIRS = """Scenes of four to eight things out of 30; a query is two words, and
-relevant are the images that show both. *One vector*: what `"A, B"` means today, the
+relevant are the images that show both. *One vector*: what `"A, B"` was before, the
 sum of two texts, compared with patches or vectors. *Best of each*: each word is
 compared by itself, and the two scores of an image are combined. z-scores are of a
 word among all images. The temperature of the log-sum is from the scenes to tune on.
 The sentences are hard for this backbone, whose text tower was trained on captions
 of one thing; CLIPs that read of several know them better."""
 
-_ONE = """By all patches. A colour or a material and a shape ("red object", "cube"):
-relevant are images of a thing that is both, among four to eight solids. Two wordings
+_ONE = """By all patches. A colour or a material and a shape ("red object", "cube";
+as one prompt, "red cube"): relevant are images of a thing that is both, among four to
+eight solids. Two wordings
 ("helmet", "a small helmet"): relevant are images of the thing."""
 
 _BUT_NOT = """The same scenes and pairs; relevant are images that show A and not B."""

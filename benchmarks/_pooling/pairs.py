@@ -17,8 +17,9 @@ from detail_embed.texts.templates import encode_queries
 _LEAST = 3  # images that show a pair which is asked for
 _FEW = 8
 _SOFT = (0.003, 0.01, 0.03, 0.1, 0.3)
-SUM = "A, B: one vector (as it is)"
+SUM = "A, B: one vector (as it was)"
 EACH, BLEND = "best of each, mean", "mean of that and of the best patch for both"
+LEAST = "mean of the smaller and of the best patch for both"
 
 
 def both(world: World, tuning: Side, judged: Side) -> dict[str, dict[str, np.ndarray]]:
@@ -47,7 +48,10 @@ def attributes(world: World) -> dict[str, np.ndarray]:
     words = [pair for pair, row in made.items() if row.sum() >= _LEAST]
     relevant = np.stack([made[pair] for pair in words])
     first, second = (encode_queries(world.backbone, list(part)) for part in zip(*words))
-    return _two(scenes, first, second, relevant)
+    spoken = [f"{what.removesuffix(' object')} {shape}" for what, shape in words]
+    whole = _best(scenes, encode_queries(world.backbone, spoken))
+    found = _two(scenes, first, second, relevant)
+    return {'"A B": one prompt': soft.precision(whole, relevant)} | found
 
 
 def wordings(world: World, judged: Side) -> dict[str, np.ndarray]:
@@ -70,7 +74,9 @@ def _two(
     """Average precision of two texts for one thing, by how they are combined."""
     joint = _best(scenes, first + second) / 2
     each = (_best(scenes, first) + _best(scenes, second)) / 2
-    made = {SUM: joint, EACH: each, BLEND: (joint + each) / 2}
+    least = np.minimum(_best(scenes, first), _best(scenes, second))
+    made = {SUM: joint, EACH: each, BLEND: (joint + each) / 2,
+            LEAST: (joint + least) / 2}
     return {name: soft.precision(found, relevant) for name, found in made.items()}
 
 
@@ -153,6 +159,7 @@ class _Pairs:
             EACH: (a + b) / 2,
             BLEND: (a + b) / 4 + half * whole[SUM] / 2,
             "best of each, smaller": np.minimum(a, b),
+            LEAST: np.minimum(a, b) / 2 + half * whole[SUM] / 2,
             "best of each, product": a.clip(0) * b.clip(0),
             f"best of each, log-sum (T = {at})": _log_sum(a, b, at),
             "z-scores of each, mean": (za + zb) / 2,
@@ -172,7 +179,7 @@ class _Pairs:
                 texts[self.first] - weight * texts[self.second], dim=1
             )
             made = {
-                f"A, -{weight:g} * B: one vector (as it is)": _best(
+                f"A, -{weight:g} * B: one vector (as it was)": _best(
                     self._scenes, joined
                 ),
                 f"best of A less {weight:g} x best of B":

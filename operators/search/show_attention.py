@@ -98,8 +98,8 @@ class ShowAttention(DrawingOperator):
     ) -> Shown | foo.ExecutionResult:
         """Gives images Heatmaps of where the model of an index looks in them.
 
-        Bright is where the model takes its vector of an image from, whatever the
-        prompt: it does not say what is there, or why a prompt matched.
+        The higher, the more of its vector of an image the model takes from there,
+        whatever the prompt: it does not say what is there, or why a prompt matched.
 
         Example usage::
 

@@ -33,8 +33,9 @@ from detail_embed.fiftyone_bridge.where.shown_index import require_record
 
 FIELD = ATTENTION
 MEANING = (
-    "Bright is where the model takes its vector of an image from, whatever the prompt: "
-    "it does not say what is there, or why a prompt matched."
+    "The stronger the colour, the more of its vector of an image the model takes from "
+    "there, whatever the prompt: it does not say what is there, or why a prompt "
+    "matched."
 )
 _SHARE = 64  # images that are written together
 
@@ -68,10 +69,11 @@ def show_attention(
 ) -> Run:
     """Gives images Heatmaps of where the model of an index looks in them.
 
-    Bright is where the model takes its vector of an image from, whatever the prompt: it
-    does not say what is there, or why a prompt matched. The brightest place of each
-    image is 1. Heat maps of an earlier run are replaced in these images, and stay in
-    others. The files are read and encoded, also where patch features are stored.
+    The higher, the more of its vector of an image the model takes from there, whatever
+    the prompt: it does not say what is there, or why a prompt matched. The highest
+    place of each image is 1. Heat maps of an earlier run are replaced in these images,
+    and stay in others. The files are read and encoded, also where patch features are
+    stored.
 
     Args:
         index: an index that was computed by detail-embed, of any kind; its model must
