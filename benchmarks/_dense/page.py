@@ -162,6 +162,9 @@ _FOLLOWS = """## What follows
   than the pool does in hardly less time.
 - CLIPSelf on the user's images, about a minute of the processor for 100: no, for the
   same reason. So it is no objective of a backbone's adaptation.
+- For a ViT: not shown. The class token's attention within native tiles finds about what
+  the crops of c = 4 find in at most their time; values and tokens, with a ridge or
+  without, and larger pictures find far less. So `features="dense"` refuses a ViT.
 - Where a thing is: one pass is tighter than the crops of c = 5 in less time, and looser
   than those of c = 10. An index of `features="dense"` shows where by its own windows;
   others are shown by their crops, as before.
@@ -183,10 +186,11 @@ each window takes the one that shows it nearest to the size of the input."""),
 {n} scenes of another seed: the width of the pass was chosen on the first half of
 those above."""),
     "vit": ("## A small ViT", """\
-Five blocks, width 96, patches of 8 pixels, trained for this table on the demo's crops,
-captions and losses with the demo backbone's frozen text tower and its features as
-targets, for about ten minutes of one core: far weaker than the demo backbone, so only
-its own lines compare; {n} scenes, ridges on {sample}. *Values*: of the
-last block, without attention (MaskCLIP's); *class token's attention*: its own in the
-last block, within the window."""),
+Five blocks, width 96, patches of 8 pixels, trained for this table (`--steps 500`, of 128
+crops; here with a longer schedule at first, cut short for want of time) on the demo's
+crops, captions and losses with the demo backbone's frozen text tower and its features
+as targets: far weaker than the demo backbone, so only its own lines compare; {n}
+scenes, ridges on {sample}. *Values*: of the last block, without attention (MaskCLIP's);
+*class token's attention*: its own in the last block, within the window. Every line of
+one pass computes what all kinds need, so its times are upper bounds."""),
 }
