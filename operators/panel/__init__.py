@@ -146,6 +146,7 @@ class DetailSearch(
             for name, value in search_state.DEFAULTS.items()
             if ctx.panel.get_state(search_state.PATHS[name]) is None
         }
+        indexes.forget_outdated(ctx.dataset)
         captions = indexes.captions(ctx.dataset)
         search_state.change(ctx, {_TAB: _open_tab(ctx), "captions": captions})
         keys = list(indexes.choices(ctx.dataset))

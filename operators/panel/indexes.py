@@ -52,6 +52,13 @@ def captions(dataset: fo.Dataset) -> dict[str, str]:
     }
 
 
+def forget_outdated(dataset: fo.Dataset) -> None:
+    """Lets FiftyOne's own search know what another process has taught an index."""
+    from detail_embed.fiftyone_bridge.index import learned_words
+
+    learned_words.forget_outdated(dataset)
+
+
 def _kind(record: Record | None, part: str) -> str:
     from detail_embed.fiftyone_bridge.index.index import WHOLE
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import fiftyone as fo
 from fiftyone.core.brain import BrainMethod
 
 from detail_embed.backbone import Backbone
@@ -18,7 +19,10 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.records import Record
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.runs.lock import RunLock
-from detail_embed.fiftyone_bridge.samples.private_names import forget_results
+from detail_embed.fiftyone_bridge.samples.private_names import (
+    forget_results,
+    loaded_results,
+)
 from detail_embed.texts.text_adapter import TextAdapter
 
 
@@ -77,6 +81,20 @@ def check_forget(index: Index) -> Record:
             "undo"
         )
     return record
+
+
+def forget_outdated(dataset: fo.Dataset) -> None:
+    """Drops loaded brain runs whose words another process has learned or forgotten.
+
+    FiftyOne keeps them loaded, so its own search would go on with the old model.
+    """
+    known = dataset.list_brain_runs()
+    for key, results in loaded_results(dataset).items():
+        model = getattr(results.config, "model", None)
+        if isinstance(model, str) and key in known and (
+            model != dataset.get_brain_info(key).config.model
+        ):
+            forget_results(dataset, key)
 
 
 def without(index: Index, model: str) -> str:

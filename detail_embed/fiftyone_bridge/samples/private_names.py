@@ -18,7 +18,7 @@ import fiftyone.operators as foo
 import numpy as np
 from bson import ObjectId, json_util
 from fiftyone.brain.similarity import Similarity, SimilarityIndex, _parse_config
-from fiftyone.core.brain import BrainMethod
+from fiftyone.core.brain import BrainMethod, BrainResults
 from pymongo import UpdateOne
 from pymongo.collection import Collection
 
@@ -264,6 +264,11 @@ def has_results(dataset: fo.Dataset, brain_key: str) -> bool:
 def forget_results(dataset: fo.Dataset, brain_key: str) -> None:
     """Drops what is loaded of a brain run, as it is another now: ``_brain_cache``."""
     dataset._brain_cache.pop(brain_key, None)
+
+
+def loaded_results(dataset: fo.Dataset) -> dict[str, BrainResults]:
+    """What is loaded of brain runs, by their keys: ``_brain_cache``."""
+    return dict(dataset._brain_cache)
 
 
 def similarity_backend(name: str | None) -> Similarity:

@@ -12,7 +12,9 @@ from detail_embed import clver_ds
 from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.adapt import word_sources
 from detail_embed.fiftyone_bridge.index import facts as index_facts
+from detail_embed.fiftyone_bridge.index import learned_words
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
+from detail_embed.fiftyone_bridge.search import query_vectors
 
 NAMES = {"banana": "blorfle", "alarm clock": "quendrix", "anchor": "snurple",
          "guitar": "vatomy", "pizza": "zibbet"}
@@ -150,6 +152,26 @@ def test_a_fresh_python_and_fiftyones_own_search_know_them(index):
         for id in theirs
     ]
     assert sum(shown) >= 5
+
+
+def test_what_another_process_learned_is_taken_over(index):
+    dataset = index.dataset
+    dataset.load_brain_results("detail")
+    loaded = dict(dataset._brain_cache)  # as another process keeps it
+    index.learn_words(field="ground_truth")
+    dataset._brain_cache.update(loaded)
+    learned_words.forget_outdated(dataset)
+    assert "detail" not in dataset._brain_cache
+    assert dataset.load_brain_results("detail").config.model == index.config.model
+    learned_words.forget_outdated(dataset)
+    assert "detail" in dataset._brain_cache
+
+
+def test_what_is_probably_there_is_not_said_of_learned_words(index):
+    index.learn_words(field="ground_truth")
+    assert query_vectors.is_learned(index, "two blorfles on the floor")
+    assert not query_vectors.is_learned(index, "a car on a street")
+    assert index.search("blorfle", k=5).likely is None
 
 
 def test_updates_and_renames_keep_them(index):
