@@ -19,7 +19,7 @@ _GROUPS = 4  # of words, each left out once
 _LOST = 0.2  # points of mAP that words of no lesson may lose, at most
 _WORSE = 2.0  # points that a word may lose, or all others together
 _GAIN = 0.5  # points below which nothing was gained
-_FEWEST_IMAGES = 12
+FEWEST_IMAGES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +160,21 @@ def learn_words(
     return result
 
 
-def _check(lessons: Sequence[Lesson], images: Sequence[np.ndarray]) -> None:
-    if len(images) < _FEWEST_IMAGES:
+def check_count(images: int) -> None:
+    """Checks that there are enough images to learn from.
+
+    Raises:
+        ValueError: if not
+    """
+    if images < FEWEST_IMAGES:
         raise ValueError(
-            f"{len(images)} images are too few to learn words from: give at least "
-            f"{_FEWEST_IMAGES}, so that some can be held out to measure by"
+            f"{images} images are too few to learn words from: give at least "
+            f"{FEWEST_IMAGES}, so that some can be held out to measure by"
         )
+
+
+def _check(lessons: Sequence[Lesson], images: Sequence[np.ndarray]) -> None:
+    check_count(len(images))
     if not lessons:
         raise ValueError("there is no word to learn: give one at least")
     for lesson in lessons:

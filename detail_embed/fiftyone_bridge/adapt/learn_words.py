@@ -11,6 +11,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from detail_embed.adapt import LearnedWords, Lesson, learn_words
+from detail_embed.adapt.learn_words import check_count
 from detail_embed.adapt.lesson import FEWEST
 from detail_embed.backbone import Backbone
 from detail_embed.fiftyone_bridge.adapt import word_sources
@@ -88,7 +89,9 @@ def check(
         )
     lock.check_free(index.dataset, index.key)
     images = index.images_of(index.dataset if samples is None else samples)
-    return word_sources.read(images, source, name, use_boxes)
+    told = word_sources.read(images, source, name, use_boxes)
+    check_count(len(told.ids))
+    return told
 
 
 def _learn(

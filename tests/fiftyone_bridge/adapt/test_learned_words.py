@@ -214,6 +214,8 @@ def test_what_cannot_be_learned_from_is_named(index):
             index.learn_words(source, field)
     with pytest.raises(ValueError, match="no index of detail-embed"):
         DetailIndex(dataset, "nothing").learn_words(field="ground_truth")
+    with pytest.raises(ValueError, match="11 images are too few"):
+        index.learn_words(field="ground_truth", samples=dataset.limit(11))
     for name in ("equal", "blank", "number", "one", "single"):
         dataset.delete_sample_field(name)
 
