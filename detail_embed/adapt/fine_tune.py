@@ -15,7 +15,7 @@ from detail_embed.adapt.models import AdaptedFacts
 from detail_embed.adapt.pictures import Picture, check_pictures, split, texts_of
 from detail_embed.adapt.towers import Towers
 from detail_embed.adapt.tuning import TunedEpoch, Tuning
-from detail_embed.adapt.tuning_config import TuningConfig
+from detail_embed.adapt.tuning_config import TuningConfig, usual_rate
 from detail_embed.adapt.tuning_judge import Judge
 from detail_embed.cover import CompleteCover
 
@@ -111,7 +111,7 @@ def fine_tune(
     said = texts_of(pictures)
     things, kept = Things(towers.spec.size, said), other_nouns(said)
     judge = Judge(judged, held_out, task.templates, things)
-    config = replace(task.config, batch_size=_batch_size(task.config, len(cut)))
+    config = _completed(task.config, len(cut), towers)
     tuning = Tuning(
         towers, cut, texts, task.templates, kept, judge, config, folder, is_aimed
     )
@@ -140,9 +140,15 @@ def fine_tune(
     return models.describe(task.name)
 
 
-def _batch_size(config: TuningConfig, crops: int) -> int:
-    """So many that a pass has some steps, however few crops there are."""
-    return min(config.batch_size, max(_SMALLEST_BATCH, crops // _STEPS))
+def _completed(config: TuningConfig, crops: int, towers: Towers) -> TuningConfig:
+    """The choices with what depends on the crops and the model.
+
+    A batch is so small that a pass has some steps, however few crops there are.
+    """
+    size = min(config.batch_size, max(_SMALLEST_BATCH, crops // _STEPS))
+    weights = sum(parameter.numel() for parameter in towers.model.parameters())
+    rate = config.learning_rate or usual_rate(config.method, weights)
+    return replace(config, batch_size=size, learning_rate=rate)
 
 
 def _check_read(cut: Cut, judged: Cut, task: Task) -> None:

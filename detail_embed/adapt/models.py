@@ -140,7 +140,7 @@ def describe(name: str) -> AdaptedFacts:
 
 
 def checkpoint(name: str) -> Path:
-    """The file that :meth:`.Backbone.load` takes.
+    """The file that :meth:`.backbone.Backbone.load` takes.
 
     Raises:
         ValueError: if there is no such model, or it is not offered

@@ -7,7 +7,9 @@ from numbers import Real
 
 from detail_embed.adapt.trainable import METHODS
 
-RATES = {"lora": 3e-3, "heads": 1e-3, "full": 1e-3}
+_SMALL = 20_000_000  # weights
+_RATES_OF_SMALL = {"lora": 3e-3, "heads": 1e-3, "full": 1e-3}  # measured
+_RATES = {"lora": 2e-4, "heads": 3e-5, "full": 1e-5}  # after CLIP-LoRA and FLYP
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class TuningConfig:
         epochs: passes over the crops, at most
         batch_size: crops per step, at most; fewer where there are few, for more steps
         learning_rate: at its peak, after a twentieth of the steps; then a cosine to 0;
-            None for the method's own
+            None for the usual one of method and model, see :func:`usual_rate`
         weight_decay: of AdamW, for matrices
         clip: largest norm of the gradient
         stay: weight of the term that keeps what other nouns say of the crops
@@ -48,10 +50,8 @@ class TuningConfig:
     def __post_init__(self):
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, not {self.method!r}")
-        if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", RATES[self.method])
         for name, value in vars(self).items():
-            is_none = name == "time_budget" and value is None
+            is_none = name in ("time_budget", "learning_rate") and value is None
             is_number = isinstance(value, Real) and not isinstance(value, bool)
             if name != "method" and not is_none and not is_number:
                 raise ValueError(f"{name} must be a number, not {value!r:.80}")
@@ -65,8 +65,19 @@ class TuningConfig:
         for name in ("weight_decay", "stay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
-        for name in ("learning_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.time_budget is not None and self.time_budget <= 0:
-            raise ValueError(f"time_budget must be above 0, not {self.time_budget}")
+        for name in ("learning_rate", "clip", "time_budget"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+
+def usual_rate(method: str, weights: int) -> float:
+    """The learning rate that is taken where none is named.
+
+    A large model that was trained on hundreds of millions of images is soon spoilt.
+
+    Args:
+        method: of training
+        weights: how many the model has
+    """
+    return (_RATES_OF_SMALL if weights < _SMALL else _RATES)[method]

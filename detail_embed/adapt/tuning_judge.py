@@ -3,9 +3,9 @@
 What is lost is told without the user's labels: by the pictures of named things that
 come with this package (:mod:`detail_embed.clver_ds.things`), as zero-shot top-1 among
 the names of all. Things that the user's texts name are left out, and no other word of
-the pictures is used in training. On a world with labels this is close to what words of
-no training class really lose; what the model was sure of in the user's own images, and
-whole rankings, are not (docs/results/adapt_tuning.md).
+the pictures is used in training. On a world with labels it was within three points of
+what words of no training class really lose, and too kind
+(docs/results/adapt_tuning.md).
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ class AdaptBackbone(RunOperator):
         pretrained: str | None = None,
         trained: str = "full",
         minutes: float = MINUTES,
+        learning_rate: float | None = None,
         device: str = "auto",
         overwrite: bool = False,
         delegate: bool = False,
@@ -140,6 +141,8 @@ class AdaptBackbone(RunOperator):
             trained ("full"): ``"full"``, ``"heads"`` or ``"lora"``, see
                 :mod:`detail_embed.adapt.trainable`
             minutes (30.0): time budget of the training
+            learning_rate (None): its peak; by default the usual one of model and
+                ``trained``
             device ("auto"): where it is trained
             overwrite (False): whether to train anew where the name is taken
             delegate (False): whether to queue the run for a delegated service
@@ -164,6 +167,7 @@ class AdaptBackbone(RunOperator):
             "pretrained": pretrained,
             "trained": trained,
             "minutes": minutes,
+            "learning_rate": learning_rate,
             "device": device,
             "overwrite": overwrite,
         }

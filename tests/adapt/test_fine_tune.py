@@ -19,7 +19,7 @@ from detail_embed.adapt.blend import Blend, decide, mix
 from detail_embed.adapt.crops import windows
 from detail_embed.adapt.fine_tune import COARSE, Task, fine_tune
 from detail_embed.adapt.pictures import Picture, Said, check_pictures
-from detail_embed.adapt.tuning_config import TuningConfig
+from detail_embed.adapt.tuning_config import TuningConfig, usual_rate
 from detail_embed.adapt.tuning_judge import Found
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
@@ -257,6 +257,11 @@ def test_models_by_name(learned, monkeypatch, tmp_path):
     assert models.names() == []
     with pytest.raises(ValueError, match="cannot name an adapted model"):
         models.check_name("a b")
+
+
+def test_a_large_model_is_trained_more_slowly():
+    for method in ("lora", "heads", "full"):
+        assert usual_rate(method, 150_000_000) < usual_rate(method, 7_000_000) / 10
 
 
 @pytest.mark.parametrize(("change", "message"), [
