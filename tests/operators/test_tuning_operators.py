@@ -74,7 +74,7 @@ def test_tune_list_use_delete(dataset, adapt, manage):
         dataset, backbone="detail-demo", pretrained="toys", cover=2, fuser="mean",
         brain_key="mine", device="cpu",
     )
-    assert result.embedded == 24
+    assert result["embedded"] == 24
     assert len(dataset.sort_by_similarity("red cube", brain_key="mine", k=5)) == 5
     listed = form(manage, dataset)
     assert "toys" in listed.type.properties["delete"].type.values
