@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -38,12 +39,14 @@ class Cut:
         texts: for each crop, the texts that it shows; of a whole image or any window
             of it, those that are said of the image
         skipped: pictures that could not be read, with the reason
+        key: says of what they were cut, and how
     """
 
     pixels: np.ndarray
     images: np.ndarray
     texts: list[list[str]]
     skipped: list[tuple[str, str]]
+    key: str
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -59,7 +62,7 @@ def cut(
 ) -> Iterator[int]:
     """Cuts crops into a file, and says after each image how many are done.
 
-    Nothing is done where the file is there; :func:`load` reads it.
+    Nothing is done where the file is there, of the same; :func:`load` reads it.
 
     Args:
         pictures: the images
@@ -72,8 +75,11 @@ def cut(
     Raises:
         RuntimeError: if the disk is full
     """
-    if _facts(path).is_file():
+    asked = repr([list(pictures), cover.slug, spec, every])
+    key = hashlib.sha256(asked.encode()).hexdigest()[:12]
+    if _facts(path).is_file() and load(path).key == key:
         return
+    _facts(path).unlink(missing_ok=True)  # they would say what new crops are not
     images, texts, skipped = [], [], []
     try:
         with whole_file(path) as partial, partial.open("wb") as file:
@@ -93,7 +99,7 @@ def cut(
                         texts += list(shown.values())
                     yield number + 1
         facts = {"size": spec.size, "images": images, "texts": texts,
-                 "skipped": skipped}
+                 "skipped": skipped, "key": key}
         write_whole(_facts(path), json.dumps(facts))
     except OSError as error:
         raise full(path.parent, error) from error
@@ -108,7 +114,7 @@ def load(path: Path) -> Cut:
         pixels = np.memmap(path, np.uint8, "r", shape=shape)
     return Cut(
         pixels, np.array(facts["images"], int), facts["texts"],
-        [tuple(one) for one in facts["skipped"]],
+        [tuple(one) for one in facts["skipped"]], facts["key"],
     )
 
 

@@ -241,7 +241,7 @@ class Tuning:
         weights = hashlib.sha256()
         for name in sorted(self.start):
             weights.update(self.start[name].numpy().tobytes())
-        shown = repr([self._cut.texts, self._cut.images.tolist(), self._texts])
+        shown = repr([self._cut.key, self._texts])
         config = asdict(self._config)
         for name in ("time_budget", "patience", "epochs"):  # a run may be given more
             del config[name]

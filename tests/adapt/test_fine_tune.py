@@ -16,13 +16,14 @@ import torch
 
 from detail_embed.adapt import models, tuning
 from detail_embed.adapt.blend import Blend, decide, mix
-from detail_embed.adapt.crops import windows
+from detail_embed.adapt.crops import cut, load, windows
 from detail_embed.adapt.fine_tune import COARSE, Task, fine_tune
 from detail_embed.adapt.pictures import Picture, Said, check_pictures
 from detail_embed.adapt.tuning_config import TuningConfig, usual_rate
 from detail_embed.adapt.tuning_judge import Found
 from detail_embed.backbone import Backbone
 from detail_embed.cover import CompleteCover
+from detail_embed.cover.patches import PatchSpec
 from detail_embed.texts.templates import TEMPLATES
 from tests.tiny import TINY, register_tiny
 
@@ -196,6 +197,15 @@ def test_another_training_of_that_name(invented):
     steps.close()
     with pytest.raises(ValueError, match="another training.*learning_rate"):
         finish(invented, of(learning_rate=0.5))
+
+
+def test_crops_of_other_images_are_cut_anew(invented, tmp_path):
+    path, cover, spec = tmp_path / "a.u8", CompleteCover(2), PatchSpec(32)
+    assert list(cut(invented[:2], cover, spec, path, every=False)) == [1, 2]
+    first = load(path)
+    assert list(cut(invented[:2], cover, spec, path, every=False)) == []
+    assert list(cut(invented[2:5], cover, spec, path, every=False)) == [1, 2, 3]
+    assert load(path).key != first.key and set(load(path).images) == {0, 1, 2}
 
 
 def test_boxes_choose_the_windows_that_show_them():
