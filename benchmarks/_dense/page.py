@@ -186,8 +186,8 @@ each window takes the one that shows it nearest to the size of the input."""),
 {n} scenes of another seed: the width of the pass was chosen on the first half of
 those above."""),
     "vit": ("## A small ViT", """\
-Five blocks, width 96, patches of 8 pixels, trained for this table (`--steps 500`, of 128
-crops; here with a longer schedule at first, cut short for want of time) on the demo's
+Five blocks, width 96, patches of 8 pixels, trained for this table (`--steps 500`, of
+128 crops; here with a longer schedule at first, cut short for want of time) on the demo's
 crops, captions and losses with the demo backbone's frozen text tower and its features
 as targets: far weaker than the demo backbone, so only its own lines compare; {n}
 scenes, ridges on {sample}. *Values*: of the last block, without attention (MaskCLIP's);
