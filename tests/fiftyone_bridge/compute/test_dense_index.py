@@ -10,6 +10,7 @@ from detail_embed.backbone.bundled_model import NAME as DEMO
 from detail_embed.fiftyone_bridge.compute import compute_index
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.where.show_where import show_where
 from detail_embed.images.image_file import read_image
 from tests.tiny import register_tiny
 
@@ -31,6 +32,8 @@ def test_it_is_searched_goes_on_and_is_not_mixed_with_crops(make_pictures):
     assert Settings.from_identity(record.identity).make_cover().is_dense
     assert compute(pictures, SETTINGS).present == 6
     assert len(pictures.sort_by_similarity("a red cube", brain_key="detail", k=2)) == 2
+    shown = show_where(Index.of(pictures, "detail"), pictures, "a red cube").finish()
+    assert shown
     crops = replace(SETTINGS, features="crops")
     with pytest.raises(ValueError, match="features='?crops"):
         compute(pictures, crops)
