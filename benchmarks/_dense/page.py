@@ -161,7 +161,8 @@ _FOLLOWS = """## What follows
   and finds less, above all of what is small. Nor MaskCLIP's values, which find less
   than the pool does in hardly less time.
 - CLIPSelf on the user's images, about a minute of the processor for 100, in the one
-  setting that was tried: no, in the same way. So it is no objective of a backbone's adaptation.
+  setting that was tried: no, in the same way. So it is no objective
+  of a backbone's adaptation.
 - For a ViT: not shown. The class token's attention within native tiles finds about what
   the crops of c = 4 find in at most their time; values and tokens, with a ridge or
   without, and larger pictures find far less. So `features="dense"` refuses a ViT.
@@ -189,8 +190,8 @@ those above."""),
 Five blocks, width 96, patches of 8 pixels, trained for this table (`--steps 500`, of
 128 crops; here with a longer schedule at first, cut short for want of time) on the
 demo's crops, captions and losses with the demo backbone's frozen text tower and its
-features as targets: far weaker than the demo backbone, so only its own lines compare; {n}
-scenes, ridges on {sample}. *Values*: of the last block, without attention (MaskCLIP's);
+features as targets: far weaker than the demo backbone, so only its own lines compare;
+{n} scenes, ridges on {sample}. *Values*: of the last block, without attention (MaskCLIP's);
 *class token's attention*: its own in the last block, within the window. Every line of
 one pass computes what all kinds need, so its times are upper bounds."""),
 }
