@@ -192,6 +192,7 @@ Five blocks, width 96, patches of 8 pixels, trained for this table (`--steps 500
 demo's crops, captions and losses with the demo backbone's frozen text tower and its
 features as targets: far weaker than the demo backbone, so only its own lines compare;
 {n} scenes, ridges on {sample}. *Values*: of the last block, without attention
-(MaskCLIP's); *class token's attention*: its own in the last block, within the window. Every line of
-one pass computes what all kinds need, so its times are upper bounds."""),
+(MaskCLIP's); *class token's attention*: its own in the last block, within the
+window. Every line of one pass computes what all kinds need, so its times are upper
+bounds."""),
 }
