@@ -102,7 +102,7 @@ def embed_files(
         for shape in (space.fuser.shape, (space.dim,))
     )
     result = EmbedResult(vectors, whole, [])
-    done = None if out is None else ChunkStore(out, space.slug)
+    done = None if out is None else ChunkStore(out, space.vector_slug)
     stored = {} if done is None else done.load()
     todo = {}
     now = states(rows, options.read_seconds) if stored else [None] * len(rows)
