@@ -114,8 +114,8 @@ if each is compared by itself, by all patches and by 8 vectors alike. That alone
 lose much where two prompts are of one thing ("red object, cube"), so half of the
 score is the best patch for both: it keeps three quarters of what there is to win and
 loses 4 points there, where one prompt, "red cube", finds 13 points more than both.
-"But not" wins, too. In an index of one vector an image there is nothing to win by a mean, and
-little by the smaller.
+"But not" wins, too. In an index of one vector an image there is nothing to win by a
+mean, and little by the smaller.
 
 *Cutting sentences into prompts: no.* "A beside B" finds least of all, but names of
 one thing ("hammer and wrench") may lose by being cut. A line beside the result says
