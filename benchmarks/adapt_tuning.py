@@ -7,7 +7,8 @@ The world is that of ``benchmarks/adapt.py``. A row is ``method``, ``method:sour
 or ``method:source:key=value,...`` of a :class:`TuningConfig`. Of each, the trained
 weights alone are judged on the scenes to search in, and the mixture that the gate
 offers; then what the gate read on its own held-out scenes. With ``--mixtures`` every
-mixture of a training is judged, beside what the gate reads of the known things.
+mixture of a training is judged, beside what the gate reads of the known things. With
+``--words`` each is judged again after it has learned the words from the boxes.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from _adapt import tuned  # noqa: E402
+from _adapt import tuned, words  # noqa: E402
 from _adapt.cost import estimate  # noqa: E402
 from _adapt.features import encoded  # noqa: E402
-from _adapt.judge import HEAD, judge, scores, texts_of  # noqa: E402
+from _adapt.judge import HEAD, judge, nouns_of, scores, texts_of  # noqa: E402
 from _adapt.world import make  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=TuningConfig.epochs)
     parser.add_argument("--mixtures", type=Path, metavar="FILE",
                         help="weights after a training: judge each mixture instead")
+    parser.add_argument("--words", action="store_true", help="and learned words")
     parser.add_argument("--estimate", metavar="MODEL",
                         help="say what this one would take on a GPU, and end")
     parser.add_argument("--rows", nargs="+", default=["full", "heads", "lora"])
@@ -73,6 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             before = scores(test.patches, texts["nouns"])
         found.append(judged.row(name))
         print(found[-1], flush=True)
+        if args.words:
+            train = encoded(world.train, backbone, args.c, args.home / "features")
+            adapter = words.learned(world, train, backbone, "boxes").adapter
+            names = {"words": world.words, "nouns": nouns_of(world)}
+            moved = {key: words.moved_by(adapter, rows, names[key])
+                     for key, rows in texts.items()}
+            judged = judge(world, test.patches, moved, before)
+            found.append(judged.row(f"{name}, and learned words"))
+            print(found[-1], flush=True)
 
     look("as it is", Backbone.load("detail-demo", device="cpu"))
     if args.mixtures:

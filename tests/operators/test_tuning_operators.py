@@ -144,3 +144,16 @@ def test_a_stopped_training_goes_on_and_the_panel_sees_the_curve(dataset):
     rest = list(tune.tune(dataset, _request({**CHOICES, "epochs": 1})))
     assert not any(step.text.startswith("Pass") for step in rest)
     assert models.names() == ["adapted"] and len(models.describe("adapted").blends) == 5
+
+
+def test_of_one_name_one_model_is_trained_at_a_time(dataset):
+    params = {**CHOICES, "method": TUNE, "epochs": 1, "name": "twins"}
+    first, second, third = (
+        iter(foo.get_operator(ADAPT).start(dataset, params)) for _ in range(3)
+    )
+    next(first)
+    with pytest.raises(ValueError, match="'twins' is being trained by another run"):
+        next(second)
+    first.close()
+    next(third)
+    third.close()
