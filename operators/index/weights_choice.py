@@ -17,8 +17,8 @@ def add_weights(inputs: types.Object, backbone: str) -> None:
     view = types.AutocompleteView() if own else None
     for name in own:
         view.add_choice(name, label=name, description="Adapted on this machine")
-    what = "An open_clip tag, the path of a checkpoint, or an adapted model. " if own \
-        else "An open_clip tag, or the path of a checkpoint. "
+    adapted = ", or an adapted model" if own else ""
+    what = f"An open_clip tag, or the path of a checkpoint{adapted}. "
     inputs.str(
         "pretrained",
         label=LABELS["pretrained"],
