@@ -233,7 +233,7 @@ def test_readme(session):
 def test_the_panel_page(session):
     """Its block, then the calls in the rows of its tables."""
     code = [part for part in parts("docs/panel.md") if _is_call(part)]
-    assert len(code) == 31
+    assert len(code) == 33
     session(*_pieces([_makes_the_dataset(), *code]))
 
 
