@@ -6,6 +6,7 @@ import contextlib
 import copy
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -228,9 +229,7 @@ class Backbone:
         parts = [self._encode(part) for part in patches.split(size) if len(part)]
         return torch.cat(parts) if parts else self._none()
 
-    def encode_texts(
-        self, texts: list[str], batch_size: int = 256
-    ) -> Tensor:
+    def encode_texts(self, texts: list[str], batch_size: int = 256) -> Tensor:
         """Encodes texts as they are, without a template.
 
         A text that is longer than the model reads is cut off, with a warning.
@@ -251,9 +250,7 @@ class Backbone:
             raise TypeError(f"texts must be a list of strings, not {texts!r:.80}")
         for index, text in enumerate(texts):
             if not text.strip():
-                raise ValueError(
-                    f"text {index} is empty: say what you are looking for"
-                )
+                raise ValueError(f"text {index} is empty: say what you are looking for")
         parts = []
         for start in range(0, len(texts), batch_size):
             tokens = self.tokenizer(list(texts[start:start + batch_size]))
@@ -272,12 +269,21 @@ class Backbone:
                 images = F.interpolate(
                     images.float(), side, mode=self.patch_spec.interpolation,
                     antialias=True,
-                ).clamp(0, _white(patches))
-            images = normalise(
-                images, _white(patches), self._mean, self._std, self._dtype
-            )
-            features = self._model.encode_image(images)
+                ).clamp(0, 255 if patches.dtype == torch.uint8 else 1)
+            features = self._model.encode_image(self._normalised(images, patches.dtype))
             return F.normalize(features.float(), dim=-1)
+
+    def run_tower(
+        self, images: Tensor, run: Callable[[torch.nn.Module, Tensor], Tensor]
+    ) -> Tensor:
+        """What ``run(tower, normalised)`` makes of ``(n, 3, h, w)`` uint8 images."""
+        with torch.inference_mode(), self._autocast():
+            pixels = self._normalised(images.to(self.device), images.dtype)
+            return run(self.image_tower, pixels)
+
+    def _normalised(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        white = 255 if dtype == torch.uint8 else 1
+        return normalise(images, white, self._mean, self._std, self._dtype)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -292,7 +298,3 @@ class Backbone:
 
     def _none(self) -> Tensor:
         return torch.zeros(0, self.dim, device=self.device)
-
-
-def _white(patches: Tensor) -> int:
-    return 255 if patches.dtype == torch.uint8 else 1

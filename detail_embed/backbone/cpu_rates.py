@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detail_embed.storage.user_folders import cache_directory
 from detail_embed.storage.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
@@ -53,4 +52,6 @@ def remember(key: str, rates: Mapping[str, float], for_others: bool) -> None:
 
 def path() -> Path:
     """The file of rates; it need not exist."""
+    from detail_embed.storage.user_folders import cache_directory
+
     return cache_directory() / "cpu-ways.json"

@@ -18,7 +18,6 @@ from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor
 
 from detail_embed.backbone.backbone import Backbone
-from detail_embed.backbone.preprocessing import normalise
 from detail_embed.cover.patches import resized, whole_image
 
 SCALE = 4  # short side of the picture that is passed, in sides of the backbone's input
@@ -33,7 +32,7 @@ def check(backbone: Backbone) -> None:
     Raises:
         ValueError: if its image tower is no ModifiedResNet
     """
-    tower = backbone._model.visual
+    tower = backbone.image_tower
     if not isinstance(tower, ModifiedResNet):
         raise ValueError(
             f"{backbone.name} has a {type(tower).__name__}: one pass for all windows "
@@ -66,11 +65,8 @@ def encode_windows(
     spec = backbone.patch_spec
     picture = resized(image, *_sides(height, width, scale * spec.size), spec)
     whole = backbone.encode_patches(whole_image(image, spec)[None])
-    with torch.inference_mode(), backbone._autocast():
-        pixels = normalise(
-            picture[None], 255, backbone._mean, backbone._std, backbone._dtype
-        ).contiguous(memory_format=torch.channels_last)
-        found = pool(backbone._model.visual, pixels, boxes / ([width, height] * 2))
+    parts = boxes / ([width, height] * 2)
+    found = backbone.run_tower(picture[None], lambda *seen: pool(*seen, parts))
     return torch.cat([whole, F.normalize(found[1:].float(), dim=1)])
 
 
@@ -85,7 +81,7 @@ def pool(tower: ModifiedResNet, pixels: Tensor, boxes: np.ndarray) -> Tensor:
     Returns:
         ``(p, d)``, not of unit length
     """
-    x = tower.stem(pixels)
+    x = tower.stem(pixels.contiguous(memory_format=torch.channels_last))
     for layer in (tower.layer1, tower.layer2, tower.layer3, tower.layer4):
         x = layer(x)
     last, x = tower.attnpool, x[0].permute(1, 2, 0)

@@ -85,6 +85,7 @@ class AdaptBackbone(RunOperator):
         pretrained: str | None = None,
         trained: str = "full",
         minutes: float = MINUTES,
+        epochs: int = 20,
         learning_rate: float | None = None,
         device: str = "auto",
         overwrite: bool = False,
@@ -141,6 +142,7 @@ class AdaptBackbone(RunOperator):
             trained ("full"): ``"full"``, ``"heads"`` or ``"lora"``, see
                 :mod:`detail_embed.adapt.trainable`
             minutes (30.0): time budget of the training
+            epochs (20): passes over the crops, at most
             learning_rate (None): its peak; by default the usual one of model and
                 ``trained``
             device ("auto"): where it is trained
@@ -167,6 +169,7 @@ class AdaptBackbone(RunOperator):
             "pretrained": pretrained,
             "trained": trained,
             "minutes": minutes,
+            "epochs": epochs,
             "learning_rate": learning_rate,
             "device": device,
             "overwrite": overwrite,

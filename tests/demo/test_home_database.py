@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 
+import psutil
+
 from detail_embed.demo.fiftyone_home import CHECKOUT
 
 START = """
@@ -56,13 +58,14 @@ class Process:
 
 def test_a_homes_database_is_its_own_and_outlives_neighbours(tmp_path):
     neighbour = Process(tmp_path / "other", "FiftyOne's")
-    assert neighbour.answer()
+    servers = [psutil.Process(neighbour.answer()[1])]
     home = tmp_path / "home"
     first, second = Process(home, "own"), Process(home, "own")  # at one moment
     path, server = first.answer()
     assert path == str(home / "mongo") and second.answer() == [path, server]
 
     neighbour.end()
+    assert psutil.wait_procs(servers, timeout=60)[1] == []  # it writes until it ends
     shutil.rmtree(tmp_path / "other")
     assert first.make("of the first") == ["of the first"]
     first.end()  # one of them has started the server

@@ -53,7 +53,9 @@ def test_the_form_says_what_will_be_learned_and_from_what(adapt, named):
     found = form(adapt, named, field="ground_truth")
     properties = found.type.properties
     assert problems_of(found) == []
-    assert [*properties["method"].type.values] == ["learn my words", "forget my words"]
+    assert [*properties["method"].type.values] == [
+        "learn my words", "forget my words", "fine-tune the model"
+    ]
     assert {"brain_key", "source", "field", "use_boxes"} <= set(properties)
     said = properties["estimate"].view.label
     assert "words from the boxes in 'ground_truth'" in said

@@ -21,7 +21,7 @@ from detail_embed.fiftyone_bridge.curate.long_tail import long_tail, view
 from detail_embed.fiftyone_bridge.evaluate.evaluate_retrieval import evaluate
 from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
-from detail_embed.fiftyone_bridge.search import examples
+from detail_embed.fiftyone_bridge.search import examples, query_vectors
 from detail_embed.fiftyone_bridge.search.compare import compare
 from detail_embed.fiftyone_bridge.teach import judged
 from detail_embed.fiftyone_bridge.teach.features import Patches
@@ -100,7 +100,8 @@ def test_examples_draw_what_is_like_them_up_and_down(index, ids):
 
 def test_a_text_alone_is_a_name_for_it(index):
     index.teach("a thing", text=f"{THING}, -at night")
-    want = index.search(f"{THING}, -at night", k=None).ids
+    vector = query_vectors.encode(index, f"{THING}, -at night")
+    want = index.search(vector, k=None).ids
     assert index.search('#"a thing"', k=None).ids == want
 
 
