@@ -172,7 +172,7 @@ def _learnable(told: Told) -> Told:
     left_out: dict[str, str] = {}
     for word, marks in told.shows.items():
         if len(marks) < FEWEST:
-            left_out[word] = f"only {len(marks)} images show it, of {FEWEST} needed"
+            left_out[word] = f"{len(marks)} of {FEWEST} examples that it takes"
         elif len(marks) >= len(told.ids):
             left_out[word] = "every image shows it, so nothing tells what it is"
     shows = {word: m for word, m in told.shows.items() if word not in left_out}

@@ -206,7 +206,7 @@ def test_what_cannot_be_learned_from_is_named(index):
         ("no field of texts", "captions", "ground_truth"),
         ("no field of Classifications or Detections", "labels", "caption"),
         ("every image shows it", "labels", "one"),
-        ("only 1 images show it, of 3 needed", "labels", "single"),
+        ("1 of 3 examples that it takes", "labels", "single"),
         ("name the field", "labels", None),
         ("give one of labels, captions, concepts", "videos", None),
     ):
