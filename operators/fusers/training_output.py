@@ -9,24 +9,13 @@ from typing import TYPE_CHECKING, Any
 from fiftyone.operators import types
 
 from ..shared.output import PLOT
+from ..shared.training_curve import layout, lines
 
 if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.compute.train_fuser import TrainResult
 
 _GAIN = 0.0005  # what rounding to a tenth of a percent shows
-LAYOUT = {
-    "margin": {"t": 40, "l": 60, "b": 60, "r": 60},
-    "showlegend": True,
-    "legend": {"orientation": "h", "x": 0, "y": 1.15},
-    "xaxis": {"title": {"text": "epoch"}},
-    "yaxis": {"title": {"text": "ranking kept, %"}},
-    "yaxis2": {
-        "title": {"text": "loss", "font": {"size": 14}},
-        "overlaying": "y",
-        "side": "right",
-        "showgrid": False,
-    },
-}
+LAYOUT = layout("epoch", "ranking kept, %")
 
 
 def results(trained: TrainResult) -> dict[str, Any]:
@@ -37,18 +26,7 @@ def results(trained: TrainResult) -> dict[str, Any]:
 
 def curve(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What was kept for held-out words, and the loss, by epoch, as lines."""
-    line = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "cliponaxis": False,
-        "x": [epoch["number"] for epoch in history],
-    }
-    kept = [100 * epoch["held_out"] for epoch in history]
-    loss = [epoch["loss"] for epoch in history]
-    return [
-        line | {"name": "kept for held-out words", "y": kept},
-        line | {"name": "loss", "y": loss, "yaxis": "y2", "line": {"dash": "dot"}},
-    ]
+    return lines(history, {"kept for held-out words": "held_out"})
 
 
 def schema(values: Mapping[str, Any] | None) -> types.Property:
