@@ -237,12 +237,11 @@
     );
   }
 
-  function CloseUp({ hit, place, onOpen, onJudge }) {
+  function Picture({ filepath, box, text }) {
     const [ratio, setRatio] = useState(null);
     const measure = ({ target }) => setRatio(target.naturalWidth / target.naturalHeight);
-    const box = hit.box || [0, 0, 1, 1];
     const image = h("img", {
-      src: getSampleSrc(hit.filepath),
+      src: getSampleSrc(filepath),
       alt: "",
       onLoad: measure,
       style: {
@@ -250,10 +249,9 @@
         maxWidth: "none",
         pointerEvents: "none",
         visibility: ratio ? "visible" : "hidden",
-        ...(ratio ? underWindow(box, ratio) : {}),
+        ...(ratio ? underWindow(box || [0, 0, 1, 1], ratio) : {}),
       },
     });
-    const score = h(Typography, { variant: "caption", color: "text.secondary" }, hit.score);
     const frame = {
       position: "relative",
       overflow: "hidden",
@@ -261,6 +259,18 @@
       borderRadius: 0.5,
       bgcolor: "background.level2",
     };
+    return h(Box, { sx: frame, title: text }, image);
+  }
+
+  function CloseUp({ hit, place, onOpen, onJudge }) {
+    const several = hit.pictures?.length > 1 ? hit.pictures : null;
+    const pictures = several || [{ box: hit.box }];
+    const beside = {
+      display: "grid",
+      gap: "2px",
+      gridTemplateColumns: `repeat(${pictures.length}, 1fr)`,
+    };
+    const score = h(Typography, { variant: "caption", color: "text.secondary" }, hit.score);
     const open = h(
       Box,
       {
@@ -268,9 +278,11 @@
         "aria-label": `Close-up ${place + 1}`,
         title: hit.likely ? "Opens the image" : "Probably not. Opens the image",
         onClick: () => onOpen(hit.id),
-        sx: { ...PLAIN, width: "100%", opacity: hit.likely ? 1 : 0.45 },
+        sx: { ...PLAIN, ...beside, width: "100%", opacity: hit.likely ? 1 : 0.45 },
       },
-      h(Box, { sx: frame }, image)
+      ...pictures.map((picture, key) =>
+        h(Picture, { key, filepath: hit.filepath, ...picture })
+      )
     );
     const below = h(
       Stack,
@@ -279,7 +291,7 @@
       score,
       onJudge ? h(Thumb, { hit, good: false, onJudge }) : null
     );
-    return h(Box, null, open, below);
+    return h(Box, { sx: { gridColumn: `span ${pictures.length}` } }, open, below);
   }
 
   function CloseUps({ schema }) {

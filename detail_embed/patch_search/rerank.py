@@ -28,6 +28,23 @@ class Reranked:
     patches: np.ndarray
 
 
+@dataclass(frozen=True)
+class RerankedParts:
+    """``m`` candidates for one query of ``t`` texts, best first.
+
+    Attributes:
+        order: ``(m,)`` int64, positions in the list of candidates
+        scores: ``(m,)`` float32, weighted means of cosines
+        patches: ``(t, m)`` int64, the patch that is nearest to each text
+        cosines: ``(t, m)`` float32, of text and patch
+    """
+
+    order: np.ndarray
+    scores: np.ndarray
+    patches: np.ndarray
+    cosines: np.ndarray
+
+
 def rerank(
     queries: Tensor, ids: Sequence[str], store: FeatureStore, top: int | None = None
 ) -> Reranked:
@@ -62,7 +79,7 @@ def rerank(
 
 def rerank_parts(
     parts: Tensor, weights: Sequence[float], ids: Sequence[str], store: FeatureStore
-) -> Reranked:
+) -> RerankedParts:
     """Orders candidates by several texts that one query names, each at its own place.
 
     An image has what its best patch for each text has, by weight, and half of it is
@@ -71,14 +88,10 @@ def rerank_parts(
     ``docs/results/pooling.md``.
 
     Args:
-        parts: ``(m, d)`` unit vectors of texts
-        weights: ``m`` of them, below 0 for what shall not be there
+        parts: ``(t, d)`` unit vectors of texts
+        weights: ``t`` of them, below 0 for what shall not be there
         ids: the candidates, images of the store; those of one score keep their order
         store: patch features
-
-    Returns:
-        for one query: scores are weighted means of cosines, and patches the best ones
-        of the first text that has the highest weight
 
     Raises:
         ValueError: if the texts are of another shape or not finite
@@ -87,16 +100,16 @@ def rerank_parts(
     _check(parts, store)
     parts = parts.float().cpu()
     shares = torch.tensor(weights, dtype=torch.float32)
-    main = int(shares.argmax())
     shares = shares / shares.abs().sum()
-    scores = torch.empty(1, len(ids))
-    patches = torch.empty(1, len(ids), dtype=torch.int64)
+    scores, cosines = torch.empty(len(ids)), torch.empty(len(parts), len(ids))
+    patches = torch.empty(len(parts), len(ids), dtype=torch.int64)
     for i, id in enumerate(ids):
         near = F.normalize(store.features(id), dim=1) @ parts.T
-        best, places = near.max(dim=0)
-        scores[0, i] = (best @ shares + (near @ shares).max()) / 2
-        patches[0, i] = places[main]
-    return _in_order(scores, patches)
+        cosines[:, i], patches[:, i] = near.max(dim=0)
+        scores[i] = (cosines[:, i] @ shares + (near @ shares).max()) / 2
+    order = scores.argsort(descending=True, stable=True)
+    found = order, scores[order], patches[:, order], cosines[:, order]
+    return RerankedParts(*(values.numpy() for values in found))
 
 
 def _check(queries: Tensor, store: FeatureStore) -> None:
@@ -108,7 +121,7 @@ def _check(queries: Tensor, store: FeatureStore) -> None:
         raise ValueError("queries hold NaN or infinite values")
 
 
-def _in_order(scores: Tensor, patches: Tensor, top: int | None = None) -> Reranked:
+def _in_order(scores: Tensor, patches: Tensor, top: int | None) -> Reranked:
     order = scores.argsort(dim=1, descending=True, stable=True)[:, :top]
     return Reranked(
         order.numpy(),

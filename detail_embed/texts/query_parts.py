@@ -51,3 +51,8 @@ def encode_parts(
     return torch.stack([
         concept(text) if is_concept else next(encoded) for text, is_concept in parts
     ])
+
+
+def label(text: str, is_concept: bool) -> str:
+    """A part of a query as the label of what is found; of a concept with its sign."""
+    return f"#{text}" if is_concept else text

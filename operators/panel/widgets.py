@@ -136,7 +136,9 @@ def close_ups(
         panel: where to
         hits: ``id`` and ``filepath`` of a sample, the ``box`` that is shown, left, top,
             width and height as shares of the image, a ``score`` as text, whether it is
-            ``likely``; others are dimmed; and how it was ``judged``, None for not
+            ``likely``; others are dimmed; and how it was ``judged``, None for not. Of
+            several things that were looked for, ``pictures``, a ``box`` and a ``text``
+            each, are shown beside each other
         on_open: called with the ``id`` of the sample that was clicked
         on_judge (None): called with ``id``, ``box`` and whether it is ``good``; None
             for no thumbs

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from detail_embed.fiftyone_bridge.runs.run import Run
     from detail_embed.fiftyone_bridge.where.show_where import Where
 
-_OPTIONS = ("field", "heatmap_field", "max_boxes")
+_OPTIONS = ("field", "heatmap_field", "max_boxes", "templates")
 _NO_INDEX = (
     "This dataset has no index of detail-embed: use 'Compute detail embeddings'"
 )
@@ -62,7 +62,9 @@ class ShowWhere(DrawingOperator):
         )
         keys = where.showable(ctx.dataset)
         params["brain_key"] = add_index(inputs, params, keys, _NO_INDEX)
-        inputs.int("max_boxes", min=1, default=3, label="Boxes per image, at most")
+        inputs.int(
+            "max_boxes", min=1, default=3, label="Boxes per image and prompt, at most"
+        )
         inputs.str("field", default=where.FIELD, label="Field of the boxes")
         inputs.str(
             "heatmap_field", default=where.HEATMAP_FIELD, label="Field of the heat maps"
@@ -75,7 +77,7 @@ class ShowWhere(DrawingOperator):
         from detail_embed.engine.encode_options import EncodeOptions
         from detail_embed.fiftyone_bridge.where.show_where import show_where
 
-        label = params.get("text") or None
+        label = params.get("text") if "vector" in params else None
         arguments = given(params, *_OPTIONS)
         options = EncodeOptions.from_params(params)
         return show_where(
@@ -127,7 +129,7 @@ class ShowWhere(DrawingOperator):
             brain_key ("detail"): an index that was computed by detail-embed
             field ("detail_where"): of the boxes
             heatmap_field ("detail_heatmap"): of the heat maps
-            max_boxes (3): boxes per image, at most
+            max_boxes (3): boxes per image and prompt, at most
             max_pixels (None): images with more are read by parts, which needs
                 rasterio; by default 268 million
             read_seconds (None): that a file may be waited for, as on a network; by

@@ -43,12 +43,13 @@ def test_scores_are_those_by_hand(store, weights):
     parts = F.normalize(torch.randn(len(weights), DIM), dim=1)
     found = rerank_parts(parts, weights, ["a", "b", "c"], store)
     wanted = np.array([by_hand(parts, weights, store, id) for id in "abc"])
-    np.testing.assert_allclose(found.scores[0], np.sort(wanted)[::-1], atol=1e-5)
-    assert found.order[0].tolist() == np.argsort(-wanted).tolist()
-    main = parts[int(np.argmax(weights))]
-    for at, patch in zip(found.order[0], found.patches[0]):
-        near = F.normalize(store.features("abc"[at]).float(), dim=1) @ main
-        assert patch == int(near.argmax())
+    np.testing.assert_allclose(found.scores, np.sort(wanted)[::-1], atol=1e-5)
+    assert found.order.tolist() == np.argsort(-wanted).tolist()
+    for part, patches, cosines in zip(parts, found.patches, found.cosines):
+        for at, patch, cosine in zip(found.order, patches, cosines):
+            near = F.normalize(store.features("abc"[at]).float(), dim=1) @ part
+            assert patch == int(near.argmax())
+            assert cosine == pytest.approx(float(near.max()), abs=1e-6)
 
 
 def test_one_text_is_as_before(store):
@@ -56,8 +57,9 @@ def test_one_text_is_as_before(store):
     text = F.normalize(torch.randn(1, DIM), dim=1)
     alone, parts = rerank(text, list("abc"), store), rerank_parts(
         text, [1.0], list("abc"), store)
-    assert (alone.order == parts.order).all()
-    np.testing.assert_allclose(alone.scores, parts.scores, atol=1e-6)
+    assert (alone.order[0] == parts.order).all()
+    np.testing.assert_allclose(alone.scores[0], parts.scores, atol=1e-6)
+    np.testing.assert_allclose(alone.scores, parts.cosines, atol=1e-6)
     assert (alone.patches == parts.patches).all()
 
 
@@ -77,10 +79,10 @@ def test_two_places_before_one_in_between(tmp_path):
                   [np.ones(2, int)])
     ids = list(images)
     found = rerank_parts(torch.stack([a, b]), [1, 1], ids, store)
-    order = [ids[i] for i in found.order[0]]
+    order = [ids[i] for i in found.order]
     assert set(order[:2]) == {"both", "at one place"}
     but_not = rerank_parts(torch.stack([a, b]), [1, -1], ids, store)
-    assert ids[but_not.order[0, 0]] == "one"
+    assert ids[but_not.order[0]] == "one"
 
 
 def test_what_cannot_be_used(store):
@@ -88,4 +90,5 @@ def test_what_cannot_be_used(store):
         rerank_parts(torch.ones(2, DIM + 1), [1, 1], ["a"], store)
     with pytest.raises(ValueError, match="NaN"):
         rerank_parts(torch.full((2, DIM), torch.nan), [1, 1], ["a"], store)
-    assert rerank_parts(torch.ones(2, DIM), [1, 1], [], store).order.shape == (1, 0)
+    none = rerank_parts(torch.ones(2, DIM), [1, 1], [], store)
+    assert none.order.shape == (0,) and none.patches.shape == (2, 0)

@@ -20,6 +20,7 @@ from detail_embed.fiftyone_bridge.search.methods import (
     VECTORS,
     check_request,
 )
+from detail_embed.fiftyone_bridge.search.places import Place
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import histogram, standardise
 
@@ -89,13 +90,17 @@ def search_boxes(
     ids = [vectors.labels[row] for row in best]
     images = boxes.images_of_rows(vectors, best)
     shown = boxes.images_of(samples).select(images[:DRAWN])
-    places = label_attributes.boxes(shown, field)
+    text = EXAMPLE if isinstance(query, np.ndarray) else str(query)
+    found = scores[best].tolist()
+    box_of = label_attributes.boxes(shown, field)
+    places = {id: (Place(tuple(box_of[id]), score, text),)
+              for id, score in zip(ids, found) if box_of.get(id)}
     return FoundBoxes(
         samples=samples,
         ids=ids,
-        scores=scores[best].tolist(),
+        scores=found,
         z_scores=z_scores[best].tolist(),
-        boxes=[places.get(id) for id in ids],
+        places=[places.get(id, ()) for id in ids],
         histogram=histogram(z_scores[members.rows]),
         searched=len(members.rows),
         missing=members.without,
@@ -103,7 +108,7 @@ def search_boxes(
         vector=vector,
         method=VECTORS,
         seconds=time.monotonic() - started,
-        text=EXAMPLE if isinstance(query, np.ndarray) else str(query),
+        text=text,
         hints=hints,
         label_field=field,
         sample_ids=images,

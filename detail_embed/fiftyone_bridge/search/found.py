@@ -13,6 +13,7 @@ from detail_embed.fiftyone_bridge.samples.collection import with_fields
 from detail_embed.fiftyone_bridge.samples.frames import home_of
 from detail_embed.fiftyone_bridge.samples.images import clips_of
 from detail_embed.fiftyone_bridge.search import match
+from detail_embed.fiftyone_bridge.search.places import Places
 from detail_embed.texts.score_summary import ScoreHistogram
 
 DRAWN = 5_000  # images, the best, whose scores and places are in a view
@@ -35,10 +36,10 @@ class Found:
         z_scores: how far the vectors of each stand out, see
             :func:`~detail_embed.texts.score_summary.standardise`, among all images of
             the index
-        boxes: the place that matched best, left, top, width and height as shares of
-            the image: the best stored patch, of several prompts that of the first among
-            those of the highest weight; else what the best of a few vectors stands for;
-            None where neither is known, and after the best 5,000
+        places: where each prompt matches best, that of the highest weight first, five
+            at most: the best stored patch, else what the best of a few vectors stands
+            for; prompts that match best at one place have it together. Empty where
+            neither is known, and after the best 5,000
         histogram: the z-scores of the images that were searched
         searched: how many these are
         missing: images without a vector: they are not found
@@ -58,7 +59,7 @@ class Found:
     ids: list[str]
     scores: list[float | None]
     z_scores: list[float]
-    boxes: list[list[float] | None]
+    places: list[Places]
     histogram: ScoreHistogram
     searched: int
     missing: int
@@ -70,6 +71,14 @@ class Found:
     likely: int | None = None
     hints: tuple[str, ...] = ()
     clips: fov.DatasetView | None = field(default=None, repr=False)
+
+    @property
+    def boxes(self) -> list[list[float] | None]:
+        """The first place of each, left, top, width and height as shares of the image.
+
+        None where there is none.
+        """
+        return [list(places[0].box) if places else None for places in self.places]
 
     @property
     def shown(self) -> fov.DatasetView:
@@ -108,9 +117,9 @@ class Found:
         if has_score(view):
             shown = [score if score is None else round(score, 4) for score in scores]
             view = view.set_field(SCORE, match.of_each(ids, match.item(shown)))
-        if not any(self.boxes) or not match.is_known(view):
+        if not any(self.places) or not match.is_known(view):
             return view
-        return match.draw(view, ids, self.boxes[:DRAWN], scores, self.text)
+        return match.draw(view, ids, self.places[:DRAWN], self.text)
 
     def patches(self) -> fov.DatasetView:
         """Close-ups: a view of the places that matched, best first.
@@ -120,7 +129,7 @@ class Found:
         """
         prepare(home_of(self.samples))
         view = self._view(with_fields(self.samples, match.MATCH))
-        if not any(self.boxes) or not view.has_field(match.MATCH):
+        if not any(self.places) or not view.has_field(match.MATCH):
             raise ValueError(
                 "nobody knows where these images match: keep patch features, or a few "
                 "vectors per image"

@@ -71,7 +71,7 @@ class FoundBoxes(Found):
             ids=list(first),
             scores=[self.scores[place] for place in places],
             z_scores=[self.z_scores[place] for place in places],
-            boxes=[self.boxes[place] for place in places],
+            places=[self.places[place] for place in places],
             histogram=self.histogram,
             searched=self.searched,
             missing=self.missing,

@@ -8,12 +8,9 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.view as fov
-import numpy as np
 from bson import ObjectId
 from fiftyone import ViewExpression
 
-from detail_embed.fiftyone_bridge.index.index import Index
-from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.samples.app_defaults import (
     MATCH,
     MATCH_MAKER,
@@ -23,6 +20,7 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     is_frames,
     serialized,
 )
+from detail_embed.fiftyone_bridge.search.places import Place
 
 
 def is_known(samples: foc.SampleCollection) -> bool:
@@ -39,31 +37,39 @@ def is_ours(field: fo.Field) -> bool:
 def draw(
     view: fov.DatasetView,
     ids: Sequence[str],
-    boxes: Sequence[Sequence[float] | None],
-    scores: Sequence[float | None],
-    text: str,
+    places: Sequence[Sequence[Place]],
+    asked: str,
 ) -> fov.DatasetView:
     """Adds the best places to a view; nothing is written to the samples.
 
     Args:
         view: of the samples
         ids: of the ``k`` samples
-        boxes: left, top, width and height as shares of the image; None for none
-        scores: cosines
-        text: of the labels
+        places: of each, for each thing that was looked for; empty for none
+        asked: what was looked for, all of it; see :func:`text_of`
     """
+    most = max(map(len, places), default=0)
+    labels = [_label([p[at] if at < len(p) else None for p in places])
+              for at in range(most)]
+    detections = {"$concatArrays": labels}
+    value = {"_cls": "Detections", "detections": detections}
+    named = {"$let": {"vars": {"asked": {"$literal": asked}}, "in": value}}
+    return view.set_field(MATCH, of_each(ids, named))
+
+
+def _label(places: Sequence[Place | None]) -> dict[str, Any]:
+    """A list of a label for each sample, or of none where it has no such place."""
+    texts = [place and place.text for place in places]
+    boxes = [place and list(place.box) for place in places]
     label = {
-        "label": {"$literal": text},
-        "_id": {"$toObjectId": item([str(ObjectId()) for _ in ids])},
+        "label": item(texts),
+        "_id": {"$toObjectId": item([str(ObjectId()) for _ in places])},
         "_cls": "Detection",
-        "bounding_box": item(list(boxes)),
-        "confidence": item([_confidence(score) for score in scores]),
+        "bounding_box": item(boxes),
+        "confidence": item([place and _confidence(place.score) for place in places]),
         "tags": [],
     }
-    known = {"$ne": [item(list(boxes)), None]}
-    labels = {"$cond": [known, [label], []]}
-    value = {"_cls": "Detections", "detections": labels}
-    return view.set_field(MATCH, of_each(ids, value))
+    return {"$cond": [{"$ne": [item(boxes), None]}, [label], []]}
 
 
 def of_each(ids: Sequence[str], value: Any) -> ViewExpression:
@@ -116,37 +122,6 @@ def _first_text(value: Any) -> str | None:
         value = list(value.values())
     parts = map(_first_text, value) if isinstance(value, list) else ()
     return next((part for part in parts if part is not None), None)
-
-
-def few_boxes(
-    index: Index, vectors: IndexVectors, query: np.ndarray, rows: Sequence[int]
-) -> dict[str, list[float]]:
-    """What the best of a few vectors of each image stands for.
-
-    Args:
-        index: the index
-        vectors: those of the index
-        query: ``(d,)``
-        rows: places of images among those of the index
-
-    Returns:
-        boxes by sample id; none of an index of one vector, or of another's
-    """
-    if vectors.labels is None or index.record is None:
-        return {}
-    best = {}
-    for row in rows:
-        own = vectors.rows(row)
-        nearest = own.start + int((vectors.matrix[own] @ query).argmax())
-        best[vectors.ids[row]] = vectors.labels[nearest]
-    field = f"{index.field}.detections"
-    images = index.images().select(list(best))
-    columns = images.values(["id", f"{field}.id", f"{field}.bounding_box"])
-    return {
-        id: dict(zip(labels, boxes))[best[id]]
-        for id, labels, boxes in zip(*columns)
-        if labels and best[id] in labels
-    }
 
 
 def _confidence(score: float | None) -> float | None:

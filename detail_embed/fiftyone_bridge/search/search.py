@@ -14,7 +14,6 @@ import fiftyone.core.collections as foc
 import numpy as np
 import torch
 
-from detail_embed.cover.patches import relative
 from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index import boxes
 from detail_embed.fiftyone_bridge.index import large as large_index
@@ -28,7 +27,6 @@ from detail_embed.fiftyone_bridge.search.box_search import search_boxes
 from detail_embed.fiftyone_bridge.search.found import DRAWN, EXAMPLE, Found
 from detail_embed.fiftyone_bridge.search.large import propose
 from detail_embed.fiftyone_bridge.search.likely import find_likely
-from detail_embed.fiftyone_bridge.search.match import few_boxes
 from detail_embed.fiftyone_bridge.search.methods import (
     AUTO,
     MOST,
@@ -41,11 +39,13 @@ from detail_embed.fiftyone_bridge.search.methods import (
     for_examples,
     own_store,
 )
+from detail_embed.fiftyone_bridge.search.places import of_few, of_patches
 from detail_embed.fiftyone_bridge.search.several_prompts import SeveralPrompts
 from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
 from detail_embed.texts.score_summary import histogram, standardise
 
+_Patches = tuple[list[int], list[float]]  # of an image, with their cosines
 _LOOKED_AT = 25  # images that may probably show it, even where fewer are asked for
 
 
@@ -138,7 +138,9 @@ def search(
     if several is not None and len(vectors.matrix) > len(vectors.ids):
         scored = replace(scored, scores=several.scores(vectors)[scored.rows])
     order = scored.best_first(threshold)
-    patches: dict[str, int] = {}
+    text = EXAMPLE if isinstance(query, np.ndarray) else str(query)
+    wanted = several.shown_parts if several else {text: vector}
+    patches: dict[str, _Patches] = {}
     store = None
     if method == AUTO:
         own, best_first = own_store(index), [scored.ids[i] for i in order]
@@ -161,15 +163,16 @@ def search(
     best = order[:shown]
     ids = [scored.ids[i] for i in best]
     drawn = dict(zip(ids[:DRAWN], scored.rows[best[:DRAWN]].tolist()))
-    places = {id: _box(store, id, patches[id]) for id in drawn if id in patches}
+    places = {id: of_patches(store, id, *patches[id], list(wanted))
+              for id in drawn if id in patches}
     rest = [row for id, row in drawn.items() if id not in places]
-    places |= few_boxes(index, vectors, several.main if several else vector, rest)
+    places |= of_few(index, vectors, wanted, rest)
     return Found(
         samples=samples,
         ids=ids,
         scores=[_number(scored.scores[i]) for i in best],
         z_scores=scored.z_scores[best].tolist(),
-        boxes=[places.get(id) for id in ids],
+        places=[places.get(id, ()) for id in ids],
         histogram=histogram(everyone),
         searched=len(everyone),
         missing=missing,
@@ -177,7 +180,7 @@ def search(
         vector=vector,
         method=method,
         seconds=time.monotonic() - started,
-        text=EXAMPLE if isinstance(query, np.ndarray) else str(query),
+        text=text,
         likely=None if likely is None else min(int(likely.sum()), len(best)),
         hints=hints,
         clips=clips,
@@ -254,11 +257,12 @@ def _propose(
 def _by_patches(
     store: FeatureStore, vector: np.ndarray, several: SeveralPrompts | None,
     scored: _Scored, proposed: np.ndarray,
-) -> tuple[np.ndarray, dict[str, int]]:
+) -> tuple[np.ndarray, dict[str, _Patches]]:
     """Puts images in the order of their best patches; writes their scores anew.
 
     Returns:
-        the places, those without stored patches last, and the best patch of the others
+        the places, those without stored patches last, and of the others the best patch
+        for each prompt that is shown, with its cosine
     """
     held = np.array([i for i in proposed if scored.ids[i] in store], np.int64)
     rest = np.array([i for i in proposed if scored.ids[i] not in store], np.int64)
@@ -271,16 +275,16 @@ def _by_patches(
     if several is None:
         query = torch.from_numpy(np.asarray(vector, np.float32))[None]
         found = rerank(query, ids, store)
+        best, scores = held[found.order[0]], found.scores[0]
+        patches, cosines = found.patches, found.scores
     else:
-        found = several.rank(ids, store)
-    order = held[found.order[0]]
-    scored.scores[order], scored.scores[rest] = found.scores[0], np.nan
-    patches = zip((scored.ids[i] for i in order), found.patches[0].tolist())
-    return np.concatenate([order, rest]), dict(patches)
-
-
-def _box(store: FeatureStore, id: str, patch: int) -> list[float]:
-    return relative(store[id].boxes, np.array([patch]))[0].tolist()
+        found, shown = several.rank(ids, store), [*several.shown.values()]
+        best, scores = held[found.order], found.scores
+        patches, cosines = found.patches[shown], found.cosines[shown]
+    scored.scores[best], scored.scores[rest] = scores, np.nan
+    of_each = zip(patches.T.tolist(), cosines.T.tolist())
+    by_id = dict(zip((scored.ids[i] for i in best), of_each))
+    return np.concatenate([best, rest]), by_id
 
 
 def _number(score: np.floating) -> float | None:

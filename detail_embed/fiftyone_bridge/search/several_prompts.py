@@ -12,9 +12,12 @@ from detail_embed.features import FeatureStore
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.index_vectors import IndexVectors
 from detail_embed.fiftyone_bridge.search import query_vectors
-from detail_embed.patch_search.rerank import Reranked, rerank_parts
+from detail_embed.patch_search.rerank import RerankedParts, rerank_parts
 from detail_embed.texts.query import Query
+from detail_embed.texts.query_parts import label
 from detail_embed.texts.read_query import read_query
+
+_SHOWN = 5  # places of an image
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +27,12 @@ class SeveralPrompts:
     Attributes:
         parts: ``(m, d)`` float32, unit length
         weights: of the prompts
+        texts: of the prompts
     """
 
     parts: np.ndarray
     weights: tuple[float, ...]
+    texts: tuple[str, ...]
 
     @classmethod
     def of(
@@ -40,14 +45,28 @@ class SeveralPrompts:
         if len(query.prompts) < 2:
             return None
         parts = query_vectors.encode_parts(index, query, templates)
-        return cls(parts, tuple(prompt.weight for prompt in query.prompts))
+        weights = tuple(prompt.weight for prompt in query.prompts)
+        return cls(parts, weights, tuple(label(*part) for part in query.parts))
 
     @property
-    def main(self) -> np.ndarray:
-        """The first among those of the highest weight: what is shown of an image."""
-        return self.parts[int(np.argmax(self.weights))]
+    def shown(self) -> dict[str, int]:
+        """The places of prompts that are shown, by their texts: five at most.
 
-    def rank(self, ids: Sequence[str], store: FeatureStore) -> Reranked:
+        That of the highest weight comes first.
+        """
+        order = np.argsort(-np.array(self.weights), kind="stable").tolist()
+        found: dict[str, int] = {}
+        for at in order:
+            if self.weights[at] > 0:
+                found.setdefault(self.texts[at], at)
+        return dict([*found.items()][:_SHOWN])
+
+    @property
+    def shown_parts(self) -> dict[str, np.ndarray]:
+        """Their vectors ``(d,)``."""
+        return {text: self.parts[at] for text, at in self.shown.items()}
+
+    def rank(self, ids: Sequence[str], store: FeatureStore) -> RerankedParts:
         """Orders images by their stored patches; see :func:`.rerank.rerank_parts`."""
         return rerank_parts(torch.from_numpy(self.parts), self.weights, ids, store)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import fiftyone as fo
+import numpy as np
 
 from detail_embed.fiftyone_bridge.index.names import check_brain_key
 from detail_embed.fiftyone_bridge.samples.app_defaults import (
@@ -63,21 +64,22 @@ class WhereFields:
             home.add_sample_field(score, fo.FloatField)
 
     def write(
-        self, home: Home, places: Mapping[str, Places], text: str
+        self, home: Home, places: Mapping[str, Sequence[tuple[str, Places]]]
     ) -> None:
-        """Sets the labels of images.
+        """Sets the labels of images; a heat map shows the hottest of all texts.
 
         Args:
             home: where the images are
-            places: by sample id
-            text: of the query, for the boxes
+            places: of each text that was looked for, by sample id
         """
         if not places:
             return
-        label = _shorten(text)
-        boxes = {id: _detections(image, label) for id, image in places.items()}
+        boxes = {id: _detections(image) for id, image in places.items()}
         heat = {
-            id: fo.Heatmap(map=image.heat, range=[0, 1]) for id, image in places.items()
+            id: fo.Heatmap(
+                map=np.maximum.reduce([one.heat for _, one in image]), range=[0, 1]
+            )
+            for id, image in places.items()
         }
         home.set_values(self.boxes, boxes, key_field="id")
         home.set_values(self.heat, heat, key_field="id")
@@ -128,15 +130,16 @@ def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST - 1].rstrip()}…"
 
 
-def _detections(places: Places, label: str) -> fo.Detections:
+def _detections(image: Sequence[tuple[str, Places]]) -> fo.Detections:
     return fo.Detections(
         detections=[
             fo.Detection(
-                label=label,
+                label=_shorten(text),
                 bounding_box=box,
                 confidence=min(max(score, 0.0), 1.0),
                 **{SCORE: score},
             )
+            for text, places in image
             for box, score in zip(places.boxes.tolist(), places.scores.tolist())
         ]
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
-import torch
 from torch import Tensor
 
 from detail_embed.cover import CompleteCover
@@ -21,13 +21,13 @@ from detail_embed.engine.encode_files import iter_patch_features
 from detail_embed.engine.encode_options import DEFAULT, EncodeOptions
 from detail_embed.features import FeatureStore
 from detail_embed.features.label import LABEL, patch_slug
-from detail_embed.fiftyone_bridge.concepts import resolve
 from detail_embed.fiftyone_bridge.index import feature_stores, records
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.model import zoo
 from detail_embed.fiftyone_bridge.model.detail_model import DetailModel
 from detail_embed.fiftyone_bridge.runs.pace import Pace
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
+from detail_embed.fiftyone_bridge.where import wanted
 from detail_embed.fiftyone_bridge.where.fields import (
     FIELD,
     HEATMAP_FIELD,
@@ -38,8 +38,6 @@ from detail_embed.fiftyone_bridge.where.shown_index import require_record, showa
 from detail_embed.patch_search.localise import Places, localise
 from detail_embed.space.embedding_space import EmbeddingSpace
 from detail_embed.storage.plain_numbers import is_a
-from detail_embed.texts.query import Query
-from detail_embed.texts.read_query import read_query
 
 __all__ = [
     "Where",
@@ -49,11 +47,11 @@ __all__ = [
     "showable",
 ]
 
-_NO_TEXT = "query"
 _SHARE = 64  # images that are written together
 
 _Item = tuple[str, str]  # id and path
-_Found = tuple[_Item, Places | str]  # the places, or why there are none
+_Wanted = Sequence[tuple[str, Tensor]]  # texts of labels, and vectors
+_Found = tuple[_Item, list[tuple[str, Places]] | str]  # or why there are none
 
 
 @dataclass(frozen=True)
@@ -86,14 +84,17 @@ def show_where(
     max_boxes: int = 3,
     label: str | None = None,
     options: EncodeOptions = DEFAULT,
+    templates: str = "own",
 ) -> Run:
     """Labels where images match a query.
 
-    Every image gets Detections, with the cosine of the window that matched as
-    ``score`` and the same between 0 and 1 as ``confidence``, and a Heatmap. An image in
-    which nothing stands out has no boxes and a heat map of zeros; otherwise the best
-    place is shown, whether or not it is what was looked for: mind the scores. Labels of
-    an earlier query are replaced in these images, and stay in others.
+    Every prompt is looked for by itself, and "but not" counts for each. Every image
+    gets Detections with their texts as labels, with the cosine of the window that
+    matched as ``score`` and the same between 0 and 1 as ``confidence``, and a Heatmap
+    of what is hottest of all. An image in which nothing stands out has no boxes and a
+    heat map of zeros; otherwise the best place is shown, whether or not it is what was
+    looked for: mind the scores. Labels of an earlier query are replaced in these
+    images, and stay in others.
 
     Images whose patch features are stored are not encoded, and their files not read.
 
@@ -105,10 +106,12 @@ def show_where(
             bicycle"``, or a vector ``(d,)`` in the space of the index
         field ("detail_where"): of the boxes; made where missing
         heatmap_field ("detail_heatmap"): of the heat maps; made where missing
-        max_boxes (3): boxes per image, at most
-        label (None): of the boxes; by default the text of the query, up to 40
-            characters of it
+        max_boxes (3): boxes per image and prompt, at most
+        label (None): of the boxes; by default the text of their prompt, of one prompt
+            the query as it is, up to 40 characters of it
         options (DEFAULT): how files are read and encoded
+        templates ("own"): sentences around the prompts, see
+            :mod:`detail_embed.texts.templates`
 
     Returns:
         a :class:`.runs.run.Run` with a :class:`Where`; nothing is done until it is
@@ -118,10 +121,13 @@ def show_where(
         ValueError: if the samples, the query, the brain key or a field cannot be used
     """
     samples = index.images_of(samples)
-    check_show_where(index, samples, query, field, heatmap_field, max_boxes)
+    check_show_where(
+        index, samples, query, field, heatmap_field, max_boxes, templates
+    )
     options.check_options()
     fields = WhereFields(field, heatmap_field)
-    return Run(_show(index, samples, query, fields, max_boxes, label, options))
+    encode = partial(wanted.encode, index, query, label=label, templates=templates)
+    return Run(_show(index, samples, encode, fields, max_boxes, options))
 
 
 def check_show_where(
@@ -131,6 +137,7 @@ def check_show_where(
     field: str = FIELD,
     heatmap_field: str = HEATMAP_FIELD,
     max_boxes: int = 3,
+    templates: str = "own",
 ) -> None:
     """Checks all that can be checked quickly; see :func:`show_where`.
 
@@ -139,10 +146,7 @@ def check_show_where(
     """
     index.images_of(samples)
     require_record(index)
-    if isinstance(query, np.ndarray):
-        _check_vector(query)
-    else:
-        resolve.vectors(index, _parse(query).concepts)
+    wanted.check(index, query, templates)
     is_number = is_a(Integral, max_boxes)
     if not is_number or max_boxes < 1:
         raise ValueError(
@@ -154,10 +158,9 @@ def check_show_where(
 def _show(
     index: Index,
     samples: foc.SampleCollection,
-    query: str | np.ndarray,
+    encode: Callable[[EmbeddingSpace], _Wanted],
     fields: WhereFields,
     max_boxes: int,
-    label: str | None,
     options: EncodeOptions,
 ) -> Generator[Progress, None, Where]:
     started = time.monotonic()
@@ -166,28 +169,28 @@ def _show(
     yield Progress("Loading the model", 0.0)
     model = record.text_space(record.space)
     space = DetailModel(model, zoo.source_directory()).space
-    vector = _encode(index, query, space)
-    text = label or (query if isinstance(query, str) else _NO_TEXT)
+    looked_for = encode(space)
     fields.declare(home)
 
     items = list(zip(*samples.values(["id", "filepath"])))
-    places: dict[str, Places] = {}
+    places: dict[str, list[tuple[str, Places]]] = {}
     failed: dict[str, str] = {}
     images = boxes = 0
     pace = Pace(len(items))
-    finding = _find(items, space, dataset, record, vector, max_boxes, options)
+    finding = _find(items, space, dataset, record, looked_for, max_boxes, options)
     with closing(finding) as found:
         for done, ((id, path), result) in enumerate(found, 1):
             if isinstance(result, str):
                 failed[path] = result
             else:
                 places[id] = result
-                images, boxes = images + 1, boxes + len(result.boxes)
+                images += 1
+                boxes += sum(len(one.boxes) for _, one in result)
             if len(places) == _SHARE:
-                fields.write(home, places, text)
+                fields.write(home, places)
                 places.clear()
             yield pace.report(done, len(failed))
-    fields.write(home, places, text)
+    fields.write(home, places)
     seconds = time.monotonic() - started
     return Where(fields.boxes, fields.heat, images, boxes, failed, seconds)
 
@@ -197,7 +200,7 @@ def _find(
     space: EmbeddingSpace,
     dataset: fo.Dataset,
     record: records.Record,
-    query: Tensor,
+    looked_for: _Wanted,
     max_boxes: int,
     options: EncodeOptions,
 ) -> Iterator[_Found]:
@@ -209,10 +212,10 @@ def _find(
     held = [item for item in items if store is not None and item[0] in store]
     for item in held:
         image = store[item[0]]
-        places = localise(image.features, image.boxes, image.levels, query, max_boxes)
-        yield item, places
-    stored = {id for id, _ in held}
-    rest = [item for item in items if item[0] not in stored]
+        stored = image.features, image.boxes, image.levels
+        yield item, _places(*stored, looked_for, max_boxes)
+    done = {id for id, _ in held}
+    rest = [item for item in items if item[0] not in done]
     encoding = iter_patch_features(rest, space.backbone, cover, options)
     with closing(encoding) as images:
         for image in images:
@@ -222,7 +225,17 @@ def _find(
                 continue
             size = image.width, image.height
             windows = cover.boxes(*size), cover.levels(*size)
-            yield item, localise(image.features, *windows, query, max_boxes)
+            yield item, _places(image.features, *windows, looked_for, max_boxes)
+
+
+def _places(
+    features: Tensor, boxes: np.ndarray, levels: np.ndarray, looked_for: _Wanted,
+    max_boxes: int,
+) -> list[tuple[str, Places]]:
+    return [
+        (text, localise(features, boxes, levels, vector, max_boxes))
+        for text, vector in looked_for
+    ]
 
 
 def _open_store(
@@ -234,41 +247,3 @@ def _open_store(
         if store.slug == slug:
             return store
     return feature_stores.find(dataset, slug)
-
-
-def _parse(text: str) -> Query:
-    query = read_query(text)
-    if query.is_only_negative:
-        raise ValueError(
-            f"{text!r:.80} only says what not to look for, which is in no place: add "
-            "what to look for"
-        )
-    return query
-
-
-def _check_vector(query: np.ndarray) -> None:
-    shape = np.shape(query)
-    if len(shape) != 1 or not np.isfinite(query).all() or not np.any(query):
-        raise ValueError(
-            f"the query must be a text or a finite vector that is not 0, not {shape}"
-        )
-
-
-def _encode(
-    index: Index, query: str | np.ndarray, space: EmbeddingSpace
-) -> Tensor:
-    if isinstance(query, str):
-        query, device = _parse(query), space.backbone.device
-        known = {
-            name: torch.tensor(vector, device=device)
-            for name, vector in resolve.vectors(index, query.concepts).items()
-        }
-        return query.encode(
-            space.backbone, concept=known.__getitem__, words=space.words
-        )
-    if len(query) != space.dim:
-        raise ValueError(
-            f"the query has {len(query)} dimensions, but the index is of a space of "
-            f"{space.dim}: it is of another model"
-        )
-    return torch.from_numpy(np.asarray(query, np.float32))

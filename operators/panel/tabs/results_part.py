@@ -83,22 +83,27 @@ class ResultsPart(PanelBase):
         from detail_embed.fiftyone_bridge.where import show_where, stored
 
         asked, images = search_state.read(ctx), search_output.stored(ctx, "images")
-        vector, label = queries.encode(ctx, asked), asked.text or "example"
+        query = queries.ask(ctx, asked)
+        label = None if isinstance(query, str) else asked.text or "example"
         index = Index(ctx.dataset, asked.brain_key)
         if not stored.is_stored(index, images.limit(_AT_ONCE + 1)):
+            what = {"text": query} if label is None else {
+                "text": label, "vector": query.tolist()
+            }
             ctx.prompt(
                 "@detail/detail-embed/show_where",
                 params={
-                    "vector": vector.tolist(),
-                    "text": label,
-                    "brain_key": asked.brain_key,
+                    **what, "brain_key": asked.brain_key, "templates": asked.templates
                 },
                 skip_prompt=True,
             )
             search_output.show_where(ctx)
             return
         shown = images.limit(_AT_ONCE)
-        marked = show_where.show_where(index, shown, vector, label=label).finish()
+        run = show_where.show_where(
+            index, shown, query, label=label, templates=asked.templates
+        )
+        marked = run.finish()
         ctx.ops.reload_dataset()
         search_output.show_where(ctx, marked.field, marked.heatmap_field)
 

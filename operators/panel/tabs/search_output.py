@@ -26,6 +26,7 @@ OURS = SCORE, MATCH
 _FOUND, _BARS, _ACTIVE = "found", "bars", "active"
 _HISTOGRAM = "search.histogram"
 _CLOSE_UPS = 12
+_PICTURES = 3  # of an image, beside each other
 _STEP = 0.1  # of the threshold
 _EDGE = 16  # pixels beside a slider, and so beside the histogram above it
 _BAR, _ABOVE = "#8a8f98", "#ff6d04"
@@ -223,16 +224,19 @@ def _hits(answer: Found) -> list[dict[str, Any]]:
     images, found = _images(answer), answer.images
     within = found.samples.select(list(set(images.values())))
     paths = dict(zip(*within.values(["id", "filepath"])))
-    rows = zip(images, answer.boxes, answer.scores)
+    rows = zip(images, answer.places, answer.scores)
     return [
         {
             "id": id,
             "filepath": paths[images[id]],
-            "box": box,
+            "box": list(places[0].box) if places else None,
+            "pictures": [
+                {"box": list(one.box), "text": one.text} for one in places[:_PICTURES]
+            ],
             "score": "" if score is None else f"{score:.2f}",
             "likely": answer.likely is None or place < answer.likely,
         }
-        for place, (id, box, score) in enumerate(rows)
+        for place, (id, places, score) in enumerate(rows)
         if images[id] in paths
     ]
 

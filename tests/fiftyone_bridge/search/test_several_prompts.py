@@ -9,7 +9,7 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
-from detail_embed.fiftyone_bridge.search import query_vectors
+from detail_embed.fiftyone_bridge.search import match, query_vectors
 from detail_embed.fiftyone_bridge.search.methods import PATCHES, RERANKED
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts.query import parse
@@ -37,13 +37,25 @@ def test_scores_are_of_each_prompt_and_of_all(indexed, text, templates):
     weights = np.array([prompt.weight for prompt in query.prompts])
     weights = weights / np.abs(weights).sum()
     store = open_store(index)
-    for id, score, box in zip(found.ids, found.scores, found.boxes):
+    wanted_texts = [p.text for p in query.prompts if p.weight > 0]
+    for id, score, box, places in zip(
+        found.ids, found.scores, found.boxes, found.places
+    ):
         near = store.features(id).numpy() @ parts.T
         wanted = (near.max(0) @ weights + (near @ weights).max()) / 2
         assert score == pytest.approx(wanted, abs=1e-3)
         image = store[id]
         place = image.boxes[near[:, 0].argmax()] / image.boxes[0, 2:].repeat(2)
         np.testing.assert_allclose(box[:2], place[:2], atol=1e-6)
+        assert list(places[0].box) == box
+        named = {text: one for one in places for text in one.text.split(", ")}
+        assert list(named) == wanted_texts
+        for at, one in enumerate(named.values()):
+            best = image.boxes[near[:, at].argmax()] / image.boxes[0, 2:].repeat(2)
+            np.testing.assert_allclose(one.box[:2], best[:2], atol=1e-6)
+            cosine = max(near[:, i].max() for i, t in enumerate(wanted_texts)
+                         if named[t] is one)
+            assert one.score == pytest.approx(cosine, abs=1e-3)
     assert found.scores == sorted(found.scores, reverse=True)
     again = search(
         index, indexed, query, method=RERANKED, candidates=1.0, **options
@@ -85,6 +97,12 @@ def test_few_vectors(dataset, tmp_path, monkeypatch):
         assert score == pytest.approx((each + together) / 3, abs=1e-5)
         assert z_score == z[id]
     assert found.scores == sorted(found.scores, reverse=True)
+    both = search(index, dataset, "red cube, blue cube", k=24)
+    labels = dict(zip(*dataset.values(["id", f"{index.field}.detections"])))
+    for id, places in zip(both.ids, both.places):
+        stored = [tuple(label.bounding_box) for label in labels[id]]
+        assert all(one.box in stored for one in places)
+    assert any(len(places) == 2 for places in both.places)
     some = search(index, dataset[3:9], text, k=24)
     assert some.ids == [id for id in found.ids if id in some.ids]
     single = search(Index(dataset, "few_single"), dataset, text, k=24)
@@ -103,3 +121,33 @@ def test_a_concept_is_a_prompt_like_others(indexed):
     assert found.scores[0] == pytest.approx(
         (near.max(0).mean() + near.mean(1).max()) / 2, abs=1e-3
     )
+
+
+def test_the_grid_shows_each_prompt_at_its_place(indexed):
+    index, text = Index(indexed, "detail"), "red cube, -a ball, 2 * blue cube"
+    found = search(index, indexed, text, k=24, method=PATCHES)
+    assert {len(places) for places in found.places} == {1, 2}  # some have both in one
+    labels = dict(zip(*found.view.values(["id", "detail_match.detections"])))
+    for id, places in zip(found.ids, found.places):
+        shown = [(x.label, tuple(x.bounding_box), x.confidence) for x in labels[id]]
+        assert shown == [
+            (p.text, p.box, round(min(max(p.score, 0), 1), 4)) for p in places
+        ]
+        assert places[0].text in ("blue cube", "blue cube, red cube")
+    assert match.text_of(found.view) == text
+    close = found.patches()
+    assert close.values("sample_id") == [
+        id for id, places in zip(found.ids, found.places) for _ in places
+    ]
+    assert len({x.id for some in labels.values() for x in some}) == len(close)
+    assert indexed.count("detail_match.detections") == 0
+
+
+def test_one_text_twice_and_many_texts(indexed):
+    index = Index(indexed, "detail")
+    twice = search(index, indexed, "a cube, 2 * a cube", k=3, method=PATCHES)
+    assert [[p.text for p in places] for places in twice.places] == [["a cube"]] * 3
+    many = search(index, indexed, ", ".join(f"word {i}" for i in range(9)), k=3,
+                  method=PATCHES)
+    shown = [", ".join(p.text for p in places).split(", ") for places in many.places]
+    assert [sorted(texts) for texts in shown] == [[f"word {i}" for i in range(5)]] * 3

@@ -182,6 +182,33 @@ def test_a_vector_and_a_negative_prompt(dataset, classes):
         show_where(Index.of(view, "detail"), view, np.ones(7)).finish()
 
 
+def test_each_prompt_has_places_of_its_own(dataset, classes):
+    compute(dataset[:6], keep_features="float16")
+    view, (one, other) = dataset[:4], classes
+    index, kept = Index.of(view, "detail"), {}
+    for word in classes:
+        show_where(index, view, f"{word}, -0.5 * a ball", label=word).finish()
+        kept[word] = (
+            view.values("detail_where.detections"),
+            [heat.map for heat in view.values("detail_heatmap")],
+        )
+    text = f"{one}, -0.5 * a ball, 1 * {other}, {one}"
+    result = show_where(index, view, text).finish()
+    assert result.boxes == view.count("detail_where.detections")
+    for at, labels in enumerate(view.values("detail_where.detections")):
+        assert [label.label for label in labels if label.label == one]
+        for word in classes:
+            alone = [(x.bounding_box, x.score) for x in kept[word][0][at]]
+            assert alone == [
+                (x.bounding_box, x.score) for x in labels if x.label == word
+            ]
+    for at, heat in enumerate(view.values("detail_heatmap")):
+        hottest = np.maximum(kept[one][1][at], kept[other][1][at])
+        np.testing.assert_array_equal(heat.map, hottest)
+    with pytest.raises(ValueError, match="template"):
+        show_where(index, view, text, templates="none such")
+
+
 def test_an_unreadable_file_stops_nothing(dataset, classes, tmp_path):
     compute(dataset[:6])
     broken = tmp_path / "broken.jpg"

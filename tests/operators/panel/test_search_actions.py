@@ -62,7 +62,23 @@ def test_show_where_without_stored_patches(browser):
     browser.event("on_show_where")
     if browser.asked() is not None:
         assert browser.asked()[0] == "show_where"
-        assert len(browser.asked()[1]["vector"]) > 1
+        assert browser.asked()[1]["text"] == THING
+
+
+def test_each_prompt_has_its_place(browser, indexed):
+    browser.search(f"{THING}, -a ring, {OTHER}", k=5)
+    labels = browser.shown(indexed).values("detail_match.detections.label")
+    assert {text for some in labels for text in some} >= {THING, OTHER}
+    strip = browser.part("search.strip")["view"]["hits"]
+    assert [[one["text"] for one in hit["pictures"]] for hit in strip] == labels
+    assert [hit["box"] for hit in strip] == [hit["pictures"][0]["box"] for hit in strip]
+    assert browser.event("on_show_where") is None
+    shown = browser.shown(indexed)
+    assert sorted(shown.distinct("detail_where.detections.label")) == sorted(
+        [THING, OTHER]
+    )
+    browser.event("on_close_ups")
+    assert len(browser.shown(indexed)) == sum(map(len, labels))
 
 
 def test_save_view(browser):
