@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 
 NAME = "panel-scenes"
 SCENES = 40
-THING = "red metal cube"
+THING, OTHER = "red metal cube", "blue rubber sphere"
 LONG = 240  # seconds, on a busy machine
 
 
@@ -92,6 +92,25 @@ def test_search_but_not_threshold(panel, scenes):
     expect(panel.page.get_by_text(f"{count} samples", exact=True)).to_be_visible()
     panel.app.settle()
     panel.app.shoot("12-panel-threshold")
+
+
+def test_each_prompt_is_shown_at_its_place(panel, scenes):
+    panel.clear()
+    panel.search(f"{THING}, {OTHER}")
+    assert ", ".join(panel.prompts) == f"{THING}, {OTHER}"
+    answer = DetailIndex(scenes, "detail").search(f"{THING}, {OTHER}")
+    assert {len(places) for places in answer.places} >= {2}
+    for place, places in enumerate(answer.places[:3], 1):
+        pictures = panel.close_up(place).locator("img")
+        expect(pictures).to_have_count(len(places))
+        expect(pictures.last).to_be_visible()
+    panel.app.shoot("26-panel-two-prompts")
+    panel.app.images_of(panel.button("Close-ups").click, "detail_match")
+    labels = answer.view.values("detail_match.detections.label")
+    count = sum(map(len, labels))
+    panel.page.get_by_text(f"{count} patches", exact=True).wait_for()
+    panel.app.shoot("26-panel-two-prompts-close")
+    panel.app.images_of(panel.button("Images").click, "detail_match")
 
 
 def test_nothing_typed_is_lost(panel):
