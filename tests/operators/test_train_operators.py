@@ -159,6 +159,22 @@ def test_cancelling_keeps_the_best_and_the_next_run_goes_on(dataset):
     assert anew.finish().held_out == pytest.approx(result.held_out)
 
 
+def test_of_one_name_one_fuser_is_trained_at_a_time(dataset):
+    settings = Settings(**CHOICES, fuser="attention")
+    first, second, third, other = (
+        iter(train_fuser.train(dataset, settings, name, TrainingConfig(epochs=1)))
+        for name in ("twins", "twins", "twins", "another")
+    )
+    next(first)
+    with pytest.raises(ValueError, match="'twins' is being trained by another run"):
+        next(second)
+    next(other)
+    first.close()
+    next(third)
+    third.close()
+    other.close()
+
+
 def test_progress_shows_loss_and_curve(dataset):
     settings = Settings(fuser="attention", **CHOICES)
     run = train_fuser.train(dataset, settings, "seen", TrainingConfig(epochs=2))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 
 import fiftyone.core.collections as foc
-from filelock import FileLock, Timeout
 
 from detail_embed.adapt import models
 from detail_embed.adapt.as_file import architecture_of
@@ -23,6 +21,7 @@ from detail_embed.fiftyone_bridge.index.settings import Settings
 from detail_embed.fiftyone_bridge.runs.run import Progress, Run
 from detail_embed.fiftyone_bridge.samples.images import images_of
 from detail_embed.storage.whole_files import megabytes
+from detail_embed.training.one_run import one_run
 
 
 @dataclass(frozen=True)
@@ -112,29 +111,11 @@ def estimate(lessons: Lessons, request: TuningRequest) -> str:
 def _tune(
     lessons: Lessons, request: TuningRequest
 ) -> Generator[Progress, None, AdaptedFacts]:
-    with _alone(request.name):
+    folder = models.training_directory(request.name)
+    with one_run(folder, f"a model called {request.name!r}"):
         if request.overwrite:
-            shutil.rmtree(models.training_directory(request.name), ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
         return (yield from _train(lessons, request))
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Keeps others from training a model of the same name; a kill ends it, too."""
-    folder = models.training_directory(name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f"{name}.lock"), thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(
-            f"a model called {name!r} is being trained by another run: wait for it, or "
-            "choose another name"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _train(

@@ -27,6 +27,7 @@ from detail_embed.fusers.library import TrainedFacts
 from detail_embed.space import EmbeddingSpace
 from detail_embed.space.choose_fuser import enough
 from detail_embed.training import Epoch, Stored, Training, TrainingConfig
+from detail_embed.training.one_run import one_run
 
 logger = logging.getLogger(__name__)
 
@@ -91,12 +92,13 @@ def train(
 
     Raises:
         ValueError: if the samples, the settings or the name cannot be used; while
-            iterating, also if too few images can be read
+            iterating, also if too few images can be read, or another run trains a
+            fuser of that name
         TrainingDiverged: while iterating; the best fuser so far is kept
     """
     samples = images_of(samples)
     check_training(samples, settings, name, overwrite)
-    return Run(_train(samples, settings, name, config, overwrite))
+    return Run(_train_alone(samples, settings, name, config, overwrite))
 
 
 def check_training(
@@ -165,12 +167,20 @@ def register(dataset: fo.Dataset, facts: TrainedFacts) -> None:
     dataset.save_run_results(facts.name, results, overwrite=True)
 
 
-def _train(
+def _train_alone(
     samples: foc.SampleCollection, settings: Settings, name: str,
     config: TrainingConfig, overwrite: bool,
 ) -> Generator[Progress, None, TrainResult]:
-    if overwrite:
-        shutil.rmtree(library.checkpoint_directory(name), ignore_errors=True)
+    folder = library.checkpoint_directory(name)
+    with one_run(folder, f"a fuser called {name!r}"):
+        if overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
+        return (yield from _train(samples, settings, name, config))
+
+
+def _train(
+    samples: foc.SampleCollection, settings: Settings, name: str, config: TrainingConfig
+) -> Generator[Progress, None, TrainResult]:
     yield Progress("Loading the model", 0.0)
     backbone = settings.load_backbone()
     with torch.random.fork_rng():
