@@ -5,63 +5,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.operators as foo
-from fiftyone.operators import types
 
-from ..shared.form import add_ways, require_choice
-from ..shared.form_operator import FormOperator
-from ..shared.output import table
+from ..shared.list_operator import ListOperator
 
 if TYPE_CHECKING:
     from detail_embed.adapt.models import AdaptedFacts
 
-_COLUMNS = ("Name", "Model", "Learned from", "Images", "Held-out images", "Nouns",
-            "Offered", "Made", "Weights")
 
-
-class ManageAdaptedModels(FormOperator):
+class ManageAdaptedModels(ListOperator):
     """Lists the adapted models of this user, and deletes one."""
 
     name = "manage_adapted_models"
     label = "Manage adapted models"
     description = "List the models that were fine-tuned here, or delete one"
-    risk_level = types.RiskLevel.MEDIUM
+    key, title, thing = "models", "Adapted models", "adapted model"
+    none_yet = "No model was adapted yet: use 'Adapt to my words'"
+    after = (
+        "Indexes made with it stay, but no text can be searched for in them any more"
+    )
+    columns = (
+        "Name", "Model", "Learned from", "Images", "Held-out images", "Nouns",
+        "Offered", "Made", "Weights",
+    )
 
     def target(self, ctx: foo.ExecutionContext) -> None:
         """None: adapted models are the user's, not a dataset's."""
 
-    def add_inputs(
-        self, ctx: foo.ExecutionContext, inputs: types.Object, samples: None
-    ) -> None:
-        """The table, and which one to delete."""
-        known = self()
-        if not known:
-            raise ValueError("No model was adapted yet: use 'Adapt to my words'")
-        inputs.md(_table(known), name="table")
-        delete = add_ways(
-            inputs, "delete", "Delete", dict.fromkeys(facts.name for facts in known),
-            default=None,
-            description="For good. Indexes made with it stay, but no text can be "
-            "searched for in them any more",
+    def listed(
+        self, ctx: foo.ExecutionContext, delete: str | None = None
+    ) -> list[AdaptedFacts]:
+        """The models of this user."""
+        return self(delete)
+
+    def row(self, thing: AdaptedFacts) -> tuple[Any, ...]:
+        """What a model learned from, what that brought, and where its weights are."""
+        from detail_embed.adapt import models
+
+        weights = f"`{models.checkpoint(thing.name)}`" if thing.is_offered else ""
+        return (
+            thing.name, thing.backbone, thing.source, f"{thing.images:,}",
+            f"{100 * thing.verdict['gain'][0]:+.1f} points",
+            f"{-100 * thing.verdict['lost']:+.1f} points",
+            "yes" if thing.is_offered else "no",
+            thing.created.replace("T", " "), weights,
         )
-        require_choice(delete, ctx.params.get("delete"))
-
-    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
-        """The button says what it does."""
-        return types.PromptView(label=self.label, submit_button_label="Delete")
-
-    def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
-        """Deletes what was chosen; returns what is left."""
-        name = ctx.params.get("delete")
-        if name:
-            self(delete=name)
-            ctx.ops.notify(f"The model {name!r} was deleted", variant="success")
-        return {"models": _table(self())}
-
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The table of what is left."""
-        outputs = types.Object()
-        outputs.str("models", view=types.MarkdownView())
-        return types.Property(outputs, view=types.View(label="Adapted models"))
 
     def __call__(self, delete: str | None = None) -> list[AdaptedFacts]:
         """Lists the adapted models, after one was deleted if a name is given.
@@ -89,25 +76,3 @@ class ManageAdaptedModels(FormOperator):
         if delete is not None:
             models.delete(delete)
         return [models.describe(name) for name in models.names()]
-
-
-def _table(known: list[AdaptedFacts]) -> str:
-    if not known:
-        return "No adapted model is left."
-    rows = [
-        (
-            facts.name, facts.backbone, facts.source, f"{facts.images:,}",
-            f"{100 * facts.verdict['gain'][0]:+.1f} points",
-            f"{-100 * facts.verdict['lost']:+.1f} points",
-            "yes" if facts.is_offered else "no",
-            facts.created.replace("T", " "), _weights(facts),
-        )
-        for facts in known
-    ]
-    return table(_COLUMNS, rows)
-
-
-def _weights(facts: AdaptedFacts) -> str:
-    from detail_embed.adapt import models
-
-    return f"`{models.checkpoint(facts.name)}`" if facts.is_offered else ""

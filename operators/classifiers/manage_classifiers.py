@@ -6,63 +6,38 @@ from typing import Any
 
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
-from fiftyone.operators import types
 
-from ..shared import problems
-from ..shared.form import add_ways, require_choice
-from ..shared.form_operator import FormOperator
-from ..shared.output import table
+from ..shared.list_operator import ListOperator
 from .apply_classifier import NONE_YET
 
-_COLUMNS = ("Name", "Kind", "Labels", "Examples", "Right, %")
 
-
-class ManageClassifiers(FormOperator):
+class ManageClassifiers(ListOperator):
     """Lists the classifiers of a dataset, and deletes one."""
 
     name = "manage_classifiers"
     label = "Manage classifiers"
     description = "List the classifiers that were trained on a dataset, or delete one"
-    risk_level = types.RiskLevel.MEDIUM
+    key, title, thing = "classifiers", "Classifiers", "classifier"
+    none_yet = NONE_YET
+    after = "The labels that it wrote stay"
+    columns = ("Name", "Kind", "Labels", "Examples", "Right, %")
 
-    def add_inputs(
-        self,
-        ctx: foo.ExecutionContext,
-        inputs: types.Object,
-        samples: foc.SampleCollection,
-    ) -> None:
-        """The table, and which one to delete."""
-        trained = self(ctx.dataset)
-        if not trained:
-            raise ValueError(NONE_YET)
-        inputs.md(_table(trained), name="table")
-        names = dict.fromkeys(report["name"] for report in trained)
-        delete = add_ways(
-            inputs, "delete", "Delete", names, default=None,
-            description="For good. The labels that it wrote stay",
-        )
-        require_choice(delete, ctx.params.get("delete"))
-
-    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
-        """The button says what it does."""
-        return types.PromptView(label=self.label, submit_button_label="Delete")
-
-    @problems.answered
-    def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
-        """Deletes what was chosen; returns what is left."""
-        dataset, name = ctx.dataset, ctx.params.get("delete")
-        if dataset is None:
+    def listed(
+        self, ctx: foo.ExecutionContext, delete: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The classifiers of the dataset."""
+        if ctx.dataset is None:
             raise ValueError("Open a dataset first")
-        left = self(dataset, delete=name or None)
-        if name:
-            ctx.ops.notify(f"The classifier {name!r} was deleted", variant="success")
-        return {"classifiers": _table(left)}
+        return self(ctx.dataset, delete)
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The table of what is left."""
-        outputs = types.Object()
-        outputs.str("classifiers", view=types.MarkdownView())
-        return types.Property(outputs, view=types.View(label="Classifiers"))
+    def row(self, thing: dict[str, Any]) -> tuple[Any, ...]:
+        """What a classifier tells apart, and how well."""
+        right = thing["accuracy"]
+        return (
+            thing["name"], thing["kind"], f"`{thing['labels_field']}`",
+            sum(thing["examples"].values()),
+            "" if right is None else f"{100 * right:.1f}",
+        )
 
     def __call__(
         self, sample_collection: foc.SampleCollection, delete: str | None = None
@@ -96,17 +71,3 @@ class ManageClassifiers(FormOperator):
         if delete is not None:
             library.delete(dataset, delete)
         return [library.report(dataset, name) for name in library.names(dataset)]
-
-
-def _table(trained: list[dict[str, Any]]) -> str:
-    if not trained:
-        return "No classifier is left."
-    rows = [
-        (
-            f"`{report['name']}`", report["kind"], f"`{report['labels_field']}`",
-            sum(report["examples"].values()),
-            "" if report["accuracy"] is None else f"{100 * report['accuracy']:.1f}",
-        )
-        for report in trained
-    ]
-    return table(_COLUMNS, rows)

@@ -5,62 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.operators as foo
-from fiftyone.operators import types
 
-from ..shared.form import add_ways, require_choice
-from ..shared.form_operator import FormOperator
-from ..shared.output import table
+from ..shared.list_operator import ListOperator
 
 if TYPE_CHECKING:
     from detail_embed.fusers.library import TrainedFacts
 
-_COLUMNS = ("Name", "Fuser", "For patches of", "Words", "Images", "Held-out words",
-            "Trained")
 
-
-class ManageFusers(FormOperator):
+class ManageFusers(ListOperator):
     """Lists the trained fusers of this user, and deletes one."""
 
     name = "manage_fusers"
     label = "Manage trained fusers"
     description = "List the fusers that were trained here, or delete one"
-    risk_level = types.RiskLevel.MEDIUM
+    key, title, thing = "fusers", "Trained fusers", "trained fuser"
+    none_yet = "No fuser was trained yet: use 'Train a fuser'"
+    after = "Indexes made with it have a copy and go on"
+    columns = (
+        "Name", "Fuser", "For patches of", "Words", "Images", "Held-out words",
+        "Trained",
+    )
 
     def target(self, ctx: foo.ExecutionContext) -> None:
         """None: fusers are the user's, not a dataset's."""
 
-    def add_inputs(
-        self, ctx: foo.ExecutionContext, inputs: types.Object, samples: None
-    ) -> None:
-        """The table, and which one to delete."""
-        trained = self()
-        if not trained:
-            raise ValueError("No fuser was trained yet: use 'Train a fuser'")
-        inputs.md(_table(trained), name="table")
-        delete = add_ways(
-            inputs, "delete", "Delete", dict.fromkeys(facts.name for facts in trained),
-            default=None,
-            description="For good. Indexes made with it have a copy and go on",
+    def listed(
+        self, ctx: foo.ExecutionContext, delete: str | None = None
+    ) -> list[TrainedFacts]:
+        """The fusers of this user."""
+        return self(delete)
+
+    def row(self, thing: TrainedFacts) -> tuple[Any, ...]:
+        """What a training was on, and what it kept."""
+        return (
+            thing.name, thing.kind, thing.patch_slug, thing.num_words, thing.images,
+            f"{100 * thing.held_out:.1f} %", thing.created.replace("T", " "),
         )
-        require_choice(delete, ctx.params.get("delete"))
-
-    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
-        """The button says what it does."""
-        return types.PromptView(label=self.label, submit_button_label="Delete")
-
-    def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
-        """Deletes what was chosen; returns what is left."""
-        name = ctx.params.get("delete")
-        if name:
-            self(delete=name)
-            ctx.ops.notify(f"The fuser {name!r} was deleted", variant="success")
-        return {"fusers": _table(self())}
-
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The table of what is left."""
-        outputs = types.Object()
-        outputs.str("fusers", view=types.MarkdownView())
-        return types.Property(outputs, view=types.View(label="Trained fusers"))
 
     def __call__(self, delete: str | None = None) -> list[TrainedFacts]:
         """Lists the trained fusers, after one was deleted if a name is given.
@@ -89,16 +69,3 @@ class ManageFusers(FormOperator):
             library.describe(delete)
             library.delete(delete)
         return [library.describe(name) for name in library.names()]
-
-
-def _table(trained: list[TrainedFacts]) -> str:
-    if not trained:
-        return "No trained fuser is left."
-    rows = [
-        (
-            facts.name, facts.kind, facts.patch_slug, facts.num_words, facts.images,
-            f"{100 * facts.held_out:.1f} %", facts.created.replace("T", " "),
-        )
-        for facts in trained
-    ]
-    return table(_COLUMNS, rows)
