@@ -7,7 +7,7 @@ The world is that of ``benchmarks/adapt.py``. A row is ``method``, ``method:sour
 or ``method:source:key=value,...`` of a :class:`TuningConfig`. Of each, the trained
 weights alone are judged on the scenes to search in, and the mixture that the gate
 offers; then what the gate read on its own held-out scenes. With ``--mixtures`` every
-mixture of a training is judged, beside what the gate reads of the known things. With
+mixture of a training is judged, beside what the gate reads. With
 ``--words`` each is judged again after it has learned the words from the boxes.
 """
 
@@ -33,10 +33,10 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from detail_embed.adapt import models  # noqa: E402
 from detail_embed.adapt.blend import ALPHAS, mix  # noqa: E402
-from detail_embed.adapt.known_things import Things  # noqa: E402
 from detail_embed.adapt.lora import weights_of  # noqa: E402
 from detail_embed.adapt.towers import Towers  # noqa: E402
 from detail_embed.adapt.tuning_config import TuningConfig  # noqa: E402
+from detail_embed.adapt.tuning_judge import Found  # noqa: E402
 from detail_embed.backbone import Backbone  # noqa: E402
 from detail_embed.backbone.weights import create_model  # noqa: E402
 
@@ -89,16 +89,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.mixtures:
         start = weights_of(create_model("detail-demo", None)[0])
         towers = Towers("detail-demo", None, "cpu")
-        things = Things(towers.spec.size, world.taught)
-        read = [f"| 0 | {100 * things.told(towers).mean():.1f} |"]
+        gate = tuned.gate(world.train, towers, args.home)
+        read = [_read(0, gate.measure(towers))]
         for alpha in ALPHAS:
             path = args.home / f"mixture-{alpha:g}.safetensors"
             weights = mix(start, load_file(args.mixtures), alpha)
             save_file(weights, path)
             look(f"alpha {alpha:g}", Backbone.load("detail-demo", path, device="cpu"))
             towers.model.load_state_dict(weights)
-            read.append(f"| {alpha:g} | {100 * things.told(towers).mean():.1f} |")
-        print("\n| alpha | known things, % |\n|--:|--:|\n" + "\n".join(read))
+            read.append(_read(alpha, gate.measure(towers)))
+        head = "| alpha | held-out | known things |\n|--:|--:|--:|"
+        print(f"\n{head}\n" + "\n".join(read))
         return
     for number, row in enumerate(args.rows):
         method, source, *choices = [*row.split(":", 2), "boxes"][:3] if (
@@ -121,6 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             look(f"{row}, alpha {alpha:g}", backbone)
     print(f"\n{HEAD}\n" + "\n".join(found))
     print(f"\n{tuned.HEAD}\n" + "\n".join(gates))
+
+
+def _read(alpha: float, found: Found) -> str:
+    return f"| {alpha:g} | {100 * found.retrieval:.1f} | {100 * found.kept:.1f} |"
 
 
 if __name__ == "__main__":

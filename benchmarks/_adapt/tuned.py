@@ -10,12 +10,16 @@ from unittest.mock import patch
 from safetensors.torch import save_file
 
 from _adapt.world import SIDE, Part
-from detail_embed.adapt import blend
-from detail_embed.adapt.fine_tune import Task, fine_tune
+from detail_embed.adapt import blend, crops
+from detail_embed.adapt.fine_tune import COARSE, Task, fine_tune
+from detail_embed.adapt.known_things import Things
 from detail_embed.adapt.models import AdaptedFacts
 from detail_embed.adapt.phrases import phrases
-from detail_embed.adapt.pictures import Picture, Said
+from detail_embed.adapt.pictures import Picture, Said, split, texts_of
+from detail_embed.adapt.towers import Towers
 from detail_embed.adapt.tuning_config import TuningConfig
+from detail_embed.adapt.tuning_judge import Judge
+from detail_embed.cover import CompleteCover
 from detail_embed.texts.templates import TEMPLATES
 
 
@@ -67,6 +71,17 @@ def pictures_of(part: Part, source: str) -> list[Picture]:
                 for number in numbers:
                     said[number].append(Said(thing))
     return [Picture(str(p), tuple(s)) for p, s in zip(part.paths, said) if s]
+
+
+def gate(part: Part, towers: Towers, folder: Path) -> Judge:
+    """The gate's judge, on the scenes that a training from boxes holds out."""
+    pictures = pictures_of(part, "boxes")
+    _, held_out = split(pictures, TuningConfig.seed)
+    file = folder / "held-out.u8"
+    for _ in crops.cut(held_out, CompleteCover(COARSE), towers.spec, file, every=True):
+        pass
+    cut = crops.load(file)
+    return Judge(cut, held_out, TEMPLATES, Things(cut, texts_of(pictures)))
 
 
 def tune(

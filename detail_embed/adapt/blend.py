@@ -13,7 +13,7 @@ from torch import Tensor
 from detail_embed.adapt.towers import Towers
 from detail_embed.adapt.tuning_judge import MAY_LOSE, Found, Judge
 
-ALPHAS = (0.2, 0.4, 0.6, 0.8, 1.0)
+ALPHAS = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Blend:
     Attributes:
         alpha: share of the trained weights
         retrieval: mean average precision of the texts
-        nouns: share of the known things that are told from all others
+        nouns: mean reciprocal rank of the known things
         lost: what that has lost
     """
 

@@ -109,7 +109,7 @@ def fine_tune(
     _check_read(cut, judged, task)
     texts = list(dict.fromkeys(text for shown in cut.texts for text in shown))
     said = texts_of(pictures)
-    things, kept = Things(towers.spec.size, said), other_nouns(said)
+    things, kept = Things(judged, said), other_nouns(said)
     judge = Judge(judged, held_out, task.templates, things)
     config = _completed(task.config, len(cut), towers)
     tuning = Tuning(

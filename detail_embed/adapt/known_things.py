@@ -1,4 +1,8 @@
-"""What a model knew before: pictures of named things that come with this package."""
+"""What a model knew before: named things that come with this package.
+
+Each is put into a window of one of the user's held-out images, where it covers a
+smaller part, as a small thing does in a window of the cover.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
+from detail_embed.adapt.crops import Cut
 from detail_embed.adapt.towers import Towers
 from detail_embed.clver_ds import things
 from detail_embed.texts.templates import TEMPLATES
@@ -16,37 +22,51 @@ from detail_embed.texts.wordings import base_form
 
 _NOUN = TEMPLATES[1:2]
 _NOUNS = 1000
-_SIDE = 0.875  # of a thing in its picture
-_BLOTS = 6  # of a background, along a side
+_SIDES = 0.35, 0.7  # of a thing in its window
 
 
 class Things:
-    """Pictures of things, each with its name, on soft backgrounds.
+    """Windows of images, each with a named thing in it.
 
     Args:
-        size: of the pictures, in pixels
+        cut: windows of the images
         texts: of the user; what they name is left out
     """
 
-    def __init__(self, size: int, texts: Sequence[str]):
+    def __init__(self, cut: Cut, texts: Sequence[str]):
         taken = {base_form(text) for text in texts}
         self.names = [n for n in things.names() if base_form(n) not in taken]
         rng = np.random.default_rng(0)
-        pixels = np.stack([_picture(name, size, rng) for name in self.names])
-        self._pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        rows = rng.integers(len(cut), size=len(self.names))
+        self._pixels = torch.from_numpy(np.stack([
+            _with_thing(name, cut.pixels[row], rng)
+            for name, row in zip(self.names, rows)
+        ]))
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def batch(self, rows: Sequence[int]) -> torch.Tensor:
-        """Some pictures, ``(b, 3, size, size)`` uint8."""
+    def batch(self, rows: Sequence[int]) -> Tensor:
+        """Some windows, ``(b, 3, size, size)`` uint8."""
         return self._pixels[list(rows)]
 
-    def told(self, towers: Towers) -> np.ndarray:
-        """Of each thing whether a model finds its name among all: ``(n,)`` float."""
-        scores = towers.all_images(self) @ towers.all_texts(self.names, _NOUN).T
-        best = scores.argmax(dim=1).cpu().numpy()
-        return (best == np.arange(len(self))).astype(float)
+    def found(self, towers: Towers, others: Tensor) -> np.ndarray:
+        """How well names find the windows with their things.
+
+        Args:
+            towers: the model
+            others: ``(m, d)`` of windows without things put into them
+
+        Returns:
+            ``(n,)`` float64, for each name the reciprocal rank of its window among all
+            with other things and all others
+        """
+        names = towers.all_texts(self.names, _NOUN)
+        own = towers.all_images(self)
+        rivals = torch.cat([own, others]) @ names.T
+        scores = rivals.diagonal()  # of each window and the name of its thing
+        ranks = (rivals >= scores).sum(dim=0)
+        return 1 / ranks.double().cpu().numpy()
 
 
 def other_nouns(texts: Sequence[str]) -> list[str]:
@@ -56,11 +76,13 @@ def other_nouns(texts: Sequence[str]) -> list[str]:
     return [noun for noun in nouns if base_form(noun) not in taken]
 
 
-def _picture(name: str, size: int, rng: np.random.Generator) -> np.ndarray:
-    blots = rng.integers(40, 230, (_BLOTS, _BLOTS, 3), dtype=np.uint8)
-    picture = Image.fromarray(blots).resize((size, size), Image.Resampling.BICUBIC)
-    side = round(_SIDE * size)
+def _with_thing(
+    name: str, window: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """A window ``(3, size, size)`` uint8 with a thing somewhere in it."""
+    picture = Image.fromarray(np.asarray(window).transpose(1, 2, 0))
+    side = round(rng.uniform(*_SIDES) * picture.width)
     thing = Image.fromarray(things.cutout(name)).resize((side, side))
-    place = tuple(rng.integers(0, size - side + 1, 2).tolist())
+    place = tuple(rng.integers(0, picture.width - side + 1, 2).tolist())
     picture.paste(thing.convert("RGB"), place, thing)
-    return np.asarray(picture)
+    return np.asarray(picture).transpose(2, 0, 1)

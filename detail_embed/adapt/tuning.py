@@ -22,7 +22,7 @@ from detail_embed.adapt.pairs import Pairs, Step
 from detail_embed.adapt.towers import Towers
 from detail_embed.adapt.trainable import choose
 from detail_embed.adapt.tuning_config import TuningConfig
-from detail_embed.adapt.tuning_judge import Found, Judge
+from detail_embed.adapt.tuning_judge import JUDGED_BY, Found, Judge
 from detail_embed.training.checkpoint import (
     Checkpoint,
     pack_optimizer,
@@ -43,7 +43,7 @@ class TunedEpoch(Epoch):
     """What a pass brought; ``held_out`` is the mean average precision of the texts.
 
     Attributes:
-        nouns: share of the known things that are told from all others
+        nouns: mean reciprocal rank of the known things
         score: by which the best is chosen, see :meth:`.tuning_judge.Found.score`
     """
 
@@ -250,5 +250,6 @@ class Tuning:
             "weights": weights.hexdigest()[:12],
             "images and texts": hashlib.sha256(shown.encode()).hexdigest()[:12],
             "sentences": list(self._templates),
+            "judge": JUDGED_BY,
             **config,
         }

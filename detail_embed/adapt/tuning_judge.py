@@ -1,11 +1,11 @@
 """How good a model is on held-out images, and what it has lost of other words.
 
-What is lost is told without the user's labels: by the pictures of named things that
-come with this package (:mod:`detail_embed.clver_ds.things`), as zero-shot top-1 among
-the names of all. Things that the user's texts name are left out, and no other word of
-the pictures is used in training. On a world with labels it was within three points of
-what words of no training class really lose, and too kind
-(docs/results/adapt_tuning.md).
+What is lost is told without the user's labels: by named things that come with this
+package (:mod:`detail_embed.clver_ds.things`), each put into a window of a held-out
+image, and how well their names find these windows among all. Things that the user's
+texts name are left out, and no other word of these things is used in training. On a
+world with labels it was within half a point of what words of no training class really
+lose (docs/results/adapt_tuning.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from detail_embed.adapt.towers import Towers
 from detail_embed.evaluation.intervals import bootstrap
 from detail_embed.evaluation.metrics import average_precision
 
-MAY_LOSE = 0.02  # of the known things that are told from all others
+JUDGED_BY = "texts, and things in windows"  # measures of another kind do not compare
+MAY_LOSE = 0.02  # of the mean reciprocal rank of known things
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Found:
 
     Attributes:
         texts: average precision of each text that can be measured
-        nouns: of each known thing, whether it is told from all others
+        nouns: reciprocal rank of each known thing, see :class:`.known_things.Things`
     """
 
     texts: np.ndarray
@@ -44,7 +45,7 @@ class Found:
 
     @property
     def kept(self) -> float:
-        """Share of the known things that are told from all others."""
+        """Mean reciprocal rank of the known things."""
         return float(self.nouns.mean())
 
     def lost(self, before: Found) -> float:
@@ -96,11 +97,11 @@ class Judge:
         self._shows = shows[useful]
 
     def measure(self, towers: Towers) -> Found:
-        """Searches and recognises with a model."""
+        """Searches with a model for the user's texts, and for known things."""
         crops = towers.all_images(self._cut)
         texts = towers.all_texts(self._texts, self._templates)
         found = average_precision(self._best(crops @ texts.T), self._shows)
-        return Found(found, self._things.told(towers))
+        return Found(found, self._things.found(towers, crops))
 
     def _best(self, scores) -> np.ndarray:
         """``(q, n)``: of each image the best of its windows."""

@@ -3,8 +3,6 @@
 import pytest
 
 from detail_embed.adapt.as_file import architecture_of
-from detail_embed.adapt.known_things import Things, other_nouns
-from detail_embed.clver_ds import things
 
 
 @pytest.mark.parametrize(("name", "tag", "architecture"), [
@@ -26,10 +24,3 @@ def test_what_a_file_cannot_say(name, tag, message):
         architecture_of(name, tag)
 
 
-def test_known_things_are_none_of_the_users_and_none_that_training_keeps():
-    known = Things(32, ["Cat Face", "an apple", "red metal cube"])
-    assert "red apple" in things.names() and len(known) == len(known.names)
-    assert known.batch([0, 1]).shape == (2, 3, 32, 32)
-    own = things.names()[0]
-    assert own not in Things(32, [own]).names
-    assert not set(other_nouns(["table"])) & {*things.names(), "table"}

@@ -66,7 +66,7 @@ def test_invented_words_are_learned_and_the_file_is_taken(learned, invented):
     assert facts.verdict["lost"] <= 0.02
     assert [e["number"] for e in facts.history] == [0, 1, 2, 3]
     assert (facts.images, facts.held_out, facts.skipped) == (48, 10, 0)
-    assert len(facts.blends) == 5 and facts.versions["torch"]
+    assert len(facts.blends) == 6 and facts.versions["torch"]
     assert seen[-1].fraction == 1 and any("Pass 3" in one.text for one in seen)
     start = Backbone.load("detail-demo", device="cpu")
     adapted = Backbone.load("detail-demo", pretrained=path, device="cpu")
@@ -88,7 +88,7 @@ def test_texts_without_boxes_take_the_windows_that_fit_best(invented):
     facts, _ = finish(pictures, of(method="lora", epochs=1))
     windows_of_all = 38 * len(CompleteCover(COARSE).boxes(192, 192))
     assert facts.crops == windows_of_all and facts.config["method"] == "lora"
-    assert facts.history[1]["loss"] > 0 and len(facts.blends) == 5
+    assert facts.history[1]["loss"] > 0 and len(facts.blends) == 6
 
 
 def test_a_kill_in_the_middle_goes_on_and_ends_the_same(invented, data, learned):

@@ -143,7 +143,7 @@ def test_a_stopped_training_goes_on_and_the_panel_sees_the_curve(dataset):
     assert {"number", "loss", "held_out", "nouns"} <= set(progress.history[0])
     rest = list(tune.tune(dataset, _request({**CHOICES, "epochs": 1})))
     assert not any(step.text.startswith("Pass") for step in rest)
-    assert models.names() == ["adapted"] and len(models.describe("adapted").blends) == 5
+    assert models.names() == ["adapted"] and len(models.describe("adapted").blends) == 6
 
 
 def test_of_one_name_one_model_is_trained_at_a_time(dataset):
