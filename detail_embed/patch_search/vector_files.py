@@ -8,7 +8,7 @@ which is coded by what was learnt once: nothing that is there is written anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,16 @@ class Hits:
 
     def __getitem__(self, some: slice | np.ndarray) -> Hits:
         return Hits(self.parts[some], self.places[some], self.scores[some])
+
+    @classmethod
+    def together(cls, found: Sequence[Hits]) -> Hits:
+        """All images of several searches, each once, as it was found first."""
+        parts, places, scores = (
+            np.concatenate([getattr(hits, name) for hits in found])
+            for name in ("parts", "places", "scores")
+        )
+        _, first = np.unique(np.stack([parts, places]), axis=1, return_index=True)
+        return cls(parts, places, scores)[np.sort(first)]
 
 
 class VectorFiles:

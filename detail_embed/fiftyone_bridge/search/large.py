@@ -7,6 +7,7 @@ is told by images that are drawn from all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,7 +32,7 @@ class Proposed:
 
     Attributes:
         vectors: theirs, and no others
-        scores: ``(m,)`` float32 cosines, falling
+        scores: ``(m,)`` float32 cosines
         z_scores: ``(m,)`` float64, among all images of the index
         everyone: ``(n,)`` float64, the z-scores of all images that were searched; those
             that were not found as they are spread among images drawn from all
@@ -51,8 +52,9 @@ def propose(
     query: np.ndarray,
     k: int,
     threshold: float | None = None,
+    parts: Sequence[np.ndarray] = (),
 ) -> Proposed:
-    """Finds the best images of a large index, 5,000 at most.
+    """Finds the best images of a large index, 5,000 at most for each vector.
 
     Args:
         index: a large index
@@ -60,6 +62,7 @@ def propose(
         query: ``(d,)`` float32
         k: images that are asked for
         threshold (None): z-score that all which are asked for reach
+        parts (()): ``(d,)`` float32 vectors that propose images of their own, too
 
     Raises:
         ValueError: if the files are not there, no image of the samples has a vector,
@@ -75,12 +78,16 @@ def propose(
         k = round(1.5 * searched * float((spread >= middle + threshold * unit).mean()))
     wanted = min(max(2 * k, _LEAST), MOST, searched)
     hits, scores = _search(index, files, query, wanted, within)
-    matrix, starts, labels = files.read(hits)
     every = np.concatenate([_rest(spread, scores, searched), np.sort(scores)])
+    of_parts = (_search(index, files, part, wanted, within)[0] for part in parts)
+    hits = Hits.together([hits, *of_parts])
+    matrix, starts, labels = files.read(hits)
+    vectors = IndexVectors(files.ids(hits), labels, starts, matrix)
+    scores = vectors.scores(query) if len(parts) else hits.scores
     return Proposed(
-        IndexVectors(files.ids(hits), labels, starts, matrix),
-        hits.scores,
-        (hits.scores.astype(np.float64) - middle) / unit,
+        vectors,
+        scores,
+        (scores.astype(np.float64) - middle) / unit,
         (every.astype(np.float64) - middle) / unit,
         missing,
     )

@@ -124,9 +124,11 @@ def search(
     if not isinstance(query, np.ndarray):
         vector = query_vectors.encode(index, query, templates)
         hints = query_vectors.hints(index, query, templates)
+    several = SeveralPrompts.of(index, query, templates)
     is_large = large_index.is_large(index)
     if is_large:
-        found = propose(index, samples, vector, k, threshold)
+        parts = list(several.shown_parts.values()) if several else ()
+        found = propose(index, samples, vector, k, threshold, parts)
         vectors, everyone, missing = found.vectors, found.everyone, found.missing
         rows = np.arange(len(vectors.ids))
         scored = _Scored(rows, vectors.ids, found.scores, found.z_scores)
@@ -134,7 +136,6 @@ def search(
         vectors = index_vectors.load(index)
         scored, missing = _score(samples, vectors, vector)
         everyone = scored.z_scores
-    several = SeveralPrompts.of(index, query, templates)
     if several is not None and len(vectors.matrix) > len(vectors.ids):
         scored = replace(scored, scores=several.scores(vectors)[scored.rows])
     order = scored.best_first(threshold)

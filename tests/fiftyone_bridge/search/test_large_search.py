@@ -13,6 +13,7 @@ from detail_embed.fiftyone_bridge.detail_index import DetailIndex
 from detail_embed.fiftyone_bridge.index import feature_stores, large
 from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.search import large as large_search
 
 QUERY = "red metal cube"
 FEW = Settings(
@@ -62,6 +63,31 @@ def test_the_same_answers_from_files(few, at_most):
     above = few.search(QUERY, threshold=exact.z_scores[4] - 0.01)
     assert above.ids == exact.ids[:5] and above.above == 5
     assert len(found.view) == 24 and few.facts is not None
+
+
+def test_each_of_several_prompts_proposes_images(few, at_most, monkeypatch):
+    text, words = f"{QUERY}, blue rubber sphere, -a dog", [QUERY, "blue rubber sphere"]
+    exact = few.search(text, k=24)
+    vectors = [few.search(word, k=1).vector for word in words]
+    best = [few.search(vector, k=2).ids for vector in (exact.vector, *vectors)]
+    at_most(50_000)
+    few.update()
+    found = few.search(text, k=24)
+    assert found.ids == exact.ids and found.searched == 24
+    np.testing.assert_allclose(found.scores, exact.scores, atol=2e-3)
+    np.testing.assert_allclose(found.z_scores, exact.z_scores, atol=0.05)
+    assert found.places[0][0].text == exact.places[0][0].text
+    monkeypatch.setattr(large_search, "_LEAST", 2)
+    proposed = large_search.propose(few, few.dataset, exact.vector, 1, None, vectors)
+    assert proposed.vectors.ids == list(dict.fromkeys(id for ids in best for id in ids))
+    z = dict(zip(exact.ids, exact.z_scores))
+    np.testing.assert_allclose(
+        proposed.z_scores, [z[id] for id in proposed.vectors.ids], atol=0.05
+    )
+    within = large_search.propose(
+        few, few.dataset.select(best[1]), exact.vector, 1, None, vectors
+    )
+    assert set(within.vectors.ids) == set(best[1])
 
 
 def test_updates_add_and_deletions_count_at_once(few, at_most, tmp_path):
