@@ -80,7 +80,8 @@ def search(
     are searched, so z-scores need not fall in it.
 
     An index of more vectors than are read into memory, see :mod:`.index.large`, gives
-    the best 5,000 images at most, and its z-scores are told by images drawn from all.
+    the best 5,000 images at most, of several prompts those of each and of their sum;
+    its z-scores are told by images drawn from all.
 
     Images that probably show what was asked come first, see
     :mod:`detail_embed.texts.nothing_line`; these and all others are in the order of
