@@ -1,7 +1,7 @@
 """What a model knew before: named things that come with this package.
 
-Each is put into a window of one of the user's held-out images, where it covers a
-smaller part, as a small thing does in a window of the cover.
+Each is put into windows of the user's held-out images, where it covers a smaller part,
+as a small thing does in a window of the cover.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from detail_embed.texts.wordings import base_form
 _NOUN = TEMPLATES[1:2]
 _NOUNS = 1000
 _SIDES = 0.35, 0.7  # of a thing in its window
+_EACH = 2  # windows of a thing
 
 
 class Things:
-    """Windows of images, each with a named thing in it.
+    """Windows of images with named things in them, two of each of ``n`` things.
 
     Args:
         cut: windows of the images
@@ -37,14 +38,14 @@ class Things:
         taken = {base_form(text) for text in texts}
         self.names = [n for n in things.names() if base_form(n) not in taken]
         rng = np.random.default_rng(0)
-        rows = rng.integers(len(cut), size=len(self.names))
+        rows = rng.integers(len(cut), size=_EACH * len(self.names))
         self._pixels = torch.from_numpy(np.stack([
             _with_thing(name, cut.pixels[row], rng)
-            for name, row in zip(self.names, rows)
+            for name, row in zip(self.names * _EACH, rows)
         ]))
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._pixels)
 
     def batch(self, rows: Sequence[int]) -> Tensor:
         """Some windows, ``(b, 3, size, size)`` uint8."""
@@ -58,15 +59,19 @@ class Things:
             others: ``(m, d)`` of windows without things put into them
 
         Returns:
-            ``(n,)`` float64, for each name the reciprocal rank of its window among all
-            with other things and all others
+            ``(n,)`` float64, for each name the mean reciprocal rank of its windows,
+            each among those with other things and all others; equal scores count
+            against it, and so do NaNs
         """
         names = towers.all_texts(self.names, _NOUN)
-        own = towers.all_images(self)
-        rivals = torch.cat([own, others]) @ names.T
-        scores = rivals.diagonal()  # of each window and the name of its thing
-        ranks = (rivals >= scores).sum(dim=0)
-        return 1 / ranks.double().cpu().numpy()
+        near = towers.all_images(self) @ names.T
+        own = near.view(_EACH, len(names), -1).diagonal(dim1=1, dim2=2)
+        rivals = torch.cat([near, others @ names.T])
+        ranks = []
+        for scores in own:
+            above, own_above = (~(s < scores) for s in (rivals, own))
+            ranks.append(above.sum(dim=0) - own_above.sum(dim=0) + 1)
+        return (1 / torch.stack(ranks).double()).mean(dim=0).cpu().numpy()
 
 
 def other_nouns(texts: Sequence[str]) -> list[str]:
