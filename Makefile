@@ -8,7 +8,7 @@ ARGS ?=
 N ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast bench gpu-check screenshots lint clean
+.PHONY: help setup demo test test-slow test-fast bench gpu-check screenshots lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +20,14 @@ demo: setup ## make scenes, index them, print the table, open the App (N= SIZE= 
 	.venv/bin/python -m detail_embed.demo.run --home .demo --n $(N) --size $(SIZE) \
 		--port $(PORT) $(if $(filter 0,$(APP)),--no-app)
 
-test: setup ## run the whole test suite, two files at a time (ARGS="-k cover" for a part)
-	.venv/bin/python -m pytest -n 2 --durations=15 $(ARGS)
+test: setup ## run the tests, two files at a time (ARGS="-k cover" for a part)
+	.venv/bin/python -m pytest -n 2 -m "not slow" --durations=15 $(ARGS)
+
+test-slow: setup ## run the others, which take longer: kills, every page's code, trainings
+	.venv/bin/python -m pytest -n 2 -m slow --durations=15 $(ARGS)
 
 test-fast: setup ## run the tests that need no browser
-	.venv/bin/python -m pytest -n 2 -m "not e2e" $(ARGS)
+	.venv/bin/python -m pytest -n 2 -m "not slow and not e2e" $(ARGS)
 
 bench: setup ## our engine against the bare encoder, FiftyOne and Pillow (ARGS="--help")
 	.venv/bin/python benchmarks/engine.py $(ARGS)

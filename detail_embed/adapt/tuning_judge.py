@@ -4,8 +4,8 @@ What is lost is told without the user's labels: by named things that come with t
 package (:mod:`detail_embed.clver_ds.things`), each put into a window of a held-out
 image, and how well their names find these windows among all. Things that the user's
 texts name are left out, and no other word of these things is used in training. On a
-world with labels it was within half a point of what words of no training class really
-lose (docs/results/adapt_tuning.md).
+world with labels it was within a point of what words of no training class really lose
+(docs/results/adapt_tuning.md).
 """
 
 from __future__ import annotations
