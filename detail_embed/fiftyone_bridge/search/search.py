@@ -39,7 +39,7 @@ from detail_embed.fiftyone_bridge.search.methods import (
     for_examples,
     own_store,
 )
-from detail_embed.fiftyone_bridge.search.places import of_few, of_patches
+from detail_embed.fiftyone_bridge.search.places import Places, of_few, of_patches
 from detail_embed.fiftyone_bridge.search.several_prompts import SeveralPrompts
 from detail_embed.patch_search.rerank import rerank
 from detail_embed.texts.query import Query
@@ -80,8 +80,7 @@ def search(
     are searched, so z-scores need not fall in it.
 
     An index of more vectors than are read into memory, see :mod:`.index.large`, gives
-    the best 5,000 images at most, of several prompts those of each and of their sum;
-    its z-scores are told by images drawn from all.
+    the best 5,000 images at most, of each prompt; z-scores are told by some of all.
 
     Images that probably show what was asked come first, see
     :mod:`detail_embed.texts.nothing_line`; these and all others are in the order of
@@ -165,10 +164,7 @@ def search(
     best = order[:shown]
     ids = [scored.ids[i] for i in best]
     drawn = dict(zip(ids[:DRAWN], scored.rows[best[:DRAWN]].tolist()))
-    places = {id: of_patches(store, id, *patches[id], list(wanted))
-              for id in drawn if id in patches}
-    rest = [row for id, row in drawn.items() if id not in places]
-    places |= of_few(index, vectors, wanted, rest)
+    places = _places(index, vectors, store, wanted, patches, drawn)
     return Found(
         samples=samples,
         ids=ids,
@@ -287,6 +283,17 @@ def _by_patches(
     of_each = zip(patches.T.tolist(), cosines.T.tolist())
     by_id = dict(zip((scored.ids[i] for i in best), of_each))
     return np.concatenate([best, rest]), by_id
+
+
+def _places(
+    index: Index, vectors: IndexVectors, store: FeatureStore | None,
+    wanted: dict[str, np.ndarray], patches: dict[str, _Patches], drawn: dict[str, int],
+) -> dict[str, Places]:
+    """Where the images that are drawn match: of patches, else of a few vectors."""
+    places = {id: of_patches(store, id, *patches[id], list(wanted))
+              for id in drawn if id in patches}
+    rest = [row for id, row in drawn.items() if id not in places]
+    return places | of_few(index, vectors, wanted, rest)
 
 
 def _number(score: np.floating) -> float | None:
