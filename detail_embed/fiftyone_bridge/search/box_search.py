@@ -90,10 +90,9 @@ def search_boxes(
     ids = [vectors.labels[row] for row in best]
     images = boxes.images_of_rows(vectors, best)
     shown = boxes.images_of(samples).select(images[:DRAWN])
-    text = EXAMPLE if isinstance(query, np.ndarray) else str(query)
     found = scores[best].tolist()
     box_of = label_attributes.boxes(shown, field)
-    places = {id: (Place(tuple(box_of[id]), score, text),)
+    places = {id: (Place(tuple(box_of[id]), score),)
               for id, score in zip(ids, found) if box_of.get(id)}
     return FoundBoxes(
         samples=samples,
@@ -108,7 +107,7 @@ def search_boxes(
         vector=vector,
         method=VECTORS,
         seconds=time.monotonic() - started,
-        text=text,
+        text=EXAMPLE if isinstance(query, np.ndarray) else str(query),
         hints=hints,
         label_field=field,
         sample_ids=images,

@@ -49,7 +49,7 @@ def draw(
         asked: what was looked for, all of it; see :func:`text_of`
     """
     most = max(map(len, places), default=0)
-    labels = [_label([p[at] if at < len(p) else None for p in places])
+    labels = [_label([p[at] if at < len(p) else None for p in places], asked)
               for at in range(most)]
     detections = {"$concatArrays": labels}
     value = {"_cls": "Detections", "detections": detections}
@@ -57,9 +57,9 @@ def draw(
     return view.set_field(MATCH, of_each(ids, named))
 
 
-def _label(places: Sequence[Place | None]) -> dict[str, Any]:
+def _label(places: Sequence[Place | None], asked: str) -> dict[str, Any]:
     """A list of a label for each sample, or of none where it has no such place."""
-    texts = [place and place.text for place in places]
+    texts = [place and (place.text or asked) for place in places]
     boxes = [place and list(place.box) for place in places]
     label = {
         "label": item(texts),

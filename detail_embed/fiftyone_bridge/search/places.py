@@ -20,12 +20,12 @@ class Place:
     Attributes:
         box: left, top, width and height as shares of the image
         score: cosine of the text and what is there; None where it is not known
-        text: what was looked for there
+        text: which of several prompts it is of; None for the query as a whole
     """
 
     box: tuple[float, ...]
     score: float | None
-    text: str
+    text: str | None = None
 
 
 Places = tuple[Place, ...]
@@ -33,7 +33,7 @@ Places = tuple[Place, ...]
 
 def of_patches(
     store: FeatureStore, id: str, patches: Sequence[int], scores: Sequence[float],
-    texts: Sequence[str],
+    texts: Sequence[str | None],
 ) -> Places:
     """The places of one image.
 
@@ -42,14 +42,14 @@ def of_patches(
         id: of the sample
         patches: the best one for each of ``t`` texts
         scores: ``t`` cosines of these
-        texts: what was looked for
+        texts: of the prompts; None for the query as a whole
     """
     boxes = relative(store[id].boxes, np.asarray(patches))
     return _apart(zip(map(tuple, boxes.tolist()), scores, texts))
 
 
 def of_few(
-    index: Index, vectors: IndexVectors, wanted: Mapping[str, np.ndarray],
+    index: Index, vectors: IndexVectors, wanted: Mapping[str | None, np.ndarray],
     rows: Sequence[int],
 ) -> dict[str, Places]:
     """What the best of a few vectors of each image stand for.
@@ -57,7 +57,8 @@ def of_few(
     Args:
         index: the index
         vectors: those of the index
-        wanted: vectors ``(d,)`` of what was looked for, by their texts
+        wanted: vectors ``(d,)`` of the prompts, by their texts; of the query as a
+            whole by None
         rows: places of images among those of the index
 
     Returns:
@@ -87,7 +88,7 @@ def of_few(
     return {id: places for id, places in found.items() if places}
 
 
-def _apart(found: Iterable[tuple[tuple[float, ...], float, str]]) -> Places:
+def _apart(found: Iterable[tuple[tuple[float, ...], float, str | None]]) -> Places:
     """Places in this order; texts that are found at one place have it together."""
     places: dict[tuple[float, ...], Place] = {}
     for box, score, text in found:

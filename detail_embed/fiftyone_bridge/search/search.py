@@ -139,8 +139,7 @@ def search(
     if several is not None and len(vectors.matrix) > len(vectors.ids):
         scored = replace(scored, scores=several.scores(vectors)[scored.rows])
     order = scored.best_first(threshold)
-    text = EXAMPLE if isinstance(query, np.ndarray) else str(query)
-    wanted = several.shown_parts if several else {text: vector}
+    wanted = several.shown_parts if several else {None: vector}
     patches: dict[str, _Patches] = {}
     store = None
     if method == AUTO:
@@ -178,7 +177,7 @@ def search(
         vector=vector,
         method=method,
         seconds=time.monotonic() - started,
-        text=text,
+        text=EXAMPLE if isinstance(query, np.ndarray) else str(query),
         likely=None if likely is None else min(int(likely.sum()), len(best)),
         hints=hints,
         clips=clips,
@@ -287,7 +286,8 @@ def _by_patches(
 
 def _places(
     index: Index, vectors: IndexVectors, store: FeatureStore | None,
-    wanted: dict[str, np.ndarray], patches: dict[str, _Patches], drawn: dict[str, int],
+    wanted: dict[str | None, np.ndarray], patches: dict[str, _Patches],
+    drawn: dict[str, int],
 ) -> dict[str, Places]:
     """Where the images that are drawn match: of patches, else of a few vectors."""
     places = {id: of_patches(store, id, *patches[id], list(wanted))

@@ -307,9 +307,9 @@ def test_model_that_is_not_here(indexed):
 
 
 def test_the_places_are_labels_of_the_view_alone(indexed):
-    found = ask(indexed, "$where, it: is", k=5, method=PATCHES)
+    found = ask(indexed, "$where it: is", k=5, method=PATCHES)
     view = found.view
-    assert view.values("detail_match.detections.label") == [["$where, it: is"]] * 5
+    assert view.values("detail_match.detections.label") == [["$where it: is"]] * 5
     boxes = [[box] for box in found.boxes]
     assert view.values("detail_match.detections.bounding_box") == boxes
     assert view.first().detail_match.detections[0].confidence <= 1
