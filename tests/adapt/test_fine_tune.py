@@ -62,6 +62,7 @@ def learned(invented, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_invented_words_are_learned_and_the_file_is_taken(learned, invented):
     facts, path, seen = learned
     assert facts.is_offered and facts.verdict["gain"][0] > 0.1
@@ -83,6 +84,7 @@ def test_a_checkpoint_of_another_architecture(learned, tmp_path, invented):
         finish(invented, task)
 
 
+@pytest.mark.slow
 def test_texts_without_boxes_take_the_windows_that_fit_best(invented):
     pictures = [
         Picture(p.path, tuple(Said(one.text) for one in p.said)) for p in invented
@@ -123,6 +125,7 @@ def test_a_kill_in_the_middle_goes_on_and_ends_the_same(invented, data, learned)
         np.testing.assert_allclose(got, [e[key] for e in whole[1:]], atol=0.05)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_keeps_the_best_and_says_so(invented, monkeypatch):
     calls, contrast = [], tuning.contrast
 
@@ -137,6 +140,7 @@ def test_a_loss_that_is_not_finite_keeps_the_best_and_says_so(invented, monkeypa
     assert all(np.isfinite(epoch["held_out"]) for epoch in facts.history)
 
 
+@pytest.mark.slow
 def test_a_full_disk_says_what_to_do_and_nothing_is_lost(invented, monkeypatch):
     save = tuning.Checkpoint.save
 
@@ -183,6 +187,7 @@ def test_too_few_images(invented):
         finish(invented[:12])
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_read(invented, tmp_path):
     gone = [Picture(str(tmp_path / f"{i}.jpg"), p.said) for i, p in enumerate(invented)]
     facts, _ = finish([*invented, *gone[:3]], of(method="heads", epochs=1))
@@ -191,6 +196,7 @@ def test_images_that_cannot_be_read(invented, tmp_path):
         finish(gone, of(name="gone"))
 
 
+@pytest.mark.slow
 def test_another_training_of_that_name(invented):
     steps = fine_tune(invented, TASK)
     for stage in steps:

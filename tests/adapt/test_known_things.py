@@ -20,6 +20,7 @@ def cut():
     return Cut(pixels, np.arange(5), [[]] * 5, [], "made")
 
 
+@pytest.mark.slow
 def test_they_are_none_of_the_users_and_none_that_training_keeps(cut):
     known = Things(cut, TEXTS)
     assert "red apple" in known.names
@@ -28,6 +29,7 @@ def test_they_are_none_of_the_users_and_none_that_training_keeps(cut):
     assert not set(other_nouns(["table"])) & {*things.names(), "table"}
 
 
+@pytest.mark.slow
 def test_each_covers_a_part_of_a_window(cut):
     known, again = Things(cut, TEXTS), Things(cut, TEXTS)
     assert len(known) == 2 * len(known.names)
@@ -81,6 +83,7 @@ def test_a_model_that_tells_nothing_apart_finds_nothing(value):
     np.testing.assert_allclose(found, [1 / 99] * 3)
 
 
+@pytest.mark.slow
 def test_the_demo_model_finds_them_far_above_chance(cut):
     towers, known = Towers("detail-demo", None, "cpu"), Things(cut, TEXTS)
     found = known.found(towers, towers.all_images(cut))

@@ -132,6 +132,7 @@ def test_threads_share_a_backbone(backbone):
         ("MobileCLIP2-S0", 256, "shortest", "bilinear", 0.0),
     ],
 )
+@pytest.mark.slow
 def test_stock_models_with_their_quirks(name, size, mode, interpolation, mean):
     backbone = Backbone.load(name, device="cpu")
     assert backbone.patch_spec == PatchSpec(size, interpolation, mode)

@@ -15,6 +15,8 @@ from _engine import encoder as ways  # noqa: E402
 
 from tests.tiny import register_tiny  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small(monkeypatch):

@@ -15,6 +15,8 @@ from benchmarks import real_photos
 from detail_embed.backbone.bundled_model import NAME, WEIGHTS
 from detail_embed.storage.user_folders import CACHE_VARIABLE
 
+pytestmark = pytest.mark.slow
+
 FIELD = "ground_truth"
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """

@@ -228,6 +228,7 @@ def check_guarantee_of_an_image(cover, width, height):
 
 @pytest.mark.parametrize("spacing", ["even", "authors"])
 @pytest.mark.parametrize("c", [1, 5, 10, 12])
+@pytest.mark.slow
 def test_guarantee_of_every_small_image(c, spacing):
     cover = CompleteCover(c, spacing)
     for width in range(1, 41):

@@ -21,6 +21,7 @@ def encode(backbone, paths, cover, **options):
 
 
 @pytest.mark.parametrize("size", [(320, 320), (500, 200), (40, 33), (1, 1), (3000, 40)])
+@pytest.mark.slow
 def test_parents_are_the_smallest_larger_windows_around(size):
     boxes, found = PLAIN.boxes(*size), parents(PLAIN, *size)
     sides = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)

@@ -164,6 +164,7 @@ def test_one_pixel(mode):
 @pytest.mark.parametrize("mode", ["shortest", "squash", "longest"])
 @pytest.mark.parametrize("size", [(30_000, 10), (10, 30_000), (30_000, 1)])
 @pytest.mark.parametrize("spacing", ["even", "authors"])
+@pytest.mark.slow
 def test_extremely_long_images_take_little_memory(mode, size, spacing):
     width, height = size
     image = torch.full((3, height, width), 90, dtype=torch.uint8)

@@ -18,6 +18,8 @@ from detail_embed.demo.table import encode, retrieval_rows, score_methods
 from detail_embed.texts.templates import encode_query
 from tests.tiny import tiny_backbone
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 OFFERED = """
 import sys

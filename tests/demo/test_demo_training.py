@@ -90,6 +90,7 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert rates[0] < rates[9] and rates[100] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_short_run_is_reproducible(tmp_path):
     config = train.TrainConfig(steps=2, batch=8, bank=12, attributes=4)
     for name in ("a", "b"):

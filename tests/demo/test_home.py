@@ -63,6 +63,7 @@ def test_isolate_refuses_when_it_comes_too_late(tmp_path, monkeypatch):
     assert not (tmp_path / "late").exists()
 
 
+@pytest.mark.slow
 def test_fiftyone_leaves_the_users_home_alone(tmp_path):
     user_home = tmp_path / "user"
     user_home.mkdir()

@@ -7,8 +7,11 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 
 from detail_embed.demo.fiftyone_home import CHECKOUT
+
+pytestmark = pytest.mark.slow
 
 START = """
 import json, os, sys

@@ -16,6 +16,8 @@ from detail_embed.cover import CompleteCover
 from detail_embed.demo.fiftyone_home import CHECKOUT
 from detail_embed.space import DetailEmbedder
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray", reason='Ray is not installed: pip install ".[ray]"')
 
 ALONE = {"RAY_ADDRESS": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}

@@ -102,6 +102,7 @@ def _kill_the_first(directory, killed):
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_a_killed_workers_part_is_done_again_and_only_that(
     cluster, paths, space, tmp_path
 ):
@@ -151,6 +152,7 @@ def test_a_killed_workers_part_is_done_again_and_only_that(
     assert (done.parts, done.present) == (0, 13)
 
 
+@pytest.mark.slow
 def test_workers_make_the_vectors_of_the_engine(cluster, paths, space, tmp_path):
     some = [*paths[:8], paths[0]]
     sizes = [Image.open(path).size for path in some if path != paths[5]]

@@ -52,6 +52,7 @@ def features(path, backbone):
 @pytest.mark.parametrize(
     "name", ["tiled 1.tif", "second.tif", "turned.jpg", "a.png", "a.bmp"]
 )
+@pytest.mark.slow
 def test_an_object_is_read_by_parts(
     name, most, files, store, backbone, monkeypatch
 ):

@@ -8,7 +8,7 @@ from fiftyone import ViewField as F
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from tests.e2e.conftest import IN_VIEW, VIEW
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 THINGS = ("cupcake", "red metal cube")
 BRAIN_KEY = "detail"

@@ -15,7 +15,7 @@ from detail_embed.fiftyone_bridge.runs.board import RunBoard
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 from tests.e2e.panel_page import PanelPage
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NAME, MADE = "edge-scenes", "made-in-the-app"
 KEY = "detail_of_all_the_photographs_that_were_taken_in_the_harbour_in_2026"

@@ -14,7 +14,7 @@ from detail_embed.fiftyone_bridge.search.search import RERANKED, search
 from detail_embed.fusers import library
 from tests.e2e.conftest import IN_VIEW, VIEW
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 FUSER = "drones"
 BRAIN_KEY = "trained"

@@ -19,7 +19,7 @@ from tests.e2e.app_page import AppPage
 from tests.e2e.conftest import SCREENSHOTS, app_server
 from tests.e2e.panel_page import PanelPage
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NAME, GONE, FILMS = "edge-scenes", "edge-gone", "edge-films"
 SCENES = 24

@@ -38,6 +38,7 @@ print(json.dumps({
 
 @pytest.mark.skipif(not shutil.which("taskset"), reason="taskset is of Linux")
 @pytest.mark.parametrize("device", ["torch", "openvino"])
+@pytest.mark.slow
 def test_one_core_has_one_worker_and_one_reader(tmp_path, device):
     if device == "openvino":
         pytest.importorskip("openvino")

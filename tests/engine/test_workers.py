@@ -147,6 +147,7 @@ def test_an_error_of_a_job_reaches_the_caller(backbone, cores):
     assert torch.get_num_threads() == cores
 
 
+@pytest.mark.slow
 def test_two_callers_give_the_threads_back(backbone, cores):
     one = run_in_workers(backbone, slow_first, range(50))
     two = run_in_workers(backbone, slow_first, range(50))

@@ -12,6 +12,8 @@ from detail_embed.fiftyone_bridge.index import coverage, names
 from detail_embed.fiftyone_bridge.index.index import Index
 from tests.bad_files import LIMIT, picture, write_bad, write_good
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ERRORS = names.error_field("detail")
 VECTORS = names.vector_field("detail")

@@ -13,6 +13,8 @@ from detail_embed.fiftyone_bridge import DetailIndex
 from detail_embed.fiftyone_bridge.index.brain_runs import similarities
 from detail_embed.fiftyone_bridge.index.image_vectors import read_vectors
 
+pytestmark = pytest.mark.slow
+
 PREFIX = "@detail/detail-embed"
 THING = "red metal cube"
 

@@ -84,6 +84,7 @@ for script, named in options.items():
 """
 
 
+@pytest.mark.slow
 def test_every_benchmark_that_is_named_starts_and_knows_its_options(fresh_python):
     texts = " ".join(map(read, PAGES))
     named = {}

@@ -27,6 +27,8 @@ from detail_embed.fiftyone_bridge.model.zoo_source import REPOSITORY
 from detail_embed.texts.query import parse
 from tests.flow.documents import PAGES, ROOT, blocks, parts, read, rows, spans
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = ["__init__.py", "fiftyone.yml", "requirements.txt", "operators", "assets",
           "detail_embed"]
 COMPUTE = "@detail/detail-embed/compute_detail_embeddings"

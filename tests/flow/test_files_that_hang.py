@@ -97,6 +97,7 @@ def test_a_run_names_the_reason_and_the_form_offers_the_limit(own, paths, hang):
     assert "read_seconds" not in inputs
 
 
+@pytest.mark.slow
 def test_whether_one_has_changed_is_not_known_and_said(own, paths, hang, caplog):
     assert compute(own).embedded == 5
     hang(paths[3])

@@ -125,6 +125,7 @@ WAYS = {
 
 @needs_rasterio
 @pytest.mark.parametrize("name", WAYS)
+@pytest.mark.slow
 def test_features_are_those_of_the_whole(name, noise, backbone, tmp_path, monkeypatch):
     monkeypatch.setattr(bands, "_KEPT", 50_000)
     path = tmp_path / name
@@ -173,6 +174,7 @@ def test_what_can_only_be_decoded_as_a_whole(noise, backbone, tmp_path, monkeypa
 @needs_rasterio
 @pytest.mark.parametrize("turn", range(2, 9))
 @pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
+@pytest.mark.slow
 def test_turned_files_are_read_upright(name, turn, noise, backbone, tmp_path, lowered):
     path, exif = tmp_path / name, Image.Exif()
     exif[274] = turn
@@ -241,6 +243,7 @@ def test_flat_windows_are_not_encoded(backbone, tmp_path):
 
 
 @needs_rasterio
+@pytest.mark.slow
 def test_a_small_thing_is_found_and_shown(tmp_path, monkeypatch, lowered):
     monkeypatch.setenv("DETAIL_EMBED_DATA", str(tmp_path / "data"))
     paths = {

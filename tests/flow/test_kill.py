@@ -23,6 +23,8 @@ from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.samples import mongo, sink
 from detail_embed.fiftyone_bridge.samples.clver_ds import load_clver_ds
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def mixed(dataset, tmp_path):

@@ -6,6 +6,7 @@ import threading
 import time
 
 import fiftyone.operators as foo
+import pytest
 from fiftyone.operators.decorators import coroutine_timeout
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import (
@@ -20,6 +21,7 @@ MEAN = {"backbone": DEMO, "cover": 2, "fuser": "mean", "device": "cpu"}
 LIMIT = 2.0  # seconds, in place of FiftyOne's 600
 
 
+@pytest.mark.slow
 def test_a_generator_outlives_the_limit(dataset):
     limited = coroutine_timeout(LIMIT)(execute_or_delegate_operator.__wrapped__)
     warm = {"brain_key": "warm", **MEAN}

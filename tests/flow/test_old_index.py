@@ -88,10 +88,12 @@ def test_patch_features_and_spaces_are_in_their_new_places(restored):
 
 
 @pytest.mark.parametrize("key", KEYS)
+@pytest.mark.slow
 def test_every_search_finds_what_it_found(restored, key):
     _check(restored, key, EXPECTED["before"][key])
 
 
+@pytest.mark.slow
 def test_a_fresh_process_searches(restored, fresh_python):
     prompt = EXPECTED["prompts"][0]
     done = fresh_python(FRESH, restored.name, prompt, *KEYS)

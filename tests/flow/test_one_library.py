@@ -61,6 +61,7 @@ def space():
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=" ".join)
+@pytest.mark.slow
 def test_whatever_comes_first_there_is_one_library(fresh_python, space, order):
     parts = [STEPS[step] for step in order]
     where = [str(ROOT)] if order[0] == "library" else []

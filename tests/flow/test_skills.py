@@ -11,6 +11,8 @@ from fiftyone.operators.executor import ExecutionError
 from detail_embed.backbone.bundled_model import NAME as DEMO
 from tests.flow.documents import blocks, read, rows
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = "@detail/detail-embed"
 PAGE = "skills/detail-embed/SKILL.md"
 NAME, VIDEOS = "drone-photos", "drone-videos"

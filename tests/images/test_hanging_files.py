@@ -75,6 +75,7 @@ def test_a_file_that_hangs_is_a_record_and_the_others_are_read(
     assert [r.pixels[0, 0, 0] for r in found if r.error is None] == list(range(12))
 
 
+@pytest.mark.slow
 def test_many_that_hang_take_as_long_as_one(pipe, opens_pipes, tmp_path, caplog):
     paths = pictures(tmp_path, 120)
     for i in range(30):
@@ -94,6 +95,7 @@ def test_many_that_hang_take_as_long_as_one(pipe, opens_pipes, tmp_path, caplog)
     assert all(thread.daemon for thread in hung) and len(hung) <= 32
 
 
+@pytest.mark.slow
 def test_good_files_are_read_after_more_have_hung_than_wait_at_once(
     pipe, opens_pipes, tmp_path, monkeypatch
 ):
@@ -107,6 +109,7 @@ def test_good_files_are_read_after_more_have_hung_than_wait_at_once(
     ]
 
 
+@pytest.mark.slow
 def test_where_all_threads_hang_the_run_ends_all_the_same(
     pipe, opens_pipes, tmp_path, monkeypatch
 ):

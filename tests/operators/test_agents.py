@@ -42,6 +42,7 @@ def answer(uri, dataset, **params):
 
 
 @pytest.mark.parametrize("kind", ["none", "bare", "full"])
+@pytest.mark.slow
 def test_every_operator_answers_with_words(kind, datasets):
     wrong, dataset = {}, datasets[kind]
     for uri in URIS:

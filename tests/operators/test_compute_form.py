@@ -198,6 +198,7 @@ def test_a_name_that_is_free_is_proposed(dataset):
     assert "starts over" in form.type.properties["brain_key"].view.description
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_goes_on(dataset):
     settings = Settings(backbone=DEMO, keep_features=False)
     run = compute_index.compute(Index.of(dataset, "detail"), dataset, settings)

@@ -124,6 +124,7 @@ def answers(dataset, key):
 
 
 @pytest.mark.parametrize("key", KEYS)
+@pytest.mark.slow
 def test_classes_are_those_that_are_shown(curated, shown, key):
     names = list(shown)[:8]
     result = operator("classify_by_prompts")(curated, names, key)

@@ -34,6 +34,7 @@ def texts_of(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_an_empty_text_is_no_default(name, dataset):
     from detail_embed.fiftyone_bridge import DetailIndex
 

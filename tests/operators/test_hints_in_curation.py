@@ -17,6 +17,7 @@ def operator(name):
 
 @pytest.mark.parametrize("name", [
     "search_by_prompts", "tag_hits", "report_long_tail", "classify_by_prompts"])
+@pytest.mark.slow
 def test_hints_of_prompts(name, dataset):
     index = DetailIndex(dataset, "detail")
     index.compute(dataset, SETTINGS)

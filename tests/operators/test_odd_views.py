@@ -10,6 +10,8 @@ from detail_embed.fiftyone_bridge import DetailIndex
 from tests.operators.panel.helpers import OPERATORS, SETTINGS
 from tests.tiny import write_images
 
+pytestmark = pytest.mark.slow
+
 N = 24
 
 

@@ -87,6 +87,7 @@ def _resolved(name, ctx):
 
 
 @pytest.mark.parametrize("name", PARAMS)
+@pytest.mark.slow
 def test_forms_are_for_the_whole_dataset(name, indexed, answer, seen):
     found = seen(name)
     view = answer.view
@@ -148,6 +149,7 @@ ODD_VIEWS = {
 
 @pytest.mark.parametrize("kind", ODD_VIEWS)
 @pytest.mark.parametrize("name", PARAMS)
+@pytest.mark.slow
 def test_a_form_for_any_view_works_or_says_why_not(name, kind, indexed):
     make, reason = ODD_VIEWS[kind]
     ctx = _context(name, indexed, make(indexed), "CURRENT_VIEW", **PARAMS[name])

@@ -59,6 +59,7 @@ def problems(operator, ctx):
     return problems_of(operator.resolve_input(ctx))
 
 
+@pytest.mark.slow
 def test_train_use_list_delete(dataset, train, manage, compute, monkeypatch):
     result = train(dataset, "solids_1", epochs=2, **CHOICES)
     assert (result.images, result.epochs, result.kind) == (24, 2, "attention")

@@ -51,6 +51,7 @@ def form(operator, dataset, **params):
     return operator.resolve_input(ctx)
 
 
+@pytest.mark.slow
 def test_tune_list_use_delete(dataset, adapt, manage):
     facts = finish(dataset, name="toys")
     assert facts.history[-1]["number"] == 1
@@ -83,6 +84,7 @@ def test_tune_list_use_delete(dataset, adapt, manage):
         manage(delete="toys")
 
 
+@pytest.mark.slow
 def test_too_little_time_says_so_and_is_not_taken(dataset, adapt):
     facts = adapt(dataset, TUNE, minutes=0.001, name="toys", **CHOICES)
     assert not facts.is_offered and "give more minutes" in facts.reason
@@ -134,6 +136,7 @@ def test_too_few_images(dataset, adapt):
         adapt(dataset.limit(5), TUNE, **CHOICES)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_and_the_panel_sees_the_curve(dataset):
     steps = iter(tune.tune(dataset, _request({**CHOICES, "epochs": 2})))
     for progress in steps:

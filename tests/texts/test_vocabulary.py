@@ -270,6 +270,7 @@ def test_words_and_their_wordings_are_left_out():
         vocabulary.without("owl")
 
 
+@pytest.mark.slow
 def test_a_million_words(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("".join(f"thing{i}x\n" for i in range(1_000_000)))

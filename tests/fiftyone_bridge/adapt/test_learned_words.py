@@ -66,6 +66,7 @@ def precision(index, word, asked=None):
     return (np.arange(1, len(ranks) + 1) / ranks).mean()
 
 
+@pytest.mark.slow
 def test_made_up_words_are_learned_from_boxes_and_forgotten(index):
     record, others = index.record, [index.search(word, k=None).ids for word in OLD]
     vectors = index.vectors().matrix.copy()
@@ -133,6 +134,7 @@ def test_concepts_teach_their_own_texts(index):
     assert index.record.words["known"] == ["blorfle", "zibbet"]
 
 
+@pytest.mark.slow
 def test_a_fresh_python_and_fiftyones_own_search_know_them(index):
     index.learn_words(field="ground_truth")
     ours = index.search("blorfle", k=6, method="vectors").ids

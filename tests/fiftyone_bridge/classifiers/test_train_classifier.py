@@ -70,6 +70,7 @@ def index(mine):
 
 
 @pytest.mark.parametrize("kind", ["linear", "prompts", "multiple-instance"])
+@pytest.mark.slow
 def test_a_field_of_classifications(index, kind):
     dataset = index.dataset
     result = train_classifier(index, "material", kind, templates="own").finish()
@@ -285,6 +286,7 @@ def test_a_second_training_replaces_nothing_unasked(index):
     apply_classifier(index, "material_linear", overwrite=True).finish()
 
 
+@pytest.mark.slow
 def test_the_boxes_of_an_index_of_boxes_and_a_mistaken_label(index):
     import fiftyone.brain as fob
 

@@ -90,6 +90,7 @@ def differs(one, other):
     return not np.allclose(one, other, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_each_box_is_a_patch_with_a_vector_and_an_index(few, encoded, fresh_python):
     result = compute(few)
     assert (result.embedded, result.boxes, result.failed_boxes) == (N, 2 * N, 0)
@@ -142,6 +143,7 @@ def test_a_box_is_what_the_backbone_sees_of_its_square(few):
 
 
 @pytest.mark.parametrize("keep", ["float16", False], ids=["stored", "not stored"])
+@pytest.mark.slow
 def test_an_update_makes_anew_what_has_changed_and_nothing_else(few, encoded, keep):
     compute(few, keep_features=keep)
     before, whole = vectors(few), images(few)

@@ -96,6 +96,7 @@ def new_dataset():
         dataset.delete()
 
 
+@pytest.mark.slow
 def test_a_fresh_process_searches_even_after_a_search_for_duplicates(
     dataset, fresh_python
 ):
@@ -125,6 +126,7 @@ def test_a_fresh_process_searches_even_after_a_search_for_duplicates(
 
 
 @pytest.mark.parametrize("method", ["pca", "umap"])
+@pytest.mark.slow
 def test_a_map_of_the_vectors(dataset, method, monkeypatch):
     monkeypatch.setattr("numba.config.DISABLE_JIT", True)  # it compiles for a minute
     _run(dataset)
@@ -134,6 +136,7 @@ def test_a_map_of_the_vectors(dataset, method, monkeypatch):
     assert results.points.shape == (24, 2)
 
 
+@pytest.mark.slow
 def test_without_the_plugin_the_dataset_is_readable(dataset, fresh_python, tmp_path):
     result = _run(dataset)
     done = fresh_python(READ, dataset.name, FIFTYONE_PLUGINS_DIR=str(tmp_path))
@@ -560,6 +563,7 @@ def test_random_weights_are_refused_unless_asked_for(dataset):
         compute_index.compute(Index(dataset, "detail"), dataset, Settings(**config))
 
 
+@pytest.mark.slow
 def test_random_weights_that_were_asked_for_can_be_searched(dataset):
     settings = Settings(
         backbone="RN50", cover=1, fuser="mean", vectors=1, keep_features=False,
@@ -613,6 +617,7 @@ def _paths_in_zoo(*spaces):
     return {json.loads(text)["backbone"]["pretrained"] for text in texts}
 
 
+@pytest.mark.slow
 def test_the_same_weights_at_another_path_are_the_same_space(
     dataset, checkpoint, tmp_path, fresh_python
 ):
@@ -675,6 +680,7 @@ def test_a_tokenizer_that_is_missing_is_said_before_images_are_embedded(
 
 
 @pytest.mark.parametrize("fuser", ["gmp", "auto"])
+@pytest.mark.slow
 def test_one_image_without_a_cut_can_be_indexed(dataset, caplog, fuser):
     settings = Settings(
         backbone=DEMO, cover=1, fuser=fuser, device="cpu", keep_features=False

@@ -86,6 +86,7 @@ def _ranked(dataset):
     return [label for _, label, _ in found], [sample for *_, sample in found]
 
 
+@pytest.mark.slow
 def test_a_fresh_process_searches_k_vectors(dataset, fresh_python):
     result = _run(dataset, also_global=True)
     assert (result.embedded, result.failed) == (24, 0) and "-few-" in result.space
@@ -113,6 +114,7 @@ def test_a_fresh_process_searches_k_vectors(dataset, fresh_python):
     assert foz.load_zoo_model(result.space).embed(image).shape == (256,)
 
 
+@pytest.mark.slow
 def test_new_samples_are_added_and_the_single_vector_stays(dataset):
     single = Settings(
         backbone=DEMO, cover=1, fuser="mean", device="cpu", keep_features=False
@@ -173,6 +175,7 @@ def test_an_unknown_backend_and_a_field_of_somebody_else(dataset):
         compute_index.compute(Index(dataset, "detail"), dataset, FEW)
 
 
+@pytest.mark.slow
 def test_kept_features_serve_every_fuser(dataset, encoded, caplog):
     kept = Settings(
         backbone=DEMO, cover=3, fuser="mean", keep_features="float16",

@@ -83,6 +83,7 @@ def test_boxes_of_frames_are_embedded_and_found(videos):
     assert len(boxes.search("a red cube", one, k=None).ids) == 12
 
 
+@pytest.mark.slow
 def test_new_and_moved_boxes_of_frames_are_embedded(videos, tmp_path):
     frames = videos.to_frames()
     index = DetailIndex.of(frames, "detail")
@@ -130,6 +131,7 @@ print(*native.values("id"))
 """
 
 
+@pytest.mark.slow
 def test_another_process_searches_frames_and_their_boxes(videos, fresh_python):
     frames = videos.to_frames()
     index = DetailIndex.of(frames, "detail")
@@ -148,6 +150,7 @@ def test_another_process_searches_frames_and_their_boxes(videos, fresh_python):
     assert len(videos.to_frames().match_tags("there")) == 12
 
 
+@pytest.mark.slow
 def test_boxes_of_frames_are_curated(videos, tmp_path):
     frames = videos.to_frames()
     index = DetailIndex.of(frames, "detail")

@@ -100,6 +100,7 @@ def replace_files(pictures, names=None):
 
 
 @pytest.mark.parametrize("settings", [ONE, FEW], ids=["one", "few"])
+@pytest.mark.slow
 def test_an_update_embeds_files_again_that_have_changed(
     settings, pictures, make_dataset
 ):
@@ -206,6 +207,7 @@ def test_a_changed_file_that_cannot_be_read_loses_its_vector(pictures, make_data
 
 @pytest.mark.parametrize("settings", [ONE, FEW], ids=["one", "few"])
 @pytest.mark.parametrize("way", ["merge", "add", "same files"])
+@pytest.mark.slow
 def test_merged_vectors_of_another_space_are_found_and_made_anew(
     way, settings, pictures, make_dataset
 ):

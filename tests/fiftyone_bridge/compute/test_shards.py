@@ -41,6 +41,7 @@ def _vectors(dataset, field="detail_embedding"):
     return np.stack(dataset.values(field))
 
 
+@pytest.mark.slow
 def test_delegated_shards_in_two_processes(dataset, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_text("no image")

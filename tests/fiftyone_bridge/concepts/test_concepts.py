@@ -72,6 +72,7 @@ def of_another_backbone(dataset, name="strange"):
     return concept
 
 
+@pytest.mark.slow
 def test_a_concept_is_a_prompt_like_any_other(index, ids):
     concept = index.teach("helmet", ids[:3], ids[3:5], text=THING)
     assert concept.prompt == "#helmet"

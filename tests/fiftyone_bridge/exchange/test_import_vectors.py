@@ -170,6 +170,7 @@ def test_several_vectors_per_image(dataset, make_parts, monkeypatch):
     ).finish().present == 8
 
 
+@pytest.mark.slow
 def test_exported_files_come_back(dataset, tmp_path):
     compute_index.compute(
         Index.of(dataset[:6], "detail"), dataset[:6], MEAN, also_global=True

@@ -84,6 +84,7 @@ def check(dataset, count):
 
 
 @pytest.mark.parametrize("settings", [ONE, FEW], ids=["one", "few"])
+@pytest.mark.slow
 def test_rows_are_vectors_after_any_sequence_of_runs(backend, settings, dataset):
     compute(dataset, backend, settings, dataset.limit(6))
     check(dataset, 6)

@@ -360,6 +360,7 @@ def test_an_update_with_random_weights(dataset, tmp_path):
     ).finish().embedded == 1
 
 
+@pytest.mark.slow
 def test_renaming_everything(broken, fresh_python):
     _run(broken[:26], KEPT, also_global=True)
     ranked = _ranked(broken, "detail", "detail_global")

@@ -114,6 +114,7 @@ def test_what_changed_since_is_read_and_nothing_else(few, reads):
     assert len(folders) == 1
 
 
+@pytest.mark.slow
 def test_an_index_that_is_made_anew_is_read_anew(few, reads):
     old = another_process(few).matrix.copy()
     few.dataset.delete_brain_run("detail")
@@ -129,6 +130,7 @@ def test_an_index_that_is_made_anew_is_read_anew(few, reads):
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no label", "no vectors", "no json"])
+@pytest.mark.slow
 def test_damaged_files_are_read_anew(few, reads, damage):
     folder = shared.folder(few)
     (vectors,) = folder.glob("vectors-*/vectors.f32")
@@ -203,6 +205,7 @@ PROCESS = textwrap.dedent("""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_processes_share_one_copy(tmp_path):
     """Each of two has half of the file's pages, and none for itself."""
     (tmp_path / "made").mkdir()

@@ -57,6 +57,7 @@ def test_frames_keep_what_is_made_of_them(videos, tmp_path):
     assert len(again.match_tags("seen")) == 12 and again.has_field("detail_where")
 
 
+@pytest.mark.slow
 def test_what_an_index_lacks_is_added(videos, tmp_path):
     some = frames_of(videos, tmp_path, fps=2)
     index = DetailIndex.of(some, "detail")

@@ -46,6 +46,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("kind", VIEWS)
+@pytest.mark.slow
 def test_what_is_made_of_images_means_these(kind, scenes_index, tmp_path):
     index, dataset = scenes_index, scenes_index.dataset
     view = VIEWS[kind](dataset)

@@ -111,6 +111,7 @@ def test_datasets_do_not_share(empty):
         other.delete()
 
 
+@pytest.mark.slow
 def test_another_process_reads_and_writes_it(empty, fresh_python):
     empty.persistent = True
     add(History(empty), "from here")

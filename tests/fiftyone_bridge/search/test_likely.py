@@ -57,6 +57,7 @@ def shown(dataset):
 
 
 @pytest.mark.parametrize("method", [VECTORS, RERANKED, PATCHES])
+@pytest.mark.slow
 def test_what_is_there_is_above_the_line_and_nonsense_is_not(indexed, method):
     words = shown(indexed)
     right = [
@@ -79,6 +80,7 @@ def test_it_counts_from_the_first_of_what_is_returned(indexed):
 
 
 @pytest.mark.parametrize("method", [VECTORS, PATCHES])
+@pytest.mark.slow
 def test_what_is_likely_comes_first_and_both_parts_are_in_order(indexed, method):
     moved = 0
     for word in shown(indexed):

@@ -56,6 +56,7 @@ def ask(samples, query, *args, key="detail", **options):
 
 
 @pytest.mark.parametrize("k", [1, 7, 1000])
+@pytest.mark.slow
 def test_one_plain_prompt_finds_what_fiftyone_finds(indexed, k):
     native = indexed.sort_by_similarity(THING, brain_key="detail", k=k)
     answer = ask(indexed, THING, k)
@@ -164,6 +165,7 @@ def test_only_candidates_are_found_by_their_patches(indexed):
 
 @pytest.mark.parametrize("method", ["vectors", RERANKED, PATCHES])
 @pytest.mark.parametrize("start, stop", [(0, 24), (3, 10), (7, 8)])
+@pytest.mark.slow
 def test_a_z_score_means_the_same_everywhere(indexed, method, start, stop):
     """Of an image, in any view, by any method, and for what is tagged."""
     vectors = index_vectors.load(Index(indexed, "detail"))
@@ -282,12 +284,14 @@ def test_only_so_many_views_stay_in_memory(indexed):
         ({"query": np.ones(3, np.float32)}, "dimensions"),
     ],
 )
+@pytest.mark.slow
 def test_bad_input(indexed, arguments, message):
     with pytest.raises(ValueError, match=message):
         ask(indexed, **arguments)
 
 
 @pytest.mark.parametrize("text", ["🚲 خوذة حمراء", "עברית", '"quoted, text"', "é\n\tb"])
+@pytest.mark.slow
 def test_any_text_finds_something(indexed, text):
     assert len(ask(indexed, text, k=3).ids) == 3
 
@@ -382,6 +386,7 @@ def test_a_field_of_an_earlier_search_is_taken_for_ours(few):
     lambda view: view.select_fields("ground_truth"),
     lambda view: view.exclude_fields(["detail_score", "detail_match"]),
 ])
+@pytest.mark.slow
 def test_a_view_of_some_fields_shows_those(few, change):
     ask(few, THING, k=3, key="few").view  # noqa: B018
     samples = change(few.view())

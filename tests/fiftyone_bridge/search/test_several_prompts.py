@@ -29,6 +29,7 @@ def indexed(dataset, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("templates", ["own", "plain"])
 @pytest.mark.parametrize("text", ["red cube, blue cube", "2 * a cube, -0.5 * a ball"])
+@pytest.mark.slow
 def test_scores_are_of_each_prompt_and_of_all(indexed, text, templates):
     index, query = Index(indexed, "detail"), parse(text)
     options = {"k": 24, "templates": templates}

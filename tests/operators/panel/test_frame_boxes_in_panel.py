@@ -45,6 +45,7 @@ def opened(browser):
     return [(name, params.get("id")) for name, params in browser.requests]
 
 
+@pytest.mark.slow
 def test_boxes_of_frames_are_shown_as_close_ups(browser, boxed):
     assert browser.search(THING, k=6) is None
     shown, expected = browser.shown(boxed), DetailIndex(boxed, KEY).search(THING, k=6)
@@ -95,6 +96,7 @@ def test_mistaken_labels_of_frames_in_the_curate_tab(browser, boxed):
 
 
 @pytest.mark.parametrize("of_frames", [True, False])
+@pytest.mark.slow
 def test_the_operators_take_boxes_of_frames(boxed, of_frames):
     view = boxed.to_frames() if of_frames else boxed.view()
     for name, params in (

@@ -109,6 +109,7 @@ def refuse(*args, **kwargs):
               "on_compare_again", "on_history_row", "on_change_dataset", "on_poll",
               "on_index_row"]
 )
+@pytest.mark.slow
 def test_a_database_that_does_not_answer(browser, monkeypatch, event):
     browser.search(THING, k=3)
     browser.compare(THING)
@@ -124,6 +125,7 @@ def test_a_database_that_does_not_answer(browser, monkeypatch, event):
 
 
 @pytest.mark.parametrize("event", ["on_enter", "on_poll", "poll_idle"])
+@pytest.mark.slow
 def test_a_database_that_is_gone_is_told_soon(browser, monkeypatch, event):
     """FiftyOne itself would wait 30 s."""
     messages = sys.modules[type(browser.panel).__module__].messages

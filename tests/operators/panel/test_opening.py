@@ -113,6 +113,7 @@ def test_a_server_that_was_started_again(browser):
 
 
 @pytest.mark.parametrize("tab", TABS)
+@pytest.mark.slow
 def test_every_tab(browser, tab):
     assert browser.tab(tab) is None
     assert {"tab", tab} <= browser.names()
@@ -168,6 +169,7 @@ EVENTS = sorted(
 
 
 @pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.slow
 def test_no_event_raises_whatever_the_state(panel, indexed, event):
     for state in (
         {"tab": None, "search": None, "compare": None},

@@ -38,6 +38,7 @@ def test_without_an_index_one_is_offered(panel, videos, monkeypatch):
     assert "apt-get install ffmpeg" in browser.message
 
 
+@pytest.mark.slow
 def test_a_search_shows_clips_and_a_click_opens_one(panel, videos):
     index_videos(Index(videos, "detail"), videos, SETTINGS, 5).finish()
     browser = Browser(panel, videos.name)
