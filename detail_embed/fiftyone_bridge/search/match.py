@@ -59,10 +59,12 @@ def draw(
 
 def _label(places: Sequence[Place | None], asked: str) -> dict[str, Any]:
     """A list of a label for each sample, or of none where it has no such place."""
-    texts = [place and (place.text or asked) for place in places]
+    texts = [(place and place.text) or asked for place in places]
+    each = list(dict.fromkeys(texts))  # a long text stands here once
+    which = item([each.index(text) for text in texts])
     boxes = [place and list(place.box) for place in places]
     label = {
-        "label": item(texts),
+        "label": {"$arrayElemAt": [{"$literal": each}, which]},
         "_id": {"$toObjectId": item([str(ObjectId()) for _ in places])},
         "_cls": "Detection",
         "bounding_box": item(boxes),

@@ -1,6 +1,7 @@
 """Search by prompts on a real dataset: orders, scores, thresholds, bad input."""
 
 import dataclasses
+import json
 
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -15,6 +16,7 @@ from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.index_vectors import _VIEWS
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.samples.private_names import serialized
 from detail_embed.fiftyone_bridge.search import found as found_images
 from detail_embed.fiftyone_bridge.search import search as searching
 from detail_embed.fiftyone_bridge.search.methods import (
@@ -335,6 +337,15 @@ def test_of_very_many_images_the_best_have_scores_and_places(indexed, monkeypatc
     assert drawn == [box is not None for box in found.boxes] == [True] * 4 + [False] * 5
     assert view.exists("detail_match").values("id") == found.ids[:4]
     assert found.patches().values("sample_id") == found.ids[:4]
+
+
+@pytest.mark.parametrize("prompts", [1, 3])
+def test_a_long_text_is_no_load_for_the_view(indexed, prompts):
+    text = ", ".join(f"{THING} {i} {'of wood ' * 150}" for i in range(prompts))
+    found = ask(indexed, text, k=24, method=PATCHES)
+    assert len(found.view.values("detail_match.detections.label")) == 24
+    stages = json.dumps(serialized(found.view))
+    assert stages.count("of wood") < 150 * 24
 
 
 def test_a_few_vectors_know_where(few):
