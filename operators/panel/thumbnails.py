@@ -27,7 +27,7 @@ def draw(
     paths: Sequence[str],
     tags: Sequence[str] = (),
     framed: Sequence[bool] = (),
-    boxes: Sequence[Sequence[float] | None] = (),
+    boxes: Sequence[Sequence[Sequence[float]]] = (),
 ) -> list[str]:
     """Makes square pictures, several at a time, each of a whole image.
 
@@ -35,15 +35,15 @@ def draw(
         paths: ``n`` image files; one that cannot be read, or hangs, is grey
         tags (()): short texts in their corners
         framed (()): whether a picture has a frame
-        boxes (()): left, top, width and height of a part of the image that is
-            outlined, as shares of it; None for none
+        boxes (()): left, top, width and height of the parts of each image that are
+            outlined, as shares of it
 
     Returns:
         ``n`` data URLs of JPEGs
     """
     tags = tags or [""] * len(paths)
     framed = framed or [False] * len(paths)
-    boxes = boxes or [None] * len(paths)
+    boxes = boxes or [()] * len(paths)
     pictures = _all(_shrink, [(path,) for path in paths])
     return [_finish(*picture) for picture in zip(pictures, tags, framed, boxes)]
 
@@ -66,7 +66,7 @@ def crops(
     """
     tags = tags or [""] * len(paths)
     pictures = _all(_cut, list(zip(paths, boxes)))
-    return [_finish(*picture, False, None) for picture in zip(pictures, tags)]
+    return [_finish(*picture, False, ()) for picture in zip(pictures, tags)]
 
 
 class _Part(tuple):
@@ -135,20 +135,20 @@ def _read(path: str, modified: int) -> Image.Image:
 
 
 def _finish(
-    image: Image.Image, tag: str, framed: bool, box: Sequence[float] | None
+    image: Image.Image, tag: str, framed: bool, boxes: Sequence[Sequence[float]]
 ) -> str:
     picture = Image.new("RGB", (SIDE, SIDE), _TAG)
     corner = (SIDE - image.width) // 2, (SIDE - image.height) // 2
     picture.paste(image, corner)
     pen = ImageDraw.Draw(picture)
-    if box is not None:
+    for box in boxes:
         _outline(pen, box, corner, image.size)
     if framed:
         pen.rectangle((0, 0, SIDE - 1, SIDE - 1), outline=_FRAME, width=5)
     if tag:
         font = ImageFont.load_default(16)
-        box = pen.textbbox((9, 7), tag, font=font)
-        pen.rectangle((5, 5, box[2] + 4, box[3] + 4), fill=_FRAME if framed else _TAG)
+        right, bottom = pen.textbbox((9, 7), tag, font=font)[2:]
+        pen.rectangle((5, 5, right + 4, bottom + 4), fill=_FRAME if framed else _TAG)
         pen.text((9, 7), tag, font=font, fill="white")
     file = BytesIO()
     picture.save(file, "JPEG", quality=80)

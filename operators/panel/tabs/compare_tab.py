@@ -188,10 +188,13 @@ def _keep(dataset: fo.Dataset, side: Side) -> dict[str, Any]:
     from detail_embed.fiftyone_bridge.where.stored import best_boxes
 
     ids = side.found.ids[: len(side.ranks)]
-    boxes = best_boxes(Index(dataset, side.brain_key), side.found.vector, ids)
+    places = [[list(one.box) for one in places] for places in side.found.places]
+    if all(len(boxes) < 2 for boxes in places):  # the whole query has a finer place
+        best = best_boxes(Index(dataset, side.brain_key), side.found.vector, ids)
+        places = [[best[id]] if id in best else [] for id in ids]
     return {
         "brain_key": side.brain_key,
         "ids": ids,
         "only": side.only,
-        "boxes": [boxes.get(id) for id in ids],
+        "boxes": places[: len(ids)],
     }

@@ -214,7 +214,7 @@ def _pictures(dataset: fo.Dataset, rows: Sequence[dict[str, Any]]) -> dict[str, 
     drawn = thumbnails.draw(
         [paths.get(id, "") for id in ids],
         [_short(row["prompt"]) for row in rows],
-        boxes=[row.get("best_box") for row in rows],
+        boxes=[[row["best_box"]] if row.get("best_box") else [] for row in rows],
     )
     return {f"curate.pictures.p{place}": url for place, url in enumerate(drawn)}
 

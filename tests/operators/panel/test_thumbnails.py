@@ -55,9 +55,12 @@ def test_a_wide_picture_is_shown_whole(tmp_path):
     assert picture[5].max() < 60 and picture[126].max() < 60
 
 
-def test_a_box_is_outlined(two_halves):
-    path = two_halves()
-    plain, boxed = map(pixels, draw([path, path], boxes=[None, [0.5, 0.5, 0.4, 0.3]]))
+def test_boxes_are_outlined(two_halves):
+    path, box, other = two_halves(), [0.5, 0.5, 0.4, 0.3], [0.1, 0.1, 0.2, 0.2]
+    drawn = draw([path] * 3, boxes=[[], [box], [box, other]])
+    plain, boxed, both = map(pixels, drawn)
+    added = np.abs(both - boxed).max(axis=2) > 60
+    assert added[13:41, 13:41].any() and not added[45:].any()
     changed = np.abs(plain - boxed).max(axis=2) > 60
     rows, columns = np.nonzero(changed)
     assert (rows.min(), rows.max()) == pytest.approx((64, 107), abs=3)
