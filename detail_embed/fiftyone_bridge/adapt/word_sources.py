@@ -150,7 +150,8 @@ def _of_concepts(samples: foc.SampleCollection) -> Told:
         }
         for name in ("positives", "negatives")
     )
-    judged = {id for part in (shows, lacks) for marks in part.values() for id in marks}
+    parts = (*shows.values(), *lacks.values())
+    judged = dict.fromkeys(id for marks in parts for id in marks)  # in their order
     rest = [id for id in ids if id not in judged]
     spread = np.linspace(0, len(rest) - 1, min(_OTHERS, len(rest))).astype(int)
     others = [rest[place] for place in np.unique(spread)] if rest else []
