@@ -77,6 +77,7 @@ def test_invented_words_are_learned_and_the_file_is_taken(learned, invented):
     assert not adapted.is_random
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_architecture(learned, tmp_path, invented):
     register_tiny(tmp_path)
     task = dataclasses.replace(TASK, backbone=TINY, pretrained=str(learned[1]))
@@ -95,6 +96,7 @@ def test_texts_without_boxes_take_the_windows_that_fit_best(invented):
     assert facts.history[1]["loss"] > 0 and len(facts.blends) == 6
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_goes_on_and_ends_the_same(invented, data, learned):
     script = (
         "import sys, json, torch; torch.set_num_threads(1)\n"
@@ -255,6 +257,7 @@ def test_mixing_and_the_gate():
     assert not gate((0.5, 0.8)).is_offered
 
 
+@pytest.mark.slow
 def test_models_by_name(learned, monkeypatch, tmp_path):
     facts, path, _ = learned
     monkeypatch.setenv("DETAIL_EMBED_DATA", str(path.parents[2]))
