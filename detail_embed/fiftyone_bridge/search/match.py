@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from detail_embed.fiftyone_bridge.samples.private_names import (
     serialized,
 )
 from detail_embed.fiftyone_bridge.search.places import Place
+
+_OWN = 8  # digits of an id that tell a search; the others are of the sample
 
 
 def is_known(samples: foc.SampleCollection) -> bool:
@@ -62,16 +65,26 @@ def _label(places: Sequence[Place | None], asked: str) -> dict[str, Any]:
     texts = [(place and place.text) or asked for place in places]
     each = list(dict.fromkeys(texts))  # a long text stands here once
     which = item([each.index(text) for text in texts])
-    boxes = [place and list(place.box) for place in places]
+    own = {"$substrBytes": [{"$toString": "$_id"}, _OWN, -1]}
     label = {
         "label": {"$arrayElemAt": [{"$literal": each}, which]},
-        "_id": {"$toObjectId": item([str(ObjectId()) for _ in places])},
+        "_id": {"$toObjectId": {"$concat": [str(ObjectId())[-_OWN:], own]}},
         "_cls": "Detection",
-        "bounding_box": item(boxes),
+        "bounding_box": "$$box",
         "confidence": item([place and _confidence(place.score) for place in places]),
         "tags": [],
     }
-    return {"$cond": [{"$ne": [item(boxes), None]}, [label], []]}
+    labels = {"$cond": [{"$ne": ["$$box", None]}, [label], []]}
+    boxes = item([place and " ".join(map(_digits, place.box)) for place in places])
+    numbers = {"$map": {  # FiftyOne copies a view's stages often: texts take no time
+        "input": {"$split": [boxes, " "]}, "in": {"$toDouble": "$$this"}
+    }}
+    return {"$let": {"vars": {"box": numbers}, "in": labels}}
+
+
+def _digits(value: float) -> str:
+    """A number as MongoDB reads it; it refuses those that are all but 0."""
+    return str(float(value)) if abs(value) > sys.float_info.min else "0"
 
 
 def of_each(ids: Sequence[str], value: Any) -> ViewExpression:

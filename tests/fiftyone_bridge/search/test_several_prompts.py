@@ -9,8 +9,11 @@ from detail_embed.fiftyone_bridge.index import vectors as index_vectors
 from detail_embed.fiftyone_bridge.index.feature_stores import open_store
 from detail_embed.fiftyone_bridge.index.index import Index
 from detail_embed.fiftyone_bridge.index.settings import Settings
+from detail_embed.fiftyone_bridge.samples.app_defaults import prepare
+from detail_embed.fiftyone_bridge.samples.frames import home_of
 from detail_embed.fiftyone_bridge.search import match, query_vectors
 from detail_embed.fiftyone_bridge.search.methods import PATCHES, RERANKED
+from detail_embed.fiftyone_bridge.search.places import Place
 from detail_embed.fiftyone_bridge.search.search import search
 from detail_embed.texts.query import parse
 from detail_embed.texts.score_summary import standardise
@@ -152,3 +155,22 @@ def test_one_text_twice_and_many_texts(indexed):
                   method=PATCHES)
     shown = [", ".join(p.text for p in places).split(", ") for places in many.places]
     assert [sorted(texts) for texts in shown] == [[f"word {i}" for i in range(5)]] * 3
+
+
+def test_places_are_drawn_to_the_last_bit(dataset):
+    boxes = [(1e-7, np.float64(1 / 3), 0.25, 1), (0, 2 / 3, 0.1 + 0.2, 5e-324)]
+    shown = *boxes[1][:3], 0.0
+    ids = dataset.limit(3).values("id")
+    places = [[Place(boxes[0], None)], [], [Place(boxes[1], 0.5), Place(boxes[0], 2.0)]]
+    prepare(home_of(dataset))
+    view = match.draw(dataset.select(ids, ordered=True), ids, places, "a, $b")
+    drawn = view.values("detail_match.detections")
+    found = [[(x.label, tuple(x.bounding_box), x.confidence) for x in some]
+             for some in drawn]
+    assert found == [
+        [("a, $b", boxes[0], None)], [],
+        [("a, $b", shown, 0.5), ("a, $b", boxes[0], 1.0)],
+    ]
+    again = match.draw(dataset.select(ids, ordered=True), ids, places, "a, $b")
+    both = [*drawn, *again.values("detail_match.detections")]
+    assert len({x.id for some in both for x in some}) == 6
