@@ -29,6 +29,7 @@ class TeachConcept(FormOperator):
     label = "Teach a concept"
     description = "Learn a prompt such as #helmet from images and boxes that show it"
     risk_level = types.RiskLevel.MEDIUM
+    submit = "Save"
     options = {
         "disable_schema_validation": True  # Python's types; the form checks all
     }
@@ -38,10 +39,6 @@ class TeachConcept(FormOperator):
         if ctx.dataset is None:
             raise ValueError("Open a dataset first")
         return ctx.dataset
-
-    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
-        """The button says what it does."""
-        return types.PromptView(label=self.label, submit_button_label="Save")
 
     def add_inputs(
         self,

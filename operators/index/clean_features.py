@@ -18,6 +18,7 @@ class CleanFeatures(FormOperator):
     label = "Clean up patch features"
     description = "Delete stored patch features that no index uses any more"
     risk_level = types.RiskLevel.HIGH
+    submit = "Delete"
 
     def target(self, ctx: foo.ExecutionContext) -> None:
         """None: the features of all datasets are looked at."""
@@ -50,10 +51,6 @@ class CleanFeatures(FormOperator):
                 label="Delete all of them",
                 description="Else those of deleted datasets only",
             )
-
-    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
-        """The button says what it does."""
-        return types.PromptView(label=self.label, submit_button_label="Delete")
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, str]:
         """Deletes them; returns how much is free now.

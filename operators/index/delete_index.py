@@ -25,6 +25,7 @@ class DeleteIndex(FormOperator):
     label = "Delete an index"
     description = "Delete an index of this dataset, with its vectors"
     risk_level = types.RiskLevel.HIGH
+    submit = "Delete"
     options = {"view_target": False}
 
     def add_inputs(
@@ -44,10 +45,6 @@ class DeleteIndex(FormOperator):
             delete.check_delete(Index(ctx.dataset, chosen.brain_key))
             what = _describe(ctx.dataset, chosen, known)
             inputs.view("what", types.Warning(label="For good", description=what))
-
-    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
-        """The button says what it does."""
-        return types.PromptView(label=self.label, submit_button_label="Delete")
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, str]:
         """Deletes the index; returns the brain keys that are left."""

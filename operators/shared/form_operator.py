@@ -30,6 +30,7 @@ class FormOperator(foo.Operator):
         label: of the operator and its form
         description: what it does, in a line
         risk_level: of calls by an agent
+        submit: what the button of the form says, None for what FiftyOne says
         place: where the App shows a button for it, None for nowhere
         options: what else :class:`fiftyone.operators.OperatorConfig` takes
         is_for_hits: whether its form is for what a search shows; others are for the
@@ -40,6 +41,7 @@ class FormOperator(foo.Operator):
     label: ClassVar[str]
     description: ClassVar[str]
     risk_level: ClassVar[types.RiskLevel] = types.RiskLevel.LOW
+    submit: ClassVar[str | None] = None
     place: ClassVar[types.Places | None] = None
     options: ClassVar[Mapping[str, Any]] = {}
     is_for_hits: ClassVar[bool] = False
@@ -91,7 +93,9 @@ class FormOperator(foo.Operator):
 
     def form_view(self, ctx: foo.ExecutionContext) -> types.View:
         """Title and buttons of the form."""
-        return types.View(label=self.label)
+        if self.submit is None:
+            return types.View(label=self.label)
+        return types.PromptView(label=self.label, submit_button_label=self.submit)
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever cannot work is said in it."""

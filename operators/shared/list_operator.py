@@ -27,6 +27,7 @@ class ListOperator(FormOperator):
     """
 
     risk_level = types.RiskLevel.MEDIUM
+    submit = "Delete"
     key: ClassVar[str]
     title: ClassVar[str]
     thing: ClassVar[str]
@@ -62,10 +63,6 @@ class ListOperator(FormOperator):
             default=None, description=f"For good. {self.after}",
         )
         require_choice(delete, ctx.params.get("delete"))
-
-    def form_view(self, ctx: foo.ExecutionContext) -> types.View:
-        """The button says what it does."""
-        return types.PromptView(label=self.label, submit_button_label="Delete")
 
     @problems.answered
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
