@@ -1,8 +1,8 @@
 """How good a model is on held-out images, and what it has lost of other words.
 
 What is lost is told without the user's labels: by named things that come with this
-package (:mod:`detail_embed.clver_ds.things`), each put into a window of a held-out
-image, and how well their names find these windows among all. Things that the user's
+package (:mod:`detail_embed.clver_ds.things`), each put into two windows of held-out
+images, and how well their names find these among all windows. Things that the user's
 texts name are left out, and no other word of these things is used in training. On a
 world with labels it was within a point of what words of no training class really lose
 (docs/results/adapt_tuning.md).
@@ -32,7 +32,7 @@ class Found:
 
     Attributes:
         texts: average precision of each text that can be measured
-        nouns: reciprocal rank of each known thing, see :class:`.known_things.Things`
+        nouns: of each known thing, see :meth:`.known_things.Things.found`
     """
 
     texts: np.ndarray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,13 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def one_run(folder: Path, what: str) -> Iterator[None]:
+def one_run(folder: Path, what: str, anew: bool = False) -> Iterator[None]:
     """Keeps others from the same training, in any process; a kill ends it, too.
 
     Args:
         folder: of the training; a file beside it is the lock
         what: is trained, for the message, such as ``"a fuser called 'mine'"``
+        anew (False): whether to forget what an earlier run would go on from
 
     Raises:
         ValueError: if another run trains it now
@@ -30,6 +32,8 @@ def one_run(folder: Path, what: str) -> Iterator[None]:
             "name"
         ) from None
     try:
+        if anew:
+            shutil.rmtree(folder, ignore_errors=True)
         yield
     finally:
         lock.release()

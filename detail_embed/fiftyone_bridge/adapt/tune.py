@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 
@@ -112,9 +111,7 @@ def _tune(
     lessons: Lessons, request: TuningRequest
 ) -> Generator[Progress, None, AdaptedFacts]:
     folder = models.training_directory(request.name)
-    with one_run(folder, f"a model called {request.name!r}"):
-        if request.overwrite:
-            shutil.rmtree(folder, ignore_errors=True)
+    with one_run(folder, f"a model called {request.name!r}", request.overwrite):
         return (yield from _train(lessons, request))
 
 

@@ -172,9 +172,7 @@ def _train_alone(
     config: TrainingConfig, overwrite: bool,
 ) -> Generator[Progress, None, TrainResult]:
     folder = library.checkpoint_directory(name)
-    with one_run(folder, f"a fuser called {name!r}"):
-        if overwrite:
-            shutil.rmtree(folder, ignore_errors=True)
+    with one_run(folder, f"a fuser called {name!r}", overwrite):
         return (yield from _train(samples, settings, name, config))
 
 

@@ -125,9 +125,10 @@ def search(
         vector = query_vectors.encode(index, query, templates)
         hints = query_vectors.hints(index, query, templates)
     several = SeveralPrompts.of(index, query, templates)
+    wanted = several.shown_parts if several else {None: vector}
     is_large = large_index.is_large(index)
     if is_large:
-        parts = list(several.shown_parts.values()) if several else ()
+        parts = list(wanted.values()) if several else ()
         found = propose(index, samples, vector, k, threshold, parts)
         vectors, everyone, missing = found.vectors, found.everyone, found.missing
         rows = np.arange(len(vectors.ids))
@@ -139,7 +140,6 @@ def search(
     if several is not None and len(vectors.matrix) > len(vectors.ids):
         scored = replace(scored, scores=several.scores(vectors)[scored.rows])
     order = scored.best_first(threshold)
-    wanted = several.shown_parts if several else {None: vector}
     patches: dict[str, _Patches] = {}
     store = None
     if method == AUTO:

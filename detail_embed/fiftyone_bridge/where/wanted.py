@@ -75,9 +75,10 @@ def encode(
     wanted = [at for at, weight in enumerate(weights) if weight > 0]
     if len(wanted) == 1:
         return [(label or query, parsed.combine(parts))]
+    unwanted = [at for at, weight in enumerate(weights) if weight < 0]
     found = {}
     for at in wanted:
-        rows = [at, *(i for i, weight in enumerate(weights) if weight < 0)]
+        rows = [at, *unwanted]
         alone = Query(tuple(parsed.prompts[row] for row in rows))
         found[query_parts.label(*parsed.parts[at])] = alone.combine(parts[rows])
     return [(label or text, vector) for text, vector in found.items()]
